@@ -1,0 +1,196 @@
+"""The import table of the house: who may know whom, and where SDKs may be imported."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+
+# Room → what it may import beside itself. `errors` may be imported everywhere, and so may
+# `specs` by every room (not by `errors`).
+MAY_IMPORT: dict[str, set[str]] = {
+    "errors": set(),
+    "specs": set(),
+    "imaging": set(),
+    "models": {"imaging"},
+    "quantization": {"imaging", "models"},
+    "exporters": {"models", "quantization", "artifacts"},
+    "artifacts": set(),
+    "runtimes": {"artifacts", "imaging"},
+    "validation": {"runtimes", "artifacts", "imaging", "models"},
+    "apps": {"runtimes", "imaging"},
+    "training": {"models", "imaging", "validation.metrics"},
+}
+MAY_IMPORT_EVERYTHING = {"__init__", "__main__", "api", "cli"}
+
+SDKS = {
+    "ai_edge_litert",
+    "coremltools",
+    "executorch",
+    "gdown",
+    "keras",
+    "onnx",
+    "onnx2tf",
+    "onnxruntime",
+    "onnxsim",
+    "tensorflow",
+    "tf_keras",
+    "torchao",
+}
+
+
+def modules(folder: Path = ROOT) -> Iterator[Path]:
+    """Every file of the package: those of folders that have an `__init__.py`, from the root."""
+    yield from sorted(folder.glob("*.py"))
+    for child in sorted(folder.iterdir()):
+        if (child / "__init__.py").is_file():
+            yield from modules(child)
+
+
+MODULES = [path.relative_to(ROOT) for path in modules()]
+each_module = pytest.mark.parametrize("module", MODULES, ids=str)
+
+
+def parsed(module: Path) -> ast.Module:
+    return ast.parse((ROOT / module).read_text(encoding="utf-8"), filename=str(module))
+
+
+def room_of(parts: tuple[str, ...]) -> str:
+    return parts[0] if parts else "__init__"
+
+
+def project_imports(module: Path, tree: ast.Module) -> Iterator[tuple[int, str]]:
+    """Line and dotted name within the package of each relative import, functions included."""
+    folder = module.parent.parts
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and node.level:
+            assert node.level - 1 <= len(folder), f"{module}:{node.lineno} leaves the package"
+            base = folder[: len(folder) - (node.level - 1)]
+            base += tuple(node.module.split(".")) if node.module else ()
+            for alias in node.names:
+                target = base
+                if is_module((*base, alias.name)):
+                    target = (*base, alias.name)
+                yield node.lineno, ".".join(target)
+
+
+def is_module(parts: tuple[str, ...]) -> bool:
+    path = ROOT.joinpath(*parts)
+    return path.with_suffix(".py").is_file() or (path / "__init__.py").is_file()
+
+
+def allowed(room: str, target: str) -> bool:
+    target_room = room_of(tuple(target.split(".")) if target else ())
+    if room in MAY_IMPORT_EVERYTHING or target_room in {room, "errors"}:
+        return True
+    if target_room == "specs":
+        return room != "errors"
+    return any(
+        target == name or target.startswith(f"{name}.") for name in MAY_IMPORT.get(room, set())
+    )
+
+
+def imported_at_module_level(tree: ast.Module) -> Iterator[tuple[int, str]]:
+    """What importing the module imports: everything outside functions and TYPE_CHECKING."""
+    waiting: list[ast.AST] = [tree]
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
+            continue
+        if isinstance(node, ast.If) and ast.unparse(node.test) in {
+            "TYPE_CHECKING",
+            "typing.TYPE_CHECKING",
+        }:
+            waiting.extend(node.orelse)
+            continue
+        if isinstance(node, ast.Import):
+            yield from ((node.lineno, alias.name) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and not node.level and node.module:
+            yield node.lineno, node.module
+        waiting.extend(ast.iter_child_nodes(node))
+
+
+def test_every_room_stands_in_the_table() -> None:
+    rooms = {room_of(module.with_suffix("").parts) for module in MODULES}
+    assert rooms <= MAY_IMPORT.keys() | MAY_IMPORT_EVERYTHING
+
+
+@each_module
+def test_a_room_imports_only_what_the_table_allows(module: Path) -> None:
+    room = room_of(module.with_suffix("").parts)
+    strangers = [
+        f"{module}:{line} imports {target or 'the package itself'}"
+        for line, target in project_imports(module, parsed(module))
+        if not allowed(room, target)
+    ]
+    assert not strangers
+
+
+@each_module
+def test_the_projects_own_imports_are_relative(module: Path) -> None:
+    absolute: list[str] = []
+    for node in ast.walk(parsed(module)):
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and not node.level:
+            names = [node.module or ""]
+        else:
+            continue
+        absolute += [
+            f"{module}:{node.lineno} imports {name}"
+            for name in names
+            if name.split(".")[0] == "maskport"
+        ]
+    assert not absolute
+
+
+@each_module
+def test_no_sdk_is_imported_at_module_level(module: Path) -> None:
+    early = [
+        f"{module}:{line} imports {name}"
+        for line, name in imported_at_module_level(parsed(module))
+        if name.split(".")[0] in SDKS
+    ]
+    assert not early
+
+
+# The table and its readers, on code that breaks the rules; else a slip above would pass unseen.
+
+
+@pytest.mark.parametrize(
+    ("room", "target", "verdict"),
+    [
+        ("imaging", "specs", True),
+        ("imaging", "models.u2net", False),
+        ("exporters", "quantization.recipes", True),
+        ("exporters", "runtimes", False),
+        ("exporters", "imaging", False),
+        ("training", "validation.metrics", True),
+        ("training", "validation.report", False),
+        ("models", "", False),
+        ("errors", "specs", False),
+        ("cli", "validation.report", True),
+    ],
+)
+def test_the_table_is_read_literally(room: str, target: str, verdict: bool) -> None:
+    assert allowed(room, target) is verdict
+
+
+def test_relative_imports_are_resolved_to_rooms() -> None:
+    tree = ast.parse("from ..specs import ImageSpec\nfrom .. import errors\nfrom . import u2net\n")
+    found = [target for _, target in project_imports(Path("models/here.py"), tree)]
+    assert found == ["specs", "errors", "models.u2net"]
+
+
+def test_only_imports_that_run_on_import_count_as_module_level() -> None:
+    tree = ast.parse(
+        "if TYPE_CHECKING:\n    import onnx\n"
+        "def f():\n    import onnxsim\n"
+        "try:\n    import tensorflow\nexcept ImportError:\n    pass\n"
+        "class C:\n    from coremltools import models\n"
+    )
+    assert {name for _, name in imported_at_module_level(tree)} == {"tensorflow", "coremltools"}

@@ -1,0 +1,66 @@
+"""Starting is cheap: importing maskport, or asking for help, loads nothing heavy."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+HEAVY = {
+    "PIL",
+    "ai_edge_litert",
+    "coremltools",
+    "executorch",
+    "gdown",
+    "keras",
+    "numpy",
+    "onnx",
+    "onnx2tf",
+    "onnxruntime",
+    "onnxsim",
+    "pydantic",
+    "safetensors",
+    "scipy",
+    "sklearn",
+    "tensorflow",
+    "tf_keras",
+    "torch",
+    "torchao",
+}
+
+IMPORT = "import maskport"
+HELP = """
+import sys
+from maskport.cli.main import main
+sys.argv = ["maskport", "--help"]
+try:
+    code = main()
+except SystemExit as end:
+    code = end.code
+assert not code, code
+"""
+SAY_WHAT_IS_LOADED = """
+import sys
+print("\\nloaded:", *{name.partition(".")[0] for name in sys.modules})
+"""
+
+
+def loaded_by(code: str) -> set[str]:
+    """Top-level names of the modules that a fresh interpreter has loaded after `code`."""
+    run = subprocess.run(
+        [sys.executable, "-c", code + SAY_WHAT_IS_LOADED],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert run.returncode == 0, run.stderr
+    last = run.stdout.strip().splitlines()[-1]
+    return set(last.removeprefix("loaded:").split())
+
+
+@pytest.mark.parametrize("code", [IMPORT, HELP], ids=["import maskport", "maskport --help"])
+def test_starting_loads_nothing_heavy(code: str) -> None:
+    loaded = loaded_by(code)
+    assert "maskport" in loaded
+    assert not loaded & HEAVY

@@ -1,0 +1,232 @@
+"""Bundles: written whole or not at all, read back, verified."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from ..errors import BundleError, UsageError
+from .manifest import SCHEMA_VERSION, Artifact, FileEntry, Manifest
+
+__all__ = ["LOG", "MANIFEST", "Bundle", "describe_files", "load_bundle", "verify", "writing"]
+
+MANIFEST = "manifest.json"
+LOG = "export.log"
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A folder of artifacts and the manifest that describes them."""
+
+    path: Path
+    manifest: Manifest
+
+    def file(self, target: str) -> Path:
+        """Where a target's file or folder is.
+
+        Raises:
+            BundleError: The bundle has no such target.
+        """
+        return self.path / self.artifact(target).path
+
+    def artifact(self, target: str) -> Artifact:
+        """What the manifest says of a target.
+
+        Raises:
+            BundleError: The bundle has no such target.
+        """
+        found = self.manifest.artifact(target)
+        if found is None:
+            held = ", ".join(a.target for a in self.manifest.artifacts) or "nothing"
+            raise BundleError(f"{self.path} has no {target}; it has {held}.", "Export it first.")
+        return found
+
+
+def load_bundle(path: str | os.PathLike[str]) -> Bundle:
+    """Read a bundle's manifest. Files are not opened; `verify` checks them.
+
+    Raises:
+        BundleError: There is no manifest, or not one that this version reads.
+    """
+    folder = Path(path)
+    file = folder / MANIFEST
+    try:
+        text = file.read_text(encoding="utf-8")
+    except FileNotFoundError as exc:
+        raise BundleError(
+            f"{folder} is not a bundle: it has no {MANIFEST}.",
+            "Give the folder that `maskport export` wrote.",
+        ) from exc
+    except (OSError, UnicodeDecodeError) as exc:
+        raise BundleError(f"{file} can't be read: {exc}", "Export the bundle again.") from exc
+    try:
+        return Bundle(folder, Manifest.model_validate_json(text))
+    except ValidationError as exc:
+        first = exc.errors()[0]
+        where = ".".join(map(str, first["loc"])) or "the file"
+        raise BundleError(
+            f"{file} is not a manifest of version {SCHEMA_VERSION}: {where}: {first['msg']}.",
+            "Export the bundle again, or use the version of maskport that wrote it.",
+        ) from exc
+
+
+def verify(path: str | os.PathLike[str]) -> list[str]:
+    """Hold a bundle's files against its manifest.
+
+    Returns:
+        One sentence a difference: missing, changed or unexpected files. Empty where all holds.
+
+    Raises:
+        BundleError: It is not a bundle at all.
+    """
+    bundle = load_bundle(path)
+    differences: list[str] = []
+    for artifact in bundle.manifest.artifacts:
+        root = bundle.path / artifact.path
+        expected = {entry.path: entry for entry in artifact.files}
+        for name, entry in expected.items():
+            differences.extend(_compare(bundle.path / name, name, entry))
+        if root.is_dir():
+            found = {p.relative_to(bundle.path).as_posix() for p in _files(root)}
+            differences.extend(
+                f"{name}: not in the manifest" for name in sorted(found - expected.keys())
+            )
+        if _tree_digest(artifact.path, artifact.files) != artifact.sha256:
+            differences.append(f"{artifact.path}: its checksum is not that of its files' checksums")
+    return differences
+
+
+def describe_files(root: Path, bundle: Path) -> tuple[list[FileEntry], int, str]:
+    """The files of an artifact, its size in bytes, and its checksum.
+
+    Args:
+        root: A file, or a folder that a format calls a file.
+        bundle: The folder that paths are relative to.
+    """
+    entries = []
+    for file in _files(root):
+        size, digest = _measure(file)
+        path = file.relative_to(bundle).as_posix()
+        entries.append(FileEntry(path=path, bytes=size, sha256=digest))
+    name = root.relative_to(bundle).as_posix()
+    return entries, sum(e.bytes for e in entries), _tree_digest(name, entries)
+
+
+@contextmanager
+def writing(out: Path) -> Iterator[Path]:
+    """A temporary sibling of ``out`` that takes its place when the block ends well.
+
+    Whatever interrupts the block, ``out`` is then what it was before, or absent. What a killed
+    process left behind is removed by the next one that writes there.
+
+    Raises:
+        UsageError: ``out`` exists and is no bundle, so replacing it could destroy a user's work.
+    """
+    out = Path(os.path.abspath(out))
+    if out.exists() and not (out / MANIFEST).is_file() and not _is_empty_folder(out):
+        raise UsageError(
+            f"{out} exists and is not a bundle, so it is not replaced.",
+            "Choose another --out, or remove it.",
+        )
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        _remove_leftovers(out)
+        partial = out.with_name(f".{out.name}.partial-{os.getpid()}")
+        partial.mkdir()
+    except OSError as exc:
+        raise UsageError(
+            f"{out} can't be written: {exc.strerror or exc}.", "Choose another --out."
+        ) from exc
+    try:
+        yield partial
+        _replace(partial, out)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+def write_manifest(folder: Path, manifest: Manifest) -> None:
+    """Write the manifest; the last step, because with it the folder is a bundle."""
+    text = manifest.model_dump_json(indent=2, exclude_none=True)
+    (folder / MANIFEST).write_text(text + "\n", encoding="utf-8")
+
+
+def _replace(partial: Path, out: Path) -> None:
+    old = out.with_name(f".{out.name}.old-{os.getpid()}")
+    if out.exists():
+        out.rename(old)
+    try:
+        partial.rename(out)
+    except BaseException:
+        if old.exists():
+            old.rename(out)
+        raise
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def _remove_leftovers(out: Path) -> None:
+    """Folders of processes that are gone; a bundle that one of them had moved away comes back."""
+    for kind in ("partial", "old"):
+        for folder in out.parent.glob(f".{out.name}.{kind}-*"):
+            pid = folder.name.rpartition("-")[2]
+            if not pid.isdigit() or _is_running(int(pid)):
+                continue
+            if kind == "old" and not out.exists() and (folder / MANIFEST).is_file():
+                folder.rename(out)
+            else:
+                shutil.rmtree(folder, ignore_errors=True)
+
+
+def _is_running(pid: int) -> bool:
+    import psutil  # noqa: PLC0415 (only where there are leftovers)
+
+    return psutil.pid_exists(pid)
+
+
+def _is_empty_folder(path: Path) -> bool:
+    return path.is_dir() and not any(path.iterdir())
+
+
+def _files(root: Path) -> list[Path]:
+    """The regular files of an artifact, sorted; links are followed nowhere."""
+    if root.is_file():
+        return [root]
+    return sorted(p for p in root.rglob("*") if p.is_symlink() or p.is_file())
+
+
+def _compare(file: Path, name: str, entry: FileEntry) -> Iterator[str]:
+    try:
+        if not stat.S_ISREG(file.lstat().st_mode):
+            yield f"{name}: not a regular file"
+            return
+        size, digest = _measure(file)
+    except FileNotFoundError:
+        yield f"{name}: missing"
+        return
+    except OSError as exc:
+        yield f"{name}: can't be read ({exc.strerror})"
+        return
+    if size != entry.bytes:
+        yield f"{name}: {size} bytes instead of {entry.bytes}"
+    elif digest != entry.sha256:
+        yield f"{name}: its content changed (sha256 {digest[:12]}… instead of {entry.sha256[:12]}…)"
+
+
+def _measure(file: Path) -> tuple[int, str]:
+    with file.open("rb") as opened:
+        digest = hashlib.file_digest(opened, "sha256").hexdigest()
+        return opened.tell(), digest
+
+
+def _tree_digest(name: str, entries: list[FileEntry]) -> str:
+    if [e.path for e in entries] == [name]:
+        return entries[0].sha256
+    lines = [f"{e.sha256}  {e.path.removeprefix(f'{name}/')}\n" for e in entries]
+    return hashlib.sha256("".join(lines).encode()).hexdigest()

@@ -1,0 +1,120 @@
+"""Every error that maskport raises on purpose.
+
+    MaskportError                  exit code 2 unless a subclass says otherwise
+    ├── InputError            2    what the user gave is wrong
+    │   ├── UsageError        2    an option, or options that don't go together
+    │   ├── SpecError         2    an image or mask specification
+    │   ├── CheckpointError   2    a weights file
+    │   ├── NetworkError      2    a user's own network, or what it returned
+    │   ├── ImageError        2    a photo, or a folder of photos
+    │   └── BundleError       2    a folder that is not a readable bundle
+    └── ToolError             3    something we rely on is missing or broke
+        ├── MissingToolError  3    an SDK is not installed
+        ├── DownloadError     3    a file could not be fetched, or is not the one asked for
+        ├── ExportError       3    a converter failed
+        └── RunnerError       3    a runtime could not load or run an artifact
+
+Each carries three sentences' worth: what was wrong, why, and what to do about it.
+A missed tolerance is a result and never one of these.
+"""
+
+from __future__ import annotations
+
+__all__ = [
+    "BundleError",
+    "CheckpointError",
+    "DownloadError",
+    "ExportError",
+    "ImageError",
+    "InputError",
+    "MaskportError",
+    "MissingToolError",
+    "NetworkError",
+    "RunnerError",
+    "SpecError",
+    "ToolError",
+    "UsageError",
+]
+
+
+class MaskportError(Exception):
+    """Base of all errors that maskport raises on purpose.
+
+    Args:
+        what: The thing that is wrong, named, and the reason.
+        remedy: What the user can do; printed on a line of its own.
+    """
+
+    exit_code = 2
+
+    def __init__(self, what: str, remedy: str = "") -> None:
+        super().__init__(what, remedy)
+        self.what = what
+        self.remedy = remedy
+
+    def __str__(self) -> str:
+        return f"{self.what}\n{self.remedy}" if self.remedy else self.what
+
+
+class InputError(MaskportError):
+    """What the user gave can't be used."""
+
+
+class UsageError(InputError):
+    """An option is wrong, or options don't go together."""
+
+
+class SpecError(InputError):
+    """An image or mask specification makes no sense."""
+
+
+class CheckpointError(InputError):
+    """A weights file can't be read, or doesn't fit its network."""
+
+
+class NetworkError(InputError):
+    """A user's network can't be made, or doesn't return what its specification says."""
+
+
+class ImageError(InputError):
+    """A photo, or a folder of photos, can't be read."""
+
+
+class BundleError(InputError):
+    """A folder is not a bundle, or not one that this version reads."""
+
+
+class ToolError(MaskportError):
+    """Something that maskport relies on is missing or broke."""
+
+    exit_code = 3
+
+
+class MissingToolError(ToolError):
+    """An SDK is not installed.
+
+    Args:
+        package: The distribution that is missing.
+        extra: The extra of maskport that installs it.
+        purpose: What it is needed for.
+    """
+
+    def __init__(self, package: str, extra: str, purpose: str) -> None:
+        super().__init__(
+            f"{purpose} needs {package}, which is not installed.",
+            f"Install it: pip install 'maskport[{extra}]'",
+        )
+        self.package = package
+        self.extra = extra
+
+
+class DownloadError(ToolError):
+    """A file could not be fetched, or what came is not the file asked for."""
+
+
+class ExportError(ToolError):
+    """A converter failed on this network."""
+
+
+class RunnerError(ToolError):
+    """A runtime could not load or run an artifact."""

@@ -1,0 +1,298 @@
+"""The view of a network that is exported: one mask out, everything constant in the graph.
+
+`prepare` copies a network and rewrites the copy; the original stays the reference. In exact
+arithmetic both draw the same mask, and `tests` hold the difference on photos to 1e-5, borders
+included: normalisation is computed before the zero padding of the first convolution, never
+folded into it.
+"""
+
+from __future__ import annotations
+
+import copy
+import warnings
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.nn.utils.fusion import fuse_conv_bn_eval
+
+from ..errors import NetworkError
+from ..specs import ImageSpec, MaskSpec, ModelSpec
+from .u2net import ConvBlock, U2Net, resize_to
+
+__all__ = ["Normalise", "PreparedMask", "Reference", "count_macs", "prepare"]
+
+
+class Normalise(nn.Module):
+    """(N, 3, H, W) RGB in [0, 1] to what the network was trained on, as one 1x1 convolution.
+
+    One operation for scale, mean, std and colour order: a depthwise convolution, or a dense one
+    where the network wants BGR. Quantised per channel it loses nothing, where a multiplication
+    and an addition would each round.
+    """
+
+    weight: Tensor
+    bias: Tensor
+
+    def __init__(self, spec: ImageSpec) -> None:
+        super().__init__()
+        low, high = spec.value_range
+        mean, std = (torch.tensor(v, dtype=torch.float64) for v in (spec.mean, spec.std))
+        scale = ((high - low) / std).float()
+        flipped = spec.colour_order == "BGR"
+        self.groups = 1 if flipped else 3
+        weight = torch.diag(scale).flip(1) if flipped else scale
+        self.register_buffer("weight", weight.reshape(3, -1, 1, 1))
+        self.register_buffer("bias", ((low - mean) / std).float())
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.conv2d(x, self.weight, self.bias, groups=self.groups)
+
+
+class _Activate(nn.Module):
+    """A network's output to a mask in [0, 1], as its `MaskSpec` says."""
+
+    def __init__(self, spec: MaskSpec) -> None:
+        super().__init__()
+        self.activation, self.inverted = spec.activation, spec.inverted
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.activation == "sigmoid":
+            x = torch.sigmoid(x)
+        elif self.activation == "softmax":
+            x = torch.softmax(x, 1)
+        return 1 - x if self.inverted else x
+
+
+class Reference(nn.Module):
+    """The untouched network between photo and mask; what every artifact is compared with."""
+
+    def __init__(self, network: nn.Module, spec: ModelSpec) -> None:
+        super().__init__()
+        self.spec = spec
+        self.normalise = Normalise(spec.image)
+        self.network = network
+        self.activate = _Activate(spec.mask)
+        self.eval()
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, 3, H, W) RGB in [0, 1] to (N, C, H, W) in [0, 1]."""
+        return self.activate(select_output(self.network(self.normalise(x)), self.spec))
+
+
+class PreparedMask(nn.Module):
+    """The exported view: (N, 3, H, W) RGB in [0, 1] to (N, C, H, W) in [0, 1]."""
+
+    def __init__(self, normalise: nn.Module, body: nn.Module) -> None:
+        super().__init__()
+        self.normalise = normalise
+        self.body = body
+        self.eval()
+        self.requires_grad_(False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        mask: Tensor = self.body(self.normalise(x))
+        return mask
+
+
+class _SummedSides(nn.Module):
+    """A U²-Net whose six-way concat and 1x1 `outconv` have become a sum.
+
+    outconv(concat(up(side1), ..., up(side6))) is a sum over the sides of a 1x1 convolution of
+    each. A 1x1 convolution is linear and bilinear weights add up to 1, so it commutes with the
+    resize and multiplies into the side's own 3x3 convolution. What is left is six small maps,
+    resized and added: exact, and no six-input concat, which XNNPACK would not take.
+    """
+
+    def __init__(self, network: U2Net, spec: MaskSpec) -> None:
+        super().__init__()
+        self.network = network
+        channels = network.outconv.out_channels
+        mix = network.outconv.weight.detach().double().reshape(channels, network.levels, channels)
+        bias = network.outconv.bias
+        assert bias is not None  # U2Net builds it with one
+        total = bias.detach().double()
+        for level in range(1, network.levels + 1):
+            side = network.get_submodule(f"side{level}")
+            assert isinstance(side, nn.Conv2d) and side.bias is not None
+            weights = mix[:, level - 1]
+            side.weight.data = torch.einsum(
+                "oi,icyx->ocyx", weights, side.weight.detach().double()
+            ).float()
+            total = total + weights @ side.bias.detach().double()
+            side.bias.data = torch.zeros_like(side.bias)
+        # Every bias survives in the one that is added at full size: borders stay exact because
+        # bilinear resizing keeps constants.
+        first = network.get_submodule("side1")
+        assert isinstance(first, nn.Conv2d) and first.bias is not None
+        first.bias.data = total.float()
+        del network.outconv
+        inverted = spec.inverted and network.sigmoid
+        if inverted:  # 1 - sigmoid(x) = sigmoid(-x): the sign goes into the convolutions
+            for level in range(1, network.levels + 1):
+                for parameter in network.get_submodule(f"side{level}").parameters():
+                    parameter.data = -parameter.data
+        self.activate = nn.Sequential(
+            nn.Sigmoid() if network.sigmoid else nn.Identity(),
+            nn.Identity() if inverted else _Activate(spec),
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        network = self.network
+        fused: Tensor | None = None
+        for level, feature in enumerate(network.features(x), 1):
+            side = network.get_submodule(f"side{level}")(feature)
+            fused = side if fused is None else fused + resize_to(side, fused)
+        mask: Tensor = self.activate(fused)
+        return mask
+
+
+class _Selected(nn.Module):
+    """Any other network, one output chosen and activated."""
+
+    def __init__(self, network: nn.Module, spec: ModelSpec) -> None:
+        super().__init__()
+        self.network, self.spec = network, spec
+        self.activate = _Activate(spec.mask)
+
+    def forward(self, x: Tensor) -> Tensor:
+        mask: Tensor = self.activate(select_output(self.network(x), self.spec))
+        return mask
+
+
+def prepare(network: nn.Module, spec: ModelSpec) -> PreparedMask:
+    """The exported view of ``network``, which is left untouched.
+
+    Args:
+        network: Normalised photos (N, 3, H, W) to maps.
+        spec: How its photo goes in and what its output means.
+
+    Raises:
+        NetworkError: The network fails at the specified size, or its output is not the mask
+            that the specification describes.
+    """
+    body = copy.deepcopy(network).cpu().float().eval()
+    exported: nn.Module
+    if isinstance(body, U2Net):
+        for block in body.modules():
+            if isinstance(block, ConvBlock) and isinstance(block.bn_s1, nn.BatchNorm2d):
+                block.conv_s1 = fuse_conv_bn_eval(block.conv_s1, block.bn_s1)
+                block.bn_s1 = nn.Identity()
+        exported = _SummedSides(body, spec.mask)
+    else:
+        exported = _Selected(_fold_batch_norms(body), spec)
+    prepared = PreparedMask(Normalise(spec.image), exported)
+    check_output(prepared, spec)
+    return prepared
+
+
+def check_output(module: nn.Module, spec: ModelSpec) -> None:
+    """Run once on a grey photo and hold the shape against the specification.
+
+    Raises:
+        NetworkError: It fails, or gives something else than (1, channels, height, width).
+    """
+    image = spec.image
+    grey = torch.full((1, 3, image.height, image.width), 0.5)
+    try:
+        with torch.no_grad():
+            mask = module(grey)
+    except NetworkError:
+        raise
+    except Exception as exc:  # the user's own code may raise anything
+        raise NetworkError(
+            f"{spec.name} fails on a photo of {image.height}x{image.width}: {exc}",
+            "Check --size and the network's own requirements.",
+        ) from exc
+    expected = (1, spec.mask.channels, image.height, image.width)
+    if tuple(mask.shape) != expected:
+        raise NetworkError(
+            f"{spec.name} gives a mask of shape {tuple(mask.shape)}; its specification says "
+            f"{expected}.",
+            "Set channels, size or output in the specification to what the network gives.",
+        )
+
+
+def select_output(outputs: Any, spec: ModelSpec) -> Tensor:
+    """The mask among a network's outputs: a tensor, a sequence, a dict, or a dataclass.
+
+    Raises:
+        NetworkError: ``spec.output`` names none of them.
+    """
+    chosen: Any = outputs
+    if isinstance(outputs, dict):
+        names = list(outputs)
+        key = names[spec.output] if isinstance(spec.output, int) else spec.output
+        chosen = outputs.get(key)
+    elif isinstance(spec.output, str):
+        chosen = getattr(outputs, spec.output, None)
+    elif isinstance(outputs, list | tuple):
+        chosen = outputs[spec.output] if spec.output < len(outputs) else None
+    if not isinstance(chosen, Tensor):
+        raise NetworkError(
+            f"{spec.name} has no output {spec.output!r} that is a tensor; it gives "
+            f"{_describe(outputs)}.",
+            "Say which output is the mask: --output POSITION or --output KEY.",
+        )
+    return chosen
+
+
+def count_macs(module: nn.Module, spec: ImageSpec) -> int:
+    """Multiply-accumulates of convolutions and matrix products for one photo."""
+    from torch.utils.flop_counter import FlopCounterMode  # noqa: PLC0415 (slow import)
+
+    counter = FlopCounterMode(display=False)
+    with torch.no_grad(), counter:
+        module(torch.zeros(1, 3, spec.height, spec.width))
+    return int(counter.get_total_flops()) // 2
+
+
+def _describe(outputs: Any) -> str:
+    if isinstance(outputs, Tensor):
+        return f"a tensor of shape {tuple(outputs.shape)}"
+    if isinstance(outputs, dict):
+        return "a dict with " + ", ".join(map(repr, outputs))
+    if isinstance(outputs, list | tuple):
+        return f"{len(outputs)} outputs"
+    return f"a {type(outputs).__name__}"
+
+
+def _fold_batch_norms(network: nn.Module) -> nn.Module:
+    """Fold each batch norm that directly follows a convolution, where tracing can see it.
+
+    A network that torch.fx can't trace keeps its batch norms; converters fold them as well.
+    """
+    from torch import fx  # noqa: PLC0415 (slow import)
+
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            graph = fx.symbolic_trace(network).graph
+    except Exception:  # tracing runs the user's own code on proxies; anything may come
+        return network
+    modules = dict(network.named_modules())
+    for conv_name, norm_name in _foldable_pairs(graph, modules):
+        conv, norm = modules[conv_name], modules[norm_name]
+        network.set_submodule(conv_name, fuse_conv_bn_eval(conv, norm))  # type: ignore[type-var]
+        network.set_submodule(norm_name, nn.Identity())
+    return network
+
+
+def _foldable_pairs(graph: Any, modules: dict[str, nn.Module]) -> Iterator[tuple[str, str]]:
+    calls: dict[str, int] = {}
+    for node in graph.nodes:
+        if node.op == "call_module":
+            calls[node.target] = calls.get(node.target, 0) + 1
+    for node in graph.nodes:
+        if node.op != "call_module" or not isinstance(modules[node.target], nn.BatchNorm2d):
+            continue
+        source = node.args[0]
+        if (
+            source.op == "call_module"
+            and type(modules[source.target]) is nn.Conv2d
+            and len(source.users) == 1
+            and calls[source.target] == calls[node.target] == 1
+        ):
+            yield source.target, node.target

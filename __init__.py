@@ -1,0 +1,55 @@
+"""maskport: from a mask-producing PyTorch checkpoint to the files that phones run.
+
+    from maskport import export, load_bundle
+
+    bundle = export("u2netp", weights="u2netp.pth", targets=["coreml-fp16"], out="exports/u2netp")
+    print(bundle.file("coreml-fp16"))
+
+Importing the package loads neither torch nor an SDK; the names below are loaded when used.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .api import export
+    from .artifacts.bundle import Bundle, load_bundle, verify
+    from .specs import ImageSpec, MaskSpec, ModelSpec
+
+__all__ = [
+    "Bundle",
+    "ImageSpec",
+    "MaskSpec",
+    "ModelSpec",
+    "__version__",
+    "export",
+    "load_bundle",
+    "verify",
+]
+
+_HOMES = {
+    "Bundle": ".artifacts.bundle",
+    "ImageSpec": ".specs",
+    "MaskSpec": ".specs",
+    "ModelSpec": ".specs",
+    "export": ".api",
+    "load_bundle": ".artifacts.bundle",
+    "verify": ".artifacts.bundle",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOMES:
+        import importlib  # noqa: PLC0415 (nothing is loaded before it is used)
+
+        return getattr(importlib.import_module(_HOMES[name], __name__), name)
+    if name == "__version__":
+        from importlib.metadata import version  # noqa: PLC0415
+
+        return version("maskport")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

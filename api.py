@@ -1,0 +1,253 @@
+"""What the command line does, as functions.
+
+This module wires the rooms together, so it may import all of them; the logic is theirs.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .artifacts.bundle import Bundle
+from .artifacts.manifest import Checkpoint, Network
+from .errors import UsageError
+from .exporters.registry import select
+from .exporters.run import Card, Options
+from .exporters.session import Event, Order, Watcher, default_jobs, run_export
+from .imaging.convert import photo_to_input
+from .imaging.photos import list_photos, read_photo
+from .imaging.scenes import scene
+from .models import catalog, factory
+from .models.checkpoints import load_weights
+from .models.checksums import checksum_of, sha256_of
+from .models.download import fetch
+from .models.prepared import Reference, check_output, count_macs
+from .models.seeding import seeded
+from .quantization.calibration import load_calibration
+from .specs import ImageSpec, MaskSpec, ModelSpec
+
+if TYPE_CHECKING:
+    from torch import nn
+
+__all__ = ["Event", "export"]
+
+# Judges every fresh file; named by its path because it runs in the lanes' processes.
+INSPECTOR = "maskport.validation.inspection:inspect_artifact"
+# So many photos are enough to tell a broken file, and few enough not to cost time.
+CHECK_PHOTOS = 4
+RANDOM = "random:"
+
+
+def export(
+    network: str | nn.Module,
+    *,
+    weights: str | PathLike[str] | None = None,
+    spec: ModelSpec | None = None,
+    size: int | tuple[int, int] | None = None,
+    targets: Iterable[str] = ("all",),
+    calibration: str | PathLike[str] | None = None,
+    photos: str | PathLike[str] | None = None,
+    out: str | PathLike[str] | None = None,
+    coreml_output: Literal["image", "multiarray"] = "image",
+    author: str = "",
+    licence: str = "",
+    source: str = "",
+    jobs: int | None = None,
+    watch: Watcher | None = None,
+) -> Bundle:
+    """Export a network to files for phones, each checked against PyTorch, as one bundle.
+
+    Args:
+        network: A name of the catalog, ``"package.module:factory"`` of a callable that returns
+            a network, or the network itself, which maps normalised photos (N, 3, H, W) to maps.
+        weights: A ``.pth``, ``.pt``, ``.safetensors`` or ``.onnx`` file, or ``"random:SEED"``
+            for reproducible untrained weights. Left out, a catalog network's published weights
+            are fetched; any other network keeps the weights that it has.
+        spec: How photos go in and what the output means. Needed where ``network`` is not of
+            the catalog.
+        size: Another size than the specification's: a side, or (height, width).
+        targets: Names of targets or formats, or ``"all"``. See `exporters.registry`.
+        calibration: Folder or list file of photos that give INT8 files their ranges.
+        photos: Folder or list file of photos that every file is checked on. Left out, some of
+            the calibration photos are used, or generated scenes.
+        out: The bundle's folder, ``exports/NAME-SIZE`` by default. A bundle that is there is
+            replaced in one step at the end.
+        coreml_output: What Core ML files give: an 8-bit grayscale image, or a multi-array.
+        author: Embedded in the files.
+        licence: Of the weights; embedded in the files.
+        source: Where the weights came from, for the manifest.
+        jobs: Processes at once.
+        watch: Called with each `Event`, in this thread.
+
+    Returns:
+        The bundle. Targets that failed are in its manifest's ``failures``.
+
+    Raises:
+        InputError: Something given can't be used.
+        ToolError: No target could be made, or weights could not be fetched.
+    """
+    rows = select(targets)
+    found = _find(network, spec, size)
+    if calibration is None and any(row.needs_calibration for row in rows):
+        raise UsageError(
+            f"{', '.join(r.name for r in rows if r.needs_calibration)} needs photos to calibrate "
+            "on: they decide which values its integers stand for.",
+            "Give --calibration DIR with some dozens of typical photos, or leave the target out.",
+        )
+    checkpoint = _load(found, weights, source, licence)
+    reference = Reference(found.module, found.spec)
+    check_output(reference, found.spec)
+    calibrated = calibration and load_calibration(Path(calibration), found.spec.image) or None
+    image = found.spec.image
+    side = str(image.height) if image.height == image.width else f"{image.height}x{image.width}"
+    order = Order(
+        reference=reference,
+        spec=found.spec,
+        targets=rows,
+        network=Network(
+            name=found.spec.name,
+            factory=found.factory,
+            parameters=sum(p.numel() for p in found.module.parameters()),
+            macs=count_macs(reference, image),
+        ),
+        checkpoint=checkpoint,
+        card=_card(found, checkpoint, author),
+        options=Options(coreml_output=coreml_output),
+        calibration=calibrated,
+        check=_check_photos(image, photos or calibration),
+        inspector=INSPECTOR,
+        jobs=jobs or default_jobs(),
+    )
+    folder = Path(out) if out is not None else Path("exports") / f"{found.spec.name}-{side}"
+    return run_export(order, folder, watch or (lambda event: None))
+
+
+@dataclass(frozen=True)
+class _Found:
+    """A network, and how it was asked for."""
+
+    module: nn.Module
+    spec: ModelSpec
+    factory: str
+    entry: catalog.Entry | None
+
+
+def _find(
+    network: str | nn.Module, spec: ModelSpec | None, size: int | tuple[int, int] | None
+) -> _Found:
+    entry = None
+    if not isinstance(network, str):
+        module, name = network, type(network).__qualname__
+    elif ":" in network:
+        module, name = factory.build(network), network
+    else:
+        entry = catalog.entry(network)
+        module, name = entry.build(), entry.name
+        spec = spec or entry.spec
+    if spec is None:
+        if size is None:
+            raise UsageError(
+                f"{name} is not of the catalog, so its specification must be given.",
+                "Give --size at least; --spec FILE.toml or options say the rest.",
+            )
+        spec = ModelSpec(_plain_name(name), ImageSpec(1, 1), MaskSpec())
+    if size is not None:
+        height, width = (size, size) if isinstance(size, int) else size
+        spec = replace(spec, image=spec.image.resized(height, width))
+    return _Found(module.eval(), spec, name, entry)
+
+
+def _plain_name(reference: str) -> str:
+    """``package.module:factory`` as a file name: ``factory``."""
+    last = reference.rpartition(":")[2].rpartition(".")[2]
+    return "".join(c if c.isalnum() or c in "-_" else "_" for c in last).lower() or "network"
+
+
+def _load(
+    found: _Found, weights: str | PathLike[str] | None, source: str, licence: str
+) -> Checkpoint:
+    """Put the weights into the network; what the manifest says of them."""
+    if weights is None and found.entry is None:
+        return Checkpoint(
+            file="(in memory)",
+            sha256=_digest(found.module),
+            source=source or f"as {found.factory} made it",
+            licence=licence or "not stated",
+        )
+    if isinstance(weights, str) and weights.startswith(RANDOM):
+        seed = weights.removeprefix(RANDOM)
+        if not seed.isdigit():
+            raise UsageError(f"{weights} has no seed.", "Write a number: random:0.")
+        image = found.spec.image
+        seeded(found.module, int(seed), (image.height, image.width))
+        return Checkpoint(
+            file=weights,
+            sha256=_digest(found.module),
+            source=f"drawn from seed {seed}: untrained, for trying the tool",
+            licence="none needed",
+        )
+    if weights is None:
+        assert found.entry is not None  # the first case
+        path = fetch(found.entry, progress=False)
+    else:
+        path = Path(weights)
+    load_weights(found.module, path)
+    published = found.entry is not None and _published(found.entry, path, fetched=weights is None)
+    return Checkpoint(
+        file=path.name,
+        sha256=sha256_of(path),
+        source=source or published or "given as a file",
+        licence=licence or (found.entry.licence if found.entry and published else "not stated"),
+    )
+
+
+def _published(entry: catalog.Entry, path: Path, *, fetched: bool) -> str:
+    """The page that a file was published on, known by its checksum; else empty."""
+    for known in entry.sources:
+        if known.checksum is not None:
+            algorithm, digits = known.checksum
+            if checksum_of(path, algorithm) == digits:
+                return known.page
+    return entry.sources[0].page if fetched else ""
+
+
+def _digest(module: nn.Module) -> str:
+    """SHA-256 over names, shapes and values of a network's tensors."""
+    digest = hashlib.sha256()
+    for name, tensor in sorted(module.state_dict().items()):
+        digest.update(f"{name} {tuple(tensor.shape)} {tensor.dtype}\n".encode())
+        digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()
+
+
+def _card(found: _Found, checkpoint: Checkpoint, author: str) -> Card:
+    image = found.spec.image
+    summary = found.entry.summary if found.entry else found.factory
+    return Card(
+        name=found.spec.name,
+        author=author or "exported with maskport",
+        licence=checkpoint.licence,
+        version=checkpoint.sha256[:12],
+        description=f"{summary}. Takes {image.width}x{image.height} RGB.",
+    )
+
+
+def _check_photos(
+    image: ImageSpec, source: str | PathLike[str] | None
+) -> NDArray[np.float32]:
+    """(N, 3, H, W) in [0, 1], evenly spaced over the source."""
+    if source is None:
+        chosen = [scene(seed) for seed in range(CHECK_PHOTOS)]
+    else:
+        paths = list_photos(Path(source))
+        count = min(CHECK_PHOTOS, len(paths))
+        positions = np.linspace(0, len(paths) - 1, count).round().astype(int)
+        chosen = [read_photo(paths[i]) for i in positions]
+    return np.concatenate([photo_to_input(photo, image) for photo in chosen])

@@ -1,0 +1,34 @@
+"""``maskport catalog``."""
+
+from __future__ import annotations
+
+import click
+
+__all__ = ["command"]
+
+
+@click.command(name="catalog")
+def command() -> None:
+    """List the networks that have a name: size, mask, where their weights are, licence."""
+    from ..models.catalog import CATALOG, LEFT_OUT  # noqa: PLC0415
+    from ..models.download import is_cached  # noqa: PLC0415
+    from .tables import print_table  # noqa: PLC0415
+
+    rows = []
+    for entry in CATALOG.values():
+        image, mask = entry.spec.image, entry.spec.mask
+        kind = "inverted" if mask.inverted else "mask"
+        if mask.channels > 1:
+            kind = f"argmax of {mask.channels}"
+        first = entry.sources[0]
+        checksum = f"{first.checksum[0]} {first.checksum[1]}" if first.checksum else "none published"
+        state = "yes" if is_cached(entry) else "no"
+        rows.append(
+            (entry.name, f"{image.height}x{image.width}", kind, entry.licence, state,
+             entry.summary, first.page, checksum)
+        )  # fmt: skip
+    print_table(
+        ("name", "size", "draws", "licence", "fetched", "what", "source", "checksum"), rows
+    )
+    for name, reason in LEFT_OUT.items():
+        click.echo(f"\nNot included: {name}: {reason}.")

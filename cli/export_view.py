@@ -1,0 +1,169 @@
+"""What an export looks like in a terminal: one line a target, with progress, time and size."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import TracebackType
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.live import Live
+from rich.spinner import Spinner
+from rich.table import Table
+from rich.text import Text
+
+from ..exporters.registry import Target
+
+if TYPE_CHECKING:
+    from ..artifacts.bundle import Bundle
+    from ..artifacts.manifest import Artifact
+    from ..exporters.session import Event
+
+__all__ = ["ExportView", "size_text"]
+
+_WAITING, _RUNNING, _DONE, _FAILED = "waiting", "running", "done", "failed"
+
+
+class _Line:
+    """One target's line."""
+
+    def __init__(self) -> None:
+        self.state = _WAITING
+        self.text = ""
+        self.started = 0.0
+        self.seconds = 0.0
+        self.artifact: Artifact | None = None
+
+
+class ExportView:
+    """Follows an export's events. A context manager; on a terminal it redraws its lines, and
+    elsewhere it prints each target once, when it has ended.
+
+    Args:
+        rows: The targets, in the order of their lines.
+    """
+
+    def __init__(self, rows: tuple[Target, ...]) -> None:
+        self._console = Console(stderr=True, highlight=False)
+        self._lines = {row.name: _Line() for row in rows}
+        self._spinner = Spinner("dots")
+        self._common = ""
+        self._live = Live(
+            console=self._console,
+            get_renderable=self._table,
+            refresh_per_second=8,
+            redirect_stdout=False,
+            redirect_stderr=False,
+        )
+        self._animated = self._console.is_terminal
+
+    def __enter__(self) -> ExportView:
+        if self._animated:
+            self._live.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._common = ""
+        if self._animated:
+            self._live.stop()
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Leave the terminal to something else that draws on it."""
+        if not self._animated:
+            yield
+            return
+        self._live.stop()
+        try:
+            yield
+        finally:
+            self._live.start()
+
+    def say(self, text: str) -> None:
+        """What is being done for all targets."""
+        self._common = text
+
+    def watch(self, event: Event) -> None:
+        """Take an event of the export."""
+        if not event.target:
+            self.say(event.text)
+            return
+        self._common = ""
+        line = self._lines[event.target]
+        if event.kind == "started":
+            line.state, line.started = _RUNNING, time.monotonic()
+        elif event.kind == "step":
+            line.text = f"{event.text} {event.done}/{event.total}" if event.total else event.text
+        else:
+            line.state = _DONE if event.kind == "finished" else _FAILED
+            line.text, line.artifact, line.seconds = event.text, event.artifact, event.seconds
+            if not self._animated:
+                self._console.print(self._plain(event.target, line), soft_wrap=True)
+
+    def summarise(self, bundle: Bundle) -> None:
+        """The last lines: what failed and why, and where the bundle is."""
+        if self._animated:
+            for failure in bundle.manifest.failures:
+                self._console.print(Text.assemble((failure.target, "bold red"), f": {failure.reason}"))
+        total = sum(artifact.bytes for artifact in bundle.manifest.artifacts)
+        made, wanted = len(bundle.manifest.artifacts), len(self._lines)
+        self._console.print(
+            f"{made} of {wanted} targets, {size_text(total)}, in {bundle.path}", soft_wrap=True
+        )
+
+    def _table(self) -> Table:
+        table = Table.grid(padding=(0, 2))
+        table.add_column(width=1)
+        table.add_column(no_wrap=True, min_width=19)
+        table.add_column(justify="right", no_wrap=True, min_width=6)
+        table.add_column(justify="right", no_wrap=True, min_width=8)
+        table.add_column(overflow="ellipsis", no_wrap=True)
+        for name, line in self._lines.items():
+            table.add_row(*self._cells(name, line))
+        if self._common:
+            table.add_row(self._spinner, Text(self._common, "dim"))
+        return table
+
+    def _cells(self, name: str, line: _Line) -> tuple[Spinner | Text, ...]:
+        empty = Text("")
+        if line.state == _WAITING:
+            return Text("·", "dim"), Text(name, "dim"), empty, empty, empty
+        if line.state == _RUNNING:
+            clock = Text(f"{time.monotonic() - line.started:.0f} s", "dim")
+            return self._spinner, Text(name), clock, empty, Text(line.text, "dim")
+        clock = Text(f"{line.seconds:.1f} s" if line.seconds else "")
+        if line.state == _FAILED:
+            reason = line.text.splitlines()[0] if line.text else ""
+            return Text("✗", "red"), Text(name, "red"), clock, empty, Text(reason, "red")
+        assert line.artifact is not None
+        size = Text(size_text(line.artifact.bytes))
+        return Text("✓", "green"), Text(name), clock, size, Text(fidelity_text(line.artifact))
+
+    def _plain(self, name: str, line: _Line) -> Text:
+        if line.artifact is None:
+            return Text(f"failed  {name}: {line.text}")
+        size = size_text(line.artifact.bytes)
+        return Text(
+            f"ok      {name:20} {line.seconds:6.1f} s {size:>9}  {fidelity_text(line.artifact)}"
+        )
+
+
+def fidelity_text(artifact: Artifact) -> str:
+    """What a file drew when it was checked, in a few words."""
+    seen = artifact.inspection
+    if seen is None:
+        return f"not run here: {artifact.inspection_skipped}"
+    emulated = ", emulated" if seen.emulated else ""
+    return f"IoU {seen.iou:.4f}  MAE {seen.mae:.1e}{emulated}"
+
+
+def size_text(count: int) -> str:
+    """Bytes for people: ``4.6 MB``."""
+    return f"{count / 1e6:.1f} MB" if count >= 1e5 else f"{count / 1e3:.1f} kB"

@@ -1,0 +1,118 @@
+"""The command line: parsing and printing. Commands are imported when they are called."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import signal
+import sys
+import traceback
+from types import FrameType
+from typing import Any
+
+import click
+
+from ..errors import MaskportError
+
+__all__ = ["cli", "main"]
+
+# Name, module of this package, and the line in --help; the modules are not imported for it.
+_COMMANDS = {
+    "export": (".export", "Export a checkpoint to the files that phones run."),
+    "verify": (".verify", "Hold a bundle's files against its manifest."),
+    "targets": (".targets", "List the targets and what is installed for them."),
+    "catalog": (".catalog", "List the networks that have a name."),
+    "fetch": (".fetch", "Download published weights."),
+}
+
+INTERRUPTED = 130
+
+
+class _Lazy(click.Group):
+    """A group that knows its commands' names and imports only the one that runs."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in _COMMANDS:
+            return None
+        module = importlib.import_module(_COMMANDS[cmd_name][0], __package__)
+        command: click.Command = module.command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, text) in _COMMANDS.items()])
+
+
+def _print_version(ctx: click.Context, _option: click.Parameter, wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version  # noqa: PLC0415
+
+        click.echo(f"maskport {version('maskport')}")
+        ctx.exit()
+
+
+@click.group(cls=_Lazy, context_settings={"help_option_names": ["-h", "--help"]})
+@click.option(
+    "--version", is_flag=True, is_eager=True, expose_value=False, callback=_print_version,
+    help="Print the version.",
+)  # fmt: skip
+@click.option("--debug", is_flag=True, help="Show tracebacks.")
+@click.pass_context
+def cli(ctx: click.Context, debug: bool) -> None:
+    """From a mask-producing PyTorch checkpoint to the files that iOS and Android apps ship,
+    each shown to draw the same mask.
+
+    Exit codes: 0 fine, 1 a check failed, 2 bad input or usage, 3 a tool is missing or broke.
+    """
+    ctx.obj = {"debug": debug}
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run a command; the only place that turns errors into exit codes."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    debug = "--debug" in arguments
+    # Being told to end is handled like Ctrl-C, so that nothing half-written stays behind.
+    signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        code: Any = cli.main(
+            [a for a in arguments if a != "--debug"], "maskport", standalone_mode=False
+        )
+        sys.exit(code if isinstance(code, int) else 0)
+    except click.exceptions.NoArgsIsHelpError as exc:
+        click.echo(exc.format_message())
+        sys.exit(2)
+    except click.ClickException as exc:
+        exc.show()
+        sys.exit(2)
+    except MaskportError as exc:
+        if debug:
+            traceback.print_exc()
+        _complain(exc.what, exc.remedy)
+        sys.exit(exc.exit_code)
+    except (KeyboardInterrupt, click.Abort):
+        click.echo("\nInterrupted; nothing was changed.", err=True)
+        sys.exit(INTERRUPTED)
+    except BrokenPipeError:  # `maskport … | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)
+    except Exception as exc:
+        if debug:
+            raise
+        _complain(
+            f"maskport broke: {type(exc).__name__}: {exc}",
+            "This is a bug. Run it again with --debug and report the traceback.",
+        )
+        sys.exit(3)
+
+
+def _complain(what: str, remedy: str) -> None:
+    click.echo(f"{click.style('Error:', fg='red', bold=True)} {what}", err=True)
+    if remedy:
+        click.echo(remedy, err=True)
+
+
+def _interrupt(_number: int, _frame: FrameType | None) -> None:
+    raise KeyboardInterrupt

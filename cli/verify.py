@@ -1,0 +1,26 @@
+"""``maskport verify``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+__all__ = ["command"]
+
+
+@click.command(name="verify")
+@click.argument("bundle", type=click.Path(path_type=Path))
+def command(bundle: Path) -> int:
+    """Recompute the checksums of BUNDLE's files and name what differs from its manifest."""
+    from ..artifacts.bundle import load_bundle, verify  # noqa: PLC0415
+
+    differences = verify(bundle)
+    for difference in differences:
+        click.echo(difference)
+    count = len(load_bundle(bundle).manifest.artifacts)
+    if differences:
+        click.echo(f"{bundle} differs from its manifest in {len(differences)} places.", err=True)
+        return 1
+    click.echo(f"{bundle}: {count} artifacts, all as the manifest says.")
+    return 0

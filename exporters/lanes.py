@@ -1,0 +1,182 @@
+"""The parent's side of the lanes: starting them, ordering targets, hearing what became of them."""
+
+from __future__ import annotations
+
+import json
+import os
+import queue
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Any
+
+from .registry import Target
+
+__all__ = ["Lanes"]
+
+
+class Lanes:
+    """Worker processes, one a lane, at most ``jobs`` at a time. A context manager: leaving it
+    ends every process that still runs, and what those have started.
+
+    Args:
+        scratch: The run's folder.
+        inspector: See `worker.main`.
+        log: Where everything goes that the workers and their SDKs print.
+        jobs: How many lanes run at once.
+    """
+
+    def __init__(self, scratch: Path, inspector: str, log: IO[bytes], jobs: int) -> None:
+        self._command = [sys.executable, "-m", f"{__package__}.worker", str(scratch), inspector]
+        self._log = log
+        self._jobs = jobs
+        self._messages: queue.Queue[tuple[_Worker, dict[str, Any] | None]] = queue.Queue()
+        self._waiting: dict[str, list[str]] = {}
+        self._running: dict[str, _Worker] = {}
+
+    def __enter__(self) -> Lanes:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        for worker in self._running.values():
+            worker.kill()
+        self._running.clear()
+
+    def warm_up(self, rows: Iterable[Target]) -> None:
+        """Start the lanes of these targets, so that they import while others work."""
+        for lane in dict.fromkeys(row.lane for row in rows):
+            self._waiting.setdefault(lane, [])
+        self._fill()
+
+    def order(self, rows: Iterable[Target]) -> None:
+        """Have these targets made; their intermediates are on disk."""
+        for row in rows:
+            worker = self._running.get(row.lane)
+            if worker is not None and not worker.stopping:
+                worker.order(row.name)
+            else:
+                self._waiting.setdefault(row.lane, []).append(row.name)
+        self._fill()
+
+    def finish(self) -> Iterator[dict[str, Any]]:
+        """Everything that still happens, until every ordered target has ended."""
+        for worker in self._running.values():
+            worker.stop()
+        self._fill(last=True)
+        while self._running:
+            yield from self._handle(*self._messages.get())
+            self._fill(last=True)
+
+    def so_far(self) -> Iterator[dict[str, Any]]:
+        """What has happened since, without waiting."""
+        while not self._messages.empty():
+            yield from self._handle(*self._messages.get())
+
+    def _fill(self, *, last: bool = False) -> None:
+        for lane in list(self._waiting):
+            if len(self._running) >= self._jobs:
+                return
+            if lane in self._running:
+                continue
+            names = self._waiting.pop(lane)
+            if last and not names:
+                continue
+            worker = _Worker(lane, self._command, self._log, self._messages)
+            self._running[lane] = worker
+            for name in names:
+                worker.order(name)
+            if last:
+                worker.stop()
+
+    def _handle(self, worker: _Worker, message: dict[str, Any] | None) -> Iterator[dict[str, Any]]:
+        if message is not None:
+            if message["event"] in {"finished", "failed"}:
+                worker.pending.remove(message["target"])
+            yield message
+            return
+        self._running.pop(worker.lane, None)
+        ended = worker.wait()
+        if worker.pending:  # it died with the first of them; the others get a new process
+            crashed, *rest = worker.pending
+            reason = f"The process that made it {ended}. The log has the SDK's last words."
+            yield {"event": "failed", "target": crashed, "reason": reason}
+            if rest:
+                self._waiting.setdefault(worker.lane, [])[:0] = rest
+
+
+class _Worker:
+    """One process, and the targets that it was told to make and has not ended."""
+
+    def __init__(
+        self,
+        lane: str,
+        command: list[str],
+        log: IO[bytes],
+        messages: queue.Queue[tuple[_Worker, dict[str, Any] | None]],
+    ) -> None:
+        self.lane = lane
+        self.pending: list[str] = []
+        self.stopping = False
+        # A group of its own: Ctrl-C is the parent's to handle, and killing reaches what the
+        # SDKs have started. No GPU: conversion needs none, and would take its memory.
+        self._process = subprocess.Popen(
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=log,
+            start_new_session=True,
+            text=True,
+            env={**os.environ, "CUDA_VISIBLE_DEVICES": "-1", "PYTHONUNBUFFERED": "1"},
+        )
+        threading.Thread(target=self._read, args=(messages,), daemon=True).start()
+
+    def order(self, name: str) -> None:
+        self.pending.append(name)
+        self._write({"target": name})
+
+    def stop(self) -> None:
+        if not self.stopping:
+            self.stopping = True
+            self._write({"stop": True})
+
+    def wait(self) -> str:
+        """How the process ended, in words."""
+        code = self._process.wait()
+        if code == -signal.SIGKILL:
+            return "was killed (often because the memory was full)"
+        if code < 0:
+            return f"crashed ({signal.Signals(-code).name})"
+        return f"ended with exit code {code}"
+
+    def kill(self) -> None:
+        try:
+            if os.name == "posix":
+                os.killpg(self._process.pid, signal.SIGKILL)
+            else:
+                self._process.kill()
+        except ProcessLookupError:
+            pass  # it has just ended by itself
+        self._process.wait()
+
+    def _write(self, order: dict[str, Any]) -> None:
+        assert self._process.stdin is not None
+        try:
+            self._process.stdin.write(json.dumps(order) + "\n")
+            self._process.stdin.flush()
+        except BrokenPipeError:
+            pass  # it died; its reader says so
+
+    def _read(self, messages: queue.Queue[tuple[_Worker, dict[str, Any] | None]]) -> None:
+        assert self._process.stdout is not None
+        for line in self._process.stdout:
+            messages.put((self, json.loads(line)))
+        messages.put((self, None))

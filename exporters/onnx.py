@@ -1,0 +1,178 @@
+"""ONNX: simplified, checked, named after the network's modules; float32 and float16."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..errors import ExportError
+from .intermediates import OPSET
+from .run import Exported, Run
+
+__all__ = ["export_fp16", "export_fp32", "simplified"]
+
+# Inputs that ONNX types as float32 whatever the data's type is.
+_ALWAYS_FLOAT32 = {"Resize": {1, 2}, "Upsample": {1}}
+_HALF_MAX = 65504.0
+# The prepared view wraps the network; names in files are the network's own.
+_WRAPPER = re.compile(r"^(/?)body[./](?:network[./])?")
+
+
+def export_fp32(run: Run, path: Path) -> Exported:
+    """Write the float32 model."""
+    import onnx  # noqa: PLC0415
+
+    return _finish(onnx.load(str(simplified(run))), run, path)
+
+
+def export_fp16(run: Run, path: Path) -> Exported:
+    """Write the float16 model, float32 at its input and output."""
+    import onnx  # noqa: PLC0415
+
+    model = onnx.load(str(simplified(run)))
+    to_half(model)
+    return _finish(model, run, path)
+
+
+def simplified(run: Run) -> Path:
+    """The run's ONNX model after onnxsim, made on first use.
+
+    Raises:
+        ExportError: onnxsim's own comparison of before and after failed.
+    """
+    path = run.scratch / "simplified.onnx"
+    if path.exists():
+        return path
+    import onnx  # noqa: PLC0415
+    import onnxsim  # noqa: PLC0415
+
+    run.step("simplifying")
+    model, equal = onnxsim.simplify(onnx.load(str(run.onnx)), check_n=1)
+    if not equal:
+        raise ExportError(
+            f"onnxsim changed what {run.spec.name} computes.",
+            "Report it to onnxsim with the network; other formats don't depend on it.",
+        )
+    _rename(model.graph)
+    onnx.checker.check_model(model, full_check=True)
+    partial = path.with_suffix(".raw")
+    onnx.save(model, str(partial))
+    partial.rename(path)
+    return path
+
+
+def to_half(model: Any) -> None:
+    """Turn a float32 model into float16 in place, with casts at its inputs and outputs.
+
+    Raises:
+        ExportError: A weight is beyond float16's 65504, or the graph has branches.
+    """
+    from onnx import AttributeProto, TensorProto, helper, numpy_helper  # noqa: PLC0415
+
+    graph = model.graph
+    kept = {
+        name
+        for node in graph.node
+        for position, name in enumerate(node.input)
+        if position in _ALWAYS_FLOAT32.get(node.op_type, ())
+    }
+
+    def half(tensor: Any) -> None:
+        values = numpy_helper.to_array(tensor)
+        if np.abs(values).max(initial=0.0) > _HALF_MAX:
+            raise ExportError(
+                f"{tensor.name or 'A constant'} holds {np.abs(values).max():g}, beyond "
+                f"float16's {_HALF_MAX:g}.",
+                "Leave out onnx-fp16.",
+            )
+        tensor.CopyFrom(numpy_helper.from_array(values.astype(np.float16), tensor.name))
+
+    for tensor in graph.initializer:
+        if tensor.data_type == TensorProto.FLOAT and tensor.name not in kept:
+            half(tensor)
+    for node in graph.node:
+        for attribute in node.attribute:
+            if attribute.type in {AttributeProto.GRAPH, AttributeProto.GRAPHS}:
+                raise ExportError(
+                    f"{node.name} ({node.op_type}) has a sub-graph, which has no float16 form here.",
+                    "Leave out onnx-fp16.",
+                )
+            if (
+                attribute.type == AttributeProto.TENSOR
+                and attribute.t.data_type == TensorProto.FLOAT
+                and not kept.intersection(node.output)
+            ):
+                half(attribute.t)
+            elif node.op_type == "Cast" and attribute.name == "to":
+                if attribute.i == TensorProto.FLOAT and not kept.intersection(node.output):
+                    attribute.i = TensorProto.FLOAT16
+    casts_in, casts_out = [], []
+    for value in graph.input:
+        _reroute(graph, value.name, f"{value.name}_half", outputs=False)
+        casts_in.append(
+            helper.make_node(
+                "Cast", [value.name], [f"{value.name}_half"], f"{value.name}_cast", to=10
+            )
+        )
+    for value in graph.output:
+        _reroute(graph, value.name, f"{value.name}_half", outputs=True)
+        casts_out.append(
+            helper.make_node(
+                "Cast", [f"{value.name}_half"], [value.name], f"{value.name}_cast", to=1
+            )
+        )
+    nodes = [*casts_in, *graph.node, *casts_out]
+    del graph.node[:], graph.value_info[:]
+    graph.node.extend(nodes)
+
+
+def _reroute(graph: Any, old: str, new: str, *, outputs: bool) -> None:
+    """Let the nodes that use (and, for a graph's output, make) ``old`` use ``new``."""
+    for node in graph.node:
+        node.input[:] = [new if name == old else name for name in node.input]
+        if outputs:
+            node.output[:] = [new if name == old else name for name in node.output]
+
+
+def _finish(model: Any, run: Run, path: Path) -> Exported:
+    import onnx  # noqa: PLC0415
+
+    model.graph.name = run.spec.name
+    model.doc_string = run.card.description
+    del model.metadata_props[:]
+    properties = {
+        "author": run.card.author,
+        "description": run.card.description,
+        "licence": run.card.licence,
+        "spec": json.dumps(run.spec.to_dict(), sort_keys=True),
+        "version": run.card.version,
+    }
+    onnx.helper.set_model_props(model, properties)
+    for node in model.graph.node:
+        node.ClearField("doc_string")
+    onnx.checker.check_model(model, full_check=True)
+    path.write_bytes(model.SerializeToString(deterministic=True))
+    inputs, outputs = run.float_tensors("NCHW")
+    operators = sorted({node.op_type for node in model.graph.node})
+    return Exported(inputs, outputs, properties={"opset": OPSET, "operators": operators})
+
+
+def _rename(graph: Any) -> None:
+    """Names of the network's own modules: ``/stage1/rebnconvin/conv_s1/Conv``."""
+
+    def clean(name: str) -> str:
+        return _WRAPPER.sub(r"\1", name)
+
+    names = [n for node in graph.node for n in (*node.input, *node.output)]
+    if len(set(map(clean, names))) != len(set(names)):
+        return  # a user's network has modules of these names itself
+    for node in graph.node:
+        node.name = clean(node.name)
+        node.input[:] = [clean(name) for name in node.input]
+        node.output[:] = [clean(name) for name in node.output]
+    for value in (*graph.initializer, *graph.value_info):
+        value.name = clean(value.name)

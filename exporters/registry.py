@@ -1,0 +1,140 @@
+"""Every target: a literal table, and nothing imported until a target is made.
+
+A new precision of a known format is a function in the format's module and a row here; a new
+format is a module and a row here, and one of each in `runtimes`.
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import importlib.util
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from ..errors import UsageError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from .run import Exported, Run
+
+__all__ = ["TARGETS", "Target", "select", "target"]
+
+Source = Literal["onnx", "trace", "program"]
+Lane = Literal["tensorflow", "coreml", "torch"]
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """One kind of file that maskport makes.
+
+    Attributes:
+        name: What users type.
+        format: Family; targets of one format share a module and a float model.
+        precision: How weights and activations are stored.
+        suffix: Of the file in the bundle; empty for a folder without one.
+        exporter: Dotted path of the function that makes it, relative to this package.
+        source: The intermediate it starts from, made once for all targets of a run.
+        lane: Targets of one lane share a process, and so their SDK and what it has converted.
+        modules: What must be importable.
+        extra: The extra of maskport that installs them.
+        summary: One line for ``maskport targets``.
+    """
+
+    name: str
+    format: str
+    precision: str
+    suffix: str
+    exporter: str
+    source: Source
+    lane: Lane
+    modules: tuple[str, ...]
+    extra: str
+    summary: str
+
+    @property
+    def needs_calibration(self) -> bool:
+        """Its activations are quantised by ranges that only photos can give."""
+        return self.precision == "int8"
+
+    def missing_modules(self) -> list[str]:
+        """The modules that are not installed here; none are imported to find out."""
+        return [name for name in self.modules if importlib.util.find_spec(name) is None]
+
+    def load_exporter(self) -> Callable[[Run, Path], Exported]:
+        """Import the exporter's module."""
+        module, _, name = self.exporter.partition(":")
+        exporter: Callable[[Run, Path], Exported] = getattr(
+            importlib.import_module(module, __package__), name
+        )
+        return exporter
+
+
+_ONNX = ("onnx", "onnxruntime", "onnxsim")
+_TF = ("tensorflow", "onnx2tf", "tf_keras", "ai_edge_litert", "onnx_graphsurgeon", "sng4onnx")
+_TFLITE = (*_ONNX, *_TF)
+_COREML = ("coremltools",)
+
+# fmt: off
+TARGETS = (
+    Target("onnx-fp32", "onnx", "fp32", ".onnx", ".onnx:export_fp32", "onnx", "tensorflow", _ONNX, "onnx", "ONNX Runtime, any platform"),
+    Target("onnx-fp16", "onnx", "fp16", ".onnx", ".onnx:export_fp16", "onnx", "tensorflow", _ONNX, "onnx", "ONNX Runtime, half the size; float32 in and out"),
+    Target("tflite-fp32", "tflite", "fp32", ".tflite", ".tflite:export_fp32", "onnx", "tensorflow", _TFLITE, "tflite", "LiteRT (TFLite), Android"),
+    Target("tflite-fp16", "tflite", "fp16", ".tflite", ".tflite:export_fp16", "onnx", "tensorflow", _TFLITE, "tflite", "LiteRT, half the size, GPU delegate"),
+    Target("tflite-dynamic-int8", "tflite", "dynamic-int8", ".tflite", ".tflite:export_dynamic_int8", "onnx", "tensorflow", _TFLITE, "tflite", "LiteRT, int8 weights, float activations"),
+    Target("tflite-int8", "tflite", "int8", ".tflite", ".tflite:export_int8", "onnx", "tensorflow", _TFLITE, "tflite", "LiteRT, integers throughout, uint8 in and out; NPUs"),
+    Target("savedmodel", "savedmodel", "fp32", "", ".savedmodel:export", "onnx", "tensorflow", _TFLITE, "tflite", "TensorFlow SavedModel, for servers"),
+    Target("keras", "keras", "fp32", ".keras", ".keras:export", "onnx", "tensorflow", (*_ONNX, "tensorflow", "keras"), "tflite", "Keras 3 file, layers named as the network's modules"),
+    Target("coreml-fp16", "coreml", "fp16", ".mlpackage", ".coreml:export_fp16", "trace", "coreml", _COREML, "coreml", "Core ML, Neural Engine, iOS and macOS"),
+    Target("coreml-fp32", "coreml", "fp32", ".mlpackage", ".coreml:export_fp32", "trace", "coreml", _COREML, "coreml", "Core ML in full precision, CPU and GPU"),
+    Target("coreml-w8", "coreml", "w8", ".mlpackage", ".coreml:export_w8", "trace", "coreml", _COREML, "coreml", "Core ML, int8 weights, float16 activations"),
+    Target("coreml-palette6", "coreml", "palette6", ".mlpackage", ".coreml:export_palette6", "trace", "coreml", (*_COREML, "sklearn"), "coreml", "Core ML, weights from 64 values a tensor"),
+    Target("coreml-palette4", "coreml", "palette4", ".mlpackage", ".coreml:export_palette4", "trace", "coreml", (*_COREML, "sklearn"), "coreml", "Core ML, weights from 16 values a tensor"),
+    Target("torchscript-lite", "torchscript-lite", "fp32", ".ptl", ".torchscript:export", "trace", "torch", (), "", "PyTorch Mobile's lite interpreter"),
+    Target("executorch", "executorch", "fp32", ".pte", ".executorch:export", "program", "torch", ("executorch",), "executorch", "ExecuTorch, XNNPACK"),
+)
+# fmt: on
+
+
+def target(name: str) -> Target:
+    """The target of that name.
+
+    Raises:
+        UsageError: There is none.
+    """
+    for row in TARGETS:
+        if row.name == name:
+            return row
+    raise _unknown(name)
+
+
+def select(names: Iterable[str]) -> tuple[Target, ...]:
+    """Targets by name, by format, or all of them; in the table's order, each once.
+
+    Raises:
+        UsageError: A name is neither a target nor a format.
+    """
+    chosen: set[str] = set()
+    for name in names:
+        rows = [row.name for row in TARGETS if name in {row.name, row.format, "all"}]
+        if name == "all":
+            rows = [row.name for row in TARGETS]
+        if not rows:
+            raise _unknown(name)
+        chosen.update(rows)
+    if not chosen:
+        raise UsageError("No target was asked for.", "Give --targets, for example --targets all.")
+    return tuple(row for row in TARGETS if row.name in chosen)
+
+
+def _unknown(name: str) -> UsageError:
+    known = [row.name for row in TARGETS]
+    formats = sorted({row.format for row in TARGETS} - set(known))
+    close = difflib.get_close_matches(name, [*known, *formats, "all"], 1)
+    hint = f"Did you mean {close[0]}? " if close else ""
+    return UsageError(
+        f"There is no target or format {name!r}.",
+        f"{hint}Targets: {', '.join(known)}; formats: {', '.join(formats)}; or all.",
+    )

@@ -1,0 +1,147 @@
+"""What an exporter is given, and what it gives back."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..artifacts.manifest import Quantization, Tensor
+from ..specs import ModelSpec
+
+__all__ = ["Card", "Exported", "Options", "Run"]
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """What a file says of itself: the texts that formats embed."""
+
+    name: str
+    author: str
+    licence: str
+    version: str
+    description: str
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """Choices that change what is inside the files.
+
+    Attributes:
+        coreml_output: ``"image"`` gives Core ML files a grayscale image output;
+            ``"multiarray"`` a float array of shape (1, C, H, W). Masks of several channels
+            are always arrays.
+    """
+
+    coreml_output: Literal["image", "multiarray"] = "image"
+
+
+@dataclass(frozen=True, slots=True)
+class Exported:
+    """How the file that an exporter wrote is used."""
+
+    inputs: list[Tensor]
+    outputs: list[Tensor]
+    quantization: Quantization | None = None
+    properties: dict[str, Any] = field(default_factory=dict)
+
+
+def _silent(_text: str, _done: int = 0, _total: int = 0) -> None:
+    """A step that nobody watches."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """One export run, as its exporters see it.
+
+    Everything that several targets start from is a file in ``scratch``, so that any process
+    of the run can read it and none is made twice.
+
+    Attributes:
+        scratch: Folder of the run, removed at its end.
+        spec: The network's specification.
+        card: Texts to embed.
+        options: Choices that change what is inside the files.
+        step: Tells the user what is being done, and how far it is.
+    """
+
+    scratch: Path
+    spec: ModelSpec
+    card: Card
+    options: Options = field(default_factory=Options)
+    step: Callable[..., None] = _silent
+
+    @property
+    def onnx(self) -> Path:
+        """The simplified float32 ONNX model."""
+        return self.scratch / "model.onnx"
+
+    @property
+    def trace(self) -> Path:
+        """The prepared view, traced and frozen; plain TorchScript."""
+        return self.scratch / "trace.pt"
+
+    @property
+    def program(self) -> Path:
+        """The prepared view as a torch.export program."""
+        return self.scratch / "program.pt2"
+
+    @property
+    def saved_model(self) -> Path:
+        """The TensorFlow model that every TFLite precision is converted from."""
+        return self.scratch / "saved_model"
+
+    @cached_property
+    def calibration(self) -> NDArray[np.uint8]:
+        """Calibration photos, (N, 3, H, W) RGB bytes at the network's size; maybe none."""
+        path = self.scratch / "calibration.npy"
+        shape = (0, 3, self.spec.image.height, self.spec.image.width)
+        return np.load(path, mmap_mode="r") if path.exists() else np.zeros(shape, np.uint8)
+
+    @property
+    def image_shape(self) -> tuple[int, int, int, int]:
+        """(1, 3, H, W)."""
+        return (1, 3, self.spec.image.height, self.spec.image.width)
+
+    @property
+    def mask_shape(self) -> tuple[int, int, int, int]:
+        """(1, C, H, W)."""
+        image = self.spec.image
+        return (1, self.spec.mask.channels, image.height, image.width)
+
+    def float_tensors(self, layout: Literal["NCHW", "NHWC"]) -> tuple[list[Tensor], list[Tensor]]:
+        """The image and the mask as float tensors of the contract."""
+
+        def describe(name: str, shape: tuple[int, int, int, int]) -> list[Tensor]:
+            n, c, h, w = shape
+            sizes = [n, c, h, w] if layout == "NCHW" else [n, h, w, c]
+            return [Tensor(name=name, shape=sizes, dtype="float32", layout=layout)]
+
+        return describe("image", self.image_shape), describe("mask", self.mask_shape)
+
+    def save(self, path: Path) -> None:
+        """Write what another process needs to see the same run."""
+        plan = {
+            "spec": self.spec.to_dict(),
+            "card": asdict(self.card),
+            "options": asdict(self.options),
+        }
+        path.write_text(json.dumps(plan), encoding="utf-8")
+
+    @classmethod
+    def load(cls, path: Path, step: Callable[..., None]) -> Run:
+        """The inverse of `save`."""
+        plan = json.loads(path.read_text(encoding="utf-8"))
+        return cls(
+            scratch=path.parent,
+            spec=ModelSpec.from_dict(plan["spec"]),
+            card=Card(**plan["card"]),
+            options=Options(**plan["options"]),
+            step=step,
+        )

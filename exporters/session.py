@@ -1,0 +1,253 @@
+"""One export run: every shared intermediate made once, every file made in a lane and judged."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.metadata
+import os
+import platform
+import shutil
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from ..artifacts.bundle import LOG, Bundle, load_bundle, write_manifest, writing
+from ..artifacts.manifest import (
+    Artifact,
+    Calibration,
+    Checkpoint,
+    Failure,
+    Manifest,
+    Network,
+)
+from ..errors import ExportError, MaskportError, MissingToolError
+from ..models.prepared import PreparedMask, Reference, prepare
+from ..quantization.calibration import CalibrationSet
+from ..specs import ModelSpec
+from .intermediates import make
+from .lanes import Lanes
+from .registry import TARGETS, Target
+from .run import Card, Options, Run
+from .worker import CHECK, PLAN
+
+__all__ = ["Event", "Order", "Watcher", "run_export"]
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that happened to a target.
+
+    Attributes:
+        kind: ``started``; ``step`` (with a text and, where known, how far); ``finished`` (with
+            the artifact and the seconds it took); ``failed`` (with the reason).
+        target: The target's name; empty for steps that serve all targets.
+    """
+
+    kind: Literal["started", "step", "finished", "failed"]
+    target: str = ""
+    text: str = ""
+    done: int = 0
+    total: int = 0
+    seconds: float = 0.0
+    artifact: Artifact | None = None
+
+
+Watcher = Callable[[Event], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What is to be exported, and everything that the manifest says of it.
+
+    Attributes:
+        reference: The untouched network.
+        spec: Its specification, at the size to export.
+        targets: What to make.
+        network: For the manifest.
+        checkpoint: For the manifest.
+        card: Texts to embed in the files.
+        options: Choices that change what is inside the files.
+        calibration: Photos for INT8 targets.
+        check: (N, 3, H, W) float32, RGB in [0, 1]: photos that every file must draw rightly.
+        inspector: Dotted path of the judge, see `worker.main`.
+        jobs: Lanes at once.
+    """
+
+    reference: Reference
+    spec: ModelSpec
+    targets: tuple[Target, ...]
+    network: Network
+    checkpoint: Checkpoint
+    card: Card
+    options: Options
+    calibration: CalibrationSet | None
+    check: NDArray[np.float32]
+    inspector: str
+    jobs: int
+
+
+def run_export(order: Order, out: Path, watch: Watcher) -> Bundle:
+    """Make the targets, judge them, and write the bundle of those that hold.
+
+    Raises:
+        ExportError: Not one target could be made; ``out`` is as it was.
+        MaskportError: What is given can't be exported at all.
+    """
+    prepared = prepare(order.reference.network, order.spec)
+    with writing(out) as folder:
+        log_path = folder / LOG
+        scratch = folder / "scratch"
+        scratch.mkdir()
+        run = Run(scratch, order.spec, order.card, order.options)
+        run.save(scratch / PLAN)
+        if order.calibration is not None:
+            np.save(scratch / "calibration.npy", order.calibration.pixels)
+        ledger = _Ledger(watch)
+        with (
+            log_path.open("ab") as log,
+            Lanes(scratch, order.inspector, log, order.jobs) as lanes,
+        ):
+            for event in _make_all(order, prepared, run, lanes, log_path):
+                ledger.enter(event)
+        shutil.rmtree(scratch)
+        if not ledger.artifacts:
+            reasons = "; ".join(f"{f.target}: {f.reason}" for f in ledger.failures)
+            raise ExportError(f"No target could be made. {reasons}", _keep_log(log_path))
+        write_manifest(folder, _manifest(order, ledger))
+    return load_bundle(out)
+
+
+def _make_all(
+    order: Order, prepared: PreparedMask, run: Run, lanes: Lanes, log: Path
+) -> Iterator[dict[str, Any]]:
+    """Order every target as soon as what it starts from exists; pass on what is heard."""
+    available = []
+    for row in order.targets:
+        missing = row.missing_modules()
+        if missing:
+            lack = MissingToolError(", ".join(missing), row.extra, row.name)
+            yield {"event": "failed", "target": row.name, "reason": str(lack)}
+        else:
+            available.append(row)
+    lanes.warm_up(available)
+    checked = False
+    # The longest way first: TensorFlow's lane starts from ONNX, ExecuTorch's from the program.
+    for source in ("onnx", "program", "trace"):
+        rows = [row for row in available if row.source == source]
+        if not rows:
+            continue
+        try:
+            with _into(log):
+                make(source, prepared, run)
+                if not checked:
+                    _draw_references(order, run)
+                    checked = True
+        except MaskportError as exc:
+            for row in rows:
+                yield {"event": "failed", "target": row.name, "reason": str(exc)}
+            continue
+        lanes.order(rows)
+        yield from lanes.so_far()
+    yield from lanes.finish()
+
+
+def _draw_references(order: Order, run: Run) -> None:
+    """What the untouched network draws for the photos that files are judged by."""
+    device = _best_device()
+    reference = order.reference.to(device)
+    with torch.no_grad():
+        drawn = [
+            reference(torch.from_numpy(image[None]).to(device)).cpu().numpy()
+            for image in order.check
+        ]
+    order.reference.to("cpu")
+    np.savez(run.scratch / CHECK, images=order.check, references=np.concatenate(drawn))
+
+
+def _best_device() -> str:
+    if torch.cuda.is_available():
+        return "cuda"
+    return "mps" if torch.backends.mps.is_available() else "cpu"
+
+
+class _Ledger:
+    """What has become of each target."""
+
+    def __init__(self, watch: Watcher) -> None:
+        self.watch = watch
+        self.artifacts: list[Artifact] = []
+        self.failures: list[Failure] = []
+        self.tools: dict[str, str] = {}
+
+    def enter(self, message: dict[str, Any]) -> None:
+        kind, name = message["event"], message["target"]
+        artifact = None
+        if kind == "finished":
+            artifact = Artifact.model_validate(message["artifact"])
+            self.artifacts.append(artifact)
+            self.tools.update(message["tools"])
+        elif kind == "failed":
+            self.failures.append(Failure(target=name, reason=message["reason"]))
+        self.watch(
+            Event(
+                kind,
+                name,
+                message.get("text", message.get("reason", "")),
+                message.get("done", 0),
+                message.get("total", 0),
+                message.get("seconds", 0.0),
+                artifact,
+            )
+        )
+
+
+def _manifest(order: Order, ledger: _Ledger) -> Manifest:
+    position = {row.name: i for i, row in enumerate(TARGETS)}
+    calibration = order.calibration
+    return Manifest(
+        network=order.network,
+        checkpoint=order.checkpoint,
+        spec=order.spec.to_dict(),
+        artifacts=sorted(ledger.artifacts, key=lambda a: position[a.target]),
+        failures=sorted(ledger.failures, key=lambda f: position[f.target]),
+        calibration=calibration
+        and Calibration(images=len(calibration.names), sha256=calibration.sha256),
+        tools={
+            "maskport": importlib.metadata.version("maskport"),
+            "python": platform.python_version(),
+            "torch": torch.__version__,
+            **dict(sorted(ledger.tools.items())),
+        },
+    )
+
+
+def _keep_log(log: Path) -> str:
+    """Move the log of a run that gave no bundle to where it survives; a remedy that names it."""
+    kept = Path.cwd() / f"maskport-export-{time.strftime('%Y%m%d-%H%M%S')}.log"
+    try:
+        shutil.copyfile(log, kept)
+    except OSError:
+        return "Run it again with --debug for more."
+    return f"What the SDKs printed is in {kept}."
+
+
+@contextlib.contextmanager
+def _into(log: Path) -> Iterator[None]:
+    """Python's own output into the log; torch prints while it exports."""
+    with (
+        log.open("a", encoding="utf-8") as file,
+        contextlib.redirect_stdout(file),
+        contextlib.redirect_stderr(file),
+    ):
+        yield
+
+
+def default_jobs() -> int:
+    """One lane more than cores: a lane spends part of its time loading files."""
+    return (os.cpu_count() or 1) + 1

@@ -1,0 +1,162 @@
+"""Finishing touches on a TFLite flatbuffer, made in the file itself.
+
+The integer file's last step is rebuilt here. TFLite's int8 sigmoid has a fixed scale of 1/256,
+so a full mask would be 0.996, and its input spends 8 bits on logits far beyond where the
+sigmoid still moves. Instead: logits are clipped to where the sigmoid saturates, widened to
+int16, put through the int16 sigmoid (scale 2^-15), and rounded to the contract's scale of
+1/255. All of it is integer, and built-in operations of every TFLite runtime since 2.3.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ..errors import ExportError
+from .run import Card
+
+__all__ = ["finish_float", "finish_integer"]
+
+# sigmoid(+-8) is 0.99966 and 0.00034: the bytes 255 and 0. 2^-12 is the scale at which every
+# runtime's int16 sigmoid works, and its range is just +-8.
+_SATURATION = 8.0
+_INT16_LOGIT_SCALE = 2.0**-12
+_INT16_SIGMOID_SCALE = 2.0**-15
+_BYTE_SCALE = 1 / 255
+
+
+def finish_float(model: bytes, card: Card) -> bytes:
+    """A float file with its card, and without what would differ between equal runs."""
+    graph = _Flatbuffer(model)
+    graph.describe(card)
+    return graph.pack()
+
+
+def finish_integer(model: bytes, card: Card) -> bytes:
+    """An integer file whose input and output are bytes of scale 1/255 and zero point 0.
+
+    Raises:
+        ExportError: The converter left a float tensor in it.
+    """
+    graph = _Flatbuffer(model)
+    graph.describe(card)
+    graph.set_byte_scale(graph.tensor(graph.subgraph.inputs[0]))
+    last = graph.producer(graph.subgraph.outputs[0])
+    if graph.is_op(last, "QUANTIZE"):
+        before = graph.producer(last.inputs[0])
+        if before is not None and graph.is_op(before, "LOGISTIC"):
+            graph.widen_sigmoid(before, last)
+    graph.set_byte_scale(graph.tensor(graph.subgraph.outputs[0]))
+    floats = graph.float_tensors()
+    if floats:
+        raise ExportError(
+            f"The integer file still has float tensors: {', '.join(floats[:3])}.",
+            "An operation has no int8 form; tflite-dynamic-int8 keeps such in float.",
+        )
+    return graph.pack()
+
+
+class _Flatbuffer:
+    """A TFLite model as mutable objects."""
+
+    def __init__(self, data: bytes) -> None:
+        from tensorflow.lite.python import schema_py_generated as schema  # noqa: PLC0415
+
+        self.schema: Any = schema
+        self.model: Any = schema.ModelT.InitFromPackedBuf(data, 0)
+        self.subgraph: Any = self.model.subgraphs[0]
+
+    def pack(self) -> bytes:
+        import flatbuffers  # noqa: PLC0415
+
+        builder = flatbuffers.Builder(1 << 20)
+        builder.Finish(self.model.Pack(builder), b"TFL3")
+        return bytes(builder.Output())
+
+    def describe(self, card: Card) -> None:
+        self.model.description = (
+            f"{card.name} {card.version}: {card.description} {card.author}. {card.licence}."
+        )
+
+    def tensor(self, index: int) -> Any:
+        return self.subgraph.tensors[index]
+
+    def producer(self, index: int) -> Any:
+        return next((op for op in self.subgraph.operators if index in op.outputs), None)
+
+    def is_op(self, operator: Any, name: str) -> bool:
+        if operator is None:
+            return False
+        code = self.model.operatorCodes[operator.opcodeIndex]
+        return bool(code.builtinCode == getattr(self.schema.BuiltinOperator, name))
+
+    def float_tensors(self) -> list[str]:
+        kinds = {self.schema.TensorType.FLOAT32, self.schema.TensorType.FLOAT16}
+        return [t.name.decode() for t in self.subgraph.tensors if t.type in kinds]
+
+    def set_byte_scale(self, tensor: Any) -> None:
+        """The tensor's neighbour QUANTIZE reads the scale from here, so it stays right."""
+        tensor.quantization.scale = np.array([_BYTE_SCALE], np.float32)
+        tensor.quantization.zeroPoint = np.array([0], np.int64)
+        tensor.quantization.min = tensor.quantization.max = None
+
+    def widen_sigmoid(self, sigmoid: Any, final: Any) -> None:
+        """LOGISTIC int8, QUANTIZE to uint8 becomes int16 in between, as the module says."""
+        kinds = self.schema.TensorType
+        logits = self.tensor(sigmoid.inputs[0])
+        self._clip(logits)
+        shape = logits.shape
+        wide = self._add(b"mask/logits16", kinds.INT16, shape, _INT16_LOGIT_SCALE, 0)
+        curve = self._add(b"mask/sigmoid16", kinds.INT16, shape, _INT16_SIGMOID_SCALE, 0)
+        narrow = self._add(b"mask/sigmoid8", kinds.INT8, shape, _BYTE_SCALE, -128)
+        operators = self.subgraph.operators
+        position = next(i for i, op in enumerate(operators) if op is sigmoid)
+        widen = self._like(final, sigmoid.inputs[0], wide)
+        sigmoid.inputs, sigmoid.outputs = np.array([wide], np.int32), np.array([curve], np.int32)
+        round_off = self._like(final, curve, narrow)
+        final.inputs = np.array([narrow], np.int32)
+        operators[position : position + 1] = [widen, sigmoid, round_off]
+        # The int16 kernel is version 3 of LOGISTIC; int16 QUANTIZE is version 2.
+        self._require(sigmoid, 3)
+        self._require(final, 2)
+
+    def _clip(self, logits: Any) -> None:
+        """Narrow the logits' range to where the sigmoid moves.
+
+        The operation that makes them takes its multiplier from this scale when the file is
+        loaded, and saturates; its own accuracy is untouched.
+        """
+        quantization = logits.quantization
+        scale, zero = float(quantization.scale[0]), int(quantization.zeroPoint[0])
+        low = max(scale * (-128 - zero), -_SATURATION)
+        high = min(scale * (127 - zero), _SATURATION)
+        if not low < 0.0 < high:
+            return  # the calibration photos' masks are all empty, or all full
+        new_scale = np.float32((high - low) / 255)
+        quantization.scale = np.array([new_scale], np.float32)
+        quantization.zeroPoint = np.array([round(-128 - low / new_scale)], np.int64)
+        quantization.min = quantization.max = None
+
+    def _add(self, name: bytes, kind: int, shape: Any, scale: float, zero: int) -> int:
+        """A new activation tensor; its index."""
+        tensor = self.schema.TensorT()
+        tensor.name, tensor.type, tensor.shape, tensor.buffer = name, kind, shape, 0
+        tensor.quantization = self.schema.QuantizationParametersT()
+        tensor.quantization.scale = np.array([scale], np.float32)
+        tensor.quantization.zeroPoint = np.array([zero], np.int64)
+        self.subgraph.tensors.append(tensor)
+        return len(self.subgraph.tensors) - 1
+
+    def _like(self, operator: Any, source: int, result: int) -> Any:
+        """Another operation of the same kind."""
+        twin = self.schema.OperatorT()
+        twin.opcodeIndex = operator.opcodeIndex
+        twin.builtinOptionsType = operator.builtinOptionsType
+        twin.builtinOptions = operator.builtinOptions
+        twin.inputs, twin.outputs = np.array([source], np.int32), np.array([result], np.int32)
+        return twin
+
+    def _require(self, operator: Any, version: int) -> None:
+        code = self.model.operatorCodes[operator.opcodeIndex]
+        code.version = max(code.version, version)

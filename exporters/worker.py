@@ -1,0 +1,185 @@
+"""One lane of an export run: a process of its own, for SDKs that print, leak or crash.
+
+It reads orders from its standard input and writes events to its standard output, both JSON, a
+line each. Whatever else is printed here goes to the run's log. When the parent is gone, so is
+this process.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.metadata
+import json
+import os
+import queue
+import shutil
+import signal
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..artifacts.bundle import describe_files
+from ..artifacts.manifest import Artifact
+from ..errors import ExportError, MaskportError
+from .registry import Target, target
+from .run import Run
+
+__all__ = ["CHECK", "PLAN", "main"]
+
+PLAN = "run.json"
+CHECK = "check.npz"
+
+Send = Callable[[dict[str, Any]], None]
+
+
+def main(scratch: Path, inspector: str) -> None:
+    """Serve orders until told to stop.
+
+    Args:
+        scratch: The run's folder for intermediates.
+        inspector: Dotted path ``module:function`` of what judges a fresh file, with the
+            signature of `validation.inspection.inspect_artifact`.
+    """
+    send = _take_over_streams()
+    orders = _listen()
+    while True:
+        order = orders.get()
+        if "stop" in order:
+            return
+        _make(target(order["target"]), scratch, inspector, send)
+
+
+def _make(row: Target, scratch: Path, inspector: str, send: Send) -> None:
+    """One target, from its intermediate to a judged file in the bundle."""
+    started = time.monotonic()
+    send({"event": "started", "target": row.name})
+    print(f"\n===== {row.name} =====", flush=True)
+
+    def step(text: str, done: int = 0, total: int = 0) -> None:
+        send({"event": "step", "target": row.name, "text": text, "done": done, "total": total})
+
+    bundle = scratch.parent
+    run = Run.load(scratch / PLAN, step)
+    path = bundle / f"{run.spec.name}-{row.name}{row.suffix}"
+    try:
+        artifact = _export(row, run, path)
+        step("checking")
+        artifact = _inspect(artifact, path, run, inspector)
+    except Exception as exc:  # one target's failure, whatever it is, must not stop the others
+        traceback.print_exc()
+        shutil.rmtree(path, ignore_errors=True)
+        path.unlink(missing_ok=True)
+        send({"event": "failed", "target": row.name, "reason": _reason(exc)})
+        return
+    seconds = time.monotonic() - started
+    values = artifact.model_dump(mode="json", exclude_none=True)
+    send(
+        {
+            "event": "finished",
+            "target": row.name,
+            "artifact": values,
+            "seconds": seconds,
+            "tools": _versions(row.modules),
+        }
+    )
+
+
+def _export(row: Target, run: Run, path: Path) -> Artifact:
+    unfinished = run.scratch / path.name
+    exported = row.load_exporter()(run, unfinished)
+    unfinished.rename(path)
+    files, size, digest = describe_files(path, path.parent)
+    return Artifact(
+        target=row.name,
+        path=path.name,
+        format=row.format,
+        precision=row.precision,
+        bytes=size,
+        sha256=digest,
+        files=files,
+        inputs=exported.inputs,
+        outputs=exported.outputs,
+        quantization=exported.quantization,
+        properties=exported.properties,
+    )
+
+
+def _inspect(artifact: Artifact, path: Path, run: Run, inspector: str) -> Artifact:
+    """The artifact with what it drew.
+
+    Raises:
+        ExportError: It doesn't draw the reference's mask.
+    """
+    module, _, name = inspector.partition(":")
+    inspect = getattr(importlib.import_module(module), name)
+    with np.load(run.scratch / CHECK) as check:
+        inspection, objection = inspect(
+            path, artifact, check["images"], check["references"], run.spec.mask
+        )
+    print(inspection.model_dump_json(), flush=True)
+    if objection:
+        raise ExportError(
+            f"The file was made, but {objection}.",
+            "The network may not survive this precision; compare the other targets.",
+        )
+    return artifact.model_copy(update={"inspection": inspection})
+
+
+def _take_over_streams() -> Send:
+    """Keep the way to the parent, and send everything that is printed to the log."""
+    channel = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)
+    sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
+    lock = threading.Lock()
+
+    def send(message: dict[str, Any]) -> None:
+        with lock:
+            channel.write(json.dumps(message) + "\n")
+            channel.flush()
+
+    return send
+
+
+def _listen() -> queue.Queue[dict[str, Any]]:
+    """Orders as they come; the end of the stream means that the parent died."""
+    orders: queue.Queue[dict[str, Any]] = queue.Queue()
+
+    def read() -> None:
+        for line in sys.stdin:
+            order = json.loads(line)
+            orders.put(order)
+            if "stop" in order:
+                return
+        if os.name == "posix" and os.getpgrp() == os.getpid():
+            os.killpg(os.getpid(), signal.SIGKILL)  # with what the SDKs have started
+        os._exit(1)
+
+    threading.Thread(target=read, daemon=True).start()
+    return orders
+
+
+def _reason(exc: Exception) -> str:
+    if isinstance(exc, MaskportError):
+        return str(exc)
+    lines = str(exc).strip().splitlines()
+    return f"{type(exc).__name__}: {lines[0]}" if lines else type(exc).__name__
+
+
+def _versions(modules: tuple[str, ...]) -> dict[str, str]:
+    found = {}
+    for module in modules:
+        try:
+            found[module] = importlib.metadata.version(module)
+        except importlib.metadata.PackageNotFoundError:
+            continue  # a module of another distribution's
+    return found
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), sys.argv[2])

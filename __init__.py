@@ -41,11 +41,11 @@ _HOMES = {
 
 def __getattr__(name: str) -> Any:
     if name in _HOMES:
-        import importlib  # noqa: PLC0415 (nothing is loaded before it is used)
+        import importlib
 
         return getattr(importlib.import_module(_HOMES[name], __name__), name)
     if name == "__version__":
-        from importlib.metadata import version  # noqa: PLC0415
+        from importlib.metadata import version
 
         return version("maskport")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

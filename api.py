@@ -104,7 +104,7 @@ def export(
     checkpoint = _load(found, weights, source, licence)
     reference = Reference(found.module, found.spec)
     check_output(reference, found.spec)
-    calibrated = calibration and load_calibration(Path(calibration), found.spec.image) or None
+    calibrated = (calibration and load_calibration(Path(calibration), found.spec.image)) or None
     image = found.spec.image
     side = str(image.height) if image.height == image.width else f"{image.height}x{image.width}"
     order = Order(
@@ -174,7 +174,9 @@ def _load(
     found: _Found, weights: str | PathLike[str] | None, source: str, licence: str
 ) -> Checkpoint:
     """Put the weights into the network; what the manifest says of them."""
-    if weights is None and found.entry is None:
+    if weights is None:
+        if found.entry is not None:
+            return _published_checkpoint(found, found.entry, source, licence)
         return Checkpoint(
             file="(in memory)",
             sha256=_digest(found.module),
@@ -193,29 +195,38 @@ def _load(
             source=f"drawn from seed {seed}: untrained, for trying the tool",
             licence="none needed",
         )
-    if weights is None:
-        assert found.entry is not None  # the first case
-        path = fetch(found.entry, progress=False)
-    else:
-        path = Path(weights)
+    path = Path(weights)
     load_weights(found.module, path)
-    published = found.entry is not None and _published(found.entry, path, fetched=weights is None)
+    page = _page(found.entry, path) if found.entry else ""
     return Checkpoint(
         file=path.name,
         sha256=sha256_of(path),
-        source=source or published or "given as a file",
-        licence=licence or (found.entry.licence if found.entry and published else "not stated"),
+        source=source or page or "given as a file",
+        licence=licence or (found.entry.licence if found.entry and page else "not stated"),
     )
 
 
-def _published(entry: catalog.Entry, path: Path, *, fetched: bool) -> str:
-    """The page that a file was published on, known by its checksum; else empty."""
+def _published_checkpoint(
+    found: _Found, entry: catalog.Entry, source: str, licence: str
+) -> Checkpoint:
+    path = fetch(entry, progress=False)
+    load_weights(found.module, path)
+    return Checkpoint(
+        file=path.name,
+        sha256=sha256_of(path),
+        source=source or _page(entry, path) or entry.sources[0].page,
+        licence=licence or entry.licence,
+    )
+
+
+def _page(entry: catalog.Entry, path: Path) -> str:
+    """Where a file was published, known by its checksum; empty for any other file."""
     for known in entry.sources:
         if known.checksum is not None:
             algorithm, digits = known.checksum
             if checksum_of(path, algorithm) == digits:
                 return known.page
-    return entry.sources[0].page if fetched else ""
+    return ""
 
 
 def _digest(module: nn.Module) -> str:
@@ -239,9 +250,7 @@ def _card(found: _Found, checkpoint: Checkpoint, author: str) -> Card:
     )
 
 
-def _check_photos(
-    image: ImageSpec, source: str | PathLike[str] | None
-) -> NDArray[np.float32]:
+def _check_photos(image: ImageSpec, source: str | PathLike[str] | None) -> NDArray[np.float32]:
     """(N, 3, H, W) in [0, 1], evenly spaced over the source."""
     if source is None:
         chosen = [scene(seed) for seed in range(CHECK_PHOTOS)]

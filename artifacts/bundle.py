@@ -185,7 +185,7 @@ def _remove_leftovers(out: Path) -> None:
 
 
 def _is_running(pid: int) -> bool:
-    import psutil  # noqa: PLC0415 (only where there are leftovers)
+    import psutil
 
     return psutil.pid_exists(pid)
 

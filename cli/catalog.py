@@ -10,9 +10,9 @@ __all__ = ["command"]
 @click.command(name="catalog")
 def command() -> None:
     """List the networks that have a name: size, mask, where their weights are, licence."""
-    from ..models.catalog import CATALOG, LEFT_OUT  # noqa: PLC0415
-    from ..models.download import is_cached  # noqa: PLC0415
-    from .tables import print_table  # noqa: PLC0415
+    from ..models.catalog import CATALOG, LEFT_OUT
+    from ..models.download import is_cached
+    from .tables import print_table
 
     rows = []
     for entry in CATALOG.values():
@@ -21,14 +21,14 @@ def command() -> None:
         if mask.channels > 1:
             kind = f"argmax of {mask.channels}"
         first = entry.sources[0]
-        checksum = f"{first.checksum[0]} {first.checksum[1]}" if first.checksum else "none published"
+        checksum = (
+            f"{first.checksum[0]} {first.checksum[1]}" if first.checksum else "none published"
+        )
         state = "yes" if is_cached(entry) else "no"
         rows.append(
             (entry.name, f"{image.height}x{image.width}", kind, entry.licence, state,
              entry.summary, first.page, checksum)
         )  # fmt: skip
-    print_table(
-        ("name", "size", "draws", "licence", "fetched", "what", "source", "checksum"), rows
-    )
+    print_table(("name", "size", "draws", "licence", "fetched", "what", "source", "checksum"), rows)
     for name, reason in LEFT_OUT.items():
         click.echo(f"\nNot included: {name}: {reason}.")

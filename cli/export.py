@@ -9,42 +9,80 @@ import click
 
 __all__ = ["command"]
 
-_GROUP = "package.module:factory"
-
 
 @click.command(name="export", short_help="Export a checkpoint to the files that phones run.")
 @click.argument("network")
-@click.option("--weights", metavar="FILE", help=(
-    "A .pth, .pt, .safetensors or .onnx file, or random:SEED. Left out, a catalog network's "
-    "published weights are fetched."))
-@click.option("--targets", default="all", show_default=True, metavar="NAMES", help=(
-    "Targets or formats, separated by commas; see `maskport targets`."))
+@click.option(
+    "--weights",
+    metavar="FILE",
+    help=(
+        "A .pth, .pt, .safetensors or .onnx file, or random:SEED. Left out, a catalog network's "
+        "published weights are fetched."
+    ),
+)
+@click.option(
+    "--targets",
+    default="all",
+    show_default=True,
+    metavar="NAMES",
+    help=("Targets or formats, separated by commas; see `maskport targets`."),
+)
 @click.option("--size", metavar="SIDE", help="320 for a square, 320x480 for height x width.")
-@click.option("--calibration", metavar="PHOTOS", type=click.Path(path_type=Path), help=(
-    "Folder or list file of photos that give INT8 files their ranges."))
-@click.option("--photos", metavar="PHOTOS", type=click.Path(path_type=Path), help=(
-    "Folder or list file of photos to check every file on; calibration photos or generated "
-    "scenes where left out."))
-@click.option("--out", metavar="DIR", type=click.Path(path_type=Path), help=(
-    "The bundle's folder.  [default: exports/NAME-SIZE]"))
-@click.option("--spec", "spec_file", metavar="FILE", type=click.Path(path_type=Path), help=(
-    "TOML file with the options below, for a network of your own."))
+@click.option(
+    "--calibration",
+    metavar="PHOTOS",
+    type=click.Path(path_type=Path),
+    help=("Folder or list file of photos that give INT8 files their ranges."),
+)
+@click.option(
+    "--photos",
+    metavar="PHOTOS",
+    type=click.Path(path_type=Path),
+    help=(
+        "Folder or list file of photos to check every file on; calibration photos or generated "
+        "scenes where left out."
+    ),
+)
+@click.option(
+    "--out",
+    metavar="DIR",
+    type=click.Path(path_type=Path),
+    help=("The bundle's folder.  [default: exports/NAME-SIZE]"),
+)
+@click.option(
+    "--spec",
+    "spec_file",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help=("TOML file with the options below, for a network of your own."),
+)
 @click.option("--name", help="Of the network, for a network of your own.")
 @click.option("--output", help="Which of several outputs is the mask: a position or a key.")
 @click.option("--mean", metavar="R,G,B", help="Subtracted per channel.")
 @click.option("--std", metavar="R,G,B", help="Divided by per channel.")
 @click.option("--colour-order", type=click.Choice(["RGB", "BGR"]), help="What it was trained on.")
 @click.option("--value-range", metavar="LOW,HIGH", help="Values of black and white, 0,1 or 0,255.")
-@click.option("--divide-by", type=click.Choice(["255", "image-maximum"]), help=(
-    "What brings a photo's bytes to [0, 1]."))
+@click.option(
+    "--divide-by",
+    type=click.Choice(["255", "image-maximum"]),
+    help=("What brings a photo's bytes to [0, 1]."),
+)
 @click.option("--channels", type=int, help="Planes of the mask.")
-@click.option("--activation", type=click.Choice(["none", "sigmoid", "softmax"]), help=(
-    "What still turns the output into a mask."))
+@click.option(
+    "--activation",
+    type=click.Choice(["none", "sigmoid", "softmax"]),
+    help=("What still turns the output into a mask."),
+)
 @click.option("--inverted/--not-inverted", default=None, help="The mask is 1 - output.")
 @click.option("--threshold", type=float, help="From which a pixel belongs to the object.")
 @click.option("--labels", metavar="A,B", help="Names of the mask's planes.")
-@click.option("--coreml-output", type=click.Choice(["image", "multiarray"]), default="image",
-              show_default=True, help="What Core ML files give.")
+@click.option(
+    "--coreml-output",
+    type=click.Choice(["image", "multiarray"]),
+    default="image",
+    show_default=True,
+    help="What Core ML files give.",
+)
 @click.option("--author", default="", help="Embedded in the files.")
 @click.option("--licence", default="", help="Of the weights; embedded in the files.")
 @click.option("--source", default="", help="Where the weights are from, for the manifest.")
@@ -75,15 +113,15 @@ def command(
     maskport export u2netp --weights my.pth --calibration photos/ --out exports/mine
     maskport export nets.sky:SkyNet --weights sky.pth --size 384 --activation sigmoid
     """
-    from ..exporters.registry import select  # noqa: PLC0415
-    from .export_view import ExportView  # noqa: PLC0415
+    from ..exporters.registry import select
+    from .export_view import ExportView
 
     rows = select(part.strip() for part in targets.split(",") if part.strip())
     with ExportView(rows) as view:
         view.say("loading PyTorch")
-        from ..api import export  # noqa: PLC0415
-        from ..models import catalog, factory  # noqa: PLC0415
-        from ..models.download import fetch  # noqa: PLC0415
+        from ..api import export
+        from ..models import catalog, factory
+        from ..models.download import fetch
 
         own = ":" in network
         entry = None if own else catalog.entry(network)

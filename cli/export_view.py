@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = ["ExportView", "size_text"]
 
-_WAITING, _RUNNING, _DONE, _FAILED = "waiting", "running", "done", "failed"
+_WAITING, _RUNNING, _ENDED = "waiting", "running", "ended"
 
 
 class _Line:
@@ -102,7 +102,7 @@ class ExportView:
         elif event.kind == "step":
             line.text = f"{event.text} {event.done}/{event.total}" if event.total else event.text
         else:
-            line.state = _DONE if event.kind == "finished" else _FAILED
+            line.state = _ENDED
             line.text, line.artifact, line.seconds = event.text, event.artifact, event.seconds
             if not self._animated:
                 self._console.print(self._plain(event.target, line), soft_wrap=True)
@@ -111,7 +111,9 @@ class ExportView:
         """The last lines: what failed and why, and where the bundle is."""
         if self._animated:
             for failure in bundle.manifest.failures:
-                self._console.print(Text.assemble((failure.target, "bold red"), f": {failure.reason}"))
+                self._console.print(
+                    Text.assemble((failure.target, "bold red"), f": {failure.reason}")
+                )
         total = sum(artifact.bytes for artifact in bundle.manifest.artifacts)
         made, wanted = len(bundle.manifest.artifacts), len(self._lines)
         self._console.print(
@@ -139,10 +141,9 @@ class ExportView:
             clock = Text(f"{time.monotonic() - line.started:.0f} s", "dim")
             return self._spinner, Text(name), clock, empty, Text(line.text, "dim")
         clock = Text(f"{line.seconds:.1f} s" if line.seconds else "")
-        if line.state == _FAILED:
+        if line.artifact is None:
             reason = line.text.splitlines()[0] if line.text else ""
             return Text("✗", "red"), Text(name, "red"), clock, empty, Text(reason, "red")
-        assert line.artifact is not None
         size = Text(size_text(line.artifact.bytes))
         return Text("✓", "green"), Text(name), clock, size, Text(fidelity_text(line.artifact))
 

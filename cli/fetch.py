@@ -16,7 +16,7 @@ def command(name: str, quiet: bool) -> None:
     A download that was interrupted goes on where it stopped. Files are kept in
     $MASKPORT_CACHE, or in the platform's place for caches.
     """
-    from ..models.catalog import entry  # noqa: PLC0415
-    from ..models.download import fetch  # noqa: PLC0415
+    from ..models.catalog import entry
+    from ..models.download import fetch
 
     click.echo(fetch(entry(name), progress=not quiet))

@@ -48,7 +48,7 @@ class _Lazy(click.Group):
 
 def _print_version(ctx: click.Context, _option: click.Parameter, wanted: bool) -> None:
     if wanted:
-        from importlib.metadata import version  # noqa: PLC0415
+        from importlib.metadata import version
 
         click.echo(f"maskport {version('maskport')}")
         ctx.exit()

@@ -10,16 +10,16 @@ __all__ = ["command"]
 @click.command(name="targets")
 def command() -> None:
     """List every target, whether it can be made here, and what to install if not."""
-    from ..exporters.registry import TARGETS  # noqa: PLC0415
-    from .tables import print_table  # noqa: PLC0415
+    from ..exporters.registry import TARGETS
+    from .tables import print_table
 
     extras = []
     rows = []
     for target in TARGETS:
         missing = target.missing_modules()
-        if missing and target.extra not in extras:
-            extras.append(target.extra)
-        state = f"needs maskport[{target.extra}]" if missing else "ready"
+        if missing and target.shared.extra not in extras:
+            extras.append(target.shared.extra)
+        state = f"needs maskport[{target.shared.extra}]" if missing else "ready"
         needs = "calibration photos" if target.needs_calibration else ""
         rows.append((target.name, target.format, target.precision, state, needs, target.summary))
     print_table(("target", "format", "precision", "here", "also needs", "for"), rows)

@@ -13,7 +13,7 @@ __all__ = ["command"]
 @click.argument("bundle", type=click.Path(path_type=Path))
 def command(bundle: Path) -> int:
     """Recompute the checksums of BUNDLE's files and name what differs from its manifest."""
-    from ..artifacts.bundle import load_bundle, verify  # noqa: PLC0415
+    from ..artifacts.bundle import load_bundle, verify
 
     differences = verify(bundle)
     for difference in differences:

@@ -22,6 +22,7 @@ __all__ = ["export_fp16", "export_fp32", "export_palette4", "export_palette6", "
 # iOS 16 and macOS 13: the first with compressed weights in ML programs, which is all that these
 # files need; a newer target would only lock out phones.
 DEPLOYMENT_TARGET = "iOS16"
+_PRECISIONS = {"fp16": "FLOAT16", "fp32": "FLOAT32"}
 # Apple's keys for what its tools would write themselves.
 _DATE_KEY = "com.github.apple.coremltools.conversion_date"
 
@@ -98,7 +99,9 @@ def _converted(run: Run, precision: str) -> Any:
                 )
             ],
             outputs=[output],
-            compute_precision=getattr(ct.precision, {"fp16": "FLOAT16", "fp32": "FLOAT32"}[precision]),
+            compute_precision=getattr(
+                ct.precision, {"fp16": "FLOAT16", "fp32": "FLOAT32"}[precision]
+            ),
             minimum_deployment_target=getattr(ct.target, DEPLOYMENT_TARGET),
             skip_model_load=True,
         )
@@ -115,7 +118,7 @@ def _converted(run: Run, precision: str) -> Any:
 
 def _traced(run: Run, full: float) -> Any:
     """The run's trace with another real value for a full mask: 8-bit images count to 255."""
-    import torch  # noqa: PLC0415
+    import torch
 
     class Scaled(torch.nn.Module):
         def __init__(self) -> None:
@@ -140,7 +143,7 @@ def _coremltools() -> Any:
     unused = [name for name in ("tensorflow", "torchao") if name not in sys.modules]
     sys.modules.update(dict.fromkeys(unused))  # type: ignore[arg-type]
     try:
-        import coremltools  # noqa: PLC0415
+        import coremltools
     finally:
         for name in unused:
             sys.modules.pop(name, None)
@@ -179,7 +182,7 @@ def _finish(model: Any, run: Run, path: Path, weights: str | None = None) -> Exp
     return Exported(
         inputs,
         outputs,
-        quantization=weights and Quantization(weights=weights, activations="float16") or None,
+        quantization=(weights and Quantization(weights=weights, activations="float16")) or None,
         properties={
             "minimum_deployment_target": DEPLOYMENT_TARGET,
             "specification_version": model.get_spec().specificationVersion,
@@ -196,7 +199,7 @@ def _mask_text(run: Run) -> str:
 
 def _make_reproducible(package: Path) -> None:
     """Replace random ids by ids made from the content, and drop the conversion's date."""
-    from coremltools.proto import Model_pb2  # noqa: PLC0415
+    from coremltools.proto import Model_pb2
 
     manifest_path = package / "Manifest.json"
     manifest = json.loads(manifest_path.read_text(encoding="utf-8"))
@@ -213,7 +216,9 @@ def _make_reproducible(package: Path) -> None:
         for file in sorted(p for p in (item, *item.rglob("*")) if p.is_file()):
             digest.update(file.read_bytes())
         renamed[key] = str(uuid.uuid5(uuid.NAMESPACE_OID, digest.hexdigest())).upper()
-    manifest["itemInfoEntries"] = {renamed[key]: entries[key] for key in sorted(entries, key=renamed.__getitem__)}
+    manifest["itemInfoEntries"] = {
+        renamed[key]: entries[key] for key in sorted(entries, key=renamed.__getitem__)
+    }
     manifest["rootModelIdentifier"] = renamed[manifest["rootModelIdentifier"]]
     manifest_path.write_text(json.dumps(manifest, indent=4) + "\n", encoding="utf-8")
     for leftover in package.rglob(".DS_Store"):

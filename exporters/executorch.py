@@ -17,13 +17,13 @@ def export(run: Run, path: Path) -> Exported:
     Raises:
         ExportError: Lowering failed, or XNNPACK took no part of the network.
     """
-    import torch  # noqa: PLC0415
+    import torch
 
     run.step("importing ExecuTorch")
-    from executorch.backends.xnnpack.partition.xnnpack_partitioner import (  # noqa: PLC0415
+    from executorch.backends.xnnpack.partition.xnnpack_partitioner import (
         XnnpackPartitioner,
     )
-    from executorch.exir import to_edge_transform_and_lower  # noqa: PLC0415
+    from executorch.exir import to_edge_transform_and_lower
 
     run.step("lowering")
     program = torch.export.load(str(run.program))
@@ -51,11 +51,7 @@ def export(run: Run, path: Path) -> Exported:
 
 def _delegated(lowered: Any) -> tuple[int, list[str]]:
     """How many parts XNNPACK took, and the names of the operations that it left."""
-    calls = [
-        node
-        for node in lowered.exported_program().graph.nodes
-        if node.op == "call_function"
-    ]
+    calls = [node for node in lowered.exported_program().graph.nodes if node.op == "call_function"]
     names = [str(node.target) for node in calls]
     inside = sum("executorch_call_delegate" in name for name in names)
     skipped = ("executorch_call_delegate", "getitem", "alloc")

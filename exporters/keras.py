@@ -29,13 +29,13 @@ def export(run: Run, path: Path) -> Exported:
     Raises:
         ExportError: The network has an operation that has no Keras layer here.
     """
-    import onnx  # noqa: PLC0415
+    import onnx
 
     # Keras picks its backend when it is imported; TensorFlow's is the one the port's users have.
     os.environ.setdefault("KERAS_BACKEND", "tensorflow")
     model = onnx.load(str(simplified(run)))
     run.step("importing Keras")
-    import keras  # noqa: PLC0415
+    import keras
 
     run.step("building layers")
     network = _build(model.graph, run)
@@ -48,7 +48,7 @@ def export(run: Run, path: Path) -> Exported:
 
 
 def _build(onnx_graph: Any, run: Run) -> Any:
-    import keras  # noqa: PLC0415
+    import keras
 
     graph = Graph(onnx_graph)
     _, channels, height, width = run.image_shape

@@ -21,7 +21,7 @@ class Graph:
     """An ONNX graph and the Keras values that stand for its results so far."""
 
     def __init__(self, onnx_graph: Any) -> None:
-        from onnx import numpy_helper  # noqa: PLC0415
+        from onnx import numpy_helper
 
         self.values: dict[str, Any] = {}
         self.constants = {t.name: numpy_helper.to_array(t) for t in onnx_graph.initializer}
@@ -74,13 +74,13 @@ def unsupported(node: Any, why: str) -> ExportError:
 
 def attributes(node: Any) -> dict[str, Any]:
     """An ONNX node's attributes as Python values."""
-    from onnx import helper  # noqa: PLC0415
+    from onnx import helper
 
     return {a.name: helper.get_attribute_value(a) for a in node.attribute}
 
 
 def _layer(kind: str, *args: Any, **kwargs: Any) -> Any:
-    import keras  # noqa: PLC0415
+    import keras
 
     return getattr(keras.layers, kind)(*args, **kwargs)
 
@@ -154,9 +154,7 @@ def _conv_transpose(graph: Graph, node: Any) -> Any:
         (int(n) - 1) * s - pads[i] - pads[i + 2] + weight.shape[2 + i] + extra[i]
         for i, (n, s) in enumerate(zip(x.shape[1:3], strides, strict=True))
     ]
-    crops = [
-        (pads[i], int(result.shape[1 + i]) - pads[i] - wanted[i]) for i in range(2)
-    ]
+    crops = [(pads[i], int(result.shape[1 + i]) - pads[i] - wanted[i]) for i in range(2)]
     if any(after < 0 for _, after in crops):
         raise unsupported(node, "its output is larger than Keras'")
     if not any(map(any, crops)):
@@ -218,7 +216,9 @@ def _resize(graph: Graph, node: Any) -> Any:
     sizes = graph.optional(node, 3)
     if sizes is None:
         scales = graph.constant(node, 2)
-        height, width = (int(np.floor(int(n) * s)) for n, s in zip(x.shape[1:3], scales[2:], strict=True))
+        height, width = (
+            int(np.floor(int(n) * s)) for n, s in zip(x.shape[1:3], scales[2:], strict=True)
+        )
     else:
         height, width = int(sizes[2]), int(sizes[3])
     if mode == "linear" and coordinates in {"half_pixel", "pytorch_half_pixel"}:

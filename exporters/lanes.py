@@ -7,12 +7,10 @@ import os
 import queue
 import signal
 import subprocess
-import sys
 import threading
-from collections.abc import Iterable, Iterator
-from pathlib import Path
+from collections.abc import Iterable, Iterator, Sequence
 from types import TracebackType
-from typing import IO, Any
+from typing import IO, Any, cast
 
 from .registry import Target
 
@@ -24,14 +22,13 @@ class Lanes:
     ends every process that still runs, and what those have started.
 
     Args:
-        scratch: The run's folder.
-        inspector: See `worker.main`.
+        command: What starts a worker; see `worker.main` for what it is told and answers.
         log: Where everything goes that the workers and their SDKs print.
         jobs: How many lanes run at once.
     """
 
-    def __init__(self, scratch: Path, inspector: str, log: IO[bytes], jobs: int) -> None:
-        self._command = [sys.executable, "-m", f"{__package__}.worker", str(scratch), inspector]
+    def __init__(self, command: Sequence[str], log: IO[bytes], jobs: int) -> None:
+        self._command = command
         self._log = log
         self._jobs = jobs
         self._messages: queue.Queue[tuple[_Worker, dict[str, Any] | None]] = queue.Queue()
@@ -53,18 +50,18 @@ class Lanes:
 
     def warm_up(self, rows: Iterable[Target]) -> None:
         """Start the lanes of these targets, so that they import while others work."""
-        for lane in dict.fromkeys(row.lane for row in rows):
+        for lane in dict.fromkeys(row.shared.lane for row in rows):
             self._waiting.setdefault(lane, [])
         self._fill()
 
     def order(self, rows: Iterable[Target]) -> None:
         """Have these targets made; their intermediates are on disk."""
         for row in rows:
-            worker = self._running.get(row.lane)
+            worker = self._running.get(row.shared.lane)
             if worker is not None and not worker.stopping:
                 worker.order(row.name)
             else:
-                self._waiting.setdefault(row.lane, []).append(row.name)
+                self._waiting.setdefault(row.shared.lane, []).append(row.name)
         self._fill()
 
     def finish(self) -> Iterator[dict[str, Any]]:
@@ -119,7 +116,7 @@ class _Worker:
     def __init__(
         self,
         lane: str,
-        command: list[str],
+        command: Sequence[str],
         log: IO[bytes],
         messages: queue.Queue[tuple[_Worker, dict[str, Any] | None]],
     ) -> None:
@@ -137,6 +134,8 @@ class _Worker:
             text=True,
             env={**os.environ, "CUDA_VISIBLE_DEVICES": "-1", "PYTHONUNBUFFERED": "1"},
         )
+        self._orders = cast("IO[str]", self._process.stdin)
+        self._answers = cast("IO[str]", self._process.stdout)
         threading.Thread(target=self._read, args=(messages,), daemon=True).start()
 
     def order(self, name: str) -> None:
@@ -168,15 +167,13 @@ class _Worker:
         self._process.wait()
 
     def _write(self, order: dict[str, Any]) -> None:
-        assert self._process.stdin is not None
         try:
-            self._process.stdin.write(json.dumps(order) + "\n")
-            self._process.stdin.flush()
+            self._orders.write(json.dumps(order) + "\n")
+            self._orders.flush()
         except BrokenPipeError:
             pass  # it died; its reader says so
 
     def _read(self, messages: queue.Queue[tuple[_Worker, dict[str, Any] | None]]) -> None:
-        assert self._process.stdout is not None
-        for line in self._process.stdout:
+        for line in self._answers:
             messages.put((self, json.loads(line)))
         messages.put((self, None))

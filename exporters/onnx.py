@@ -24,14 +24,14 @@ _WRAPPER = re.compile(r"^(/?)body[./](?:network[./])?")
 
 def export_fp32(run: Run, path: Path) -> Exported:
     """Write the float32 model."""
-    import onnx  # noqa: PLC0415
+    import onnx
 
     return _finish(onnx.load(str(simplified(run))), run, path)
 
 
 def export_fp16(run: Run, path: Path) -> Exported:
     """Write the float16 model, float32 at its input and output."""
-    import onnx  # noqa: PLC0415
+    import onnx
 
     model = onnx.load(str(simplified(run)))
     to_half(model)
@@ -47,8 +47,8 @@ def simplified(run: Run) -> Path:
     path = run.scratch / "simplified.onnx"
     if path.exists():
         return path
-    import onnx  # noqa: PLC0415
-    import onnxsim  # noqa: PLC0415
+    import onnx
+    import onnxsim
 
     run.step("simplifying")
     model, equal = onnxsim.simplify(onnx.load(str(run.onnx)), check_n=1)
@@ -71,7 +71,7 @@ def to_half(model: Any) -> None:
     Raises:
         ExportError: A weight is beyond float16's 65504, or the graph has branches.
     """
-    from onnx import AttributeProto, TensorProto, helper, numpy_helper  # noqa: PLC0415
+    from onnx import AttributeProto, TensorProto, helper, numpy_helper
 
     graph = model.graph
     kept = {
@@ -98,7 +98,7 @@ def to_half(model: Any) -> None:
         for attribute in node.attribute:
             if attribute.type in {AttributeProto.GRAPH, AttributeProto.GRAPHS}:
                 raise ExportError(
-                    f"{node.name} ({node.op_type}) has a sub-graph, which has no float16 form here.",
+                    f"{node.name} ({node.op_type}) has a sub-graph, which has no float16 form.",
                     "Leave out onnx-fp16.",
                 )
             if (
@@ -107,9 +107,10 @@ def to_half(model: Any) -> None:
                 and not kept.intersection(node.output)
             ):
                 half(attribute.t)
-            elif node.op_type == "Cast" and attribute.name == "to":
-                if attribute.i == TensorProto.FLOAT and not kept.intersection(node.output):
-                    attribute.i = TensorProto.FLOAT16
+            elif (
+                (node.op_type, attribute.name, attribute.i) == ("Cast", "to", TensorProto.FLOAT)
+            ) and not kept.intersection(node.output):
+                attribute.i = TensorProto.FLOAT16
     casts_in, casts_out = [], []
     for value in graph.input:
         _reroute(graph, value.name, f"{value.name}_half", outputs=False)
@@ -139,7 +140,7 @@ def _reroute(graph: Any, old: str, new: str, *, outputs: bool) -> None:
 
 
 def _finish(model: Any, run: Run, path: Path) -> Exported:
-    import onnx  # noqa: PLC0415
+    import onnx
 
     model.graph.name = run.spec.name
     model.doc_string = run.card.description

@@ -20,10 +20,44 @@ if TYPE_CHECKING:
 
     from .run import Exported, Run
 
-__all__ = ["TARGETS", "Target", "select", "target"]
+__all__ = ["FORMATS", "TARGETS", "Format", "Target", "select", "target"]
 
 Source = Literal["onnx", "trace", "program"]
 Lane = Literal["tensorflow", "coreml", "torch"]
+
+
+@dataclass(frozen=True, slots=True)
+class Format:
+    """What the targets of one format have in common.
+
+    Attributes:
+        source: The intermediate they start from, made once for all targets of a run.
+        lane: Targets of one lane share a process, and so their SDK and what it has converted.
+        extra: The extra of maskport that installs what they need.
+        modules: What must be importable.
+    """
+
+    source: Source
+    lane: Lane
+    extra: str = ""
+    modules: tuple[str, ...] = ()
+
+
+_ONNX = ("onnx", "onnxruntime", "onnxsim")
+_TFLITE = (
+    *_ONNX,
+    *("tensorflow", "onnx2tf", "tf_keras", "ai_edge_litert", "onnx_graphsurgeon", "sng4onnx"),
+)
+
+FORMATS = {
+    "onnx": Format("onnx", "tensorflow", "onnx", _ONNX),
+    "tflite": Format("onnx", "tensorflow", "tflite", _TFLITE),
+    "savedmodel": Format("onnx", "tensorflow", "tflite", _TFLITE),
+    "keras": Format("onnx", "tensorflow", "tflite", (*_ONNX, "tensorflow", "keras")),
+    "coreml": Format("trace", "coreml", "coreml", ("coremltools", "sklearn")),
+    "torchscript-lite": Format("trace", "torch"),
+    "executorch": Format("program", "torch", "executorch", ("executorch",)),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,14 +66,10 @@ class Target:
 
     Attributes:
         name: What users type.
-        format: Family; targets of one format share a module and a float model.
+        format: Family, a row of `FORMATS`; its targets share a module and a float model.
         precision: How weights and activations are stored.
         suffix: Of the file in the bundle; empty for a folder without one.
         exporter: Dotted path of the function that makes it, relative to this package.
-        source: The intermediate it starts from, made once for all targets of a run.
-        lane: Targets of one lane share a process, and so their SDK and what it has converted.
-        modules: What must be importable.
-        extra: The extra of maskport that installs them.
         summary: One line for ``maskport targets``.
     """
 
@@ -48,11 +78,12 @@ class Target:
     precision: str
     suffix: str
     exporter: str
-    source: Source
-    lane: Lane
-    modules: tuple[str, ...]
-    extra: str
     summary: str
+
+    @property
+    def shared(self) -> Format:
+        """What it has in common with the other targets of its format."""
+        return FORMATS[self.format]
 
     @property
     def needs_calibration(self) -> bool:
@@ -61,7 +92,7 @@ class Target:
 
     def missing_modules(self) -> list[str]:
         """The modules that are not installed here; none are imported to find out."""
-        return [name for name in self.modules if importlib.util.find_spec(name) is None]
+        return [name for name in self.shared.modules if importlib.util.find_spec(name) is None]
 
     def load_exporter(self) -> Callable[[Run, Path], Exported]:
         """Import the exporter's module."""
@@ -72,28 +103,38 @@ class Target:
         return exporter
 
 
-_ONNX = ("onnx", "onnxruntime", "onnxsim")
-_TF = ("tensorflow", "onnx2tf", "tf_keras", "ai_edge_litert", "onnx_graphsurgeon", "sng4onnx")
-_TFLITE = (*_ONNX, *_TF)
-_COREML = ("coremltools",)
-
 # fmt: off
 TARGETS = (
-    Target("onnx-fp32", "onnx", "fp32", ".onnx", ".onnx:export_fp32", "onnx", "tensorflow", _ONNX, "onnx", "ONNX Runtime, any platform"),
-    Target("onnx-fp16", "onnx", "fp16", ".onnx", ".onnx:export_fp16", "onnx", "tensorflow", _ONNX, "onnx", "ONNX Runtime, half the size; float32 in and out"),
-    Target("tflite-fp32", "tflite", "fp32", ".tflite", ".tflite:export_fp32", "onnx", "tensorflow", _TFLITE, "tflite", "LiteRT (TFLite), Android"),
-    Target("tflite-fp16", "tflite", "fp16", ".tflite", ".tflite:export_fp16", "onnx", "tensorflow", _TFLITE, "tflite", "LiteRT, half the size, GPU delegate"),
-    Target("tflite-dynamic-int8", "tflite", "dynamic-int8", ".tflite", ".tflite:export_dynamic_int8", "onnx", "tensorflow", _TFLITE, "tflite", "LiteRT, int8 weights, float activations"),
-    Target("tflite-int8", "tflite", "int8", ".tflite", ".tflite:export_int8", "onnx", "tensorflow", _TFLITE, "tflite", "LiteRT, integers throughout, uint8 in and out; NPUs"),
-    Target("savedmodel", "savedmodel", "fp32", "", ".savedmodel:export", "onnx", "tensorflow", _TFLITE, "tflite", "TensorFlow SavedModel, for servers"),
-    Target("keras", "keras", "fp32", ".keras", ".keras:export", "onnx", "tensorflow", (*_ONNX, "tensorflow", "keras"), "tflite", "Keras 3 file, layers named as the network's modules"),
-    Target("coreml-fp16", "coreml", "fp16", ".mlpackage", ".coreml:export_fp16", "trace", "coreml", _COREML, "coreml", "Core ML, Neural Engine, iOS and macOS"),
-    Target("coreml-fp32", "coreml", "fp32", ".mlpackage", ".coreml:export_fp32", "trace", "coreml", _COREML, "coreml", "Core ML in full precision, CPU and GPU"),
-    Target("coreml-w8", "coreml", "w8", ".mlpackage", ".coreml:export_w8", "trace", "coreml", _COREML, "coreml", "Core ML, int8 weights, float16 activations"),
-    Target("coreml-palette6", "coreml", "palette6", ".mlpackage", ".coreml:export_palette6", "trace", "coreml", (*_COREML, "sklearn"), "coreml", "Core ML, weights from 64 values a tensor"),
-    Target("coreml-palette4", "coreml", "palette4", ".mlpackage", ".coreml:export_palette4", "trace", "coreml", (*_COREML, "sklearn"), "coreml", "Core ML, weights from 16 values a tensor"),
-    Target("torchscript-lite", "torchscript-lite", "fp32", ".ptl", ".torchscript:export", "trace", "torch", (), "", "PyTorch Mobile's lite interpreter"),
-    Target("executorch", "executorch", "fp32", ".pte", ".executorch:export", "program", "torch", ("executorch",), "executorch", "ExecuTorch, XNNPACK"),
+    Target("onnx-fp32", "onnx", "fp32", ".onnx", ".onnx:export_fp32",
+           "ONNX Runtime, any platform"),
+    Target("onnx-fp16", "onnx", "fp16", ".onnx", ".onnx:export_fp16",
+           "ONNX Runtime, half the size; float32 in and out"),
+    Target("tflite-fp32", "tflite", "fp32", ".tflite", ".tflite:export_fp32",
+           "LiteRT (TFLite), Android"),
+    Target("tflite-fp16", "tflite", "fp16", ".tflite", ".tflite:export_fp16",
+           "LiteRT, half the size, GPU delegate"),
+    Target("tflite-dynamic-int8", "tflite", "dynamic-int8", ".tflite",
+           ".tflite:export_dynamic_int8", "LiteRT, int8 weights, float activations"),
+    Target("tflite-int8", "tflite", "int8", ".tflite", ".tflite:export_int8",
+           "LiteRT, integers throughout, uint8 in and out; NPUs"),
+    Target("savedmodel", "savedmodel", "fp32", "", ".savedmodel:export",
+           "TensorFlow SavedModel, for servers"),
+    Target("keras", "keras", "fp32", ".keras", ".keras:export",
+           "Keras 3 file, layers named as the network's modules"),
+    Target("coreml-fp16", "coreml", "fp16", ".mlpackage", ".coreml:export_fp16",
+           "Core ML, Neural Engine, iOS and macOS"),
+    Target("coreml-fp32", "coreml", "fp32", ".mlpackage", ".coreml:export_fp32",
+           "Core ML in full precision, CPU and GPU"),
+    Target("coreml-w8", "coreml", "w8", ".mlpackage", ".coreml:export_w8",
+           "Core ML, int8 weights, float16 activations"),
+    Target("coreml-palette6", "coreml", "palette6", ".mlpackage", ".coreml:export_palette6",
+           "Core ML, weights from 64 values a tensor"),
+    Target("coreml-palette4", "coreml", "palette4", ".mlpackage", ".coreml:export_palette4",
+           "Core ML, weights from 16 values a tensor"),
+    Target("torchscript-lite", "torchscript-lite", "fp32", ".ptl", ".torchscript:export",
+           "PyTorch Mobile's lite interpreter"),
+    Target("executorch", "executorch", "fp32", ".pte", ".executorch:export",
+           "ExecuTorch, XNNPACK"),
 )
 # fmt: on
 
@@ -118,9 +159,7 @@ def select(names: Iterable[str]) -> tuple[Target, ...]:
     """
     chosen: set[str] = set()
     for name in names:
-        rows = [row.name for row in TARGETS if name in {row.name, row.format, "all"}]
-        if name == "all":
-            rows = [row.name for row in TARGETS]
+        rows = [row.name for row in TARGETS if name in {row.name, row.format} or name == "all"]
         if not rows:
             raise _unknown(name)
         chosen.update(rows)
@@ -131,7 +170,7 @@ def select(names: Iterable[str]) -> tuple[Target, ...]:
 
 def _unknown(name: str) -> UsageError:
     known = [row.name for row in TARGETS]
-    formats = sorted({row.format for row in TARGETS} - set(known))
+    formats = [name for name in FORMATS if name not in known]
     close = difflib.get_close_matches(name, [*known, *formats, "all"], 1)
     hint = f"Did you mean {close[0]}? " if close else ""
     return UsageError(

@@ -41,7 +41,7 @@ def float_model(run: Run) -> Path:
         return run.saved_model
     source = simplified(run)
     run.step("importing TensorFlow")
-    import tensorflow as tf  # noqa: PLC0415
+    import tensorflow as tf
 
     run.step("onnx2tf")
     model = _convert(source, run)
@@ -49,14 +49,18 @@ def float_model(run: Run) -> Path:
     _, channels, height, width = run.image_shape
 
     class Mask(tf.Module):  # type: ignore[misc]  # untyped base
-        @tf.function(input_signature=[tf.TensorSpec([1, height, width, channels], name="image")])
+        @tf.function(  # type: ignore[untyped-decorator]
+            input_signature=[tf.TensorSpec([1, height, width, channels], name="image")]
+        )
         def __call__(self, image: Any) -> dict[str, Any]:
             return {"mask": tf.identity(model(image), name="mask")}
 
     module = Mask()
     partial = run.saved_model.with_name("saved_model.raw")
     tf.saved_model.save(
-        module, str(partial), signatures={"serving_default": module.__call__.get_concrete_function()}
+        module,
+        str(partial),
+        signatures={"serving_default": module.__call__.get_concrete_function()},
     )
     # A checksum with a random id; nothing reads it, and it would make every export differ.
     (partial / "fingerprint.pb").unlink(missing_ok=True)
@@ -68,7 +72,7 @@ def _convert(source: Path, run: Run) -> Any:
     """onnx2tf's Keras model of the graph, its input and output NHWC."""
     np.save(run.scratch / _SAMPLES, _sample_images(run))
     with _working_directory(run.scratch):
-        import onnx2tf  # noqa: PLC0415
+        import onnx2tf
 
         try:
             model = onnx2tf.convert(

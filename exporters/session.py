@@ -7,8 +7,9 @@ import importlib.metadata
 import os
 import platform
 import shutil
+import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -111,10 +112,10 @@ def run_export(order: Order, out: Path, watch: Watcher) -> Bundle:
         ledger = _Ledger(watch)
         with (
             log_path.open("ab") as log,
-            Lanes(scratch, order.inspector, log, order.jobs) as lanes,
+            Lanes(_worker(scratch, order.inspector), log, order.jobs) as lanes,
         ):
-            for event in _make_all(order, prepared, run, lanes, log_path):
-                ledger.enter(event)
+            for message in _make_all(order, prepared, run, lanes, log_path):
+                ledger.enter(message)
         shutil.rmtree(scratch)
         if not ledger.artifacts:
             reasons = "; ".join(f"{f.target}: {f.reason}" for f in ledger.failures)
@@ -131,7 +132,7 @@ def _make_all(
     for row in order.targets:
         missing = row.missing_modules()
         if missing:
-            lack = MissingToolError(", ".join(missing), row.extra, row.name)
+            lack = MissingToolError(", ".join(missing), row.shared.extra, row.name)
             yield {"event": "failed", "target": row.name, "reason": str(lack)}
         else:
             available.append(row)
@@ -139,7 +140,7 @@ def _make_all(
     checked = False
     # The longest way first: TensorFlow's lane starts from ONNX, ExecuTorch's from the program.
     for source in ("onnx", "program", "trace"):
-        rows = [row for row in available if row.source == source]
+        rows = [row for row in available if row.shared.source == source]
         if not rows:
             continue
         try:
@@ -155,6 +156,11 @@ def _make_all(
         lanes.order(rows)
         yield from lanes.so_far()
     yield from lanes.finish()
+
+
+def _worker(scratch: Path, inspector: str) -> list[str]:
+    """The command that starts a lane."""
+    return [sys.executable, "-m", f"{__package__}.worker", str(scratch), inspector]
 
 
 def _draw_references(order: Order, run: Run) -> None:
@@ -216,8 +222,9 @@ def _manifest(order: Order, ledger: _Ledger) -> Manifest:
         spec=order.spec.to_dict(),
         artifacts=sorted(ledger.artifacts, key=lambda a: position[a.target]),
         failures=sorted(ledger.failures, key=lambda f: position[f.target]),
-        calibration=calibration
-        and Calibration(images=len(calibration.names), sha256=calibration.sha256),
+        calibration=None
+        if calibration is None
+        else Calibration(images=len(calibration.names), sha256=calibration.sha256),
         tools={
             "maskport": importlib.metadata.version("maskport"),
             "python": platform.python_version(),

@@ -106,7 +106,7 @@ _PROPERTIES = {"signature": "serving_default"}
 def _convert(run: Run, choose: Callable[[Any, Any], None]) -> bytes:
     saved_model = float_model(run)
     run.step("importing TensorFlow")
-    import tensorflow as tf  # noqa: PLC0415
+    import tensorflow as tf
 
     run.step("converting")
     converter = tf.lite.TFLiteConverter.from_saved_model(str(saved_model))

@@ -61,23 +61,26 @@ class _Flatbuffer:
     """A TFLite model as mutable objects."""
 
     def __init__(self, data: bytes) -> None:
-        from tensorflow.lite.python import schema_py_generated as schema  # noqa: PLC0415
+        from tensorflow.lite.python import schema_py_generated as schema
 
         self.schema: Any = schema
         self.model: Any = schema.ModelT.InitFromPackedBuf(data, 0)
         self.subgraph: Any = self.model.subgraphs[0]
 
     def pack(self) -> bytes:
-        import flatbuffers  # noqa: PLC0415
+        import flatbuffers
 
         builder = flatbuffers.Builder(1 << 20)
         builder.Finish(self.model.Pack(builder), b"TFL3")
         return bytes(builder.Output())
 
     def describe(self, card: Card) -> None:
+        """Embed the card, and give input and output the names that the signature has."""
         self.model.description = (
             f"{card.name} {card.version}: {card.description} {card.author}. {card.licence}."
         )
+        self.tensor(self.subgraph.inputs[0]).name = b"image"
+        self.tensor(self.subgraph.outputs[0]).name = b"mask"
 
     def tensor(self, index: int) -> Any:
         return self.subgraph.tensors[index]

@@ -16,19 +16,20 @@ def export(run: Run, path: Path) -> Exported:
     from torch 2.13 and that call asserts. The bytecode version and the operators that the
     file needs are recorded, because mobile runtimes are built with a selection of them.
     """
-    import torch  # noqa: PLC0415
-    from torch.jit import mobile  # noqa: PLC0415
+    import torch
+    from torch.jit import mobile
 
     run.step("freezing")
     frozen = torch.jit.freeze(torch.jit.load(str(run.trace)).eval())
     run.step("saving")
     frozen._save_for_lite_interpreter(str(path))
+    loaded = mobile._load_for_lite_interpreter(str(path))
     inputs, outputs = run.float_tensors("NCHW")
     return Exported(
         inputs,
         outputs,
         properties={
             "bytecode_version": mobile._get_model_bytecode_version(str(path)),
-            "operators": sorted(mobile._export_operator_list(mobile._load_for_lite_interpreter(str(path)))),
+            "operators": sorted(mobile._export_operator_list(loaded)),
         },
     )

@@ -85,7 +85,7 @@ def _make(row: Target, scratch: Path, inspector: str, send: Send) -> None:
             "target": row.name,
             "artifact": values,
             "seconds": seconds,
-            "tools": _versions(row.modules),
+            "tools": _versions(row.shared.modules),
         }
     )
 

@@ -31,16 +31,18 @@ def scene(seed: int, height: int = 320, width: int = 320) -> NDArray[np.uint8]:
         shadow = shape.filter(ImageFilter.GaussianBlur(short * 0.03))
         canvas *= 1 - 0.5 * np.roll(_unit(shadow), short // 30, axis=(0, 1))[..., None]
         alpha = _unit(shape.filter(ImageFilter.GaussianBlur(0.8)))[..., None]
-        shade = np.linspace(*rng.uniform(0.5, 1.2, 2), width)[None, :, None]
+        dim, lit = rng.uniform(0.5, 1.2, 2)
+        shade = np.linspace(dim, lit, width)[None, :, None]
         canvas = canvas * (1 - alpha) + alpha * shade * rng.uniform(0, 1, 3)
     canvas = canvas + rng.normal(0, 0.01, canvas.shape)
     low, high = np.percentile(canvas, (0.5, 99.5))
-    return np.round(np.clip((canvas - low) / (high - low), 0, 1) * 255).astype(np.uint8)
+    pixels = np.round(np.clip((canvas - low) / (high - low), 0, 1) * 255)
+    return np.asarray(pixels, dtype=np.uint8)
 
 
 def _background(rng: np.random.Generator, height: int, width: int) -> NDArray[np.float64]:
     """(height, width, 3) around [0, 1]: a two-colour gradient and low-frequency texture."""
-    y, x = np.mgrid[0:1 : height * 1j, 0:1 : width * 1j]
+    y, x = np.mgrid[0 : 1 : height * 1j, 0 : 1 : width * 1j]
     angle = rng.uniform(0, 2 * np.pi)
     ramp = (np.cos(angle) * x + np.sin(angle) * y + 1.5)[..., None] / 3
     first, second = rng.uniform(0, 1, (2, 3))

@@ -79,7 +79,9 @@ class Reference(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, 3, H, W) RGB in [0, 1] to (N, C, H, W) in [0, 1]."""
-        return self.activate(select_output(self.network(self.normalise(x)), self.spec))
+        outputs = self.network(self.normalise(x))
+        mask: Tensor = self.activate(select_output(outputs, self.spec))
+        return mask
 
 
 class PreparedMask(nn.Module):
@@ -109,31 +111,23 @@ class _SummedSides(nn.Module):
     def __init__(self, network: U2Net, spec: MaskSpec) -> None:
         super().__init__()
         self.network = network
-        channels = network.outconv.out_channels
-        mix = network.outconv.weight.detach().double().reshape(channels, network.levels, channels)
-        bias = network.outconv.bias
-        assert bias is not None  # U2Net builds it with one
-        total = bias.detach().double()
-        for level in range(1, network.levels + 1):
-            side = network.get_submodule(f"side{level}")
-            assert isinstance(side, nn.Conv2d) and side.bias is not None
-            weights = mix[:, level - 1]
-            side.weight.data = torch.einsum(
-                "oi,icyx->ocyx", weights, side.weight.detach().double()
-            ).float()
-            total = total + weights @ side.bias.detach().double()
-            side.bias.data = torch.zeros_like(side.bias)
-        # Every bias survives in the one that is added at full size: borders stay exact because
-        # bilinear resizing keeps constants.
-        first = network.get_submodule("side1")
-        assert isinstance(first, nn.Conv2d) and first.bias is not None
-        first.bias.data = total.float()
-        del network.outconv
+        outputs = network.outconv.out_channels
+        mix = network.outconv.get_parameter("weight").detach().double()
+        mix = mix.reshape(outputs, network.levels, outputs)
+        bias = network.outconv.get_parameter("bias").detach().double()
+        # 1 - sigmoid(x) is sigmoid(-x): an inversion is a sign of the convolutions.
         inverted = spec.inverted and network.sigmoid
-        if inverted:  # 1 - sigmoid(x) = sigmoid(-x): the sign goes into the convolutions
-            for level in range(1, network.levels + 1):
-                for parameter in network.get_submodule(f"side{level}").parameters():
-                    parameter.data = -parameter.data
+        sign = -1.0 if inverted else 1.0
+        for level in range(1, network.levels + 1):
+            weight = network.side(level).get_parameter("weight")
+            weights = sign * mix[:, level - 1]
+            weight.data = torch.einsum("oi,icyx->ocyx", weights, weight.detach().double()).float()
+            own = network.side(level).get_parameter("bias")
+            bias = bias + mix[:, level - 1] @ own.detach().double()
+            own.data = torch.zeros_like(own)
+        # All biases go into the side that has full size: resizing keeps constants.
+        network.side(1).get_parameter("bias").data = (sign * bias).float()
+        del network.outconv
         self.activate = nn.Sequential(
             nn.Sigmoid() if network.sigmoid else nn.Identity(),
             nn.Identity() if inverted else _Activate(spec),
@@ -143,7 +137,7 @@ class _SummedSides(nn.Module):
         network = self.network
         fused: Tensor | None = None
         for level, feature in enumerate(network.features(x), 1):
-            side = network.get_submodule(f"side{level}")(feature)
+            side = network.side(level)(feature)
             fused = side if fused is None else fused + resize_to(side, fused)
         mask: Tensor = self.activate(fused)
         return mask
@@ -241,7 +235,7 @@ def select_output(outputs: Any, spec: ModelSpec) -> Tensor:
 
 def count_macs(module: nn.Module, spec: ImageSpec) -> int:
     """Multiply-accumulates of convolutions and matrix products for one photo."""
-    from torch.utils.flop_counter import FlopCounterMode  # noqa: PLC0415 (slow import)
+    from torch.utils.flop_counter import FlopCounterMode
 
     counter = FlopCounterMode(display=False)
     with torch.no_grad(), counter:
@@ -264,7 +258,7 @@ def _fold_batch_norms(network: nn.Module) -> nn.Module:
 
     A network that torch.fx can't trace keeps its batch norms; converters fold them as well.
     """
-    from torch import fx  # noqa: PLC0415 (slow import)
+    from torch import fx
 
     try:
         with warnings.catch_warnings():
@@ -275,7 +269,7 @@ def _fold_batch_norms(network: nn.Module) -> nn.Module:
     modules = dict(network.named_modules())
     for conv_name, norm_name in _foldable_pairs(graph, modules):
         conv, norm = modules[conv_name], modules[norm_name]
-        network.set_submodule(conv_name, fuse_conv_bn_eval(conv, norm))  # type: ignore[type-var]
+        network.set_submodule(conv_name, fuse_conv_bn_eval(conv, norm))
         network.set_submodule(norm_name, nn.Identity())
     return network
 

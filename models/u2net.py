@@ -9,7 +9,7 @@ are.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
@@ -112,7 +112,8 @@ class RSU(nn.Module):
             if level < self.depth - 1:
                 x = resize_to(x, twin)
             x = self.get_submodule(f"rebnconv{level}d")(torch.cat((x, twin), 1))
-        return x + residual
+        fused: Tensor = x + residual
+        return fused
 
 
 class RSU4F(nn.Module):
@@ -141,7 +142,8 @@ class RSU4F(nn.Module):
         x = self.rebnconv3d(torch.cat((x, third), 1))
         x = self.rebnconv2d(torch.cat((x, second), 1))
         x = self.rebnconv1d(torch.cat((x, first), 1))
-        return x + residual
+        fused: Tensor = x + residual
+        return fused
 
 
 class U2Net(nn.Module):
@@ -174,6 +176,10 @@ class U2Net(nn.Module):
             self.add_module(f"side{level}", nn.Conv2d(stage.outputs, outputs, 3, padding=1))
         self.outconv = nn.Conv2d(self.levels * outputs, outputs, 1)
 
+    def side(self, level: int) -> nn.Conv2d:
+        """The convolution of a side output, from 1."""
+        return cast("nn.Conv2d", self.get_submodule(f"side{level}"))
+
     def features(self, x: Tensor) -> list[Tensor]:
         """The maps that the side outputs read: stage1d, stage2d, ..., deepest encoder stage."""
         encoded = [self.get_submodule("stage1")(x)]
@@ -195,7 +201,7 @@ class U2Net(nn.Module):
         """
         sides: list[Tensor] = []
         for level, feature in enumerate(self.features(x), 1):
-            side = self.get_submodule(f"side{level}")(feature)
+            side = self.side(level)(feature)
             sides.append(side if level == 1 else resize_to(side, sides[0]))
         maps = (self.outconv(torch.cat(sides, 1)), *sides)
         return tuple(torch.sigmoid(m) for m in maps) if self.sigmoid else maps

@@ -1,0 +1,234 @@
+"""Networks that have a name: how each is built, sees its photo, and where its weights are.
+
+Sources: the authors' repository (xuebinqin/U-2-Net: README, `u2net_test.py`,
+`u2net_portrait_test.py`) and the release v0.0.0 of danielgatis/rembg, whose session files
+publish the MD5 of each ONNX file.
+
+Cloth segmentation is normalised as it was trained: levindabhi/cloth-segmentation `infer.py`
+divides by 255, then takes mean 0.5 and std 0.5 per channel. rembg feeds the same network the
+image divided by its maximum with ImageNet's mean and std since its version 2.0.31
+(`rembg/sessions/u2net_cloth_seg.py`), and had a report of much worse masks after that change
+(danielgatis/rembg#464), so masks of rembg differ from these. Classes are in rembg's order:
+0 background, 1 upper, 2 lower, 3 full body. The network was trained on logits with
+cross-entropy, so it is built without the sigmoid.
+
+silueta, the smaller file that rembg offers, is left out: see `LEFT_OUT`.
+
+Nothing here imports torch until `Entry.build` is called: listing the catalog is quick.
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal
+
+from ..errors import UsageError
+from ..specs import ImageSpec, MaskSpec, ModelSpec
+
+if TYPE_CHECKING:
+    from torch import nn
+
+__all__ = ["CATALOG", "LEFT_OUT", "Entry", "Source", "entry"]
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """One place that a weights file can be downloaded from.
+
+    Attributes:
+        filename: Name that the file gets in the cache.
+        kind: ``"pth"`` for a PyTorch state dict, ``"onnx"`` for an ONNX file.
+        url: Plain address; empty where ``drive_id`` is given.
+        drive_id: Google Drive's id of the file; empty where ``url`` is given.
+        md5: Published checksum in hexadecimal digits.
+        sha256: The same, SHA-256.
+        bytes: Approximate size, where it is published.
+        note: What to know about this copy.
+    """
+
+    filename: str
+    kind: Literal["pth", "onnx"]
+    url: str = ""
+    drive_id: str = ""
+    md5: str | None = None
+    sha256: str | None = None
+    bytes: int | None = None
+    note: str = ""
+
+    @property
+    def page(self) -> str:
+        """Where a browser finds the file."""
+        return self.url or f"https://drive.google.com/file/d/{self.drive_id}/view"
+
+    @property
+    def checksum(self) -> tuple[Literal["md5", "sha256"], str] | None:
+        """Algorithm and digits of the published checksum, the stronger first."""
+        if self.sha256:
+            return "sha256", self.sha256
+        return ("md5", self.md5) if self.md5 else None
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A network with a name.
+
+    Attributes:
+        name: What the user types.
+        network: Factory, ``".module:function"`` relative to this package.
+        spec: How its photo goes in and what its output means.
+        sources: Where its weights are, tried in this order: those with a checksum first.
+        licence: Licence of the weights.
+        summary: One line for the listing.
+        arguments: Keyword arguments of the factory.
+    """
+
+    name: str
+    network: str
+    spec: ModelSpec
+    sources: tuple[Source, ...]
+    licence: str
+    summary: str
+    arguments: Mapping[str, int | bool] = field(default_factory=dict, hash=False)
+
+    def build(self) -> nn.Module:
+        """The network with untrained weights, in evaluation mode. Imports torch."""
+        module, _, factory = self.network.partition(":")
+        make = getattr(importlib.import_module(module, __package__), factory)
+        network: nn.Module = make(**self.arguments)
+        return network.eval()
+
+
+def _drive(
+    filename: str,
+    drive_id: str,
+    md5: str | None = None,
+    *,
+    bytes: int | None = None,
+    note: str = "",
+) -> Source:
+    return Source(filename, "pth", drive_id=drive_id, md5=md5, bytes=bytes, note=note)
+
+
+def _rembg(filename: str, md5: str) -> Source:
+    url = f"https://github.com/danielgatis/rembg/releases/download/v0.0.0/{filename}"
+    return Source(filename, "onnx", url=url, md5=md5, note="batch norms folded; by rembg")
+
+
+def _as_the_authors(name: str, size: int = 320, *, inverted: bool = False) -> ModelSpec:
+    """Divided by the photo's own maximum; the mask stretched to [0, 1] by its own extremes."""
+    return ModelSpec(
+        name,
+        ImageSpec(size, size, divide_by="image-maximum"),
+        MaskSpec(inverted=inverted, normalisation="min-max"),
+    )
+
+
+_U2NET, _U2NETP = ".u2net:u2net", ".u2net:u2netp"
+_AUTHORS = "Apache-2.0"
+
+_ENTRIES = (
+    Entry(
+        name="u2net",
+        network=_U2NET,
+        spec=_as_the_authors("u2net"),
+        sources=(
+            _drive(
+                "u2net.pth",
+                "1ao1ovG1Qtx4b7EoskHXmi2E9rp5CHLcZ",
+                "09fb4e49b7f785c9f855baf94916840a",
+                bytes=176_300_000,
+            ),
+            _rembg("u2net.onnx", "60024c5c889badc19c04ad937298a77b"),
+        ),
+        licence=_AUTHORS,
+        summary="U²-Net, the object that stands out; 44.0 M parameters",
+    ),
+    Entry(
+        name="u2netp",
+        network=_U2NETP,
+        spec=_as_the_authors("u2netp"),
+        sources=(
+            _drive(
+                "u2netp.pth",
+                "1rbSTGKAE-MTxBYHd-51l2hMOQPT_7EPy",
+                "e4f636406ca4e2af789941e7f139ee2e",
+                bytes=4_700_000,
+            ),
+            _rembg("u2netp.onnx", "8e83ca70e441ab06c318d82300c84806"),
+        ),
+        licence=_AUTHORS,
+        summary="U²-Netp, the same for phones; 1.1 M parameters",
+    ),
+    Entry(
+        name="u2net_human_seg",
+        network=_U2NET,
+        spec=_as_the_authors("u2net_human_seg"),
+        sources=(
+            _rembg("u2net_human_seg.onnx", "c09ddc2e0104f800e3e1bb4652583d1f"),
+            _drive("u2net_human_seg.pth", "1m_Kgs91b21gayc2XLW0ou8yugAIadWVP"),
+            _drive("u2net_human_seg.pth", "1-Yg0cxgrNhHP-016FPdp902BR-kSsA4P", note="mirror"),
+        ),
+        licence=_AUTHORS,
+        summary="U²-Net, people",
+    ),
+    Entry(
+        name="u2net_portrait",
+        network=_U2NET,
+        spec=_as_the_authors("u2net_portrait", 512, inverted=True),
+        sources=(_drive("u2net_portrait.pth", "1IG3HdpcRiDoWNookbncQjeaPN28t90yW"),),
+        licence=_AUTHORS,
+        summary="U²-Net, a face as a pencil drawing (1 - output)",
+    ),
+    Entry(
+        name="u2net_cloth_seg",
+        network=_U2NET,
+        arguments={"outputs": 4, "sigmoid": False},
+        spec=ModelSpec(
+            "u2net_cloth_seg",
+            ImageSpec(768, 768, mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5)),
+            MaskSpec(
+                channels=4, activation="softmax", labels=("background", "upper", "lower", "full")
+            ),
+        ),
+        sources=(
+            _rembg("u2net_cloth_seg.onnx", "2434d1f3cb744e0e49386c906e5a08bb"),
+            _drive(
+                "cloth_segm_u2net_latest.pth",
+                "1mhF3yqd7R-Uje092eypktNl-RoZNuiCJ",
+                bytes=165_000_000,
+                note="by the author of the training",
+            ),
+        ),
+        licence="MIT",
+        summary="U²-Net, clothes: background, upper, lower, full body",
+    ),
+)
+
+CATALOG: Mapping[str, Entry] = {known.name: known for known in _ENTRIES}
+
+LEFT_OUT: Mapping[str, str] = {
+    "silueta": (
+        "only a file of 43 MB is published, not how it was made smaller than U²-Net "
+        "(xuebinqin/U-2-Net#295), so its table of stages can't be derived"
+    ),
+}
+
+
+def entry(name: str) -> Entry:
+    """The entry of that name.
+
+    Raises:
+        UsageError: There is none; names the closest one and lists all.
+    """
+    if name in CATALOG:
+        return CATALOG[name]
+    listed = f"The catalog has: {', '.join(CATALOG)}."
+    if name in LEFT_OUT:
+        raise UsageError(f"{name} is not included: {LEFT_OUT[name]}.", listed)
+    # Suggested and never taken: another network would give other masks.
+    close = difflib.get_close_matches(name, CATALOG, n=1)
+    hint = f" Did you mean {close[0]}?" if close else ""
+    raise UsageError(f"The catalog has no network {name!r}.{hint}", listed)

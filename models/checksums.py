@@ -1,0 +1,31 @@
+"""Checksums of files, read in pieces."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Literal
+
+__all__ = ["checksum_of", "sha256_of"]
+
+
+def checksum_of(path: Path, algorithm: Literal["md5", "sha256"]) -> str:
+    """Lower-case hexadecimal digits. MD5 only because that is what is published.
+
+    Raises:
+        OSError: The file can't be read.
+    """
+    digest = hashlib.new(algorithm, usedforsecurity=False)
+    with path.open("rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def sha256_of(path: Path) -> str:
+    """SHA-256 of a file, as it goes into manifests.
+
+    Raises:
+        OSError: The file can't be read.
+    """
+    return checksum_of(path, "sha256")

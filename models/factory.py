@@ -1,0 +1,264 @@
+"""Any other network: its factory by reference, its specification from options or a TOML file.
+
+The options have one vocabulary, on the command line and in TOML (one flat table):
+
+    name = "sky"                      # the file's stem where left out
+    size = "320x480"                  # height x width; 320 for a square; required
+    mean = [0.485, 0.456, 0.406]      # in units of value_range; ImageNet's where left out
+    std = [0.229, 0.224, 0.225]       # likewise
+    colour_order = "RGB"              # or "BGR"
+    value_range = [0, 1]              # or [0, 255], [-1, 1]
+    divide_by = "255"                 # or "image-maximum"
+    resize_filter = "bilinear"        # or "bicubic", "lanczos", "nearest"
+    channels = 1
+    activation = "none"               # what is still to be applied: or "sigmoid", "softmax"
+    inverted = false
+    normalisation = "none"            # or "min-max"
+    threshold = 0.5
+    labels = ["mask"]
+    output = 0                        # position or name of the mask among several outputs
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+import tomllib
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated, Any, Literal, cast
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from torch import nn
+
+from ..errors import NetworkError, SpecError
+from ..specs import ImageSpec, MaskSpec, ModelSpec
+
+__all__ = ["build", "spec_from_options", "spec_from_toml", "with_options"]
+
+
+def build(reference: str) -> nn.Module:
+    """Call a user's own factory; a class of network will do as one.
+
+    The module is imported as Python would from the current directory. This runs the user's
+    code, which is what was asked for.
+
+    Args:
+        reference: ``"package.module:factory"``; the factory takes no arguments.
+
+    Returns:
+        The network in evaluation mode.
+
+    Raises:
+        NetworkError: The reference has another form, its module or factory is missing, the
+            factory fails, or gives something else than a torch.nn.Module.
+    """
+    form = "Give it as package.module:factory, for example my_networks.sky:SkyNet."
+    module_name, colon, path = reference.partition(":")
+    if not (colon and path and all(part.isidentifier() for part in module_name.split("."))):
+        raise NetworkError(f"{reference!r} is no reference to a factory.", form)
+    factory: Any = _import(module_name, reference)
+    for part in path.split("."):
+        try:
+            factory = getattr(factory, part)
+        except AttributeError as exc:
+            raise NetworkError(
+                f"{module_name} has no {path!r}.", f"It has: {_callables(module_name)}."
+            ) from exc
+    if not callable(factory):
+        raise NetworkError(f"{reference} is a {type(factory).__name__}, not a factory.", form)
+    try:
+        network = factory()
+    except Exception as exc:  # the user's own code may raise anything
+        raise NetworkError(
+            f"{reference}() failed: {type(exc).__name__}: {exc}",
+            "The factory is called without arguments; wrap it in a function if it needs some.",
+        ) from exc
+    if not isinstance(network, nn.Module):
+        raise NetworkError(
+            f"{reference}() gave a {type(network).__name__}, not a torch.nn.Module.",
+            "Name a function that returns the network, or its class.",
+        )
+    return network.eval()
+
+
+def spec_from_toml(path: Path) -> ModelSpec:
+    """Read a specification; the vocabulary is in this module's docstring.
+
+    Raises:
+        SpecError: The file can't be read, is no TOML, or a key or value is not allowed.
+    """
+    try:
+        values = tomllib.loads(Path(path).read_text(encoding="utf-8"))
+    except OSError as exc:
+        raise SpecError(f"{path} can't be read: {exc.strerror}.", "Check the path.") from exc
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as exc:
+        raise SpecError(f"{path} is no TOML file: {exc}.", "Correct that line.") from exc
+    name = str(values.pop("name", Path(path).stem))
+    return spec_from_options(name, values, where=str(path))
+
+
+def spec_from_options(
+    name: str, options: Mapping[str, Any], *, where: str = "the options"
+) -> ModelSpec:
+    """A specification from nothing but options; `size` is required.
+
+    Raises:
+        SpecError: As `with_options`, or there is no `size`.
+    """
+    if options.get("size") is None:
+        raise SpecError(f"{where}: size is missing.", f"Say what {name} takes: --size 320.")
+    blank = ModelSpec(name, ImageSpec(1, 1), MaskSpec())
+    return with_options(blank, options, where=where)
+
+
+def with_options(
+    spec: ModelSpec, options: Mapping[str, Any], *, where: str = "the options"
+) -> ModelSpec:
+    """``spec`` with some values replaced.
+
+    Args:
+        spec: To start from.
+        options: By key; None counts as not given. Strings are read as on a command line.
+        where: Where they come from, for messages.
+
+    Raises:
+        SpecError: A key is unknown or a value not allowed; names each and what is allowed.
+    """
+    given = {key: value for key, value in options.items() if value is not None}
+    try:
+        chosen = _Options.model_validate(given).model_dump(exclude_unset=True)
+    except ValidationError as exc:
+        lines = [_explained(error) for error in exc.errors()]
+        raise SpecError(f"{where}: " + "\n".join(lines), f"Keys: {', '.join(_KEYS)}.") from exc
+    if "size" in chosen:
+        chosen["height"], chosen["width"] = chosen.pop("size")
+    if "channels" in chosen and "labels" not in chosen:
+        chosen["labels"] = _labels(chosen["channels"], spec.mask)
+    image = {key: value for key, value in chosen.items() if key in ImageSpec.__slots__}
+    mask = {key: value for key, value in chosen.items() if key in MaskSpec.__slots__}
+    return replace(
+        spec,
+        image=replace(spec.image, **image),
+        mask=replace(spec.mask, **mask),
+        output=chosen.get("output", spec.output),
+    )
+
+
+def _import(module_name: str, reference: str) -> Any:
+    here = str(Path.cwd())
+    # `maskport` as a command has its own folder there instead of the current one.
+    added = here not in sys.path and "" not in sys.path
+    if added:
+        sys.path.insert(0, here)
+    try:
+        return importlib.import_module(module_name)
+    except ModuleNotFoundError as exc:
+        missing = exc.name or module_name
+        if module_name == missing or module_name.startswith(f"{missing}."):
+            raise NetworkError(
+                f"There is no module {missing!r}, which {reference} names.",
+                f"It is searched in {here} and where Python's packages are installed.",
+            ) from exc
+        raise NetworkError(
+            f"{module_name} imports {missing!r}, which is not installed.",
+            "Install it into maskport's environment.",
+        ) from exc
+    except Exception as exc:  # importing runs the user's own code
+        raise NetworkError(
+            f"{module_name} fails while it is imported: {type(exc).__name__}: {exc}",
+            f"Try: python -c 'import {module_name}'",
+        ) from exc
+    finally:
+        if added and here in sys.path:
+            sys.path.remove(here)
+
+
+def _callables(module_name: str) -> str:
+    module = sys.modules[module_name]
+    own = [
+        name
+        for name, value in vars(module).items()
+        if callable(value) and getattr(value, "__module__", "") == module_name
+    ]
+    return ", ".join(own[:10]) or "no functions or classes of its own"
+
+
+def _size(value: Any) -> Any:
+    """ "320", "320x480", 320 or [320, 480] to (height, width)."""
+    if isinstance(value, str):
+        value = value.lower().replace("×", "x").split("x")
+    if isinstance(value, int) and not isinstance(value, bool):
+        value = [value]
+    if isinstance(value, list | tuple) and len(value) == 1:
+        value = [value[0], value[0]]
+    return value
+
+
+def _list(value: Any) -> Any:
+    """Comma-separated as on a command line."""
+    return [part.strip() for part in value.split(",")] if isinstance(value, str) else value
+
+
+def _output(value: Any) -> Any:
+    return int(value) if isinstance(value, str) and value.isdecimal() else value
+
+
+Pixels = Annotated[int, Field(ge=1)]
+Number = Annotated[float, Field(allow_inf_nan=False)]
+
+
+class _Options(BaseModel):
+    """Every key, optional: what is not given stays as it was."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    size: Annotated[tuple[Pixels, Pixels], BeforeValidator(_size)] = (1, 1)
+    mean: Annotated[tuple[Number, Number, Number], BeforeValidator(_list)] = (0, 0, 0)
+    std: Annotated[tuple[Number, Number, Number], BeforeValidator(_list)] = (1, 1, 1)
+    colour_order: Literal["RGB", "BGR"] = "RGB"
+    value_range: Annotated[tuple[Number, Number], BeforeValidator(_list)] = (0, 1)
+    divide_by: Literal["255", "image-maximum"] = "255"
+    resize_filter: Literal["bilinear", "bicubic", "lanczos", "nearest"] = "bilinear"
+    channels: Annotated[int, Field(ge=1)] = 1
+    activation: Literal["none", "sigmoid", "softmax"] = "none"
+    inverted: bool = False
+    normalisation: Literal["none", "min-max"] = "none"
+    threshold: Annotated[float, Field(gt=0, lt=1)] = 0.5
+    labels: Annotated[tuple[str, ...], BeforeValidator(_list)] = ("mask",)
+    output: Annotated[
+        Annotated[int, Field(ge=0, strict=True)] | Annotated[str, Field(min_length=1)],
+        BeforeValidator(_output),
+    ] = 0
+
+
+_KEYS = ("name", *_Options.model_fields)
+
+_ALLOWED = {
+    "size": "320, or 320x480 for height x width",
+    "mean": "three numbers, for example 0.485,0.456,0.406",
+    "std": "three numbers, for example 0.229,0.224,0.225",
+    "value_range": "two numbers: 0,1 or 0,255 or -1,1",
+    "channels": "a whole number from 1",
+    "inverted": "true or false",
+    "threshold": "a number between 0 and 1",
+    "labels": "names, one per channel, separated by commas",
+    "output": "a position from 0, or a name",
+}
+
+
+def _explained(error: Any) -> str:
+    key = str(error["loc"][0])
+    if error["type"] == "extra_forbidden":
+        return f"{key} is no key."
+    allowed = _ALLOWED.get(key) or "one of " + ", ".join(
+        cast(tuple[str, ...], _Options.model_fields[key].annotation.__args__)  # type: ignore[union-attr]
+    )
+    return f"{key} is {error['input']!r}; allowed: {allowed}."
+
+
+def _labels(channels: int, before: MaskSpec) -> tuple[str, ...]:
+    if channels == before.channels:
+        return before.labels
+    return ("mask",) if channels == 1 else tuple(f"class {index}" for index in range(channels))

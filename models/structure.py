@@ -1,0 +1,237 @@
+"""Which convolution reads what: networks and files compared by structure, not by name.
+
+Values are numbered as compilers number them (Alpern, Wegman and Zadeck, "Detecting equality
+of variables in programs", POPL 1988): a value's number stands for the operation that makes it
+and the numbers that go in. With one table for two graphs, equal numbers mean equal structure
+all the way back to the photo, in whatever order the nodes are written.
+
+Batch norms that follow a convolution are taken as a part of it, so that a graph with folded
+ones has the same numbers as one without. Activations, poolings and resizes are numbered by
+kind and size; their finer attributes (ceil mode, coordinate mode) carry no weights, differ
+between exporters, and are the network's own matter.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass
+from typing import Any, cast
+
+from torch import fx, nn
+
+from ..errors import CheckpointError
+
+__all__ = ["Convolution", "ConvolutionNumbers", "Numbering", "convolutions_of", "described"]
+
+
+class Numbering:
+    """Numbers for values; share one between two graphs to compare them."""
+
+    def __init__(self) -> None:
+        self._numbers: dict[Hashable, int] = {}
+
+    def of(self, kind: str, *parts: Hashable) -> int:
+        """The number of the value that ``kind`` makes from ``parts``."""
+        return self._numbers.setdefault((kind, *parts), len(self._numbers))
+
+
+@dataclass(slots=True)
+class Convolution:
+    """A convolution of a network.
+
+    Attributes:
+        name: Module's dotted name.
+        number: Its value's number.
+        shape: Of the weight: (outputs, inputs per group, height, width).
+        description: For messages.
+        norm: Name of the batch norm that follows it, or empty.
+    """
+
+    name: str
+    number: int
+    shape: tuple[int, ...]
+    description: str
+    norm: str = ""
+
+
+class ConvolutionNumbers:
+    """Numbers the convolutions of one graph.
+
+    Two convolutions of one shape that read the same value differ only in what reads them;
+    their order of execution is made part of their numbers.
+    """
+
+    def __init__(self, numbering: Numbering) -> None:
+        self._numbering = numbering
+        self._seen: dict[int, int] = {}
+
+    def of(self, read: int, shape: tuple[int, ...], *attributes: Hashable) -> int:
+        """``attributes`` are strides, padding (y, x at both ends), dilations and groups."""
+        plain = self._numbering.of("conv", read, shape, *attributes)
+        turn = self._seen[plain] = self._seen.get(plain, -1) + 1
+        return self._numbering.of("turn", plain, turn) if turn else plain
+
+
+def described(shape: tuple[int, ...], dilations: tuple[int, ...]) -> str:
+    """A convolution's size in words."""
+    size = "x".join(map(str, shape))
+    return f"{size}, dilation {dilations[0]}" if dilations and dilations[0] > 1 else size
+
+
+def convolutions_of(network: nn.Module, numbering: Numbering) -> list[Convolution]:
+    """A network's convolutions in order of execution.
+
+    Raises:
+        CheckpointError: torch.fx can't trace the network, or it has weights that are not in a
+            convolution or in a batch norm right behind one.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            graph = fx.symbolic_trace(network).graph
+    except Exception as exc:  # tracing runs the network's own code on proxies
+        raise CheckpointError(
+            f"The network's structure can't be traced ({exc}), so an ONNX file's weights can't "
+            "be matched with it.",
+            "Load weights with names: .pth or .safetensors.",
+        ) from exc
+    found = _Walk(network, numbering).walk(graph)
+    covered = {conv.name for conv in found} | {conv.norm for conv in found}
+    lost = [
+        name
+        for name, module in network.named_modules()
+        if name not in covered and any(True for _ in module.parameters(recurse=False))
+    ]
+    twice = len(found) - len({conv.name for conv in found})
+    if lost or twice:
+        what = f"weights outside of convolutions ({', '.join(lost[:3])})" if lost else "shared ones"
+        raise CheckpointError(
+            f"The network has {what}; an ONNX file's weights are matched only with plain "
+            "convolutions and batch norms right behind them.",
+            "Load weights with names: .pth or .safetensors.",
+        )
+    return found
+
+
+class _Walk:
+    def __init__(self, network: nn.Module, numbering: Numbering) -> None:
+        self.modules = dict(network.named_modules())
+        self.numbering = numbering
+        self.conv_numbers = ConvolutionNumbers(numbering)
+        self.values: dict[fx.Node, int] = {}
+        self.found: list[Convolution] = []
+        self.made: dict[fx.Node, Convolution] = {}
+
+    def walk(self, graph: fx.Graph) -> list[Convolution]:
+        for node in graph.nodes:
+            if node.op == "placeholder":
+                self.values[node] = self.numbering.of("photo")
+            elif node.op == "get_attr":
+                self.values[node] = self.numbering.of("torch tensor", str(node.target))
+            elif node.op == "call_module":
+                self.values[node] = self._module(node)
+            elif node.op in {"call_function", "call_method"}:
+                self.values[node] = self._function(node)
+        return self.found
+
+    def _module(self, node: fx.Node) -> int:
+        name = str(node.target)
+        module = self.modules[name]
+        source = node.all_input_nodes[0]
+        read = self.values[source]
+        of = self.numbering.of
+        if type(module) is nn.Conv2d:
+            conv = self._convolution(name, module, read)
+            self.found.append(conv)
+            self.made[node] = conv
+            return conv.number
+        if isinstance(module, nn.BatchNorm2d):
+            before = self.made.get(source)
+            if before is not None and len(source.users) == 1:
+                before.norm = name
+                return read
+            return of("torch norm", name)  # matches nothing: it has no twin in a folded file
+        if isinstance(module, nn.Identity | nn.Dropout | nn.Dropout2d):
+            return read
+        if isinstance(module, nn.ReLU):
+            return of("relu", read)
+        if isinstance(module, nn.Sigmoid):
+            return of("sigmoid", read)
+        if isinstance(module, nn.MaxPool2d):
+            return of("pool", read, _pair(module.kernel_size), _pair(module.stride))
+        if isinstance(module, nn.Upsample):
+            return of("resize", read, module.mode.removeprefix("bi"))
+        return of("torch layer", type(module).__name__, read)
+
+    def _convolution(self, name: str, module: nn.Conv2d, read: int) -> Convolution:
+        shape = tuple(module.weight.shape)
+        padding: Hashable = module.padding
+        if module.padding == "valid":
+            padding = (0, 0)
+        elif module.padding == "same":
+            padding = tuple(
+                d * (k - 1) // 2 for d, k in zip(module.dilation, module.kernel_size, strict=True)
+            )
+        if module.padding_mode != "zeros":
+            padding = (module.padding_mode, padding)
+        number = self.conv_numbers.of(
+            read, shape, module.stride, padding, module.dilation, module.groups
+        )
+        return Convolution(name, number, shape, described(shape, module.dilation))
+
+    def _function(self, node: fx.Node) -> int:
+        target = node.target
+        name = target if isinstance(target, str) else getattr(target, "__name__", str(target))
+        make = _FUNCTIONS.get(name.removesuffix("_"))
+        inputs = [self.values[n] for n in node.all_input_nodes if n in self.values]
+        if make is None:
+            return self.numbering.of(f"torch {name}", *inputs)
+        return make(self, node)
+
+    def _argument(self, node: fx.Node, position: int, name: str, default: Any = None) -> Any:
+        if len(node.args) > position:
+            return node.args[position]
+        return node.kwargs.get(name, default)
+
+    def _relu(self, node: fx.Node) -> int:
+        return self.numbering.of("relu", self.values[node.all_input_nodes[0]])
+
+    def _sigmoid(self, node: fx.Node) -> int:
+        return self.numbering.of("sigmoid", self.values[node.all_input_nodes[0]])
+
+    def _pool(self, node: fx.Node) -> int:
+        kernel = self._argument(node, 1, "kernel_size")
+        stride = self._argument(node, 2, "stride") or kernel
+        read = self.values[node.all_input_nodes[0]]
+        return self.numbering.of("pool", read, _pair(kernel), _pair(stride))
+
+    def _resize(self, node: fx.Node) -> int:
+        mode = str(self._argument(node, 3, "mode", "nearest"))
+        read = self.values[node.all_input_nodes[0]]
+        return self.numbering.of("resize", read, mode.removeprefix("bi"))
+
+    def _cat(self, node: fx.Node) -> int:
+        parts = cast(Sequence[Any], node.args[0])
+        axis = self._argument(node, 1, "dim", 0)
+        reads = [self.values[part] for part in parts if isinstance(part, fx.Node)]
+        return self.numbering.of("concat", axis % 4, *reads)
+
+    def _add(self, node: fx.Node) -> int:
+        reads = [self.values[n] for n in node.args if isinstance(n, fx.Node)]
+        return self.numbering.of("add", *sorted(reads))
+
+
+_FUNCTIONS: dict[str, Callable[[_Walk, fx.Node], int]] = {
+    "relu": _Walk._relu,
+    "sigmoid": _Walk._sigmoid,
+    "max_pool2d": _Walk._pool,
+    "interpolate": _Walk._resize,
+    "cat": _Walk._cat,
+    "add": _Walk._add,
+    "iadd": _Walk._add,
+}
+
+
+def _pair(value: Any) -> tuple[int, int]:
+    return (value, value) if isinstance(value, int) else (int(value[0]), int(value[1]))

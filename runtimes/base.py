@@ -1,0 +1,208 @@
+"""What every runner shares: life cycle, checks, layouts, quantisation and error mapping.
+
+A back end fills `_load`, `_infer` and, where something must be released, `_close`. It works in
+its file's own layout and type; this class speaks the contract.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..artifacts.manifest import Artifact, Tensor
+from ..errors import MaskportError, MissingToolError, RunnerError
+from .registry import requirement
+
+__all__ = ["Runner"]
+
+Array = NDArray[Any]
+
+
+class Runner(ABC):
+    """Runs one artifact. Use it as a context manager; the file is loaded on entering.
+
+    Args:
+        path: The file, or the folder that the format calls a file.
+        artifact: Its entry in the manifest: names, shapes, layouts, types and quantisation.
+        threads: CPU threads to use; the runtime's own choice where not given.
+
+    Attributes:
+        name: The runtime, as reports call it.
+        emulated: The file is not run by the runtime that apps use, but by our reading of it.
+        input: What the file takes; a back end replaces it by what the file itself says.
+        output: What the file gives; likewise.
+    """
+
+    name: ClassVar[str]
+    emulated: ClassVar[bool] = False
+
+    def __init__(self, path: Path, artifact: Artifact, *, threads: int | None = None) -> None:
+        if len(artifact.inputs) != 1 or not artifact.outputs:
+            raise RunnerError(
+                f"{path} has {len(artifact.inputs)} inputs and {len(artifact.outputs)} outputs; "
+                "a mask's file takes one image and gives a mask.",
+                "Export the network with one image in and the mask as its first output.",
+            )
+        self.path = path
+        self.artifact = artifact
+        self.threads = threads
+        self.input = artifact.inputs[0]
+        self.output = artifact.outputs[0]
+        self._loaded = False
+
+    def __enter__(self) -> Self:
+        """Load the file.
+
+        Raises:
+            MissingToolError: The runtime's SDK is not installed.
+            RunnerError: There is no such file, or the runtime refuses it.
+        """
+        if not self.path.exists():
+            raise RunnerError(f"There is no {self.path}.", "Check the bundle: maskport verify.")
+        with self._mapped("load"):
+            self._load()
+        self._loaded = True
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._loaded = False
+        self._close()
+
+    def run(self, image: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Draw the mask of one image.
+
+        Args:
+            image: (1, 3, H, W), RGB, real values in [0, 1], at the file's own size.
+
+        Returns:
+            (1, C, H, W), real values; in [0, 1] where the file keeps its contract. NaN and
+            values out of range come through: judging them is validation's work.
+
+        Raises:
+            RunnerError: The runner is not entered, the image has another shape or type, the
+                runtime fails, or it gives another shape than the manifest says.
+        """
+        if not self._loaded:
+            raise RunnerError(
+                f"The runner of {self.path} is not loaded.", "Use it in a with statement."
+            )
+        expected = planes_shape(self.artifact.inputs[0])
+        if image.shape != expected or image.dtype != np.float32:
+            raise RunnerError(
+                f"{self.path} takes an image of shape {expected} in float32; this one is "
+                f"{image.shape} in {image.dtype}.",
+                "Resize the photo by the artifact's specification (imaging.photo_to_input).",
+            )
+        with self._mapped("run"):
+            raw = np.asarray(self._infer(stored(image, self.input)))
+        mask = real(raw, self.output)
+        expected = planes_shape(self.artifact.outputs[0])
+        if mask.shape != expected:
+            raise RunnerError(
+                f"{self.path} gave an output of shape {raw.shape}; its manifest says "
+                f"{tuple(self.artifact.outputs[0].shape)}.",
+                "The file and its manifest don't belong together; export the bundle again.",
+            )
+        return mask
+
+    @abstractmethod
+    def _load(self) -> None:
+        """Import the SDK and load `path`; may replace `input` and `output`."""
+
+    @abstractmethod
+    def _infer(self, image: Array) -> Array:
+        """Run the file once: ``image`` as `input` describes it, the result as `output` does."""
+
+    def _close(self) -> None:  # noqa: B027  (most runtimes have nothing to release)
+        """Release what `_load` made; called on leaving the ``with`` block."""
+
+    @contextmanager
+    def _mapped(self, action: str) -> Iterator[None]:
+        """The one place where an SDK's exceptions become ours."""
+        try:
+            yield
+        except MaskportError:
+            raise
+        except ImportError as exc:
+            need = requirement(self.name)
+            if need and importlib.util.find_spec(need.module) is None:
+                raise MissingToolError(
+                    need.package, need.extra, f"Running {self.path.name}"
+                ) from exc
+            raise self._failure(action, exc) from exc
+        except Exception as exc:  # every SDK has its own types, often unexported
+            raise self._failure(action, exc) from exc
+
+    def _failure(self, action: str, exc: Exception) -> RunnerError:
+        reason = (str(exc).strip().splitlines() or [type(exc).__name__])[0]
+        remedies = {
+            "load": "The file is damaged or of another format; export it again.",
+            "run": "Check it with the runtime's own tools, or export it again.",
+        }
+        return RunnerError(
+            f"{self.name} can't {action} {self.path}: {reason}",
+            remedies[action],
+        )
+
+
+def planes_shape(tensor: Tensor) -> tuple[int, ...]:
+    """The shape of ``tensor`` as (1, C, H, W), whatever its layout."""
+    shape = tuple(tensor.shape)
+    return (shape[0], *shape[3:], *shape[1:3]) if tensor.layout == "NHWC" else shape
+
+
+def stored(image: NDArray[np.float32], tensor: Tensor) -> Array:
+    """A real-valued image (1, 3, H, W) as ``tensor`` stores it.
+
+    Integers are rounded to nearest, ties to even, and clamped to the type's range. Image
+    features of Core ML stay real: their runner feeds pixels itself.
+    """
+    values: Array = image.transpose(0, 2, 3, 1) if tensor.layout == "NHWC" else image
+    if tensor.layout == "image":
+        return values
+    dtype = np.dtype(tensor.dtype)
+    if dtype.kind in "iu":
+        scale, zero_point = affine(tensor)
+        limits = np.iinfo(dtype)
+        # In float64, so that k / 255 meets a scale of 1 / 255 at k exactly.
+        steps = np.rint(values.astype(np.float64) / scale) + zero_point
+        values = np.clip(steps, limits.min, limits.max)
+    return np.ascontiguousarray(values, dtype=dtype)
+
+
+def real(raw: Array, tensor: Tensor) -> NDArray[np.float32]:
+    """An output as ``tensor`` stores it, as real values in planes (1, C, H, W)."""
+    values = raw
+    if raw.dtype.kind in "iu":
+        scale, zero_point = affine(tensor)
+        values = (raw.astype(np.float32) - np.float32(zero_point)) * np.float32(scale)
+    if tensor.layout == "NHWC" and values.ndim == 4:
+        values = values.transpose(0, 3, 1, 2)
+    return np.ascontiguousarray(values, dtype=np.float32)
+
+
+def affine(tensor: Tensor) -> tuple[float, int]:
+    """Scale and zero point of an integer tensor.
+
+    Raises:
+        RunnerError: The tensor has none, so its integers have no real value.
+    """
+    if tensor.quantization is None:
+        raise RunnerError(
+            f"{tensor.name} is {tensor.dtype} without a scale and zero point.",
+            "Export the file again with quantisation parameters on its inputs and outputs.",
+        )
+    return tensor.quantization.scale, tensor.quantization.zero_point

@@ -1,0 +1,119 @@
+"""Core ML packages: Core ML itself on macOS, everywhere else our executor of the program."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+
+from ..errors import RunnerError
+from .base import Array, Runner
+from .mil.package import Feature, coremltools, read_package
+from .mil.program import Program
+from .quiet import quiet
+from .torch_threads import torch_threads
+
+__all__ = ["CoreMLRunner", "EmulatedCoreMLRunner", "as_pixels"]
+
+ComputeUnits = Literal["ALL", "CPU_ONLY", "CPU_AND_GPU", "CPU_AND_NE"]
+
+
+class CoreMLRunner(Runner):
+    """Core ML, on macOS. Images go in and come out as 8-bit pixels, as in an app.
+
+    Attributes:
+        compute_units: Where Core ML may run it; set before entering. ``threads`` has no effect.
+    """
+
+    name = "coreml"
+    compute_units: ComputeUnits = "ALL"
+
+    def _load(self) -> None:
+        with quiet():
+            ct = coremltools()
+            self._model: Any = ct.models.MLModel(
+                str(self.path), compute_units=ct.ComputeUnit[self.compute_units]
+            )
+
+    def _infer(self, image: Array) -> Array:
+        value: Any = image
+        if self.input.layout == "image":
+            value = Image.fromarray(as_pixels(image)[0].transpose(1, 2, 0))
+        mask = self._model.predict({self.input.name: value})[self.output.name]
+        if not isinstance(mask, Image.Image):
+            return np.asarray(mask)
+        pixels = np.asarray(mask)
+        planes = pixels[None] if pixels.ndim == 2 else pixels.transpose(2, 0, 1)
+        return planes[None]
+
+    def _close(self) -> None:
+        del self._model
+
+
+class EmulatedCoreMLRunner(Runner):
+    """Runs the program that the package holds with torch, in the program's own types.
+
+    Pixels are not rounded, so that fidelity is judged on the network's own values: an image
+    input gets x * 255 as it is (photos are whole bytes anyway), and the mask of an image
+    output is the program's value / 255. `pixels` gives what an app would get.
+    """
+
+    name = "coreml"
+    emulated: ClassVar[bool] = True
+
+    def _load(self) -> None:
+        package = read_package(self.path)
+        self._takes = _named(package.inputs, self.input.name, self)
+        self._gives = _named(package.outputs, self.output.name, self)
+        if self._takes.colour not in {"", "RGB", "BGR"}:
+            raise RunnerError(
+                f"{self.path} takes a {self._takes.colour} image; the contract is RGB.",
+                "Export the network with an RGB input.",
+            )
+        self._program = Program(package.function)
+
+    def _infer(self, image: Array) -> Array:
+        values = torch.from_numpy(np.ascontiguousarray(image, dtype=np.float32))
+        if self._takes.colour:
+            # The image type's scale and bias are operations of the program, which coremltools
+            # writes into it; what the program takes is the pixels' bytes.
+            values = values * 255
+        if self._takes.colour == "BGR":
+            values = values.flip(1)
+        with torch_threads(self.threads):
+            fed = values.contiguous(memory_format=torch.channels_last)
+            mask: Array = self._program.run({self._takes.name: fed})[self._gives.name].numpy()
+        whole_bytes = self._gives.colour in {"GRAYSCALE", "RGB"}
+        return mask / np.float32(255) if whole_bytes else mask
+
+    def pixels(self, image: NDArray[np.float32]) -> NDArray[np.uint8]:
+        """The mask as an app gets it from an image output.
+
+        Args:
+            image: As for `run`; rounded to whole bytes first, as a photo is.
+
+        Returns:
+            (1, C, H, W) bytes, rounded and clamped to 0 .. 255.
+        """
+        return as_pixels(self.run(as_pixels(image).astype(np.float32) / np.float32(255)))
+
+    def _close(self) -> None:
+        del self._program
+
+
+def as_pixels(values: Array) -> NDArray[np.uint8]:
+    """Real values in [0, 1] as bytes: rounded to nearest, clamped; NaN becomes 0."""
+    finite = np.nan_to_num(values, nan=0.0, posinf=1.0, neginf=0.0)
+    return np.clip(np.rint(finite * np.float32(255)), 0, 255).astype(np.uint8)
+
+
+def _named(features: dict[str, Feature], name: str, runner: Runner) -> Feature:
+    if name not in features:
+        raise RunnerError(
+            f"{runner.path} has no feature {name!r}; it has {', '.join(features)}.",
+            "The file and its manifest don't belong together; export the bundle again.",
+        )
+    return features[name]

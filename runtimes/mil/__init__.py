@@ -1,0 +1,1 @@
+"""Runs the program inside a Core ML package with torch, on any platform."""

@@ -1,0 +1,107 @@
+"""Every runtime: a literal table, and nothing imported until a file is run.
+
+A new format is a module here, a row below, and an exporter in `exporters`.
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..artifacts.manifest import Artifact
+from ..errors import UsageError
+
+if TYPE_CHECKING:
+    from .base import Runner
+
+__all__ = ["RUNTIMES", "Need", "Runtime", "requirement", "runner_for"]
+
+
+@dataclass(frozen=True, slots=True)
+class Need:
+    """What a runtime needs: a module, its distribution, and the extra that installs it."""
+
+    module: str
+    package: str
+    extra: str
+
+
+@dataclass(frozen=True, slots=True)
+class Runtime:
+    """One way to run a format.
+
+    Attributes:
+        name: What reports call it; a runtime and our emulation of it share a name.
+        format: The artifacts it runs.
+        platform: The `sys.platform` it needs; empty for any.
+        runner: Dotted path of its class, relative to this package.
+        need: What must be installed; None where the package's own dependencies do.
+    """
+
+    name: str
+    format: str
+    platform: str
+    runner: str
+    need: Need | None
+
+    def load_runner(self) -> type[Runner]:
+        """Import the runner's module; the SDK is imported when a file is loaded."""
+        module, _, name = self.runner.partition(":")
+        runner: type[Runner] = getattr(importlib.import_module(module, __package__), name)
+        return runner
+
+
+_ONNX = Need("onnxruntime", "onnxruntime", "onnx")
+_LITERT = Need("ai_edge_litert", "ai-edge-litert", "tflite")
+_TF = Need("tensorflow", "tensorflow", "tflite")
+_KERAS = Need("keras", "keras", "tflite")
+_COREML = Need("coremltools", "coremltools", "coreml")
+_EXECUTORCH = Need("executorch", "executorch", "executorch")
+_TS = "torchscript-lite"
+
+# The first row of a format that the platform allows is taken.
+# fmt: off
+RUNTIMES = (
+    Runtime("onnxruntime", "onnx", "", ".onnx:OnnxRunner", _ONNX),
+    Runtime("litert", "tflite", "", ".litert:LiteRTRunner", _LITERT),
+    Runtime("tensorflow", "savedmodel", "", ".savedmodel:SavedModelRunner", _TF),
+    Runtime("keras", "keras", "", ".keras:KerasRunner", _KERAS),
+    Runtime("coreml", "coreml", "darwin", ".coreml:CoreMLRunner", _COREML),
+    Runtime("coreml", "coreml", "", ".coreml:EmulatedCoreMLRunner", _COREML),
+    Runtime(_TS, _TS, "", ".torchscript_lite:TorchScriptLiteRunner", None),
+    Runtime("executorch", "executorch", "", ".executorch:ExecuTorchRunner", _EXECUTORCH),
+)
+# fmt: on
+
+
+def requirement(name: str) -> Need | None:
+    """What the runtime of that name needs installed; None for nothing, or no such runtime."""
+    return next((row.need for row in RUNTIMES if row.name == name), None)
+
+
+def runner_for(artifact: Artifact, path: Path, threads: int | None = None) -> Runner:
+    """The runner of an artifact, not yet loaded: enter it with ``with``.
+
+    Args:
+        artifact: Its entry in the manifest; its format chooses the runner.
+        path: Where the file is.
+        threads: CPU threads; the runtime's own choice where not given.
+
+    Raises:
+        UsageError: Nothing here runs that format.
+        RunnerError: The artifact has several inputs, or no output.
+    """
+    for row in RUNTIMES:
+        if row.format == artifact.format and row.platform in {"", sys.platform}:
+            return row.load_runner()(path, artifact, threads=threads)
+    known = sorted({row.format for row in RUNTIMES})
+    close = difflib.get_close_matches(artifact.format, known, 1)
+    hint = f"Did you mean {close[0]}? " if close else ""
+    raise UsageError(
+        f"{artifact.target} has the format {artifact.format!r}, which nothing here runs.",
+        f"{hint}Formats with a runner: {', '.join(known)}.",
+    )

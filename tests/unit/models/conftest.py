@@ -1,0 +1,27 @@
+"""A network of the family that is small enough to be exported in a second."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from maskport.models.u2net import FLAT, Stage, U2Net
+
+NANO = (
+    Stage("stage1", 4, 3, 2, 4),
+    Stage("stage2", 4, 4, 2, 4),
+    Stage("stage3", FLAT, 4, 2, 4),
+    Stage("stage2d", 4, 8, 2, 4),
+    Stage("stage1d", 4, 8, 2, 4),
+)
+
+
+@pytest.fixture(scope="session")
+def nano() -> Callable[..., U2Net]:
+    """A factory, so that a test can have two of them."""
+
+    def make(outputs: int = 1, **options: bool) -> U2Net:
+        return U2Net(NANO, outputs, **options).eval()
+
+    return make

@@ -1,0 +1,154 @@
+"""Other networks: references to factories, and specifications from options and TOML."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from maskport.errors import NetworkError, SpecError
+from maskport.models.catalog import entry
+from maskport.models.factory import build, spec_from_options, spec_from_toml, with_options
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A current directory with a user's package, which leaves no trace in this process."""
+    package = tmp_path / "users_own"
+    package.mkdir()
+    (package / "__init__.py").write_text("")
+    (package / "sky.py").write_text(
+        "from torch import nn\n"
+        "class Net(nn.Module):\n"
+        "    pass\n"
+        "def make(): return Net()\n"
+        "def broken(): raise RuntimeError('no weights in /tmp/x')\n"
+        "def text(): return 'a network'\n"
+        "number = 3\n"
+    )
+    (package / "needy.py").write_text("import surely_not_installed\n")
+    (package / "faulty.py").write_text("1 / 0\n")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [p for p in sys.path if p not in {"", str(tmp_path)}])
+    for name in [n for n in sys.modules if n.startswith("users_own")]:
+        monkeypatch.delitem(sys.modules, name)
+    sys.path_importer_cache.pop(str(tmp_path), None)
+    return tmp_path
+
+
+@pytest.mark.parametrize("reference", ["users_own.sky:make", "users_own.sky:Net"])
+def test_a_factory_or_a_class_is_called(here: Path, reference: str) -> None:
+    network = build(reference)
+    assert type(network).__name__ == "Net"
+    assert not network.training
+    assert str(here) not in sys.path
+
+
+@pytest.mark.parametrize(
+    ("reference", "message"),
+    [
+        ("users_own.sky", "no reference to a factory"),
+        ("users_own.sky:", "no reference to a factory"),
+        ("users_own/sky.py:Net", "no reference to a factory"),
+        ("absent_package.sky:Net", "no module 'absent_package'"),
+        ("users_own.absent:Net", "no module 'users_own.absent'"),
+        ("users_own.sky:Absent", "has no 'Absent'\\.\\nIt has: Net, make"),
+        ("users_own.sky:number", "is a int, not a factory"),
+        ("users_own.sky:broken", "RuntimeError: no weights in /tmp/x"),
+        ("users_own.sky:text", "gave a str, not a torch.nn.Module"),
+        ("users_own.needy:Net", "imports 'surely_not_installed'"),
+        ("users_own.faulty:Net", "ZeroDivisionError"),
+    ],
+)
+def test_what_is_wrong_with_a_reference_is_said(here: Path, reference: str, message: str) -> None:
+    with pytest.raises(NetworkError, match=message):
+        build(reference)
+
+
+def test_a_toml_file_gives_a_whole_specification(tmp_path: Path) -> None:
+    file = tmp_path / "sky.toml"
+    file.write_text(
+        'size = "320x480"\n'
+        "mean = [0, 0, 0]\nstd = [1, 1, 1.5]\n"
+        'colour_order = "BGR"\nvalue_range = [0, 255]\n'
+        'channels = 3\nactivation = "softmax"\noutput = "logits"\n'
+    )
+    spec = spec_from_toml(file)
+    assert spec.name == "sky"
+    assert (spec.image.height, spec.image.width) == (320, 480)
+    assert (spec.image.mean, spec.image.std) == ((0, 0, 0), (1, 1, 1.5))
+    assert (spec.image.colour_order, spec.image.value_range) == ("BGR", (0, 255))
+    assert spec.mask.labels == ("class 0", "class 1", "class 2")
+    assert spec.output == "logits"
+
+
+def test_options_of_a_command_line_are_strings() -> None:
+    spec = spec_from_options(
+        "net",
+        {
+            "size": "64",
+            "mean": "0.5, 0.5,0.5",
+            "inverted": "true",
+            "threshold": "0.3",
+            "output": "2",
+            "labels": "sky",
+            "std": None,
+        },
+    )
+    assert (spec.image.height, spec.image.width) == (64, 64)
+    assert spec.image.mean == (0.5, 0.5, 0.5)
+    assert spec.mask.inverted and spec.mask.threshold == 0.3 and spec.mask.labels == ("sky",)
+    assert spec.output == 2
+
+
+def test_options_override_and_leave_the_rest() -> None:
+    portrait = entry("u2net_portrait").spec
+    changed = with_options(portrait, {"size": "256x128", "activation": None})
+    assert (changed.image.height, changed.image.width) == (256, 128)
+    assert changed.mask == portrait.mask
+    assert changed.image.divide_by == "image-maximum"
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"size": "320x"}, r"size is .*320x480 for height x width"),
+        ({"size": "0"}, "size is '0'"),
+        ({"size": "1x2x3"}, "size is"),
+        ({"mean": "0.5"}, "mean is .* three numbers"),
+        ({"mean": "a,b,c"}, "mean is"),
+        ({"std": "nan,1,1"}, "std is"),
+        ({"colour_order": "GRB"}, "colour_order is 'GRB'; allowed: one of RGB, BGR"),
+        ({"activation": "relu"}, "activation is 'relu'; allowed: one of none, sigmoid, softmax"),
+        ({"threshold": 1.5}, "threshold is 1.5; allowed: a number between 0 and 1"),
+        ({"inverted": "perhaps"}, "inverted is 'perhaps'"),
+        ({"output": -1}, "output is -1"),
+        ({"channels": 0}, "channels is 0"),
+        ({"colour": "RGB"}, "colour is no key"),
+        ({"std": "1,0,1"}, "not positive"),
+        ({"labels": "a,b"}, "2 labels for 1 channels"),
+        ({"activation": "softmax"}, "softmax over one channel"),
+        ({"value_range": "1,0"}, "does not rise"),
+    ],
+)
+def test_a_wrong_option_is_named_with_what_is_allowed(options, message: str) -> None:
+    with pytest.raises(SpecError, match=message):
+        spec_from_options("net", {"size": 32, **options})
+
+
+def test_size_is_required() -> None:
+    with pytest.raises(SpecError, match="size is missing"):
+        spec_from_options("net", {})
+
+
+def test_a_wrong_toml_file_is_named(tmp_path: Path) -> None:
+    file = tmp_path / "spec.toml"
+    with pytest.raises(SpecError, match=r"spec\.toml can't be read"):
+        spec_from_toml(file)
+    file.write_text("size = \n")
+    with pytest.raises(SpecError, match=r"spec\.toml is no TOML file.*line 1"):
+        spec_from_toml(file)
+    file.write_text("size = 3\nsise = 4\n")
+    with pytest.raises(SpecError, match=r"spec\.toml: sise is no key\.\nKeys: name, size, mean"):
+        spec_from_toml(file)

@@ -6,7 +6,8 @@ two together.
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+import json
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
@@ -25,7 +26,7 @@ __all__ = [
     "TensorQuantization",
 ]
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION: Final = 1
 
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
@@ -161,3 +162,12 @@ class Manifest(_Record):
     def artifact(self, target: str) -> Artifact | None:
         """The artifact of a target, or None where the bundle lacks it."""
         return next((a for a in self.artifacts if a.target == target), None)
+
+
+def main() -> None:
+    """Print the JSON Schema, as ``docs/manifest.schema.json`` holds it."""
+    print(json.dumps(Manifest.model_json_schema(), indent=2))
+
+
+if __name__ == "__main__":
+    main()

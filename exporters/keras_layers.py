@@ -55,7 +55,8 @@ class Graph:
         name = node.input[position]
         if name not in self.constants:
             raise unsupported(node, f"its input {name} is not a constant")
-        return self.constants[name]
+        array: np.ndarray[Any, Any] = self.constants[name]
+        return array
 
     def optional(self, node: Any, position: int) -> np.ndarray[Any, Any] | None:
         """The constant at an input, or None where the input is left out."""

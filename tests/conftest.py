@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
+from maskport.models.u2net import FLAT, Stage, U2Net
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 
@@ -15,3 +18,23 @@ def shared() -> Path:
     if not SHARED.is_dir():
         pytest.skip(f"there is no {SHARED}")
     return SHARED
+
+
+# A network of the family that is small enough to be exported in a second.
+NANO = (
+    Stage("stage1", 4, 3, 2, 4),
+    Stage("stage2", 4, 4, 2, 4),
+    Stage("stage3", FLAT, 4, 2, 4),
+    Stage("stage2d", 4, 8, 2, 4),
+    Stage("stage1d", 4, 8, 2, 4),
+)
+
+
+@pytest.fixture(scope="session")
+def nano() -> Callable[..., U2Net]:
+    """A factory, so that a test can have two of them."""
+
+    def make(outputs: int = 1, **options: bool) -> U2Net:
+        return U2Net(NANO, outputs, **options).eval()
+
+    return make

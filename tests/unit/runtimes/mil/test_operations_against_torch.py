@@ -87,7 +87,7 @@ MODULES: dict[str, nn.Module] = {
     "bilinear between corners": up(size=(17, 19), mode="bilinear", align_corners=True),
     "bilinear shrinking": up(size=(4, 5), mode="bilinear", align_corners=False),
     "nearest": up(scale_factor=2, mode="nearest"),
-    "nearest to a size": up(size=(18, 22), mode="nearest"),
+    "nearest to a size": up(size=(27, 22), mode="nearest"),
     "add, sub, mul, div": Function(lambda x: (x + 1.5) * x - x / 3.0),
     "broadcast": Function(lambda x: x * x.mean((2, 3), keepdim=True)),
     "maximum, minimum": Function(lambda x: torch.maximum(x, -x) - torch.minimum(x, 2 * x)),

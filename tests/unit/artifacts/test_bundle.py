@@ -1,0 +1,179 @@
+"""Bundles are whole or absent, and verification names every difference."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from maskport.artifacts.bundle import (
+    MANIFEST,
+    describe_files,
+    load_bundle,
+    verify,
+    write_manifest,
+    writing,
+)
+from maskport.artifacts.manifest import Artifact, Checkpoint, Manifest, Network
+from maskport.errors import BundleError, UsageError
+
+
+def fill(folder: Path, content: bytes = b"weights") -> None:
+    """A bundle with a file and a folder, as exporters leave it."""
+    (folder / "a.onnx").write_bytes(content)
+    package = folder / "b.mlpackage"
+    (package / "Data").mkdir(parents=True)
+    (package / "Manifest.json").write_text("{}")
+    (package / "Data" / "weight.bin").write_bytes(content)
+    artifacts = []
+    for name, kind in (("a.onnx", "onnx"), ("b.mlpackage", "coreml")):
+        files, size, digest = describe_files(folder / name, folder)
+        artifacts.append(
+            Artifact(
+                target=f"{kind}-fp32",
+                path=name,
+                format=kind,
+                precision="fp32",
+                bytes=size,
+                sha256=digest,
+                files=files,
+                inputs=[],
+                outputs=[],
+            )
+        )
+    write_manifest(
+        folder,
+        Manifest(
+            network=Network(name="n", factory="f", parameters=1, macs=1),
+            checkpoint=Checkpoint(file="w", sha256="0" * 64, source="s", licence="l"),
+            spec={},
+            artifacts=artifacts,
+            tools={},
+        ),
+    )
+
+
+@pytest.fixture
+def bundle(tmp_path: Path) -> Path:
+    out = tmp_path / "bundle"
+    with writing(out) as folder:
+        fill(folder)
+    return out
+
+
+def test_a_fresh_bundle_holds(bundle: Path) -> None:
+    assert verify(bundle) == []
+    assert load_bundle(bundle).file("onnx-fp32").read_bytes() == b"weights"
+
+
+def test_a_folders_checksum_is_what_sha256sum_reproduces(bundle: Path) -> None:
+    package = load_bundle(bundle).artifact("coreml-fp32")
+    lines = "".join(
+        f"{hashlib.sha256((bundle / package.path / name).read_bytes()).hexdigest()}  {name}\n"
+        for name in ("Data/weight.bin", "Manifest.json")
+    )
+    assert package.sha256 == hashlib.sha256(lines.encode()).hexdigest()
+
+
+def change(path: Path) -> None:
+    path.write_bytes(b"WEIGHTS")
+
+
+def link(path: Path) -> None:
+    target = path.with_name("elsewhere")
+    path.rename(target)
+    path.symlink_to(target)
+
+
+@pytest.mark.parametrize(
+    ("damage", "file", "said"),
+    [
+        (change, "a.onnx", "a.onnx: its content changed"),
+        (lambda p: p.write_bytes(b"more weights"), "a.onnx", "a.onnx: 12 bytes instead of 7"),
+        (Path.unlink, "b.mlpackage/Data/weight.bin", "b.mlpackage/Data/weight.bin: missing"),
+        (change, "b.mlpackage/Data/extra", "b.mlpackage/Data/extra: not in the manifest"),
+        (link, "a.onnx", "a.onnx: not a regular file"),
+    ],
+)
+def test_every_kind_of_difference_is_named(
+    bundle: Path, damage: Callable[[Path], None], file: str, said: str
+) -> None:
+    damage(bundle / file)
+    differences = verify(bundle)
+    assert len(differences) == 1
+    assert differences[0].startswith(said)
+
+
+def test_a_manifest_that_leads_out_of_the_bundle_is_refused(bundle: Path) -> None:
+    text = (bundle / MANIFEST).read_text()
+    for path in ("../a.onnx", "/etc/passwd", "x/../../a.onnx", "", "a\\b"):
+        (bundle / MANIFEST).write_text(text.replace('"a.onnx"', json.dumps(path)))
+        with pytest.raises(BundleError, match="path"):
+            verify(bundle)
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"schema_version": 2}', "\x00"])
+def test_a_manifest_that_is_none_is_an_error(bundle: Path, text: str) -> None:
+    (bundle / MANIFEST).write_text(text)
+    with pytest.raises(BundleError, match="not a manifest"):
+        load_bundle(bundle)
+
+
+def test_a_folder_without_a_manifest_is_no_bundle(tmp_path: Path) -> None:
+    with pytest.raises(BundleError, match="not a bundle"):
+        load_bundle(tmp_path)
+
+
+def test_a_target_that_the_bundle_lacks_is_named_with_what_it_has(bundle: Path) -> None:
+    with pytest.raises(BundleError, match=r"no keras; it has onnx-fp32, coreml-fp32"):
+        load_bundle(bundle).file("keras")
+
+
+def test_an_interrupted_write_leaves_the_old_bundle(bundle: Path) -> None:
+    with pytest.raises(KeyboardInterrupt), writing(bundle) as folder:
+        fill(folder, b"new")
+        raise KeyboardInterrupt
+    assert verify(bundle) == []
+    assert (bundle / "a.onnx").read_bytes() == b"weights"
+    assert os.listdir(bundle.parent) == ["bundle"]
+
+
+def test_a_finished_write_replaces_the_old_bundle_and_leaves_nothing_else(bundle: Path) -> None:
+    with writing(bundle) as folder:
+        fill(folder, b"new")
+    assert (bundle / "a.onnx").read_bytes() == b"new"
+    assert os.listdir(bundle.parent) == ["bundle"]
+
+
+def test_a_folder_that_is_no_bundle_is_never_replaced(tmp_path: Path) -> None:
+    (tmp_path / "thesis.tex").write_text("years of work")
+    with pytest.raises(UsageError, match="not a bundle"), writing(tmp_path):
+        pass
+    assert (tmp_path / "thesis.tex").exists()
+
+
+def test_what_a_killed_process_left_is_cleared_and_the_bundle_it_had_moved_comes_back(
+    bundle: Path,
+) -> None:
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    bundle.rename(bundle.with_name(f".bundle.old-{ended.pid}"))  # killed between two renames
+    bundle.with_name(f".bundle.partial-{ended.pid}").mkdir()
+    with pytest.raises(KeyboardInterrupt), writing(bundle):
+        raise KeyboardInterrupt
+    assert verify(bundle) == []
+    assert os.listdir(bundle.parent) == ["bundle"]
+
+
+def test_another_process_that_still_writes_there_is_left_alone(bundle: Path) -> None:
+    other = bundle.with_name(f".bundle.partial-{os.getppid()}")
+    other.mkdir()
+    with writing(bundle) as folder:
+        fill(folder)
+    assert other.exists()

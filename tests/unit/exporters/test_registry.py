@@ -1,0 +1,44 @@
+"""Targets are chosen by exact names; a wrong one is never guessed."""
+
+from __future__ import annotations
+
+import importlib.util
+
+import pytest
+
+from maskport.errors import UsageError
+from maskport.exporters.registry import FORMATS, TARGETS, select, target
+
+
+def test_names_are_unique_and_every_format_has_a_target() -> None:
+    assert len({row.name for row in TARGETS}) == len(TARGETS) == 15
+    assert {row.format for row in TARGETS} == set(FORMATS)
+
+
+def test_a_format_stands_for_its_targets_in_the_tables_order() -> None:
+    assert [row.name for row in select(["tflite-int8", "onnx", "onnx-fp16"])] == [
+        "onnx-fp32",
+        "onnx-fp16",
+        "tflite-int8",
+    ]
+    assert select(["all"]) == TARGETS
+
+
+def test_a_mistyped_target_is_suggested_and_not_taken() -> None:
+    with pytest.raises(UsageError) as caught:
+        select(["coreml-fp61"])
+    assert "Did you mean coreml-fp16?" in caught.value.remedy
+
+
+def test_no_target_at_all_is_an_error() -> None:
+    with pytest.raises(UsageError):
+        select([])
+
+
+def test_what_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = importlib.util.find_spec
+    monkeypatch.setattr(
+        importlib.util, "find_spec", lambda name: None if name == "onnxsim" else found(name)
+    )
+    assert target("onnx-fp32").missing_modules() == ["onnxsim"]
+    assert target("torchscript-lite").missing_modules() == []

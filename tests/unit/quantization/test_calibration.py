@@ -1,0 +1,54 @@
+"""A calibration set is the same for the same source, and says what it is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from maskport.errors import ImageError
+from maskport.imaging.convert import photo_to_input
+from maskport.imaging.photos import read_photo
+from maskport.imaging.scenes import scene
+from maskport.quantization.calibration import load_calibration
+from maskport.specs import ImageSpec
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    for seed in range(5):
+        Image.fromarray(scene(seed, 30, 40) // (seed + 1)).save(tmp_path / f"{seed}.png")
+    return tmp_path
+
+
+@pytest.mark.parametrize("divide_by", ["255", "image-maximum"])
+def test_it_holds_what_the_network_will_see_to_half_a_byte(photos: Path, divide_by: str) -> None:
+    spec = ImageSpec(16, 24, divide_by=divide_by)
+    found = load_calibration(photos, spec)
+    assert found.pixels.shape == (5, 3, 16, 24)
+    for name, pixels in zip(found.names, found.pixels, strict=True):
+        image = photo_to_input(read_photo(photos / name), spec)[0]
+        assert np.abs(pixels / 255 - image).max() <= 0.5001 / 255
+
+
+def test_the_checksum_follows_photos_order_and_size(photos: Path) -> None:
+    spec = ImageSpec(16, 24)
+    whole = load_calibration(photos, spec)
+    assert whole.sha256 == load_calibration(photos, spec).sha256
+    assert whole.sha256 != load_calibration(photos, spec.resized(24, 16)).sha256
+    (photos / "list.txt").write_text("1.png\n0.png\n2.png\n3.png\n4.png\n")
+    assert whole.sha256 != load_calibration(photos / "list.txt", spec).sha256
+
+
+def test_a_large_source_is_thinned_evenly_and_says_so(photos: Path) -> None:
+    found = load_calibration(photos, ImageSpec(8, 8), most=3)
+    assert found.names == ("0.png", "2.png", "4.png")
+    assert found.left_out == 2
+
+
+def test_a_damaged_photo_is_an_error_and_not_skipped(photos: Path) -> None:
+    (photos / "3.png").write_bytes(b"no image")
+    with pytest.raises(ImageError, match=r"3\.png"):
+        load_calibration(photos, ImageSpec(8, 8))

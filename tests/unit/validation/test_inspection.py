@@ -1,0 +1,59 @@
+"""A broken file is never let into a bundle, whatever way it is broken."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from maskport.artifacts.manifest import Inspection
+from maskport.imaging.scenes import scene
+from maskport.validation.inspection import objection
+from maskport.validation.metrics import intersection_over_union
+
+
+def masks() -> np.ndarray:
+    grey = np.stack([scene(seed, 40, 40).mean(-1) for seed in range(3)])
+    return (grey / 255).astype(np.float32)[:, None]
+
+
+def judge(drawn: np.ndarray, reference: np.ndarray) -> str:
+    overlaps = [
+        intersection_over_union(a, b) for a, b in zip(np.nan_to_num(drawn), reference, strict=True)
+    ]
+    numbers = Inspection(
+        runtime="test",
+        photos=len(drawn),
+        mae=0.0,
+        max_error=0.0,
+        iou=float(np.mean(overlaps)),
+        worst_iou=min(overlaps),
+    )
+    return objection(drawn, reference, numbers)
+
+
+def test_the_same_masks_are_fine() -> None:
+    assert judge(masks(), masks()) == ""
+
+
+def test_a_single_value_that_is_no_number_is_found() -> None:
+    drawn = masks()
+    drawn[1, 0, 3, 4] = np.nan
+    assert "1 values that are not numbers" in judge(drawn, masks())
+
+
+def test_one_flat_mask_among_good_ones_is_found() -> None:
+    drawn = masks()
+    drawn[2] = 0.2
+    assert judge(drawn, masks()).startswith("its mask of photo 3 is flat")
+
+
+def test_a_flat_mask_is_fine_where_the_reference_is_flat() -> None:
+    reference = masks()
+    reference[2] = 0.0
+    drawn = reference.copy()
+    assert judge(drawn, reference) == ""
+
+
+@pytest.mark.parametrize("turn", [lambda m: 1 - m, lambda m: m.swapaxes(-1, -2)])
+def test_an_inverted_or_transposed_mask_is_found(turn) -> None:
+    assert "another mask" in judge(turn(masks()), masks())

@@ -131,7 +131,9 @@ def _traced(run: Run, full: float) -> Any:
 
     with torch.no_grad():
         example = torch.full(run.image_shape, 0.5)
-        return torch.jit.trace(Scaled().eval(), example, check_trace=False)
+        traced = torch.jit.trace(Scaled().eval(), example, check_trace=False)
+    # Unfrozen, some constants stay arrays that coremltools 9 can't read with NumPy 2.4.
+    return torch.jit.freeze(traced)
 
 
 def _coremltools() -> Any:

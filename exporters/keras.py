@@ -42,7 +42,7 @@ def export(run: Run, path: Path) -> Exported:
     run.step("saving")
     partial = run.scratch / "model.keras"
     network.save(partial)
-    path.write_bytes(_without_dates(partial))
+    path.write_bytes(_reproducible(partial))
     inputs, outputs = run.float_tensors("NHWC")
     return Exported(inputs, outputs, properties={"keras": keras.__version__})
 
@@ -68,8 +68,8 @@ def _build(onnx_graph: Any, run: Run) -> Any:
     return keras.Model(image, mask, name=name)
 
 
-def _without_dates(path: Path) -> bytes:
-    """The file's parts again, with the dates that Keras put there taken out."""
+def _reproducible(path: Path) -> bytes:
+    """The file's parts again, without the dates and memory addresses that Keras put there."""
     packed = io.BytesIO()
     with zipfile.ZipFile(path) as source, zipfile.ZipFile(packed, "w") as target:
         for name in sorted(source.namelist()):
@@ -78,5 +78,21 @@ def _without_dates(path: Path) -> bytes:
                 metadata = json.loads(data)
                 metadata.pop("date_saved", None)
                 data = json.dumps(metadata, sort_keys=True).encode()
+            elif name == "config.json":
+                data = json.dumps(_renumbered(json.loads(data), {})).encode()
             target.writestr(zipfile.ZipInfo(name, _EPOCH), data)
     return packed.getvalue()
+
+
+def _renumbered(config: Any, numbers: dict[int, int]) -> Any:
+    """A layer's config with shared objects numbered in order, not by their addresses."""
+    if isinstance(config, list):
+        return [_renumbered(part, numbers) for part in config]
+    if not isinstance(config, dict):
+        return config
+    return {
+        key: numbers.setdefault(part, len(numbers))
+        if key == "shared_object_id"
+        else _renumbered(part, numbers)
+        for key, part in config.items()
+    }

@@ -16,6 +16,8 @@ from .registry import Target
 
 __all__ = ["Lanes"]
 
+_ENVIRONMENT = {"CUDA_VISIBLE_DEVICES": "-1", "PYTHONHASHSEED": "0", "PYTHONUNBUFFERED": "1"}
+
 
 class Lanes:
     """Worker processes, one a lane, at most ``jobs`` at a time. A context manager: leaving it
@@ -124,7 +126,9 @@ class _Worker:
         self.pending: list[str] = []
         self.stopping = False
         # A group of its own: Ctrl-C is the parent's to handle, and killing reaches what the
-        # SDKs have started. No GPU: conversion needs none, and would take its memory.
+        # SDKs have started. No GPU: conversion needs none, and would take its memory. A fixed
+        # hash seed: SDKs name things in the order of their sets, and the same inputs shall give
+        # the same bytes.
         self._process = subprocess.Popen(
             command,
             stdin=subprocess.PIPE,
@@ -132,7 +136,7 @@ class _Worker:
             stderr=log,
             start_new_session=True,
             text=True,
-            env={**os.environ, "CUDA_VISIBLE_DEVICES": "-1", "PYTHONUNBUFFERED": "1"},
+            env={**os.environ, **_ENVIRONMENT},
         )
         self._orders = cast("IO[str]", self._process.stdin)
         self._answers = cast("IO[str]", self._process.stdout)

@@ -14,6 +14,7 @@ import numpy as np
 from ..errors import ExportError
 from .onnx import simplified
 from .run import Exported, Run
+from .tensorflow_pools import adapt_pools
 
 __all__ = ["export", "float_model"]
 
@@ -70,13 +71,17 @@ def float_model(run: Run) -> Path:
 
 def _convert(source: Path, run: Run) -> Any:
     """onnx2tf's Keras model of the graph, its input and output NHWC."""
-    np.save(run.scratch / _SAMPLES, _sample_images(run))
+    import onnx
+
+    np.save(run.scratch / _SAMPLES, _sample_images())
+    adapted = run.scratch / "tensorflow.onnx"
+    onnx.save(adapt_pools(onnx.load(str(source))), str(adapted))
     with _working_directory(run.scratch):
         import onnx2tf
 
         try:
             model = onnx2tf.convert(
-                input_onnx_file_path=str(source),
+                input_onnx_file_path=str(adapted),
                 output_folder_path=str(run.scratch / "onnx2tf"),
                 disable_model_save=True,
                 non_verbose=True,
@@ -98,7 +103,7 @@ def _convert(source: Path, run: Run) -> Any:
     return model
 
 
-def _sample_images(run: Run) -> np.ndarray[Any, np.dtype[np.float32]]:
+def _sample_images() -> np.ndarray[Any, np.dtype[np.float32]]:
     """(20, 128, 128, 3) in [0, 1]: smooth, distinct in every axis, the same in every run."""
     n, y, x, c = np.ogrid[0:20, 0:128, 0:128, 0:3]
     waves = 0.5 + 0.5 * np.sin(0.11 * y * (1 + n / 20) + 0.07 * x + 2.1 * c + n)

@@ -6,8 +6,9 @@ from typing import Any
 
 import torch
 
+from ..errors import RunnerError
 from .base import Array, Runner
-from .quiet import quiet
+from .quiet import quiet_native
 
 __all__ = ["ExecuTorchRunner"]
 
@@ -21,17 +22,24 @@ class ExecuTorchRunner(Runner):
     name = "executorch"
 
     def _load(self) -> None:
-        with quiet():
+        with self.path.open("rb") as file:
+            identifier = file.read(8)[4:]
+        if not identifier.startswith(b"ET"):
+            # The runtime would abort the whole process.
+            raise RunnerError(
+                f"{self.path} is not an ExecuTorch program.",
+                "The file is damaged or of another format; export it again.",
+            )
+        with quiet_native():
             from executorch.extension.pybindings import portable_lib
             from executorch.runtime import Runtime, Verification
 
-        if self.threads is not None:
-            portable_lib._unsafe_reset_threadpool(self.threads)
-        runtime = Runtime.get()
-        self._program: Any = runtime.load_program(
-            self.path, verification=Verification.InternalConsistency
-        )
-        self._method: Any = self._program.load_method("forward")
+            if self.threads is not None:
+                portable_lib._unsafe_reset_threadpool(self.threads)
+            self._program: Any = Runtime.get().load_program(
+                self.path, verification=Verification.InternalConsistency
+            )
+            self._method: Any = self._program.load_method("forward")
 
     def _infer(self, image: Array) -> Array:
         mask: Array = self._method.execute([torch.from_numpy(image)])[0].numpy().copy()

@@ -6,7 +6,7 @@ import os
 from typing import Any
 
 from .base import Array, Runner
-from .quiet import quiet
+from .quiet import quiet_native
 from .savedmodel import tensorflow_threads
 
 __all__ = ["KerasRunner"]
@@ -23,7 +23,7 @@ class KerasRunner(Runner):
 
     def _load(self) -> None:
         os.environ.setdefault("KERAS_BACKEND", "tensorflow")  # read once, on import
-        with quiet():
+        with quiet_native():
             import keras
             import tensorflow as tf
 

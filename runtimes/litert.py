@@ -10,6 +10,7 @@ import numpy as np
 from ..artifacts.manifest import Tensor, TensorQuantization
 from ..errors import RunnerError
 from .base import Array, Runner
+from .quiet import quiet_native
 
 __all__ = ["LiteRTRunner"]
 
@@ -26,7 +27,9 @@ class LiteRTRunner(Runner):
     def _load(self) -> None:
         from ai_edge_litert.interpreter import Interpreter
 
-        interpreter = Interpreter(model_path=str(self.path), num_threads=self.threads)
+        with quiet_native():  # it reports its delegate when tensors are allocated
+            interpreter = Interpreter(model_path=str(self.path), num_threads=self.threads)
+            interpreter.allocate_tensors()
         signatures = interpreter.get_signature_list()
         if signatures:
             wanted = self.artifact.properties.get("signature", "serving_default")
@@ -49,7 +52,6 @@ class LiteRTRunner(Runner):
         self._call: Callable[[Array], Array] = call
 
     def _through_tensors(self, interpreter: Any) -> None:
-        interpreter.allocate_tensors()
         takes = {detail["name"]: detail for detail in interpreter.get_input_details()}
         gives = {detail["name"]: detail for detail in interpreter.get_output_details()}
         source = takes[_chosen(self.input.name, takes, self)]

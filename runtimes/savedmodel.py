@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from .base import Array, Runner
-from .quiet import quiet
+from .quiet import quiet_native
 
 __all__ = ["SavedModelRunner", "tensorflow_threads"]
 
@@ -20,7 +20,7 @@ class SavedModelRunner(Runner):
     name = "tensorflow"
 
     def _load(self) -> None:
-        with quiet():
+        with quiet_native():
             import tensorflow as tf
 
             tensorflow_threads(tf, self.threads)

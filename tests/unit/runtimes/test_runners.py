@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -179,7 +180,8 @@ def test_the_lite_interpreter_draws_the_networks_mask(
 ) -> None:
     path = tmp_path / "tiny.ptl"
     traced = torch.jit.freeze(torch.jit.trace(tiny, torch.rand(1, 3, 32, 32)))
-    traced._save_for_lite_interpreter(str(path))
+    with warnings.catch_warnings(action="ignore"):  # torch calls the format deprecated
+        traced._save_for_lite_interpreter(str(path))
     before = torch.get_num_threads()
     with runner_for(artifact("torchscript-lite"), path, threads) as runner:
         np.testing.assert_allclose(runner.run(image), expected, atol=FLOAT32)
@@ -202,3 +204,28 @@ def test_executorch_draws_the_networks_mask(
         again = runner.run(1 - image)
         # the first result must not be a view of memory that the second run reuses
         assert np.abs(runner.run(image) - again).max() > 0
+
+
+def test_what_is_no_executorch_program_does_not_reach_the_runtime(
+    artifact: Build, tmp_path: Path
+) -> None:
+    """The runtime aborts the process on such a file."""
+    path = tmp_path / "noise.pte"
+    path.write_bytes(np.random.default_rng(0).bytes(999))
+    with (
+        pytest.raises(RunnerError, match="not an ExecuTorch program"),
+        runner_for(artifact("executorch"), path),
+    ):
+        pass
+
+
+@pytest.mark.parametrize("format", ["tflite", "torchscript-lite"])
+def test_random_bytes_are_no_file_of_any_format(
+    format: str, artifact: Build, tmp_path: Path
+) -> None:
+    if format == "tflite":
+        pytest.importorskip("ai_edge_litert", reason="needs maskport[tflite]")
+    path = tmp_path / "noise.bin"
+    path.write_bytes(np.random.default_rng(0).bytes(999))
+    with pytest.raises(RunnerError, match=r"noise\.bin"), runner_for(artifact(format), path):
+        pass

@@ -55,7 +55,8 @@ def save(ct: Any, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Pat
         }
         with warnings.catch_warnings(), torch.no_grad():
             warnings.simplefilter("ignore")
-            traced = torch.jit.trace(module.eval(), inputs, check_trace=False)
+            # Frozen: coremltools 9 fails on sizes taken from tensors under NumPy 2.4 otherwise.
+            traced = torch.jit.freeze(torch.jit.trace(module.eval(), inputs, check_trace=False))
             model = ct.convert(traced, convert_to="mlprogram", skip_model_load=True, **settings)
             change(model).save(str(path))
         return path

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
@@ -110,17 +111,10 @@ def test_an_operation_that_fails_is_named(save: Callable[..., Path], load: Any) 
 
 def test_no_operation_is_in_two_tables() -> None:
     assert sum(len(table.OPERATIONS) for table in _TABLES) == len(OPERATIONS)
-    assert EXACT <= OPERATIONS.keys()
-
-
-@pytest.mark.parametrize("name", sorted(EXACT - {"reduce_max", "reduce_min"}))
-def test_what_is_called_exact_is_covered_by_a_function(name: str) -> None:
-    assert callable(OPERATIONS[name])
+    assert OPERATIONS.keys() >= EXACT
 
 
 def test_constants_become_what_operations_expect() -> None:
-    import numpy as np
-
     assert to_torch("same") == "same"
     assert to_torch(np.int32(3)) == 3
     assert to_torch(np.bool_(True)) is True

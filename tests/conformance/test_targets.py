@@ -1,0 +1,114 @@
+"""What every target promises, checked on each row of the registry."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from maskport.artifacts.bundle import verify
+from maskport.exporters.registry import TARGETS, Target
+from maskport.imaging.scenes import scene
+from maskport.runtimes.registry import runner_for
+
+pytestmark = [pytest.mark.sdk, pytest.mark.slow]
+
+# Mean absolute error that a precision may cost on the small network, whose random weights are
+# less forgiving than trained ones. Float32 is rounding; 4 bits a weight is a real change.
+TOLERANCES = {
+    "fp32": 1e-5,
+    "fp16": 2e-3,
+    "dynamic-int8": 2e-2,
+    "int8": 2e-2,
+    "w8": 2e-2,
+    "palette6": 4e-2,
+    "palette4": 8e-2,
+}
+
+
+@pytest.fixture(params=TARGETS, ids=lambda row: row.name)
+def row(request: pytest.FixtureRequest) -> Target:
+    target: Target = request.param
+    missing = target.missing_modules()
+    if missing:
+        pytest.skip(f"{', '.join(missing)} not installed")
+    return target
+
+
+def test_its_file_draws_the_references_mask(exported: Any, row: Target) -> None:
+    artifact = exported.bundle.artifact(row.name)
+    with runner_for(artifact, exported.bundle.file(row.name)) as runner:
+        drawn = np.concatenate([runner.run(image[None]) for image in exported.images])
+    assert drawn.shape == exported.references.shape
+    assert np.abs(drawn - exported.references).mean() <= TOLERANCES[row.precision]
+
+
+def test_it_was_inspected_before_it_was_bundled(exported: Any, row: Target) -> None:
+    seen = exported.bundle.artifact(row.name).inspection
+    assert seen is not None
+    assert seen.photos == 4
+    assert seen.iou >= 0.9
+    # Core ML's own runtime exists on macOS only.
+    assert seen.emulated == (row.format == "coreml" and sys.platform != "darwin")
+
+
+def test_its_entry_says_what_goes_in_and_out(exported: Any, row: Target) -> None:
+    artifact = exported.bundle.artifact(row.name)
+    (image,), (mask,) = artifact.inputs, artifact.outputs
+    assert (image.name, mask.name) == ("image", "mask")
+    channels_first = {"NCHW": True, "image": True, "NHWC": False}
+    assert image.shape == ([1, 3, 50, 38] if channels_first[image.layout] else [1, 50, 38, 3])
+    assert mask.shape == ([1, 1, 50, 38] if channels_first[mask.layout] else [1, 50, 38, 1])
+    if image.dtype == "uint8":
+        assert image.quantization is not None
+        assert (image.quantization.scale, image.quantization.zero_point) == (1 / 255, 0)
+    else:
+        assert image.quantization is None
+    assert artifact.bytes == sum(entry.bytes for entry in artifact.files)
+
+
+def test_the_bundle_holds_and_nothing_failed(exported: Any) -> None:
+    assert verify(exported.bundle.path) == []
+    assert exported.bundle.manifest.failures == []
+
+
+def test_no_file_holds_a_path_or_a_date(exported: Any) -> None:
+    import datetime
+
+    here = str(Path.home()).encode(), str(exported.bundle.path.parent).encode(), b"/site-packages/"
+    year = str(datetime.datetime.now(datetime.UTC).date()).encode()
+    for artifact in exported.bundle.manifest.artifacts:
+        for entry in artifact.files:
+            data = (exported.bundle.path / entry.path).read_bytes()
+            found = [text for text in (*here, year) if text in data]
+            assert not found, (entry.path, found)
+
+
+def test_the_same_inputs_give_the_same_bytes(exported: Any, tmp_path: Path) -> None:
+    first, second = exported.bundle, exported.again(tmp_path / "again")
+    differing = [
+        artifact.target
+        for artifact in first.manifest.artifacts
+        if second.artifact(artifact.target).sha256 != artifact.sha256
+    ]
+    assert differing == []
+
+
+def test_a_photo_in_bytes_goes_into_the_integer_file_as_it_is(exported: Any) -> None:
+    """What an Android app does, without any of our code."""
+    litert = pytest.importorskip("ai_edge_litert.interpreter")
+    interpreter = litert.Interpreter(str(exported.bundle.file("tflite-int8")))
+    run = interpreter.get_signature_runner("serving_default")
+    photo = scene(10, 50, 38)
+    mask = run(image=photo[None])["mask"]
+    assert mask.dtype == np.uint8
+    assert mask.shape == (1, 50, 38, 1)
+    kinds = {np.dtype(detail["dtype"]).kind for detail in interpreter.get_tensor_details()}
+    assert kinds <= {"i", "u"}  # integers throughout
+    artifact = exported.bundle.artifact("tflite-int8")
+    with runner_for(artifact, exported.bundle.file("tflite-int8")) as runner:
+        ours = runner.run((photo.transpose(2, 0, 1)[None] / 255).astype(np.float32))
+    np.testing.assert_allclose(ours[0, 0], mask[0, ..., 0] / 255, atol=1e-6)

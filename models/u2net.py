@@ -161,6 +161,7 @@ class U2Net(nn.Module):
         self, stages: Sequence[Stage] = U2NET, outputs: int = 1, *, sigmoid: bool = True
     ) -> None:
         super().__init__()
+        self.stages = tuple(stages)
         self.levels = (len(stages) + 1) // 2
         self.sigmoid = sigmoid
         for stage in stages:

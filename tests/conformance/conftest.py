@@ -1,69 +1,78 @@
-"""One export of every target for all conformance tests, of a small network of the family."""
+"""Two exports of every target, by the command line, of a small network of the family."""
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 
-from maskport import export
-from maskport.artifacts.bundle import Bundle
+from maskport.artifacts.bundle import Bundle, load_bundle
 from maskport.exporters.registry import TARGETS
 from maskport.imaging.convert import photo_to_input
 from maskport.imaging.scenes import scene
 from maskport.models.prepared import Reference
 from maskport.models.seeding import seeded
 from maskport.models.u2net import U2Net
-from maskport.specs import ImageSpec, MaskSpec, ModelSpec
+from maskport.specs import ModelSpec
 
 # Neither square nor a multiple of what the network halves: swapped sides, ceil-mode pools and
 # odd resizes all show.
-SPEC = ModelSpec("nano", ImageSpec(50, 38), MaskSpec())
+SIZE = (50, 38)
+
+# A user's own module, with the table of tests/conftest.py.
+MODULE = """
+from maskport.models.u2net import Stage, U2Net
+
+def make():
+    return U2Net([Stage(*row) for row in {rows!r}])
+"""
 
 
 @dataclass(frozen=True)
 class Exported:
-    """A bundle of every target, and what the reference draws for photos it was not shown."""
+    """A bundle of every target that can be made here, and a second one of the same inputs.
+
+    Attributes:
+        images: Photos that the export did not see, (N, 3, H, W) in [0, 1].
+        references: What the untouched network draws for them.
+    """
 
     bundle: Bundle
+    again: Bundle
     images: np.ndarray
     references: np.ndarray
-    again: Callable[[Path], Bundle]
 
 
 @pytest.fixture(scope="session")
 def exported(tmp_path_factory: pytest.TempPathFactory, nano: Callable[..., U2Net]) -> Exported:
-    """Every target whose SDK is installed, exported once for the whole session."""
-    ready = [row.name for row in TARGETS if not row.missing_modules()]
+    """Made once for the whole session, each bundle by a process of its own."""
     folder = tmp_path_factory.mktemp("conformance")
-    photos = folder / "photos"
-    photos.mkdir()
+    (folder / "photos").mkdir()
     for seed in range(6):
-        Image.fromarray(scene(seed, 60, 50)).save(photos / f"{seed}.png")
+        Image.fromarray(scene(seed, 60, 50)).save(folder / "photos" / f"{seed}.png")
+    rows = [tuple(row) for row in nano().stages]
+    (folder / "own.py").write_text(MODULE.format(rows=rows))
+    ready = ",".join(row.name for row in TARGETS if not row.missing_modules())
+    command = [
+        *(sys.executable, "-m", "maskport", "export", "own:make", "--name", "nano"),
+        *("--size", "50x38", "--weights", "random:0", "--targets", ready),
+        *("--calibration", "photos", "--out"),
+    ]
+    for out in ("first", "second"):
+        done = subprocess.run([*command, out], cwd=folder, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+    first, second = load_bundle(folder / "first"), load_bundle(folder / "second")
+    spec = ModelSpec.from_dict(first.manifest.spec)
     network = nano()
-    seeded(network, 0, (SPEC.image.height, SPEC.image.width))
-
-    def run(out: Path) -> Bundle:
-        events: list[Any] = []
-        bundle = export(
-            network,
-            spec=SPEC,
-            targets=ready,
-            calibration=photos,
-            out=out,
-            licence="Apache-2.0",
-            watch=events.append,
-        )
-        assert {e.target for e in events if e.kind in {"finished", "failed"}} == set(ready)
-        return bundle
-
-    images = np.concatenate([photo_to_input(scene(seed, 70, 90), SPEC.image) for seed in (10, 11)])
+    seeded(network, 0, SIZE)
+    images = np.concatenate([photo_to_input(scene(seed, 70, 90), spec.image) for seed in (10, 11)])
     with torch.no_grad():
-        references = Reference(network, SPEC)(torch.from_numpy(images)).numpy()
-    return Exported(run(folder / "bundle"), images, references, run)
+        references = Reference(network, spec)(torch.from_numpy(images)).numpy()
+    return Exported(first, second, images, references)

@@ -15,6 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ..exporters.registry import Target
+from ..specs import ModelSpec
 
 if TYPE_CHECKING:
     from ..artifacts.bundle import Bundle
@@ -95,7 +96,6 @@ class ExportView:
         if not event.target:
             self.say(event.text)
             return
-        self._common = ""
         line = self._lines[event.target]
         if event.kind == "started":
             line.state, line.started = _RUNNING, time.monotonic()
@@ -114,6 +114,7 @@ class ExportView:
                 self._console.print(
                     Text.assemble((failure.target, "bold red"), f": {failure.reason}")
                 )
+        self._console.print(network_text(bundle), soft_wrap=True)
         total = sum(artifact.bytes for artifact in bundle.manifest.artifacts)
         made, wanted = len(bundle.manifest.artifacts), len(self._lines)
         self._console.print(
@@ -154,6 +155,20 @@ class ExportView:
         return Text(
             f"ok      {name:20} {line.seconds:6.1f} s {size:>9}  {fidelity_text(line.artifact)}"
         )
+
+
+def network_text(bundle: Bundle) -> str:
+    """What was exported, with what it was taken to want: defaults shall be seen."""
+    network, spec = bundle.manifest.network, ModelSpec.from_dict(bundle.manifest.spec)
+    image, mask = spec.image, spec.mask
+    photo = f"{image.colour_order} / {image.divide_by}, mean {image.mean}, std {image.std}"
+    drawn = f"{mask.channels} channel{'s' if mask.channels > 1 else ''}"
+    drawn += f", {mask.activation}" if mask.activation != "none" else ""
+    drawn += ", inverted" if mask.inverted else ""
+    return (
+        f"{network.name}: {image.height}x{image.width}, {photo}; mask: {drawn}; "
+        f"{network.parameters / 1e6:.1f} M parameters, {network.macs / 1e9:.1f} GMAC"
+    )
 
 
 def fidelity_text(artifact: Artifact) -> str:

@@ -28,7 +28,7 @@ class Graph:
         for node in onnx_graph.node:
             if node.op_type == "Constant":
                 self.constants[node.output[0]] = numpy_helper.to_array(node.attribute[0].t)
-        self._names: set[str] = set()
+        self._names = {"image", "mask"}  # of the file's input and output
 
     def name(self, node: Any) -> str:
         """``/stage1/rebnconvin/conv_s1/Conv`` becomes ``stage1.rebnconvin.conv_s1``."""
@@ -46,7 +46,7 @@ class Graph:
     def value(self, node: Any, position: int = 0) -> Any:
         """The Keras value of an input."""
         name = node.input[position]
-        if name not in self.values:
+        if name in self.constants or name not in self.values:
             raise unsupported(node, f"its input {name} is a constant")
         return self.values[name]
 
@@ -87,14 +87,13 @@ def _layer(kind: str, *args: Any, **kwargs: Any) -> Any:
 
 
 def _padded(graph: Graph, node: Any, x: Any, pads: list[int], value: float = 0.0) -> Any:
-    """``x`` with ONNX pads (top, left, bottom, right) of zeros, or of minus infinity."""
+    """``x`` with ONNX pads (top, left, bottom, right) of zeros."""
     if not any(pads):
         return x
     top, left, bottom, right = pads
-    if value == 0.0:
-        layer = _layer("ZeroPadding2D", ((top, bottom), (left, right)), name=graph.name(node))
-        return layer(x)
-    raise unsupported(node, "it pads with something else than zeros")
+    if value != 0.0 or min(pads) < 0:
+        raise unsupported(node, "it pads with something else than zeros, or crops")
+    return _layer("ZeroPadding2D", ((top, bottom), (left, right)), name=graph.name(node))(x)
 
 
 def _conv(graph: Graph, node: Any) -> Any:
@@ -104,6 +103,8 @@ def _conv(graph: Graph, node: Any) -> Any:
     pads, groups = a.get("pads", [0, 0, 0, 0]), a.get("group", 1)
     if a.get("auto_pad", b"NOTSET") not in {b"NOTSET", b"VALID"}:
         raise unsupported(node, "auto_pad")
+    if max(strides) > 1 and max(dilations) > 1:
+        raise unsupported(node, "strides and dilations at once")
     kernel = weight.shape[2:]
     reach = [(k - 1) * d for k, d in zip(kernel, dilations, strict=True)]
     same = strides == [1, 1] and list(pads) == [r // 2 for r in reach] * 2
@@ -174,28 +175,29 @@ def _batch_norm(graph: Graph, node: Any) -> Any:
 
 def _max_pool(graph: Graph, node: Any) -> Any:
     a = attributes(node)
-    kernel, strides = a["kernel_shape"], a.get("strides", [1, 1])
     if any(a.get("pads", [0])) or any(d != 1 for d in a.get("dilations", [1, 1])):
-        raise unsupported(node, "padding or dilation")
+        raise unsupported(node, "padding of values that may be negative, or dilation")
     x = graph.value(node)
-    padding = "valid"
+    kernel, strides = a["kernel_shape"], a.get("strides", [1, 1])
+    # Where TensorFlow's padding does it, `adapt_pools` has asked for that.
+    same = a.get("auto_pad", b"NOTSET") == b"SAME_UPPER"
     if a.get("ceil_mode", 0) and any(
         (int(n) - k) % s for n, k, s in zip(x.shape[1:3], kernel, strides, strict=True)
     ):
-        # "same" adds what is missing, the odd pixel behind, as ceil_mode does; only for windows
-        # as large as their step is nothing added in front.
-        if kernel != strides or max(kernel) > 2:
-            raise unsupported(node, "ceil_mode with overlapping or large windows")
-        padding = "same"
+        raise unsupported(node, "ceil_mode of values that may be negative")
+    padding = "same" if same else "valid"
     return _layer("MaxPooling2D", kernel, strides, padding=padding, name=graph.name(node))(x)
 
 
 def _average_pool(graph: Graph, node: Any) -> Any:
     a = attributes(node)
-    if any(a.get("pads", [0])) or a.get("ceil_mode", 0):
-        raise unsupported(node, "padding or ceil_mode")
+    pads = a.get("pads", [0, 0, 0, 0])
+    if a.get("ceil_mode", 0) or (any(pads) and not a.get("count_include_pad", 0)):
+        raise unsupported(node, "ceil_mode, or padding that does not count")
     kernel, strides = a["kernel_shape"], a.get("strides", [1, 1])
-    return _layer("AveragePooling2D", kernel, strides, name=graph.name(node))(graph.value(node))
+    name = graph.name(node)
+    x = _padded(graph, node, graph.value(node), pads)
+    return _layer("AveragePooling2D", kernel, strides, name=name)(x)
 
 
 def _global_average(graph: Graph, node: Any) -> Any:
@@ -217,9 +219,11 @@ def _resize(graph: Graph, node: Any) -> Any:
     sizes = graph.optional(node, 3)
     if sizes is None:
         scales = graph.constant(node, 2)
-        height, width = (
-            int(np.floor(int(n) * s)) for n, s in zip(x.shape[1:3], scales[2:], strict=True)
-        )
+        exact = [int(n) * float(s) for n, s in zip(x.shape[1:3], scales[2:], strict=True)]
+        height, width = map(round, exact)
+        # Cut to whole pixels, the scale is no longer the ratio of the sizes, which is Keras'.
+        if max(abs(exact[0] - height), abs(exact[1] - width)) > 1e-3:
+            raise unsupported(node, "a scale that gives a broken size")
     else:
         height, width = int(sizes[2]), int(sizes[3])
     if mode == "linear" and coordinates in {"half_pixel", "pytorch_half_pixel"}:
@@ -282,6 +286,11 @@ def _leaky_relu(graph: Graph, node: Any) -> Any:
     return _layer("LeakyReLU", negative_slope=slope, name=graph.name(node))(graph.value(node))
 
 
+def _elu(graph: Graph, node: Any) -> Any:
+    alpha = attributes(node).get("alpha", 1.0)
+    return _layer("ELU", alpha=alpha, name=graph.name(node))(graph.value(node))
+
+
 def _softmax(graph: Graph, node: Any) -> Any:
     axis = _NCHW_TO_NHWC[attributes(node).get("axis", -1) % 4]
     return _layer("Softmax", axis=axis, name=graph.name(node))(graph.value(node))
@@ -330,7 +339,7 @@ HANDLERS: dict[str, Callable[[Graph, Any], Any]] = {
     "ConvTranspose": _conv_transpose,
     "Div": _binary,
     "Dropout": _pass,
-    "Elu": _activation("elu"),
+    "Elu": _elu,
     "GlobalAveragePool": _global_average,
     "HardSigmoid": _hard_sigmoid,
     "HardSwish": _activation("hard_silu"),

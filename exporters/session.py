@@ -144,18 +144,33 @@ def _make_all(
         if not rows:
             continue
         try:
+            yield _common(_DOING[source])
             with _into(log):
                 make(source, prepared, run)
-                if not checked:
-                    _draw_references(order, run)
-                    checked = True
+            if not checked:
+                yield _common("drawing the reference's masks")
+                _draw_references(order, run)
+                checked = True
         except MaskportError as exc:
             for row in rows:
                 yield {"event": "failed", "target": row.name, "reason": str(exc)}
             continue
         lanes.order(rows)
         yield from lanes.so_far()
+    yield _common("")
     yield from lanes.finish()
+
+
+_DOING = {
+    "onnx": "making the ONNX graph",
+    "program": "making the program for ExecuTorch",
+    "trace": "tracing the network",
+}
+
+
+def _common(text: str) -> dict[str, Any]:
+    """A step that serves several targets."""
+    return {"event": "step", "target": "", "text": text}
 
 
 def _worker(scratch: Path, inspector: str) -> list[str]:

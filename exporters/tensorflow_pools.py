@@ -67,8 +67,10 @@ def _padding(sizes: list[int], attributes: dict[str, Any]) -> tuple[list[int], l
     begin, end, same = list(pads[:2]), list(pads[2:]), True
     for axis, (size, k, s) in enumerate(zip(sizes, kernel, strides, strict=True)):
         if attributes.get("ceil_mode", 0):
-            beyond = (begin[axis] + size + end[axis] - k) % s
-            end[axis] += (s - beyond) % s
+            windows = -(-(begin[axis] + size + end[axis] - k) // s) + 1
+            if (windows - 1) * s >= begin[axis] + size:
+                windows -= 1  # it would start in the padding
+            end[axis] = (windows - 1) * s + k - begin[axis] - size
         wanted = max((-(-size // s) - 1) * s + k - size, 0)
         same &= (begin[axis], end[axis]) == (wanted // 2, wanted - wanted // 2)
     return begin, end, same and any((*begin, *end))
@@ -80,13 +82,18 @@ def _not_negative(name: str, makers: dict[str, Any]) -> bool:
         node = makers.get(open_names.pop())
         if node is None:
             return False
-        if node.op_type in _NOT_NEGATIVE or node.name in seen:
+        if node.op_type in _NOT_NEGATIVE or node.output[0] in seen:
             continue
-        if node.op_type not in _KEEP:
+        if node.op_type not in _KEEP or _overshoots(node):
             return False
-        seen.add(node.name)
+        seen.add(node.output[0])
         open_names.extend(node.input[: _DATA_INPUTS.get(node.op_type)])
     return True
+
+
+def _overshoots(node: Any) -> bool:
+    """Cubic interpolation leaves the range of its values."""
+    return any(a.name == "mode" and a.s == b"cubic" for a in node.attribute)
 
 
 def _set(node: Any, **attributes: Any) -> None:

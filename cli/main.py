@@ -100,7 +100,7 @@ def main(arguments: list[str] | None = None) -> None:
         sys.exit(0)
     except Exception as exc:
         if debug:
-            raise
+            traceback.print_exc()
         _complain(
             f"maskport broke: {type(exc).__name__}: {exc}",
             "This is a bug. Run it again with --debug and report the traceback.",

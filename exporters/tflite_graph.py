@@ -24,6 +24,12 @@ _SATURATION = 8.0
 _INT16_LOGIT_SCALE = 2.0**-12
 _INT16_SIGMOID_SCALE = 2.0**-15
 _BYTE_SCALE = 1 / 255
+# What computes with multipliers of its own, so that its result may have any scale. Resizing,
+# pooling or joining logits keeps their scale, and runtimes refuse a file where it doesn't.
+_RESCALING = (
+    *("ADD", "CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "MUL", "SUB"),
+    *("QUANTIZE", "TRANSPOSE_CONV"),
+)
 
 
 def finish_float(model: bytes, card: Card) -> bytes:
@@ -108,7 +114,9 @@ class _Flatbuffer:
         """LOGISTIC int8, QUANTIZE to uint8 becomes int16 in between, as the module says."""
         kinds = self.schema.TensorType
         logits = self.tensor(sigmoid.inputs[0])
-        self._clip(logits)
+        maker = self.producer(sigmoid.inputs[0])
+        if any(self.is_op(maker, name) for name in _RESCALING):
+            self._clip(logits)
         shape = logits.shape
         wide = self._add(b"mask/logits16", kinds.INT16, shape, _INT16_LOGIT_SCALE, 0)
         curve = self._add(b"mask/sigmoid16", kinds.INT16, shape, _INT16_SIGMOID_SCALE, 0)

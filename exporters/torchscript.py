@@ -22,7 +22,9 @@ def export(run: Run, path: Path) -> Exported:
     run.step("freezing")
     frozen = torch.jit.freeze(torch.jit.load(str(run.trace)).eval())
     run.step("saving")
-    frozen._save_for_lite_interpreter(str(path))
+    whole = run.scratch / "whole.ptl"
+    frozen._save_for_lite_interpreter(str(whole))
+    _drop_sources(whole, path)
     loaded = mobile._load_for_lite_interpreter(str(path))
     inputs, outputs = run.float_tensors("NCHW")
     return Exported(
@@ -33,3 +35,24 @@ def export(run: Run, path: Path) -> Exported:
             "operators": sorted(mobile._export_operator_list(loaded)),
         },
     )
+
+
+# What the writer makes itself.
+_OWN_RECORDS = {".data/serialization_id", "byteorder", "version"}
+
+
+def _drop_sources(whole: Path, path: Path) -> None:
+    """Copy a TorchScript archive without the tables that lead back to source files.
+
+    They hold this machine's paths, and nothing on a phone reads them.
+    """
+    import torch
+
+    reader = torch._C.PyTorchFileReader(str(whole))
+    writer = torch._C.PyTorchFileWriter(str(path))
+    writer.set_min_version(int(reader.get_record("version")))
+    for name in reader.get_all_records():
+        if name not in _OWN_RECORDS and not name.endswith(".debug_pkl"):
+            data = reader.get_record(name)
+            writer.write_record(name, data, len(data))
+    writer.write_end_of_file()

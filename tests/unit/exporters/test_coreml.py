@@ -1,0 +1,250 @@
+"""Core ML packages: images in and out, what Xcode shows, weights that are really compressed."""
+
+from __future__ import annotations
+
+import datetime
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from maskport.exporters import coreml
+from maskport.exporters.intermediates import make
+from maskport.exporters.run import Card, Exported, Options, Run
+from maskport.models.prepared import prepare
+from maskport.models.seeding import seeded
+from maskport.models.u2net import FLAT, Stage, U2Net
+from maskport.specs import ImageSpec, MaskSpec, ModelSpec
+
+pytestmark = pytest.mark.sdk
+
+# Neither square nor even: swapped sides show.
+HEIGHT, WIDTH = 50, 37
+CARD = Card("nano", "the author", "the licence", "0123456789ab", "Draws a mask")
+Export = Callable[[Run, Path], Exported]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def coremltools() -> Any:
+    pytest.importorskip("sklearn", reason="needs maskport[coreml]")
+    return pytest.importorskip("coremltools", reason="needs maskport[coreml]")
+
+
+# Like the nano network, but with convolutions beyond the 512 weights from which compressing
+# them pays: 16 x 16 x 3 x 3 are 2304.
+WIDER = (
+    Stage("stage1", 2, 3, 16, 16),
+    Stage("stage2", FLAT, 16, 16, 16),
+    Stage("stage1d", 2, 32, 16, 16),
+)
+
+
+def run_of(folder: Path, channels: int = 1, output: str = "image") -> Run:
+    network = U2Net(WIDER, channels).eval()
+    seeded(network, 0, (HEIGHT, WIDTH))
+    labels = ("mask",) if channels == 1 else tuple(f"class {i}" for i in range(channels))
+    spec = ModelSpec("nano", ImageSpec(HEIGHT, WIDTH), MaskSpec(channels=channels, labels=labels))
+    run = Run(folder, spec, CARD, Options(coreml_output=output))  # type: ignore[arg-type]
+    make("trace", prepare(network, spec), run)
+    return run
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """Its conversions are kept in its folder, so that every test here shares them."""
+    return run_of(tmp_path_factory.mktemp("run"))
+
+
+@pytest.fixture(scope="module")
+def package(run: Run) -> tuple[Path, Exported]:
+    path = run.scratch / "nano.mlpackage"
+    return path, coreml.export_fp16(run, path)
+
+
+def spec_of(package: Path) -> Any:
+    from coremltools.proto import Model_pb2
+
+    (file,) = package.rglob("*.mlmodel")
+    spec = Model_pb2.Model()
+    spec.ParseFromString(file.read_bytes())
+    return spec
+
+
+def features(package: Path) -> tuple[Any, Any]:
+    description = spec_of(package).description
+    (image,), (mask,) = description.input, description.output
+    return image, mask
+
+
+def operations(package: Path) -> list[str]:
+    """Kinds of the program's operations, in order."""
+    (function,) = spec_of(package).mlProgram.functions.values()
+    (block,) = function.block_specializations.values()
+    return [operation.type for operation in block.operations]
+
+
+def test_a_photo_goes_in_and_a_grayscale_image_comes_out(package: tuple[Path, Exported]) -> None:
+    from coremltools.proto import FeatureTypes_pb2
+
+    image, mask = features(package[0])
+    spaces = FeatureTypes_pb2.ImageFeatureType.ColorSpace
+    for feature, name, space in ((image, "image", "RGB"), (mask, "mask", "GRAYSCALE")):
+        assert feature.name == name
+        assert feature.type.WhichOneof("Type") == "imageType"
+        assert feature.type.imageType.colorSpace == spaces.Value(space)
+        assert (feature.type.imageType.height, feature.type.imageType.width) == (HEIGHT, WIDTH)
+
+
+def test_the_manifest_says_that_both_are_images_of_bytes(package: tuple[Path, Exported]) -> None:
+    exported = package[1]
+    for tensor, planes in ((exported.inputs[0], 3), (exported.outputs[0], 1)):
+        assert (tensor.layout, tensor.dtype) == ("image", "uint8")
+        assert tensor.shape == [1, planes, HEIGHT, WIDTH]
+        assert tensor.quantization is not None
+        assert (tensor.quantization.scale, tensor.quantization.zero_point) == (1 / 255, 0)
+    assert exported.quantization is None  # nothing was rounded to less than float16
+
+
+def test_xcode_is_told_author_licence_version_and_what_goes_in_and_out(
+    package: tuple[Path, Exported], run: Run
+) -> None:
+    metadata = spec_of(package[0]).description.metadata
+    assert metadata.author == "the author"
+    assert metadata.license == "the licence"
+    assert metadata.versionString == "0123456789ab"
+    assert metadata.shortDescription == "Draws a mask"
+    assert json.loads(metadata.userDefined["maskport.spec"]) == json.loads(
+        json.dumps(run.spec.to_dict())
+    )
+    image, mask = features(package[0])
+    assert f"{WIDTH} x {HEIGHT}" in image.shortDescription
+    assert "255 is the object" in mask.shortDescription
+
+
+def test_there_is_no_date_and_no_path_in_it(package: tuple[Path, Exported], run: Run) -> None:
+    year = str(datetime.datetime.now(datetime.UTC).date())
+    keys = spec_of(package[0]).description.metadata.userDefined
+    assert not [key for key in keys if "date" in key]
+    for file in (p for p in package[0].rglob("*") if p.is_file()):
+        data = file.read_bytes()
+        assert year.encode() not in data
+        assert str(run.scratch).encode() not in data
+
+
+def contents(package: Path) -> dict[str, bytes]:
+    files = (p for p in package.rglob("*") if p.is_file())
+    return {p.relative_to(package).as_posix(): p.read_bytes() for p in files}
+
+
+def test_what_is_saved_twice_is_the_same_to_the_byte(
+    package: tuple[Path, Exported], run: Run, tmp_path: Path
+) -> None:
+    """coremltools draws ids and writes the date on each save. That a new conversion gives the
+    same bytes too is held by tests/conformance, where each has a process of its own."""
+    again = tmp_path / "again.mlpackage"
+    coreml.export_fp16(run, again)
+    assert contents(again) == contents(package[0])
+
+
+def test_ids_are_made_from_what_they_name(
+    package: tuple[Path, Exported], run: Run, tmp_path: Path
+) -> None:
+    other = tmp_path / "other.mlpackage"
+    coreml.export_w8(run, other)
+    manifests = [json.loads((p / "Manifest.json").read_text()) for p in (package[0], other)]
+    for manifest in manifests:
+        assert manifest["rootModelIdentifier"] in manifest["itemInfoEntries"]
+    ids = [set(manifest["itemInfoEntries"]) for manifest in manifests]
+    assert not ids[0] & ids[1]
+
+
+def test_the_package_can_be_loaded_again(package: tuple[Path, Exported], coremltools: Any) -> None:
+    loaded = coremltools.models.MLModel(str(package[0]), skip_model_load=True)
+    assert loaded.author == "the author"
+
+
+def test_it_runs_from_ios_16(package: tuple[Path, Exported]) -> None:
+    # Specification 7 is iOS 16 and macOS 13, the first with compressed weights in programs.
+    assert spec_of(package[0]).specificationVersion == 7
+    assert package[1].properties == {
+        "minimum_deployment_target": "iOS16",
+        "specification_version": 7,
+    }
+
+
+@pytest.mark.parametrize(
+    ("channels", "output"),
+    [(1, "multiarray"), (3, "image")],
+    ids=["on request", "for several channels"],
+)
+def test_a_multi_array_comes_out(
+    channels: int, output: str, coremltools: Any, tmp_path: Path
+) -> None:
+    from coremltools.proto import FeatureTypes_pb2
+
+    path = tmp_path / "nano.mlpackage"
+    exported = coreml.export_fp32(run_of(tmp_path, channels, output), path)
+    image, mask = features(path)
+    assert image.type.WhichOneof("Type") == "imageType"
+    assert mask.type.WhichOneof("Type") == "multiArrayType"
+    kinds = FeatureTypes_pb2.ArrayFeatureType.ArrayDataType
+    assert mask.type.multiArrayType.dataType == kinds.Value("FLOAT32")
+    (tensor,) = exported.outputs
+    assert (tensor.layout, tensor.dtype, tensor.quantization) == ("NCHW", "float32", None)
+    assert tensor.shape == [1, channels, HEIGHT, WIDTH]
+    assert "from 0 to 1" in mask.shortDescription
+    # A mask in [0, 1] is not multiplied by the 255 of an image.
+    assert operations(path)[-1] != "mul"
+
+
+def weight_kinds(package: Path) -> list[str]:
+    return [kind for kind in operations(package) if kind.startswith("constexpr_")]
+
+
+COMPRESSED: dict[str, tuple[Export, str]] = {
+    "w8": (coreml.export_w8, "constexpr_affine_dequantize"),
+    "palette6": (coreml.export_palette6, "constexpr_lut_to_dense"),
+    "palette4": (coreml.export_palette4, "constexpr_lut_to_dense"),
+}
+
+
+@pytest.mark.parametrize("precision", COMPRESSED)
+def test_compressed_weights_are_stored_compressed(
+    precision: str, package: tuple[Path, Exported], run: Run, tmp_path: Path
+) -> None:
+    export, operation = COMPRESSED[precision]
+    path = tmp_path / "nano.mlpackage"
+    exported = export(run, path)
+    kinds = weight_kinds(path)
+    assert set(kinds) == {operation}
+    # Normalisation, the first convolution and the two sides have fewer weights than pay.
+    assert len(kinds) == operations(path).count("conv") - 4
+    assert exported.quantization is not None
+    assert precision.removeprefix("palette").removeprefix("w") in exported.quantization.weights
+    assert exported.quantization.activations == "float16"
+    weights = [sum(f.stat().st_size for f in p.rglob("weight.bin")) for p in (package[0], path)]
+    assert weights[1] < weights[0]
+
+
+def test_plain_packages_hold_plain_weights(package: tuple[Path, Exported]) -> None:
+    assert weight_kinds(package[0]) == []
+
+
+def test_float32_and_float16_differ_in_their_weights_size(
+    package: tuple[Path, Exported], run: Run, tmp_path: Path
+) -> None:
+    path = tmp_path / "nano.mlpackage"
+    coreml.export_fp32(run, path)
+    single, half = (next(p.rglob("weight.bin")).stat().st_size for p in (path, package[0]))
+    assert 1.8 < single / half < 2.1  # twice the bytes a weight, headers of the same size
+
+
+def test_a_network_is_converted_once_for_each_float_precision(
+    package: tuple[Path, Exported], run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import coremltools
+
+    monkeypatch.setattr(coremltools, "convert", None)
+    coreml.export_palette6(run, tmp_path / "nano.mlpackage")

@@ -1,0 +1,264 @@
+"""Integer TFLite files: bytes in, bytes out, a mask that is full where the network is sure."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from maskport.artifacts.manifest import TensorQuantization
+from maskport.errors import ExportError
+from maskport.exporters.run import Card, Run
+from maskport.exporters.tflite import export_fp32, export_int8
+from maskport.specs import ImageSpec, MaskSpec, ModelSpec
+
+pytestmark = pytest.mark.sdk
+
+HEIGHT, WIDTH = 16, 12
+CARD = Card("tiny", "the author", "the licence", "0123456789ab", "Draws a mask.")
+# An 8-bit mask's step; an integer file may be one off.
+STEP = 1 / 255
+
+
+@pytest.fixture(scope="module")
+def tf() -> Any:
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    for name in ("ai_edge_litert", "flatbuffers"):
+        pytest.importorskip(name, reason="needs maskport[tflite]")
+    return pytest.importorskip("tensorflow", reason="needs maskport[tflite]")
+
+
+@pytest.fixture(scope="module")
+def photos() -> np.ndarray:
+    """(8, H, W, 3) in bytes: smooth waves of every brightness."""
+    n, y, x, c = np.ogrid[0:8, 0:HEIGHT, 0:WIDTH, 0:3]
+    waves = 127.5 + 127.5 * np.sin(0.4 * y * (1 + n / 8) + 0.3 * x + c + n)
+    return waves.round().astype(np.uint8)
+
+
+Network = Callable[[Any, Any], Any]
+
+
+def contrast(gain: float, offset: float = 0.5) -> Network:
+    """Logits from the photo's brightness: sure of what is bright, and of what is dark."""
+
+    def network(tf: Any, x: Any) -> Any:
+        kernel = np.full((1, 1, 3, 1), gain / 3, np.float32)
+        return tf.nn.conv2d(x, kernel, 1, "SAME") + np.float32([-gain * offset])
+
+    return network
+
+
+def exported(
+    tf: Any,
+    network: Network,
+    photos: np.ndarray,
+    folder: Path,
+    export: Callable[[Run, Path], Any] = export_int8,
+) -> Path:
+    """A network in TensorFlow as an export run would have it, and the target made of it."""
+
+    class Module(tf.Module):
+        @tf.function(input_signature=[tf.TensorSpec([1, HEIGHT, WIDTH, 3], name="image")])
+        def __call__(self, image: Any) -> dict[str, Any]:
+            return {"mask": tf.identity(network(tf, image), name="mask")}
+
+    module = Module()
+    channels = module(tf.zeros((1, HEIGHT, WIDTH, 3)))["mask"].shape[-1]
+    labels = tuple(f"class {i}" for i in range(channels))
+    spec = ModelSpec("tiny", ImageSpec(HEIGHT, WIDTH), MaskSpec(channels=channels, labels=labels))
+    run = Run(folder, spec, CARD)
+    signatures = {"serving_default": module.__call__.get_concrete_function()}
+    tf.saved_model.save(module, str(run.saved_model), signatures=signatures)
+    np.save(folder / "calibration.npy", photos.transpose(0, 3, 1, 2))
+    path = folder / "tiny.tflite"
+    export(run, path)
+    return path
+
+
+def interpreter(path: Path, *, reference: bool = False) -> Any:
+    from ai_edge_litert.interpreter import Interpreter, OpResolverType
+
+    kind = OpResolverType.BUILTIN_REF if reference else OpResolverType.AUTO
+    return Interpreter(str(path), experimental_op_resolver_type=kind)
+
+
+def drawn(path: Path, photo: np.ndarray, *, reference: bool = False) -> np.ndarray:
+    """The file's own values for one photo (H, W, 3)."""
+    run = interpreter(path, reference=reference).get_signature_runner("serving_default")
+    mask: np.ndarray = run(image=photo[None])["mask"]
+    return mask[0]
+
+
+def expected(tf: Any, network: Network, photo: np.ndarray) -> np.ndarray:
+    value: np.ndarray = network(tf, tf.constant(photo[None] / np.float32(255))).numpy()
+    return value[0]
+
+
+def sigmoid(network: Network) -> Network:
+    return lambda tf, x: tf.sigmoid(network(tf, x))
+
+
+def operators(path: Path) -> list[str]:
+    """Kinds of the file's own operators; not those that a delegate puts in their place."""
+    from tensorflow.lite.python import schema_py_generated as schema
+
+    model = schema.ModelT.InitFromPackedBuf(path.read_bytes(), 0)
+    names = {v: k for k, v in vars(schema.BuiltinOperator).items() if not k.startswith("_")}
+    codes = [names[code.builtinCode] for code in model.operatorCodes]
+    return [codes[op.opcodeIndex] for op in model.subgraphs[0].operators]
+
+
+SURE = sigmoid(contrast(60.0))  # logits from -30 to 30
+
+
+@pytest.fixture(scope="module")
+def sure(tf: Any, photos: np.ndarray, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return exported(tf, SURE, photos, tmp_path_factory.mktemp("sure"))
+
+
+def test_raw_bytes_go_in_and_come_out(sure: Path) -> None:
+    loaded = interpreter(sure)
+    for detail in (*loaded.get_input_details(), *loaded.get_output_details()):
+        assert detail["dtype"] == np.uint8
+        scale, zero_point = detail["quantization"]
+        assert scale == pytest.approx(1 / 255)
+        assert zero_point == 0
+
+
+@pytest.mark.parametrize("reference", [False, True], ids=["optimised kernels", "reference kernels"])
+def test_where_the_network_is_sure_the_mask_is_exactly_full_or_empty(
+    sure: Path, reference: bool
+) -> None:
+    photo = np.zeros((HEIGHT, WIDTH, 3), np.uint8)
+    photo[:, WIDTH // 2 :] = 255
+    mask = drawn(sure, photo, reference=reference)
+    assert set(np.unique(mask[:, : WIDTH // 2])) == {0}
+    assert set(np.unique(mask[:, WIDTH // 2 :])) == {255}
+
+
+def test_between_them_it_draws_the_networks_mask(sure: Path, tf: Any, photos: np.ndarray) -> None:
+    for photo in photos:
+        error = drawn(sure, photo) * STEP - expected(tf, SURE, photo)
+        # The logits' 255 steps reach from -8 to 8: 0.063 each, which at the sigmoid's steepest
+        # (1/4) is 0.016 of the mask; the photo's byte adds as much.
+        assert np.abs(error).max() < 0.04
+        assert np.abs(error).mean() < 0.004
+
+
+def test_the_sigmoid_is_computed_in_16_bits_and_nothing_in_floats(sure: Path) -> None:
+    details = {d["index"]: d for d in interpreter(sure).get_tensor_details()}
+    assert {np.dtype(d["dtype"]).kind for d in details.values()} <= {"i", "u"}
+    named = {d["name"]: d for d in details.values()}
+    assert named["mask/logits16"]["dtype"] == named["mask/sigmoid16"]["dtype"] == np.int16
+    assert named["mask/logits16"]["quantization"] == (2.0**-12, 0)
+    assert named["mask/sigmoid16"]["quantization"] == (2.0**-15, 0)
+    assert operators(sure)[-4:] == ["QUANTIZE", "LOGISTIC", "QUANTIZE", "QUANTIZE"]
+
+
+def test_tensors_and_signature_are_called_image_and_mask(sure: Path) -> None:
+    loaded = interpreter(sure)
+    assert [d["name"] for d in loaded.get_input_details()] == ["image"]
+    assert [d["name"] for d in loaded.get_output_details()] == ["mask"]
+    assert loaded.get_signature_list() == {
+        "serving_default": {"inputs": ["image"], "outputs": ["mask"]}
+    }
+
+
+@pytest.mark.parametrize("export", [export_fp32, export_int8], ids=["fp32", "int8"])
+def test_the_file_says_what_it_is(
+    export: Callable[[Run, Path], Any], tf: Any, photos: np.ndarray, tmp_path: Path
+) -> None:
+    from tensorflow.lite.python import schema_py_generated as schema
+
+    path = exported(tf, SURE, photos[:1], tmp_path, export)
+    model = schema.ModelT.InitFromPackedBuf(path.read_bytes(), 0)
+    assert model.description.decode() == (
+        "tiny 0123456789ab: Draws a mask. the author. the licence."
+    )
+
+
+# Networks that don't end in a sigmoid on their own logits, or whose logits are made by an
+# operator that must keep its input's scale.
+ENDS: dict[str, Network] = {
+    "no sigmoid": lambda tf, x: tf.clip_by_value(contrast(1.0)(tf, x) + 0.5, 0.0, 1.0),
+    "a softmax": lambda tf, x: tf.nn.softmax(
+        tf.concat([contrast(20.0)(tf, x), contrast(-20.0)(tf, x)], -1)
+    ),
+    "1 - sigmoid": lambda tf, x: 1.0 - tf.sigmoid(contrast(60.0)(tf, x)),
+    "a sigmoid of resized logits": lambda tf, x: tf.sigmoid(
+        tf.compat.v1.image.resize_bilinear(
+            contrast(60.0)(tf, tf.nn.avg_pool2d(x, 2, 2, "SAME")),
+            (HEIGHT, WIDTH),
+            half_pixel_centers=True,
+        )
+    ),
+    "a sigmoid of pooled logits": lambda tf, x: tf.sigmoid(
+        tf.nn.max_pool2d(contrast(60.0)(tf, x), 3, 1, "SAME")
+    ),
+    "a sigmoid of a sum": lambda tf, x: tf.sigmoid(
+        contrast(30.0)(tf, x) + tf.nn.avg_pool2d(contrast(30.0)(tf, x), 3, 1, "SAME")
+    ),
+    "a sigmoid of joined logits": lambda tf, x: tf.sigmoid(
+        tf.concat([contrast(60.0)(tf, x), contrast(-20.0)(tf, x)], -1)
+    ),
+    "a sigmoid of the photo": lambda tf, x: tf.sigmoid(x),
+}
+
+
+@pytest.mark.parametrize("reference", [False, True], ids=["optimised kernels", "reference kernels"])
+@pytest.mark.parametrize("case", ENDS)
+def test_other_ends_keep_bytes_and_draw_their_mask(
+    case: str, reference: bool, tf: Any, photos: np.ndarray, tmp_path: Path
+) -> None:
+    path = exported(tf, ENDS[case], photos, tmp_path)
+    for photo in photos[:3]:
+        mask = drawn(path, photo, reference=reference)
+        assert mask.dtype == np.uint8
+        error = mask * STEP - expected(tf, ENDS[case], photo)
+        # Logits up to 30 in 8 bits are 0.24 apart: 0.06 of the mask at the sigmoid's steepest,
+        # half of it for rounding, and again for the steps before.
+        assert np.abs(error).max() < 0.08
+        assert np.abs(error).mean() < 0.01
+
+
+# Calibration whose masks are all empty or all full: one end of the logits is 0.
+@pytest.mark.parametrize(("offset", "byte"), [(1.5, 0), (-0.5, 255)], ids=["empty", "full"])
+def test_logits_all_on_one_side_keep_working(
+    offset: float, byte: int, tf: Any, photos: np.ndarray, tmp_path: Path
+) -> None:
+    network = sigmoid(contrast(20.0, offset))  # 10 to 30 away from the mask's border
+    path = exported(tf, network, photos, tmp_path)
+    for photo in photos[:3]:
+        assert set(np.unique(drawn(path, photo))) == {byte}
+
+
+def test_an_operation_without_an_integer_form_is_refused(
+    tf: Any, photos: np.ndarray, tmp_path: Path
+) -> None:
+    def network(tf: Any, x: Any) -> Any:
+        return tf.sigmoid(tf.cumsum(contrast(1.0)(tf, x), 1))
+
+    with pytest.raises(ExportError) as caught:
+        exported(tf, network, photos, tmp_path)
+    assert caught.value.remedy
+
+
+def test_no_calibration_photos_is_an_error_that_says_what_to_give(
+    tf: Any, photos: np.ndarray, tmp_path: Path
+) -> None:
+    with pytest.raises(ExportError, match="no calibration photos") as caught:
+        exported(tf, SURE, photos[:0], tmp_path)
+    assert "--calibration" in caught.value.remedy
+
+
+def test_the_manifest_learns_the_bytes_scale(tf: Any, photos: np.ndarray, tmp_path: Path) -> None:
+    seen: list[Any] = []
+    exported(tf, SURE, photos[:1], tmp_path, lambda run, path: seen.append(export_int8(run, path)))
+    for tensor in (*seen[0].inputs, *seen[0].outputs):
+        assert tensor.dtype == "uint8"
+        assert tensor.quantization == TensorQuantization(scale=1 / 255, zero_point=0)

@@ -122,13 +122,14 @@ class ModelSpec:
         name: Short name; the default bundle is called after it.
         image: How the photo goes in.
         mask: What comes out.
-        output: Which of several outputs is the mask: a position, or a key.
+        output: Which of several outputs is the mask: a position, or a key. A network with
+            several must say it; one with a single output needs nothing.
     """
 
     name: str
     image: ImageSpec
     mask: MaskSpec
-    output: int | str = 0
+    output: int | str | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, for JSON."""

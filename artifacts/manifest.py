@@ -154,6 +154,7 @@ class Manifest(_Record):
     network: Network
     checkpoint: Checkpoint
     spec: dict[str, Any]
+    reference_device: str
     artifacts: list[Artifact]
     failures: list[Failure] = Field(default_factory=list)
     calibration: Calibration | None = None

@@ -28,6 +28,7 @@ from ..artifacts.manifest import (
     Network,
 )
 from ..errors import ExportError, MaskportError, MissingToolError
+from ..models.devices import best_device
 from ..models.prepared import PreparedMask, Reference, prepare
 from ..quantization.calibration import CalibrationSet
 from ..specs import ModelSpec
@@ -180,21 +181,8 @@ def _worker(scratch: Path, inspector: str) -> list[str]:
 
 def _draw_references(order: Order, run: Run) -> None:
     """What the untouched network draws for the photos that files are judged by."""
-    device = _best_device()
-    reference = order.reference.to(device)
-    with torch.no_grad():
-        drawn = [
-            reference(torch.from_numpy(image[None]).to(device)).cpu().numpy()
-            for image in order.check
-        ]
-    order.reference.to("cpu")
-    np.savez(run.scratch / CHECK, images=order.check, references=np.concatenate(drawn))
-
-
-def _best_device() -> str:
-    if torch.cuda.is_available():
-        return "cuda"
-    return "mps" if torch.backends.mps.is_available() else "cpu"
+    references = order.reference.draw(order.check, best_device())
+    np.savez(run.scratch / CHECK, images=order.check, references=references)
 
 
 class _Ledger:
@@ -235,6 +223,7 @@ def _manifest(order: Order, ledger: _Ledger) -> Manifest:
         network=order.network,
         checkpoint=order.checkpoint,
         spec=order.spec.to_dict(),
+        reference_device=best_device(),
         artifacts=sorted(ledger.artifacts, key=lambda a: position[a.target]),
         failures=sorted(ledger.failures, key=lambda f: position[f.target]),
         calibration=None

@@ -123,6 +123,7 @@ def _as_the_authors(name: str, size: int = 320, *, inverted: bool = False) -> Mo
         name,
         ImageSpec(size, size, divide_by="image-maximum"),
         MaskSpec(inverted=inverted, normalisation="min-max"),
+        output=0,  # the fused map
     )
 
 
@@ -192,6 +193,7 @@ _ENTRIES = (
             MaskSpec(
                 channels=4, activation="softmax", labels=("background", "upper", "lower", "full")
             ),
+            output=0,
         ),
         sources=(
             _rembg("u2net_cloth_seg.onnx", "2434d1f3cb744e0e49386c906e5a08bb"),

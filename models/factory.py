@@ -16,7 +16,7 @@ The options have one vocabulary, on the command line and in TOML (one flat table
     normalisation = "none"            # or "min-max"
     threshold = 0.5
     labels = ["mask"]
-    output = 0                        # position or name of the mask among several outputs
+    output = 0                        # position or name of the mask, where there are several
 """
 
 from __future__ import annotations

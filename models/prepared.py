@@ -13,13 +13,16 @@ import warnings
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from ..errors import NetworkError
 from ..specs import ImageSpec, MaskSpec, ModelSpec
+from .devices import full_precision
 from .u2net import ConvBlock, U2Net, resize_to
 
 __all__ = ["Normalise", "PreparedMask", "Reference", "count_macs", "prepare"]
@@ -82,6 +85,19 @@ class Reference(nn.Module):
         outputs = self.network(self.normalise(x))
         mask: Tensor = self.activate(select_output(outputs, self.spec))
         return mask
+
+    def draw(self, images: NDArray[np.float32], device: str) -> NDArray[np.float32]:
+        """The masks (N, C, H, W) of photos (N, 3, H, W), one by one, on a device.
+
+        The network is moved there, and back to the CPU at the end.
+        """
+        try:
+            self.to(device)
+            with torch.no_grad(), full_precision():
+                masks = [self(torch.from_numpy(image[None]).to(device)).cpu() for image in images]
+        finally:
+            self.to("cpu")
+        return torch.cat(masks).numpy()
 
 
 class PreparedMask(nn.Module):
@@ -215,19 +231,26 @@ def select_output(outputs: Any, spec: ModelSpec) -> Tensor:
     Raises:
         NetworkError: ``spec.output`` names none of them.
     """
-    chosen: Any = outputs
-    if isinstance(outputs, dict):
-        names = list(outputs)
-        key = names[spec.output] if isinstance(spec.output, int) else spec.output
-        chosen = outputs.get(key)
+    chosen: Any = None
+    if spec.output is None:
+        only = isinstance(outputs, dict | list | tuple) and len(outputs) == 1
+        parts = list(outputs.values()) if isinstance(outputs, dict) else outputs
+        chosen = parts[0] if only else outputs
     elif isinstance(spec.output, str):
-        chosen = getattr(outputs, spec.output, None)
-    elif isinstance(outputs, list | tuple):
-        chosen = outputs[spec.output] if spec.output < len(outputs) else None
+        named = isinstance(outputs, dict)
+        chosen = outputs.get(spec.output) if named else getattr(outputs, spec.output, None)
+    else:
+        parts = list(outputs.values()) if isinstance(outputs, dict) else outputs
+        parts = [parts] if isinstance(parts, Tensor) else list(parts)
+        chosen = parts[spec.output] if -len(parts) <= spec.output < len(parts) else None
     if not isinstance(chosen, Tensor):
+        wrong = (
+            "and nothing says which of them is the mask"
+            if spec.output is None
+            else f"and output {spec.output!r} is no tensor among them"
+        )
         raise NetworkError(
-            f"{spec.name} has no output {spec.output!r} that is a tensor; it gives "
-            f"{_describe(outputs)}.",
+            f"{spec.name} gives {_describe(outputs)}, {wrong}.",
             "Say which output is the mask: --output POSITION or --output KEY.",
         )
     return chosen

@@ -61,7 +61,7 @@ def exported(tmp_path_factory: pytest.TempPathFactory, nano: Callable[..., U2Net
     ready = ",".join(row.name for row in TARGETS if not row.missing_modules())
     command = [
         *(sys.executable, "-m", "maskport", "export", "own:make", "--name", "nano"),
-        *("--size", "50x38", "--weights", "random:0", "--targets", ready),
+        *("--size", "50x38", "--output", "0", "--weights", "random:0", "--targets", ready),
         *("--calibration", "photos", "--out"),
     ]
     for out in ("first", "second"):

@@ -18,7 +18,7 @@ from maskport.models.u2net import U2Net
 from maskport.specs import ImageSpec, MaskSpec, ModelSpec
 
 QUICK = ["torchscript-lite"]
-SPEC = ModelSpec("nano", ImageSpec(32, 48), MaskSpec())
+SPEC = ModelSpec("nano", ImageSpec(32, 48), MaskSpec(), output=0)
 
 # A network class that only this script knows, at the top level, without a __main__ guard.
 SCRIPT = """

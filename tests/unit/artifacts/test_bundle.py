@@ -53,6 +53,7 @@ def fill(folder: Path, content: bytes = b"weights") -> None:
             network=Network(name="n", factory="f", parameters=1, macs=1),
             checkpoint=Checkpoint(file="w", sha256="0" * 64, source="s", licence="l"),
             spec={},
+            reference_device="cpu",
             artifacts=artifacts,
             tools={},
         ),

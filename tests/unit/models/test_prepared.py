@@ -27,7 +27,7 @@ Nano = Callable[..., U2Net]
 
 
 def spec_of(height: int = 50, width: int = 38, **mask: Any) -> ModelSpec:
-    return ModelSpec("test", ImageSpec(height, width), MaskSpec(**mask))
+    return ModelSpec("test", ImageSpec(height, width), MaskSpec(**mask), output=0)
 
 
 def worst_difference(network: nn.Module, spec: ModelSpec) -> float:
@@ -141,6 +141,13 @@ def test_any_network_is_exported_with_the_output_that_is_the_mask(
     assert worst_difference(network, spec) < CLOSE
     kept = [m for m in prepare(network, spec).modules() if isinstance(m, nn.BatchNorm2d)]
     assert len(kept) == 1  # the one whose convolution is read twice
+
+
+def test_a_network_with_several_outputs_must_say_which_is_the_mask() -> None:
+    spec = ModelSpec("test", ImageSpec(20, 24), MaskSpec(activation="sigmoid"))
+    with pytest.raises(NetworkError, match="gives 2 outputs, and nothing says"):
+        prepare(Branches("list"), spec)
+    assert worst_difference(Branches("tensor"), spec) < CLOSE
 
 
 def test_an_output_that_is_not_there_is_named_with_what_is() -> None:

@@ -45,7 +45,7 @@ def network(nano: Callable[..., U2Net]) -> U2Net:
 
 
 def run_of(network: nn.Module, folder: Path, size: tuple[int, int] = SIZE) -> Run:
-    spec = ModelSpec("nano", ImageSpec(*size), MaskSpec())
+    spec = ModelSpec("nano", ImageSpec(*size), MaskSpec(), output=0)
     run = Run(folder, spec, CARD)
     make("onnx", prepare(network, spec), run)
     return run

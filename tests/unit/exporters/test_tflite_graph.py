@@ -16,7 +16,11 @@ from maskport.exporters.run import Card, Run
 from maskport.exporters.tflite import export_fp32, export_int8
 from maskport.specs import ImageSpec, MaskSpec, ModelSpec
 
-pytestmark = pytest.mark.sdk
+pytestmark = [
+    pytest.mark.sdk,
+    # TensorFlow's own, about the interpreter that its converter calibrates with.
+    pytest.mark.filterwarnings("ignore:.*tf.lite.Interpreter is deprecated"),
+]
 
 HEIGHT, WIDTH = 16, 12
 CARD = Card("tiny", "the author", "the licence", "0123456789ab", "Draws a mask.")

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -28,7 +28,7 @@ from .models import catalog, factory
 from .models.checkpoints import load_weights
 from .models.checksums import checksum_of, sha256_of
 from .models.download import fetch
-from .models.prepared import Reference, check_output, count_macs
+from .models.prepared import Reference, check_output, copied, count_macs
 from .models.seeding import seeded
 from .quantization.calibration import load_calibration
 from .specs import ImageSpec, MaskSpec, ModelSpec
@@ -51,7 +51,7 @@ def export(
     weights: str | PathLike[str] | None = None,
     spec: ModelSpec | None = None,
     size: int | tuple[int, int] | None = None,
-    targets: Iterable[str] = ("all",),
+    targets: str | Iterable[str] = ("all",),
     calibration: str | PathLike[str] | None = None,
     photos: str | PathLike[str] | None = None,
     out: str | PathLike[str] | None = None,
@@ -66,7 +66,8 @@ def export(
 
     Args:
         network: A name of the catalog, ``"package.module:factory"`` of a callable that returns
-            a network, or the network itself, which maps normalised photos (N, 3, H, W) to maps.
+            a network, or the network itself, which maps normalised photos (N, 3, H, W) to maps;
+            a copy of it is exported, and it stays as it is.
         weights: A ``.pth``, ``.pt``, ``.safetensors`` or ``.onnx`` file, or ``"random:SEED"``
             for reproducible untrained weights. Left out, a catalog network's published weights
             are fetched; any other network keeps the weights that it has.
@@ -93,7 +94,9 @@ def export(
         InputError: Something given can't be used.
         ToolError: No target could be made, or weights could not be fetched.
     """
-    rows = select(targets)
+    if jobs is not None and jobs < 1:
+        raise UsageError(f"{jobs} jobs make nothing.", "Give 1 or more, or leave it out.")
+    rows = select([targets] if isinstance(targets, str) else targets)
     found = _find(network, spec, size)
     if calibration is None and any(row.needs_calibration for row in rows):
         raise UsageError(
@@ -144,7 +147,7 @@ def _find(
 ) -> _Found:
     entry = None
     if not isinstance(network, str):
-        module, name = network, type(network).__qualname__
+        module, name = copied(network), type(network).__qualname__
     elif ":" in network:
         module, name = factory.build(network), network
     else:
@@ -159,8 +162,7 @@ def _find(
             )
         spec = ModelSpec(_plain_name(name), ImageSpec(1, 1), MaskSpec())
     if size is not None:
-        height, width = (size, size) if isinstance(size, int) else size
-        spec = replace(spec, image=spec.image.resized(height, width))
+        spec = factory.with_options(spec, {"size": size})
     return _Found(module.eval(), spec, name, entry)
 
 

@@ -13,6 +13,7 @@
         ├── DownloadError     3    a file could not be fetched, or is not the one asked for
         ├── ExportError       3    a converter failed
         └── RunnerError       3    a runtime could not load or run an artifact
+            └── NotCoveredError    our emulation of a runtime lacks an operation
 
 Each carries three sentences' worth: what was wrong, why, and what to do about it.
 A missed tolerance is a result and never one of these.
@@ -30,6 +31,7 @@ __all__ = [
     "MaskportError",
     "MissingToolError",
     "NetworkError",
+    "NotCoveredError",
     "RunnerError",
     "SpecError",
     "ToolError",
@@ -118,3 +120,7 @@ class ExportError(ToolError):
 
 class RunnerError(ToolError):
     """A runtime could not load or run an artifact."""
+
+
+class NotCoveredError(RunnerError):
+    """Our emulation of a runtime lacks an operation; the file may well be right."""

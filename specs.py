@@ -7,6 +7,7 @@ an app has to do around the file because it depends on the photo.
 
 from __future__ import annotations
 
+import re
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
@@ -130,6 +131,13 @@ class ModelSpec:
     image: ImageSpec
     mask: MaskSpec
     output: int | str | None = None
+
+    def __post_init__(self) -> None:
+        if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,63}", self.name):
+            raise SpecError(
+                f"The name {self.name!r} can't begin the names of files.",
+                "Use at most 64 letters, digits, dots, dashes and underscores: --name sky.",
+            )
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, for JSON."""

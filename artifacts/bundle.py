@@ -65,6 +65,10 @@ def load_bundle(path: str | os.PathLike[str]) -> Bundle:
             f"{folder} is not a bundle: it has no {MANIFEST}.",
             "Give the folder that `maskport export` wrote.",
         ) from exc
+    except NotADirectoryError as exc:
+        raise BundleError(
+            f"{folder} is a file, not a bundle.", "Give the folder that holds it."
+        ) from exc
     except (OSError, UnicodeDecodeError) as exc:
         raise BundleError(f"{file} can't be read: {exc}", "Export the bundle again.") from exc
     try:
@@ -91,6 +95,9 @@ def verify(path: str | os.PathLike[str]) -> list[str]:
     differences: list[str] = []
     for artifact in bundle.manifest.artifacts:
         root = bundle.path / artifact.path
+        if root.is_symlink():
+            differences.append(f"{artifact.path}: a link instead of a file or folder")
+            continue
         expected = {entry.path: entry for entry in artifact.files}
         for name, entry in expected.items():
             differences.extend(_compare(bundle.path / name, name, entry))
@@ -101,7 +108,9 @@ def verify(path: str | os.PathLike[str]) -> list[str]:
             )
         if _tree_digest(artifact.path, artifact.files) != artifact.sha256:
             differences.append(f"{artifact.path}: its checksum is not that of its files' checksums")
-    return differences
+    known = {MANIFEST, LOG, *(artifact.path for artifact in bundle.manifest.artifacts)}
+    strays = sorted(p.name for p in bundle.path.iterdir() if p.name not in known)
+    return [*differences, *(f"{name}: not in the manifest" for name in strays)]
 
 
 def describe_files(root: Path, bundle: Path) -> tuple[list[FileEntry], int, str]:

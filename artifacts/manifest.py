@@ -7,9 +7,16 @@ two together.
 from __future__ import annotations
 
 import json
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    WithJsonSchema,
+    model_validator,
+)
 
 __all__ = [
     "SCHEMA_VERSION",
@@ -39,7 +46,17 @@ def _stays_inside(path: str) -> str:
     return path
 
 
-RelativePath = Annotated[str, AfterValidator(_stays_inside)]
+RelativePath = Annotated[
+    str,
+    AfterValidator(_stays_inside),
+    WithJsonSchema(
+        {
+            "type": "string",
+            "pattern": r"^(?!/)(?!.*//)(?!(.*/)?\.\.?(/|$))[^\\\u0000]+[^/\\\u0000]$",
+            "description": "Relative to the bundle, with slashes; never leads out of it.",
+        }
+    ),
+]
 
 
 class _Record(BaseModel):
@@ -106,13 +123,22 @@ class Artifact(_Record):
     precision: str
     bytes: int = Field(ge=0)
     sha256: Sha256
-    files: list[FileEntry]
+    files: list[FileEntry] = Field(min_length=1)
     inputs: list[Tensor]
     outputs: list[Tensor]
     quantization: Quantization | None = None
     properties: dict[str, Any] = Field(default_factory=dict)
     inspection: Inspection | None = None
-    inspection_skipped: str = ""
+    inspection_skipped: str | None = None
+
+    @model_validator(mode="after")
+    def _holds_its_files(self) -> Self:
+        folder = f"{self.path}/"
+        if any(f.path != self.path and not f.path.startswith(folder) for f in self.files):
+            raise ValueError(f"a file of {self.path} lies elsewhere")
+        if self.bytes != sum(f.bytes for f in self.files):
+            raise ValueError(f"the bytes of {self.path} are not those of its files")
+        return self
 
 
 class Failure(_Record):
@@ -141,24 +167,39 @@ class Checkpoint(_Record):
 
 
 class Calibration(_Record):
-    """The photos that gave INT8 files their ranges."""
+    """The photos that gave INT8 files their ranges.
+
+    ``left_out`` counts those of the source beyond what a calibration set takes.
+    """
 
     images: int = Field(ge=1)
+    left_out: int = Field(ge=0)
     sha256: Sha256
 
 
 class Manifest(_Record):
     """Everything that a bundle says of itself."""
 
-    schema_version: Literal[1] = SCHEMA_VERSION
+    model_config = ConfigDict(
+        json_schema_extra={"$schema": "https://json-schema.org/draft/2020-12/schema"}
+    )
+
+    schema_version: Literal[1]
     network: Network
     checkpoint: Checkpoint
     spec: dict[str, Any]
     reference_device: str
-    artifacts: list[Artifact]
+    artifacts: list[Artifact] = Field(min_length=1)
     failures: list[Failure] = Field(default_factory=list)
     calibration: Calibration | None = None
     tools: dict[str, str]
+
+    @model_validator(mode="after")
+    def _has_each_target_once(self) -> Self:
+        targets = [artifact.target for artifact in self.artifacts]
+        if len(set(targets)) != len(targets):
+            raise ValueError("a target stands there twice")
+        return self
 
     def artifact(self, target: str) -> Artifact | None:
         """The artifact of a target, or None where the bundle lacks it."""

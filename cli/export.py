@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -56,7 +57,7 @@ __all__ = ["command"]
     type=click.Path(path_type=Path),
     help=("TOML file with the options below, for a network of your own."),
 )
-@click.option("--name", help="Of the network, for a network of your own.")
+@click.option("--name", help="Begins the files' names; the network's own name where left out.")
 @click.option("--output", help="Which of several outputs is the mask: a position or a key.")
 @click.option("--mean", metavar="R,G,B", help="Subtracted per channel.")
 @click.option("--std", metavar="R,G,B", help="Divided by per channel.")
@@ -74,6 +75,16 @@ __all__ = ["command"]
     help=("What still turns the output into a mask."),
 )
 @click.option("--inverted/--not-inverted", default=None, help="The mask is 1 - output.")
+@click.option(
+    "--normalisation",
+    type=click.Choice(["none", "min-max"]),
+    help="What the app does with a mask: stretch it to its own extremes, or nothing.",
+)
+@click.option(
+    "--resize-filter",
+    type=click.Choice(["bilinear", "bicubic", "lanczos", "nearest"]),
+    help="What brings photos to the network's size.",
+)
 @click.option("--threshold", type=float, help="From which a pixel belongs to the object.")
 @click.option("--labels", metavar="A,B", help="Names of the mask's planes.")
 @click.option(
@@ -135,9 +146,10 @@ def command(
         elif entry is not None:
             spec = factory.with_options(entry.spec, options)
         else:
-            spec = factory.spec_from_options(
-                name or network.rpartition(":")[2].rpartition(".")[2].lower(), options
-            )
+            last = network.rpartition(":")[2].rpartition(".")[2].lower()
+            spec = factory.spec_from_options(name or last, options)
+        if name is not None:
+            spec = replace(spec, name=name)
         bundle = export(
             network,
             weights=weights,

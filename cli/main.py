@@ -75,7 +75,9 @@ def main(arguments: list[str] | None = None) -> None:
     arguments = sys.argv[1:] if arguments is None else arguments
     debug = "--debug" in arguments
     # Being told to end is handled like Ctrl-C, so that nothing half-written stays behind.
-    signal.signal(signal.SIGTERM, _interrupt)
+    for name in ("SIGTERM", "SIGHUP"):
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), _interrupt)
     try:
         code: Any = cli.main(
             [a for a in arguments if a != "--debug"], "maskport", standalone_mode=False

@@ -99,9 +99,7 @@ def _converted(run: Run, precision: str) -> Any:
                 )
             ],
             outputs=[output],
-            compute_precision=getattr(
-                ct.precision, {"fp16": "FLOAT16", "fp32": "FLOAT32"}[precision]
-            ),
+            compute_precision=getattr(ct.precision, _PRECISIONS[precision]),
             minimum_deployment_target=getattr(ct.target, DEPLOYMENT_TARGET),
             skip_model_load=True,
         )

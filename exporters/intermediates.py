@@ -72,6 +72,9 @@ def make(source: str, prepared: PreparedMask, run: Run) -> None:
     Raises:
         ExportError: torch can't express the network in that form.
     """
+    fast = torch.backends.mha.get_fastpath_enabled()
+    # Attention as plain matrix products; its fused form is no operation of any format.
+    torch.backends.mha.set_fastpath_enabled(False)
     try:
         MAKERS[source](prepared, run)
     except Exception as exc:  # torch raises many kinds, some of them private
@@ -81,6 +84,8 @@ def make(source: str, prepared: PreparedMask, run: Run) -> None:
             f"{source}: {reason[0] if reason else type(exc).__name__}",
             "Rewrite the operation that it names, or leave out the targets that need it.",
         ) from exc
+    finally:
+        torch.backends.mha.set_fastpath_enabled(fast)
 
 
 def _quiet() -> warnings.catch_warnings[None]:

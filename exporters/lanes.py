@@ -178,6 +178,12 @@ class _Worker:
             pass  # it died; its reader says so
 
     def _read(self, messages: queue.Queue[tuple[_Worker, dict[str, Any] | None]]) -> None:
-        for line in self._answers:
-            messages.put((self, json.loads(line)))
-        messages.put((self, None))
+        try:
+            for line in self._answers:
+                try:
+                    message = json.loads(line)
+                except ValueError:
+                    continue  # something printed before the worker took over its streams
+                messages.put((self, message))
+        finally:
+            messages.put((self, None))

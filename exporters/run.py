@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..artifacts.manifest import Quantization, Tensor
+from ..errors import UsageError
 from ..specs import ModelSpec
 
 __all__ = ["Card", "Exported", "Options", "Run"]
@@ -40,6 +41,12 @@ class Options:
     """
 
     coreml_output: Literal["image", "multiarray"] = "image"
+
+    def __post_init__(self) -> None:
+        if self.coreml_output not in {"image", "multiarray"}:
+            raise UsageError(
+                f"Core ML files can't give {self.coreml_output!r}.", "Use image or multiarray."
+            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,12 +86,12 @@ class Run:
 
     @property
     def onnx(self) -> Path:
-        """The simplified float32 ONNX model."""
+        """The float32 ONNX model, as torch gives it."""
         return self.scratch / "model.onnx"
 
     @property
     def trace(self) -> Path:
-        """The prepared view, traced and frozen; plain TorchScript."""
+        """The prepared view, traced: plain TorchScript."""
         return self.scratch / "trace.pt"
 
     @property

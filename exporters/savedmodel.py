@@ -57,12 +57,15 @@ def float_model(run: Run) -> Path:
             return {"mask": tf.identity(model(image), name="mask")}
 
     module = Mask()
+    signatures = {"serving_default": module.__call__.get_concrete_function()}
     partial = run.saved_model.with_name("saved_model.raw")
-    tf.saved_model.save(
-        module,
-        str(partial),
-        signatures={"serving_default": module.__call__.get_concrete_function()},
-    )
+    try:
+        tf.saved_model.save(module, str(partial), signatures=signatures)
+    except AssertionError:
+        # Some of onnx2tf's layers hold variables. Tracking them takes several times as long, so
+        # it is done only where it must be.
+        module.model = model
+        tf.saved_model.save(module, str(partial), signatures=signatures)
     # A checksum with a random id; nothing reads it, and it would make every export differ.
     (partial / "fingerprint.pb").unlink(missing_ok=True)
     partial.rename(run.saved_model)

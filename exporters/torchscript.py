@@ -38,7 +38,8 @@ def export(run: Run, path: Path) -> Exported:
 
 
 # What the writer makes itself.
-_OWN_RECORDS = {".data/serialization_id", "byteorder", "version"}
+_VERSIONS = (".data/version", "version")
+_OWN_RECORDS = {".data/serialization_id", "byteorder", *_VERSIONS}
 
 
 def _drop_sources(whole: Path, path: Path) -> None:
@@ -50,8 +51,10 @@ def _drop_sources(whole: Path, path: Path) -> None:
 
     reader = torch._C.PyTorchFileReader(str(whole))
     writer = torch._C.PyTorchFileWriter(str(path))
-    writer.set_min_version(int(reader.get_record("version")))
-    for name in reader.get_all_records():
+    names = reader.get_all_records()
+    version = next(name for name in _VERSIONS if name in names)
+    writer.set_min_version(int(reader.get_record(version)))
+    for name in names:
         if name not in _OWN_RECORDS and not name.endswith(".debug_pkl"):
             data = reader.get_record(name)
             writer.write_record(name, data, len(data))

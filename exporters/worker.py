@@ -26,7 +26,7 @@ import numpy as np
 
 from ..artifacts.bundle import describe_files
 from ..artifacts.manifest import Artifact
-from ..errors import ExportError, MaskportError
+from ..errors import ExportError, MaskportError, NotCoveredError
 from .registry import Target, target
 from .run import Run
 
@@ -118,15 +118,18 @@ def _inspect(artifact: Artifact, path: Path, run: Run, inspector: str) -> Artifa
     """
     module, _, name = inspector.partition(":")
     inspect = getattr(importlib.import_module(module), name)
-    with np.load(run.scratch / CHECK) as check:
-        inspection, objection = inspect(
-            path, artifact, check["images"], check["references"], run.spec.mask
-        )
+    try:
+        with np.load(run.scratch / CHECK) as check:
+            inspection, objection = inspect(
+                path, artifact, check["images"], check["references"], run.spec.mask
+            )
+    except NotCoveredError as exc:  # says nothing of the file
+        return artifact.model_copy(update={"inspection_skipped": exc.what})
     print(inspection.model_dump_json(), flush=True)
     if objection:
         raise ExportError(
             f"The file was made, but {objection}.",
-            "The network may not survive this precision; compare the other targets.",
+            "Compare the other targets: it is the format's conversion, or this precision.",
         )
     return artifact.model_copy(update={"inspection": inspection})
 

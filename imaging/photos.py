@@ -33,6 +33,11 @@ def read_photo(path: Path) -> NDArray[np.uint8]:
                 if image.mode in {"RGBA", "LA", "PA"} or "transparency" in image.info:
                     rgba = image.convert("RGBA")
                     image = Image.alpha_composite(Image.new("RGBA", rgba.size, "white"), rgba)
+                elif image.mode == "F":
+                    raise ImageError(
+                        f"{path} holds floating-point values, whose white is not known.",
+                        "Save it with 8 or 16 bits a channel.",
+                    )
                 elif image.mode.startswith("I;16"):
                     image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
                 return np.asarray(image.convert("RGB"))

@@ -233,4 +233,5 @@ def entry(name: str) -> Entry:
     # Suggested and never taken: another network would give other masks.
     close = difflib.get_close_matches(name, CATALOG, n=1)
     hint = f" Did you mean {close[0]}?" if close else ""
-    raise UsageError(f"The catalog has no network {name!r}.{hint}", listed)
+    own = "A network of your own is given as package.module:factory."
+    raise UsageError(f"The catalog has no network {name!r}.{hint}", f"{listed} {own}")

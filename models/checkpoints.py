@@ -57,7 +57,7 @@ def _matched(file: OnnxWeights, network: nn.Module) -> dict[str, Tensor]:
                 state_from_onnx(file, candidate)
             except CheckpointError:
                 continue
-            raise CheckpointError(exc.what, f"This looks like {label}: name that one.") from exc
+            raise CheckpointError(exc.what, f"This looks like {label}.") from exc
         raise
     _check_fit(network, state, file.path)
     return state
@@ -100,7 +100,7 @@ def _remedy(state: dict[str, Tensor]) -> str:
     outputs = shapes.get("outconv.weight", (1,))[0]
     for label, network in _known_networks({1, outputs}):
         if _shapes(network.state_dict()) == shapes:
-            return f"This looks like {label}: name that one."
+            return f"This looks like {label}."
     return "Give the network that these weights were trained in, or the weights of this one."
 
 
@@ -117,9 +117,16 @@ def _known_networks(outputs: set[int]) -> Iterator[tuple[str, nn.Module]]:
     """Networks of the catalog, by what a user would call them; without memory for weights."""
     with torch.device("meta"):
         for channels in sorted(outputs):
-            suffix = f" with {channels} output channels" if channels > 1 else ""
-            yield f"U²-Net (u2net){suffix}", u2net(channels)
-            yield f"U²-Netp (u2netp){suffix}", u2netp(channels)
+            large, small = "U²-Net: name u2net or one of its kind", "U²-Netp: name u2netp"
+            if channels > 1:
+                large = f"U²-Net with {channels} output channels"
+                large += ": name u2net_cloth_seg" if channels == 4 else ""
+                small = (
+                    f"U²-Netp with {channels} output channels: give a factory that returns "
+                    f"maskport.models.u2net.u2netp({channels})"
+                )
+            yield large, u2net(channels)
+            yield small, u2netp(channels)
 
 
 def _check_finite(state: dict[str, Tensor], path: Path) -> None:

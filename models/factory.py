@@ -70,7 +70,7 @@ def build(reference: str) -> nn.Module:
         raise NetworkError(f"{reference} is a {type(factory).__name__}, not a factory.", form)
     try:
         network = factory()
-    except Exception as exc:  # the user's own code may raise anything
+    except (Exception, SystemExit) as exc:  # the user's own code may raise anything
         raise NetworkError(
             f"{reference}() failed: {type(exc).__name__}: {exc}",
             "The factory is called without arguments; wrap it in a function if it needs some.",
@@ -130,7 +130,7 @@ def with_options(
     try:
         chosen = _Options.model_validate(given).model_dump(exclude_unset=True)
     except ValidationError as exc:
-        lines = [_explained(error) for error in exc.errors()]
+        lines = dict.fromkeys(_explained(error) for error in exc.errors())
         raise SpecError(f"{where}: " + "\n".join(lines), f"Keys: {', '.join(_KEYS)}.") from exc
     if "size" in chosen:
         chosen["height"], chosen["width"] = chosen.pop("size")
@@ -165,7 +165,7 @@ def _import(module_name: str, reference: str) -> Any:
             f"{module_name} imports {missing!r}, which is not installed.",
             "Install it into maskport's environment.",
         ) from exc
-    except Exception as exc:  # importing runs the user's own code
+    except (Exception, SystemExit) as exc:  # importing runs the user's own code
         raise NetworkError(
             f"{module_name} fails while it is imported: {type(exc).__name__}: {exc}",
             f"Try: python -c 'import {module_name}'",

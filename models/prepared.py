@@ -25,7 +25,17 @@ from ..specs import ImageSpec, MaskSpec, ModelSpec
 from .devices import full_precision
 from .u2net import ConvBlock, U2Net, resize_to
 
-__all__ = ["Normalise", "PreparedMask", "Reference", "count_macs", "prepare"]
+__all__ = [
+    "Normalise",
+    "PreparedMask",
+    "Reference",
+    "check_output",
+    "check_range",
+    "copied",
+    "count_macs",
+    "prepare",
+    "select_output",
+]
 
 
 class Normalise(nn.Module):
@@ -82,8 +92,9 @@ class Reference(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, 3, H, W) RGB in [0, 1] to (N, C, H, W) in [0, 1]."""
-        outputs = self.network(self.normalise(x))
-        mask: Tensor = self.activate(select_output(outputs, self.spec))
+        own = next(self.network.parameters(), x).dtype
+        outputs = self.network(self.normalise(x).to(own))
+        mask: Tensor = self.activate(select_output(outputs, self.spec)).float()
         return mask
 
     def draw(self, images: NDArray[np.float32], device: str) -> NDArray[np.float32]:
@@ -183,9 +194,11 @@ def prepare(network: nn.Module, spec: ModelSpec) -> PreparedMask:
         NetworkError: The network fails at the specified size, or its output is not the mask
             that the specification describes.
     """
-    body = copy.deepcopy(network).cpu().float().eval()
+    body = copied(network).cpu().float().eval()
     exported: nn.Module
-    if isinstance(body, U2Net):
+    # A subclass may do anything in its forward, and another output than the fused map has no
+    # concat to rewrite.
+    if type(body) is U2Net and spec.output == 0:
         for block in body.modules():
             if isinstance(block, ConvBlock) and isinstance(block.bn_s1, nn.BatchNorm2d):
                 block.conv_s1 = fuse_conv_bn_eval(block.conv_s1, block.bn_s1)
@@ -196,6 +209,22 @@ def prepare(network: nn.Module, spec: ModelSpec) -> PreparedMask:
     prepared = PreparedMask(Normalise(spec.image), exported)
     check_output(prepared, spec)
     return prepared
+
+
+def copied(network: nn.Module) -> nn.Module:
+    """A copy that shares nothing with ``network``.
+
+    Raises:
+        NetworkError: It can't be copied; weight norms of `torch.nn.utils` are the usual reason.
+    """
+    try:
+        return copy.deepcopy(network)
+    except Exception as exc:  # the user's own attributes may refuse in any way
+        raise NetworkError(
+            f"{type(network).__name__} can't be copied: {str(exc).strip().splitlines()[0]}",
+            "Give it in the form that it is used in, for example after "
+            "torch.nn.utils.remove_weight_norm.",
+        ) from exc
 
 
 def check_output(module: nn.Module, spec: ModelSpec) -> None:
@@ -222,6 +251,24 @@ def check_output(module: nn.Module, spec: ModelSpec) -> None:
             f"{spec.name} gives a mask of shape {tuple(mask.shape)}; its specification says "
             f"{expected}.",
             "Set channels, size or output in the specification to what the network gives.",
+        )
+
+
+def check_range(masks: NDArray[np.float32], spec: ModelSpec) -> None:
+    """Hold masks that a network drew against the contract: real values in [0, 1].
+
+    Raises:
+        NetworkError: Some are not numbers, or lie outside.
+    """
+    if not np.isfinite(masks).all():
+        raise NetworkError(
+            f"{spec.name} itself draws values that are not numbers.", "Check its weights."
+        )
+    low, high = float(masks.min()), float(masks.max())
+    if low < -1e-3 or high > 1 + 1e-3:
+        raise NetworkError(
+            f"{spec.name} draws values from {low:.3g} to {high:.3g}; a mask's are in [0, 1].",
+            "Say what turns its output into a mask: --activation sigmoid, or softmax.",
         )
 
 
@@ -303,12 +350,15 @@ def _foldable_pairs(graph: Any, modules: dict[str, nn.Module]) -> Iterator[tuple
         if node.op == "call_module":
             calls[node.target] = calls.get(node.target, 0) + 1
     for node in graph.nodes:
-        if node.op != "call_module" or not isinstance(modules[node.target], nn.BatchNorm2d):
+        norm = modules.get(str(node.target)) if node.op == "call_module" else None
+        if not isinstance(norm, nn.BatchNorm2d) or norm.running_mean is None or not node.args:
             continue
         source = node.args[0]
+        conv = modules.get(str(source.target))
         if (
             source.op == "call_module"
-            and type(modules[source.target]) is nn.Conv2d
+            and type(conv) is nn.Conv2d
+            and not conv._forward_pre_hooks  # older weight norms write the weight there
             and len(source.users) == 1
             and calls[source.target] == calls[node.target] == 1
         ):

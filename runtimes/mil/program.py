@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ...errors import RunnerError
+from ...errors import NotCoveredError, RunnerError
 from .arguments import Uncovered, round_to_half, to_torch
 from .operations import EXACT, OPERATIONS
 
@@ -167,8 +167,8 @@ def _is_half(variable: Any) -> bool:
     return bool(variable.dtype == types.fp16)
 
 
-def _uncovered(operation: str) -> RunnerError:
-    return RunnerError(
+def _uncovered(operation: str) -> NotCoveredError:
+    return NotCoveredError(
         f"Core ML's operation {operation} is not covered by the executor.",
         "Run the file on macOS, where Core ML itself does, or report the operation.",
     )

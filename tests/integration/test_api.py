@@ -9,10 +9,20 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
+from torch import Tensor, nn
 
 from maskport import export, load_bundle, verify
-from maskport.errors import CheckpointError, ExportError, MaskportError, SpecError, UsageError
+from maskport.errors import (
+    CheckpointError,
+    ExportError,
+    MaskportError,
+    NetworkError,
+    SpecError,
+    UsageError,
+)
 from maskport.exporters.session import Event
+from maskport.models.prepared import Reference, prepare
 from maskport.models.seeding import seeded
 from maskport.models.u2net import U2Net
 from maskport.specs import ImageSpec, MaskSpec, ModelSpec
@@ -89,11 +99,8 @@ def test_a_file_that_draws_another_mask_fails_its_target(
     seeded(other, 1, (32, 48))
     draw = "maskport.exporters.session._draw_references"
 
-    def wrong(order: object, run: object) -> None:
-        import torch
-
+    def wrong(order: object, prepared: object, run: object) -> None:
         from maskport.exporters.worker import CHECK
-        from maskport.models.prepared import Reference
 
         images = order.check  # type: ignore[attr-defined]
         with torch.no_grad():
@@ -108,11 +115,15 @@ def test_a_file_that_draws_another_mask_fails_its_target(
 @pytest.mark.parametrize(
     ("arguments", "error", "said"),
     [
+        ({"network": "u2netp", "size": "abc"}, SpecError, "size is 'abc'"),
+        ({"network": "u2netp", "jobs": 0}, UsageError, "jobs"),
+        ({"network": "u2netp", "coreml_output": "pic"}, UsageError, "pic"),
+        ({"network": "u2netp", "targets": "onnx-pf16"}, UsageError, "onnx-pf16"),
         ({"network": "u2netq"}, UsageError, "u2netp"),
         ({"network": "u2netp", "weights": "gone.pth"}, CheckpointError, r"gone\.pth"),
         ({"network": "u2netp", "weights": "random:x"}, UsageError, "seed"),
         ({"network": "u2netp", "targets": ["tflite-int8"]}, UsageError, "calibrat"),
-        ({"network": "u2netp", "size": 0}, SpecError, "empty"),
+        ({"network": "u2netp", "size": 0}, SpecError, "size is 0"),
         ({"network": "u2netp", "targets": []}, UsageError, "target"),
     ],
 )
@@ -141,3 +152,83 @@ def test_a_bundle_is_replaced_only_by_a_whole_one(
     assert checksums[0] != checksums[1]
     assert load_bundle(out).manifest == second.manifest
     assert [p.name for p in tmp_path.iterdir()] == ["out"]
+
+
+class Drawn(nn.Module):
+    """A network whose output is chosen by the test."""
+
+    def __init__(self, last: Callable[[Tensor], Tensor]) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.conv = nn.Conv2d(3, 1, 3, padding=1)
+        self.last = last
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.last(self.conv(x))
+
+
+@pytest.mark.parametrize(
+    ("last", "said"),
+    [
+        (lambda x: 8 * x, "activation sigmoid"),  # logits that nobody activates
+        (lambda x: torch.sigmoid(x) / 0, "not numbers"),
+        (lambda x: torch.sigmoid(x + torch.rand(())), "differs from the network"),
+    ],
+)
+def test_a_network_that_breaks_the_contract_is_refused_before_anything_is_made(
+    tmp_path: Path, last: Callable[[Tensor], Tensor], said: str
+) -> None:
+    spec = ModelSpec("drawn", ImageSpec(16, 24), MaskSpec())
+    with pytest.raises(NetworkError) as caught:
+        export(Drawn(last), spec=spec, targets=QUICK, out=tmp_path / "out")
+    assert said in str(caught.value)
+    assert list(tmp_path.iterdir()) == []
+
+
+class Averaged(U2Net):
+    """A user's own forward on top of ours."""
+
+    def forward(self, x: Tensor) -> tuple[Tensor, ...]:
+        maps = super().forward(x)
+        return (torch.stack(maps[:3]).mean(0), *maps[1:])
+
+
+@pytest.mark.parametrize(("kind", "output"), [(U2Net, 1), (Averaged, 0), (U2Net, -1)])
+def test_another_output_or_forward_is_exported_as_it_is(
+    nano: Callable[..., U2Net], kind: type[U2Net], output: int
+) -> None:
+    network = kind(nano().stages).eval()
+    seeded(network, 0, (32, 48))
+    spec = ModelSpec("nano", ImageSpec(32, 48), MaskSpec(), output)
+    image = torch.rand(1, 3, 32, 48, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        difference = prepare(network, spec)(image) - Reference(network, spec)(image)
+    assert difference.abs().max() < 1e-5
+
+
+def test_the_callers_network_stays_as_it_is(nano: Callable[..., U2Net], tmp_path: Path) -> None:
+    network = nano().train()
+    before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
+    export(network, spec=SPEC, weights="random:3", targets=QUICK, out=tmp_path / "out")
+    assert network.training
+    assert all(torch.equal(before[n], t) for n, t in network.state_dict().items())
+
+
+def test_a_name_that_would_leave_the_bundle_is_refused() -> None:
+    for name in ("../evil", "a/b", "", ".hidden", "x" * 65):
+        with pytest.raises(SpecError, match="name"):
+            ModelSpec(name, ImageSpec(16, 24), MaskSpec())
+
+
+@pytest.mark.sdk
+def test_a_users_own_modules_are_not_mistaken_for_sdks(
+    nano: Callable[..., U2Net], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("onnxsim")
+    for name in ("onnx", "queue", "coremltools"):
+        (tmp_path / f"{name}.py").write_text("raise RuntimeError('a user has scripts too')")
+    monkeypatch.chdir(tmp_path)
+    network = nano()
+    seeded(network, 0, (32, 48))
+    bundle = export(network, spec=SPEC, targets="onnx-fp32", out=tmp_path / "out")
+    assert bundle.manifest.failures == []

@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -50,6 +51,7 @@ def fill(folder: Path, content: bytes = b"weights") -> None:
     write_manifest(
         folder,
         Manifest(
+            schema_version=1,
             network=Network(name="n", factory="f", parameters=1, macs=1),
             checkpoint=Checkpoint(file="w", sha256="0" * 64, source="s", licence="l"),
             spec={},
@@ -87,7 +89,7 @@ def change(path: Path) -> None:
 
 
 def link(path: Path) -> None:
-    target = path.with_name("elsewhere")
+    target = Path(tempfile.mkdtemp()) / "elsewhere"
     path.rename(target)
     path.symlink_to(target)
 
@@ -99,7 +101,10 @@ def link(path: Path) -> None:
         (lambda p: p.write_bytes(b"more weights"), "a.onnx", "a.onnx: 12 bytes instead of 7"),
         (Path.unlink, "b.mlpackage/Data/weight.bin", "b.mlpackage/Data/weight.bin: missing"),
         (change, "b.mlpackage/Data/extra", "b.mlpackage/Data/extra: not in the manifest"),
-        (link, "a.onnx", "a.onnx: not a regular file"),
+        (link, "a.onnx", "a.onnx: a link"),
+        (link, "b.mlpackage", "b.mlpackage: a link"),
+        (link, "b.mlpackage/Manifest.json", "b.mlpackage/Manifest.json: not a regular file"),
+        (change, "stray.tflite", "stray.tflite: not in the manifest"),
     ],
 )
 def test_every_kind_of_difference_is_named(
@@ -116,6 +121,33 @@ def test_a_manifest_that_leads_out_of_the_bundle_is_refused(bundle: Path) -> Non
     for path in ("../a.onnx", "/etc/passwd", "x/../../a.onnx", "", "a\\b"):
         (bundle / MANIFEST).write_text(text.replace('"a.onnx"', json.dumps(path)))
         with pytest.raises(BundleError, match="path"):
+            verify(bundle)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "said"),
+    [
+        ('"schema_version": 1,', "", "schema_version"),
+        ('"bytes": 7,\n      "sha256"', '"bytes": 8,\n      "sha256"', "bytes"),
+        ('"target": "coreml-fp32"', '"target": "onnx-fp32"', "twice"),
+        ('"path": "b.mlpackage/Manifest.json"', '"path": "a.onnx"', "elsewhere"),
+    ],
+)
+def test_a_manifest_that_contradicts_itself_is_refused(
+    bundle: Path, before: str, after: str, said: str
+) -> None:
+    text = (bundle / MANIFEST).read_text()
+    assert before in text
+    (bundle / MANIFEST).write_text(text.replace(before, after))
+    with pytest.raises(BundleError, match=said):
+        verify(bundle)
+
+
+def test_a_manifest_without_artifacts_or_files_is_refused(bundle: Path) -> None:
+    values = json.loads((bundle / MANIFEST).read_text())
+    for artifacts in ([], [{**values["artifacts"][0], "files": [], "bytes": 0}]):
+        (bundle / MANIFEST).write_text(json.dumps({**values, "artifacts": artifacts}))
+        with pytest.raises(BundleError, match="at least 1 item"):
             verify(bundle)
 
 

@@ -17,6 +17,7 @@ from maskport.exporters.registry import select
 # A worker of the real protocol that dies in one target, sleeps in another, and prints noise.
 WORKER = """
 import json, os, signal, subprocess, sys, time
+print("a line that is no message")
 for line in sys.stdin:
     order = json.loads(line)
     if "stop" in order:

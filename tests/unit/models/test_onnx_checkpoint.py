@@ -210,7 +210,7 @@ def test_another_known_network_is_recognised(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError) as caught:
         load_weights(network, path)
     assert "the file lacks: stage1.rebnconv1.conv_s1 (32x64x3x3)" in caught.value.what
-    assert "(u2netp) with 4 output channels" in caught.value.remedy
+    assert "U²-Netp with 4 output channels" in caught.value.remedy
 
 
 def conv_nodes(graph: Any) -> list[Any]:

@@ -180,3 +180,39 @@ def test_multiplications_are_counted_as_on_paper() -> None:
 def test_u2netp_costs_what_is_published() -> None:
     macs = count_macs(u2netp(), ImageSpec(320, 320))
     assert 19.7e9 < macs < 19.9e9  # 19.8 GMAC at 320 x 320
+
+
+class Unusual(nn.Module):
+    """Batch norms that can't be folded: called by name, without statistics, behind a hook."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.convs = nn.ModuleList([nn.Conv2d(3, 3, 1) for _ in range(3)])
+        self.norm = nn.BatchNorm2d(3)
+        self.free = nn.BatchNorm2d(3, track_running_stats=False)
+        self.third = nn.BatchNorm2d(3)
+        self.convs[2].register_forward_pre_hook(lambda conv, _: conv.weight.data.abs_())
+        self.eval()
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.norm(input=self.convs[0](x))
+        x = self.free(self.convs[1](x))
+        return self.third(self.convs[2](x))[:, :1]
+
+
+@pytest.mark.filterwarnings("ignore:`torch.nn.utils.weight_norm` is deprecated")
+def test_a_network_that_cannot_be_copied_says_what_to_do() -> None:
+    network = nn.utils.weight_norm(nn.Conv2d(3, 1, 1))
+    with pytest.raises(NetworkError, match="can't be copied") as caught:
+        prepare(network, ModelSpec("normed", ImageSpec(20, 24), MaskSpec()))
+    assert "remove_weight_norm" in caught.value.remedy
+
+
+def test_batch_norms_that_cannot_be_folded_are_left() -> None:
+    spec = ModelSpec("unusual", ImageSpec(20, 24), MaskSpec(activation="sigmoid"))
+    assert worst_difference(Unusual(), spec) < CLOSE
+
+
+def test_a_network_in_double_precision_is_compared_as_it_is() -> None:
+    spec = ModelSpec("double", ImageSpec(20, 24), MaskSpec(activation="sigmoid"))
+    assert worst_difference(Branches("tensor").double(), spec) < CLOSE

@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from maskport.artifacts.manifest import Artifact, Tensor
+from maskport.artifacts.manifest import Artifact, FileEntry, Tensor
 
 SIZE = 32
 
@@ -74,7 +74,7 @@ def artifact() -> Callable[..., Artifact]:
             precision="fp32",
             bytes=1,
             sha256="0" * 64,
-            files=[],
+            files=[FileEntry(path=f"tiny.{format}", bytes=1, sha256="0" * 64)],
             inputs=[tensor(names[0], 3, layout)],
             outputs=[tensor(names[1], channels, output_layout or layout)],
         )

@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from maskport.artifacts.manifest import Inspection
 from maskport.imaging.scenes import scene
 from maskport.validation.inspection import objection
 from maskport.validation.metrics import intersection_over_union
@@ -20,15 +19,7 @@ def judge(drawn: np.ndarray, reference: np.ndarray) -> str:
     overlaps = [
         intersection_over_union(a, b) for a, b in zip(np.nan_to_num(drawn), reference, strict=True)
     ]
-    numbers = Inspection(
-        runtime="test",
-        photos=len(drawn),
-        mae=0.0,
-        max_error=0.0,
-        iou=float(np.mean(overlaps)),
-        worst_iou=min(overlaps),
-    )
-    return objection(drawn, reference, numbers)
+    return objection(drawn, reference, overlaps)
 
 
 def test_the_same_masks_are_fine() -> None:
@@ -57,3 +48,24 @@ def test_a_flat_mask_is_fine_where_the_reference_is_flat() -> None:
 @pytest.mark.parametrize("turn", [lambda m: 1 - m, lambda m: m.swapaxes(-1, -2)])
 def test_an_inverted_or_transposed_mask_is_found(turn) -> None:
     assert "another mask" in judge(turn(masks()), masks())
+
+
+def test_one_wrong_photo_among_many_good_ones_is_found() -> None:
+    reference = np.concatenate([masks()] * 4)
+    drawn = reference.copy()
+    drawn[7] = 1 - drawn[7]
+    assert "of photo 8" in judge(drawn, reference)
+
+
+def test_values_on_the_right_side_of_the_threshold_may_still_be_wrong() -> None:
+    reference = 0.1 + 0.2 * masks()
+    assert judge(reference * 0.2, reference).startswith("it draws another mask")
+
+
+def test_a_tiny_object_that_loses_a_pixel_is_no_reason() -> None:
+    reference = masks()
+    reference[2] = 0.0
+    reference[2, 0, 4:6, 4:6] = 1.0
+    drawn = reference.copy()
+    drawn[2, 0, 4, 4] = 0.4  # three of four pixels are left
+    assert judge(drawn, reference) == ""

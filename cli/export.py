@@ -120,7 +120,7 @@ def command(
     NETWORK is a name of the catalog (`maskport catalog`) or package.module:factory of your own.
 
     \b
-    maskport export u2netp --targets coreml-fp16,tflite
+    maskport export u2netp --targets coreml-fp16,tflite-fp16
     maskport export u2netp --weights my.pth --calibration photos/ --out exports/mine
     maskport export nets.sky:SkyNet --weights sky.pth --size 384 --activation sigmoid
     """

@@ -1,0 +1,1 @@
+"""What an export leaves: the manifest and the bundle."""

@@ -1,0 +1,1 @@
+"""Converters, one module a format, and the run that shares their work."""

@@ -1,0 +1,1 @@
+"""Photo to tensor and map to mask."""

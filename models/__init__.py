@@ -1,0 +1,1 @@
+"""Networks, their weights, and the view of them that is exported."""

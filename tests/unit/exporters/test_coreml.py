@@ -45,7 +45,8 @@ def run_of(folder: Path, channels: int = 1, output: str = "image") -> Run:
     network = U2Net(WIDER, channels).eval()
     seeded(network, 0, (HEIGHT, WIDTH))
     labels = ("mask",) if channels == 1 else tuple(f"class {i}" for i in range(channels))
-    spec = ModelSpec("nano", ImageSpec(HEIGHT, WIDTH), MaskSpec(channels=channels, labels=labels))
+    mask = MaskSpec(channels=channels, labels=labels)
+    spec = ModelSpec("nano", ImageSpec(HEIGHT, WIDTH), mask, output=0)
     run = Run(folder, spec, CARD, Options(coreml_output=output))  # type: ignore[arg-type]
     make("trace", prepare(network, spec), run)
     return run

@@ -160,16 +160,10 @@ def _find(
                 f"{name} is not of the catalog, so its specification must be given.",
                 "Give --size at least; --spec FILE.toml or options say the rest.",
             )
-        spec = ModelSpec(_plain_name(name), ImageSpec(1, 1), MaskSpec())
+        spec = ModelSpec(factory.plain_name(name), ImageSpec(1, 1), MaskSpec())
     if size is not None:
         spec = factory.with_options(spec, {"size": size})
     return _Found(module.eval(), spec, name, entry)
-
-
-def _plain_name(reference: str) -> str:
-    """``package.module:factory`` as a file name: ``factory``."""
-    last = reference.rpartition(":")[2].rpartition(".")[2]
-    return "".join(c if c.isalnum() or c in "-_" else "_" for c in last).lower() or "network"
 
 
 def _load(

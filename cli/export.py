@@ -146,8 +146,7 @@ def command(
         elif entry is not None:
             spec = factory.with_options(entry.spec, options)
         else:
-            last = network.rpartition(":")[2].rpartition(".")[2].lower()
-            spec = factory.spec_from_options(name or last, options)
+            spec = factory.spec_from_options(name or factory.plain_name(network), options)
         if name is not None:
             spec = replace(spec, name=name)
         bundle = export(

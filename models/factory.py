@@ -35,7 +35,7 @@ from torch import nn
 from ..errors import NetworkError, SpecError
 from ..specs import ImageSpec, MaskSpec, ModelSpec
 
-__all__ = ["build", "spec_from_options", "spec_from_toml", "with_options"]
+__all__ = ["build", "plain_name", "spec_from_options", "spec_from_toml", "with_options"]
 
 
 def build(reference: str) -> nn.Module:
@@ -144,6 +144,12 @@ def with_options(
         mask=replace(spec.mask, **mask),
         output=chosen.get("output", spec.output),
     )
+
+
+def plain_name(reference: str) -> str:
+    """``package.module:factory`` as a file name: ``factory``."""
+    last = reference.rpartition(":")[2].rpartition(".")[2]
+    return "".join(c if c.isalnum() or c in "-_" else "_" for c in last).lower() or "network"
 
 
 def _import(module_name: str, reference: str) -> Any:

@@ -13,13 +13,16 @@
         ├── DownloadError     3    a file could not be fetched, or is not the one asked for
         ├── ExportError       3    a converter failed
         └── RunnerError       3    a runtime could not load or run an artifact
-            └── NotCoveredError    our emulation of a runtime lacks an operation
+            ├── NotCoveredError    our emulation of a runtime lacks an operation
+            └── LostError          the process that ran an artifact had to be given up
 
 Each carries three sentences' worth: what was wrong, why, and what to do about it.
 A missed tolerance is a result and never one of these.
 """
 
 from __future__ import annotations
+
+from typing import Literal
 
 __all__ = [
     "BundleError",
@@ -28,6 +31,7 @@ __all__ = [
     "ExportError",
     "ImageError",
     "InputError",
+    "LostError",
     "MaskportError",
     "MissingToolError",
     "NetworkError",
@@ -124,3 +128,19 @@ class RunnerError(ToolError):
 
 class NotCoveredError(RunnerError):
     """Our emulation of a runtime lacks an operation; the file may well be right."""
+
+
+class LostError(RunnerError):
+    """The process that ran an artifact crashed, hung, or took too much memory.
+
+    Args:
+        kind: ``crashed``, ``timed-out`` or ``out-of-memory``.
+        what: As for every error.
+        remedy: Likewise.
+    """
+
+    def __init__(
+        self, kind: Literal["crashed", "timed-out", "out-of-memory"], what: str, remedy: str
+    ) -> None:
+        super().__init__(what, remedy)
+        self.kind = kind

@@ -16,9 +16,22 @@ from pydantic import ValidationError
 from ..errors import BundleError, UsageError
 from .manifest import SCHEMA_VERSION, Artifact, FileEntry, Manifest
 
-__all__ = ["LOG", "MANIFEST", "Bundle", "describe_files", "load_bundle", "verify", "writing"]
+__all__ = [
+    "LOG",
+    "MANIFEST",
+    "REFERENCE",
+    "Bundle",
+    "describe_files",
+    "load_bundle",
+    "verify",
+    "verify_artifact",
+    "verify_reference",
+    "write_manifest",
+    "writing",
+]
 
 MANIFEST = "manifest.json"
+REFERENCE = "reference.safetensors"
 LOG = "export.log"
 
 
@@ -94,23 +107,38 @@ def verify(path: str | os.PathLike[str]) -> list[str]:
     bundle = load_bundle(path)
     differences: list[str] = []
     for artifact in bundle.manifest.artifacts:
-        root = bundle.path / artifact.path
-        if root.is_symlink():
-            differences.append(f"{artifact.path}: a link instead of a file or folder")
-            continue
-        expected = {entry.path: entry for entry in artifact.files}
-        for name, entry in expected.items():
-            differences.extend(_compare(bundle.path / name, name, entry))
-        if root.is_dir():
-            found = {p.relative_to(bundle.path).as_posix() for p in _files(root)}
-            differences.extend(
-                f"{name}: not in the manifest" for name in sorted(found - expected.keys())
-            )
-        if _tree_digest(artifact.path, artifact.files) != artifact.sha256:
-            differences.append(f"{artifact.path}: its checksum is not that of its files' checksums")
+        differences.extend(verify_artifact(bundle, artifact))
+    differences.extend(verify_reference(bundle))
     known = {MANIFEST, LOG, *(artifact.path for artifact in bundle.manifest.artifacts)}
+    if bundle.manifest.reference is not None:
+        known.add(bundle.manifest.reference.path)
     strays = sorted(p.name for p in bundle.path.iterdir() if p.name not in known)
     return [*differences, *(f"{name}: not in the manifest" for name in strays)]
+
+
+def verify_artifact(bundle: Bundle, artifact: Artifact) -> list[str]:
+    """Hold one artifact's files against the manifest; one sentence a difference."""
+    differences: list[str] = []
+    root = bundle.path / artifact.path
+    if root.is_symlink():
+        return [f"{artifact.path}: a link instead of a file or folder"]
+    expected = {entry.path: entry for entry in artifact.files}
+    for name, entry in expected.items():
+        differences.extend(_compare(bundle.path / name, name, entry))
+    if root.is_dir():
+        found = {p.relative_to(bundle.path).as_posix() for p in _files(root)}
+        differences.extend(
+            f"{name}: not in the manifest" for name in sorted(found - expected.keys())
+        )
+    if _tree_digest(artifact.path, artifact.files) != artifact.sha256:
+        differences.append(f"{artifact.path}: its checksum is not that of its files' checksums")
+    return differences
+
+
+def verify_reference(bundle: Bundle) -> list[str]:
+    """Hold the weights that the bundle keeps against the manifest; as `verify_artifact`."""
+    entry = bundle.manifest.reference
+    return [] if entry is None else list(_compare(bundle.path / entry.path, entry.path, entry))
 
 
 def describe_files(root: Path, bundle: Path) -> tuple[list[FileEntry], int, str]:

@@ -178,7 +178,11 @@ class Calibration(_Record):
 
 
 class Manifest(_Record):
-    """Everything that a bundle says of itself."""
+    """Everything that a bundle says of itself.
+
+    ``reference`` is the network's state dict as it was before anything was rewritten, for
+    `maskport validate`; no app needs it.
+    """
 
     model_config = ConfigDict(
         json_schema_extra={"$schema": "https://json-schema.org/draft/2020-12/schema"}
@@ -189,6 +193,7 @@ class Manifest(_Record):
     checkpoint: Checkpoint
     spec: dict[str, Any]
     reference_device: str
+    reference: FileEntry | None = None
     artifacts: list[Artifact] = Field(min_length=1)
     failures: list[Failure] = Field(default_factory=list)
     calibration: Calibration | None = None

@@ -18,13 +18,22 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from ..artifacts.bundle import LOG, Bundle, load_bundle, write_manifest, writing
+from ..artifacts.bundle import (
+    LOG,
+    REFERENCE,
+    Bundle,
+    describe_files,
+    load_bundle,
+    write_manifest,
+    writing,
+)
 from ..artifacts.manifest import (
     SCHEMA_VERSION,
     Artifact,
     Calibration,
     Checkpoint,
     Failure,
+    FileEntry,
     Manifest,
     Network,
 )
@@ -126,7 +135,7 @@ def run_export(order: Order, out: Path, watch: Watcher) -> Bundle:
         if not ledger.artifacts:
             reasons = "; ".join(f"{f.target}: {f.reason}" for f in ledger.failures)
             raise ExportError(f"No target could be made. {reasons}", _keep_log(log_path))
-        write_manifest(folder, _manifest(order, ledger))
+        write_manifest(folder, _manifest(order, ledger, _keep_reference(order, folder)))
     return load_bundle(out)
 
 
@@ -228,7 +237,23 @@ class _Ledger:
         )
 
 
-def _manifest(order: Order, ledger: _Ledger) -> Manifest:
+def _keep_reference(order: Order, folder: Path) -> FileEntry:
+    """The untouched network's weights, so that the bundle can be compared with it anywhere."""
+    from safetensors.torch import save
+
+    # Copies, because the format refuses tensors that share their memory.
+    state = {
+        name: tensor.detach().cpu().clone().contiguous()
+        for name, tensor in order.reference.network.state_dict().items()
+        if isinstance(tensor, torch.Tensor)
+    }
+    file = folder / REFERENCE
+    file.write_bytes(save(state))
+    entries, _, _ = describe_files(file, folder)
+    return entries[0]
+
+
+def _manifest(order: Order, ledger: _Ledger, reference: FileEntry) -> Manifest:
     position = {row.name: i for i, row in enumerate(TARGETS)}
     calibration = order.calibration
     return Manifest(
@@ -237,6 +262,7 @@ def _manifest(order: Order, ledger: _Ledger) -> Manifest:
         checkpoint=order.checkpoint,
         spec=order.spec.to_dict(),
         reference_device=best_device(),
+        reference=reference,
         artifacts=sorted(ledger.artifacts, key=lambda a: position[a.target]),
         failures=sorted(ledger.failures, key=lambda f: position[f.target]),
         calibration=None

@@ -1,12 +1,13 @@
 """What every runner shares: life cycle, checks, layouts, quantisation and error mapping.
 
-A back end fills `_load`, `_infer` and, where something must be released, `_close`. It works in
-its file's own layout and type; this class speaks the contract.
+A back end fills `_import`, `_load`, `_infer` and, where something must be released, `_close`. It
+works in its file's own layout and type; this class speaks the contract.
 """
 
 from __future__ import annotations
 
 import importlib.util
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -39,6 +40,7 @@ class Runner(ABC):
         emulated: The file is not run by the runtime that apps use, but by our reading of it.
         input: What the file takes; a back end replaces it by what the file itself says.
         output: What the file gives; likewise.
+        load_seconds: What loading the file took, its SDK having been imported.
     """
 
     name: ClassVar[str]
@@ -56,7 +58,17 @@ class Runner(ABC):
         self.threads = threads
         self.input = artifact.inputs[0]
         self.output = artifact.outputs[0]
+        self.load_seconds = 0.0
         self._loaded = False
+
+    def prepare(self) -> None:
+        """Import what runs the file; the file is not opened. Entering does it too.
+
+        Raises:
+            MissingToolError: The runtime's SDK is not installed.
+        """
+        with self._mapped("load"):
+            self._import()
 
     def __enter__(self) -> Self:
         """Load the file.
@@ -67,8 +79,11 @@ class Runner(ABC):
         """
         if not self.path.exists():
             raise RunnerError(f"There is no {self.path}.", "Check the bundle: maskport verify.")
+        self.prepare()
+        started = time.perf_counter()
         with self._mapped("load"):
             self._load()
+        self.load_seconds = time.perf_counter() - started
         self._loaded = True
         return self
 
@@ -118,9 +133,12 @@ class Runner(ABC):
             )
         return mask
 
+    def _import(self) -> None:  # noqa: B027  (some runtimes need nothing but torch)
+        """Import the SDK."""
+
     @abstractmethod
     def _load(self) -> None:
-        """Import the SDK and load `path`; may replace `input` and `output`."""
+        """Load `path`; may replace `input` and `output`."""
 
     @abstractmethod
     def _infer(self, image: Array) -> Array:
@@ -134,7 +152,7 @@ class Runner(ABC):
         """The one place where an SDK's exceptions become ours."""
         try:
             yield
-        except MaskportError:
+        except (MaskportError, MemoryError):
             raise
         except ImportError as exc:
             need = requirement(self.name)

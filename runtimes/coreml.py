@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 import numpy as np
@@ -11,12 +12,18 @@ from PIL import Image
 
 from ..errors import RunnerError
 from .base import Array, Runner
-from .mil.package import Feature, coremltools, read_package
+from .mil.package import Feature, Package, coremltools, read_package
 from .mil.program import Program
 from .quiet import quiet
 from .torch_threads import torch_threads
 
-__all__ = ["CoreMLRunner", "EmulatedCoreMLRunner", "as_pixels"]
+__all__ = [
+    "CoreMLRunner",
+    "EmulatedCoreMLRunner",
+    "as_pixels",
+    "image_feature",
+    "pixel_values",
+]
 
 ComputeUnits = Literal["ALL", "CPU_ONLY", "CPU_AND_GPU", "CPU_AND_NE"]
 
@@ -30,6 +37,10 @@ class CoreMLRunner(Runner):
 
     name = "coreml"
     compute_units: ComputeUnits = "ALL"
+
+    def _import(self) -> None:
+        with quiet():
+            coremltools()
 
     def _load(self) -> None:
         with quiet():
@@ -64,27 +75,19 @@ class EmulatedCoreMLRunner(Runner):
     name = "coreml"
     emulated: ClassVar[bool] = True
 
+    def _import(self) -> None:
+        with quiet():
+            coremltools()
+
     def _load(self) -> None:
         package = read_package(self.path)
-        self._takes = _named(package.inputs, self.input.name, self)
-        self._gives = _named(package.outputs, self.output.name, self)
-        if self._takes.colour not in {"", "RGB", "BGR"}:
-            raise RunnerError(
-                f"{self.path} takes a {self._takes.colour} image; the contract is RGB.",
-                "Export the network with an RGB input.",
-            )
+        self._takes = image_feature(package, self.input.name, self.path)
+        self._gives = _named(package.outputs, self.output.name, self.path)
         self._program = Program(package.function)
 
     def _infer(self, image: Array) -> Array:
-        values = torch.from_numpy(np.ascontiguousarray(image, dtype=np.float32))
-        if self._takes.colour:
-            # The image type's scale and bias are operations of the program, which coremltools
-            # writes into it; what the program takes is the pixels' bytes.
-            values = values * 255
-        if self._takes.colour == "BGR":
-            values = values.flip(1)
         with torch_threads(self.threads):
-            fed = values.contiguous(memory_format=torch.channels_last)
+            fed = pixel_values(image, self._takes)
             mask: Array = self._program.run({self._takes.name: fed})[self._gives.name].numpy()
         whole_bytes = self._gives.colour in {"GRAYSCALE", "RGB"}
         return mask / np.float32(255) if whole_bytes else mask
@@ -110,10 +113,39 @@ def as_pixels(values: Array) -> NDArray[np.uint8]:
     return np.clip(np.rint(finite * np.float32(255)), 0, 255).astype(np.uint8)
 
 
-def _named(features: dict[str, Feature], name: str, runner: Runner) -> Feature:
+def image_feature(package: Package, name: str, path: Path) -> Feature:
+    """What a package takes.
+
+    Raises:
+        RunnerError: The package at ``path`` has no such input, or its image is not in colour.
+    """
+    takes = _named(package.inputs, name, path)
+    if takes.colour not in {"", "RGB", "BGR"}:
+        raise RunnerError(
+            f"{path} takes a {takes.colour} image; the contract is RGB.",
+            "Export the network with an RGB input.",
+        )
+    return takes
+
+
+def pixel_values(image: Array, takes: Feature) -> torch.Tensor:
+    """What a program takes for an image (1, 3, H, W) of real values in [0, 1].
+
+    The image type's scale and bias are operations of the program, which coremltools writes into
+    it; an image input takes the pixels' bytes.
+    """
+    values = torch.from_numpy(np.ascontiguousarray(image, dtype=np.float32))
+    if takes.colour:
+        values = values * 255
+    if takes.colour == "BGR":
+        values = values.flip(1)
+    return values.contiguous(memory_format=torch.channels_last)
+
+
+def _named(features: dict[str, Feature], name: str, path: Path) -> Feature:
     if name not in features:
         raise RunnerError(
-            f"{runner.path} has no feature {name!r}; it has {', '.join(features)}.",
+            f"{path} has no feature {name!r}; it has {', '.join(features)}.",
             "The file and its manifest don't belong together; export the bundle again.",
         )
     return features[name]

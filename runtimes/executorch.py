@@ -21,6 +21,11 @@ class ExecuTorchRunner(Runner):
 
     name = "executorch"
 
+    def _import(self) -> None:
+        with quiet_native():
+            import executorch.extension.pybindings.portable_lib
+            import executorch.runtime  # noqa: F401
+
     def _load(self) -> None:
         with self.path.open("rb") as file:
             identifier = file.read(8)[4:]

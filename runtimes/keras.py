@@ -21,8 +21,13 @@ class KerasRunner(Runner):
 
     name = "keras"
 
-    def _load(self) -> None:
+    def _import(self) -> None:
         os.environ.setdefault("KERAS_BACKEND", "tensorflow")  # read once, on import
+        with quiet_native():
+            import keras  # noqa: F401
+            import tensorflow  # noqa: F401
+
+    def _load(self) -> None:
         with quiet_native():
             import keras
             import tensorflow as tf

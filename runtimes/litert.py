@@ -24,6 +24,9 @@ class LiteRTRunner(Runner):
 
     name = "litert"
 
+    def _import(self) -> None:
+        import ai_edge_litert.interpreter  # noqa: F401
+
     def _load(self) -> None:
         from ai_edge_litert.interpreter import Interpreter
 

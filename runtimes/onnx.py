@@ -14,6 +14,9 @@ class OnnxRunner(Runner):
 
     name = "onnxruntime"
 
+    def _import(self) -> None:
+        import onnxruntime  # noqa: F401
+
     def _load(self) -> None:
         import onnxruntime as ort
 

@@ -19,6 +19,10 @@ class SavedModelRunner(Runner):
 
     name = "tensorflow"
 
+    def _import(self) -> None:
+        with quiet_native():
+            import tensorflow  # noqa: F401
+
     def _load(self) -> None:
         with quiet_native():
             import tensorflow as tf

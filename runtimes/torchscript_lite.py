@@ -18,6 +18,9 @@ class TorchScriptLiteRunner(Runner):
 
     name = "torchscript-lite"
 
+    def _import(self) -> None:
+        import torch.jit.mobile  # noqa: F401
+
     def _load(self) -> None:
         from torch.jit.mobile import _load_for_lite_interpreter
 

@@ -1,0 +1,103 @@
+"""The masks of a run, kept on disk for the report: what was drawn, and how far it was off."""
+
+from __future__ import annotations
+
+import io
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+__all__ = ["Drawn", "MapStore"]
+
+# Longest side of a kept photo, in pixels.
+PHOTO_SIDE = 640
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """One artifact's map of one photo, at the network's own size.
+
+    Attributes:
+        mask: (C, h, w) bytes; as the app would show it, min-max normalised where the spec says.
+        error: (h, w) float16, the largest |artifact - reference| of the channels.
+    """
+
+    mask: NDArray[np.uint8]
+    error: NDArray[np.float16]
+
+
+class MapStore:
+    """A folder of small files, each written whole; photos are known by their position."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def save_photo(self, position: int, pixels: NDArray[np.uint8]) -> None:
+        """Keep a photo, (H, W, 3) bytes, scaled down to at most `PHOTO_SIDE` pixels a side."""
+        image = Image.fromarray(pixels)
+        image.thumbnail((PHOTO_SIDE, PHOTO_SIDE))
+        encoded = io.BytesIO()
+        image.save(encoded, "JPEG", quality=85)
+        self._write(f"photo-{position}.jpg", encoded.getvalue())
+
+    def save_reference(self, position: int, mask: NDArray[np.float32]) -> None:
+        """Keep the reference's map, (C, h, w) in [0, 1]."""
+        self._save(f"reference-{position}.npz", mask=_bytes(mask))
+
+    def save(
+        self,
+        target: str,
+        position: int,
+        mask: NDArray[np.float32],
+        error: NDArray[np.float32],
+    ) -> None:
+        """Keep an artifact's map, (C, h, w) in [0, 1], and its error, (h, w)."""
+        name = f"{_plain(target)}-{position}.npz"
+        self._save(name, mask=_bytes(mask), error=error.astype(np.float16))
+
+    def photo(self, position: int) -> bytes | None:
+        """The photo as a JPEG file's bytes; None where it was not kept."""
+        file = self.folder / f"photo-{position}.jpg"
+        return file.read_bytes() if file.is_file() else None
+
+    def reference(self, position: int) -> NDArray[np.uint8] | None:
+        """The reference's map, (C, h, w) bytes."""
+        file = self.folder / f"reference-{position}.npz"
+        if not file.is_file():
+            return None
+        with np.load(file) as arrays:
+            mask: NDArray[np.uint8] = arrays["mask"]
+        return mask
+
+    def drawn(self, target: str, position: int) -> Drawn | None:
+        """What an artifact drew of a photo; None where it was not kept."""
+        file = self.folder / f"{_plain(target)}-{position}.npz"
+        if not file.is_file():
+            return None
+        with np.load(file) as arrays:
+            return Drawn(arrays["mask"], arrays["error"])
+
+    def _save(self, name: str, **arrays: NDArray[np.generic]) -> None:
+        encoded = io.BytesIO()
+        np.savez_compressed(encoded, **arrays)  # type: ignore[arg-type]
+        self._write(name, encoded.getvalue())
+
+    def _write(self, name: str, content: bytes) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        partial = self.folder / f".{name}.partial"
+        partial.write_bytes(content)
+        partial.replace(self.folder / name)
+
+
+def _bytes(mask: NDArray[np.float32]) -> NDArray[np.uint8]:
+    finite = np.nan_to_num(mask, nan=0.0, posinf=1.0, neginf=0.0)
+    return np.rint(np.clip(finite, 0, 1) * 255).astype(np.uint8)
+
+
+def _plain(target: str) -> str:
+    """A target's name as part of a file's; manifests are files from anywhere."""
+    return re.sub(r"[^A-Za-z0-9_-]", lambda found: f"%{ord(found[0]):x}", target)

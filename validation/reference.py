@@ -1,0 +1,157 @@
+"""The untouched network of a bundle, loaded again: what every artifact is compared with."""
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from ..artifacts.bundle import Bundle, load_bundle, verify_reference
+from ..errors import BundleError, InputError, UsageError
+from ..models import catalog, factory
+from ..models.checkpoints import load_weights
+from ..models.prepared import Reference, check_output, prepare
+from ..specs import ModelSpec
+
+__all__ = ["VIEWS", "Origin", "bundle_spec", "load_reference", "network_view", "origin_of"]
+
+# What can be timed of the network itself: as it is, and as it is exported.
+VIEWS = ("pytorch", "pytorch-prepared")
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a bundle's network comes from: enough to build it again in another process.
+
+    Attributes:
+        network: A catalog name or ``package.module:factory``.
+        weights: A file of weights.
+    """
+
+    network: str
+    weights: Path
+
+
+def origin_of(bundle: Bundle, network: str | None = None, weights: Path | None = None) -> Origin:
+    """Find a bundle's network and weights.
+
+    A manifest is a file from anywhere, so a factory that it names is not imported: only the
+    catalog's names are taken from it, any other network has to be named by the user.
+
+    Args:
+        bundle: The bundle; its own ``reference.safetensors`` are the weights by default.
+        network: Instead of the manifest's.
+        weights: Instead of the bundle's.
+
+    Raises:
+        UsageError: The network has to be named, or the weights be given.
+        BundleError: The bundle's own weights are missing or changed.
+    """
+    named = bundle.manifest.network.factory
+    if network is None and named not in catalog.CATALOG:
+        raise UsageError(
+            f"{bundle.path} holds {named}, which is not of the catalog; its code is not run just "
+            "because a manifest names it.",
+            f"Name it yourself: --network {named if ':' in named else 'package.module:factory'}",
+        )
+    chosen = network or named
+    if ":" not in chosen and chosen not in catalog.CATALOG:
+        close = difflib.get_close_matches(chosen, catalog.CATALOG, 1)
+        raise UsageError(
+            f"There is no network {chosen!r} in the catalog.",
+            f"Did you mean {close[0]}?" if close else "See maskport catalog, or give a factory.",
+        )
+    if weights is not None:
+        return Origin(chosen, weights)
+    return Origin(chosen, _own_weights(bundle))
+
+
+def bundle_spec(bundle: Bundle) -> ModelSpec:
+    """The specification in a bundle's manifest.
+
+    Raises:
+        BundleError: It is not one that this version reads.
+    """
+    try:
+        return ModelSpec.from_dict(bundle.manifest.spec)
+    except (KeyError, TypeError, AttributeError, InputError) as exc:
+        raise BundleError(
+            f"{bundle.path} has a specification that can't be read: {exc}.",
+            "Export the bundle again.",
+        ) from exc
+
+
+def load_reference(
+    bundle: Bundle,
+    *,
+    network: nn.Module | str | None = None,
+    weights: Path | None = None,
+) -> Reference:
+    """The untouched network with the untouched weights, on the CPU.
+
+    Args:
+        bundle: What it was exported to.
+        network: Where the bundle's is not of the catalog: a factory's name, or the network
+            itself with its weights in it.
+        weights: A file, instead of the weights that the bundle holds.
+
+    Raises:
+        InputError: The network or its weights can't be had, don't fit each other, or don't
+            draw masks of the bundle's specification.
+    """
+    spec = bundle_spec(bundle)
+    if isinstance(network, nn.Module):
+        if weights is not None:
+            load_weights(network, weights)
+        module = network
+    else:
+        origin = origin_of(bundle, network, weights)
+        module = _built(origin)
+    reference = Reference(module.eval(), spec)
+    check_output(reference, spec)
+    return reference
+
+
+def network_view(bundle: str, network: str, weights: str, view: str) -> nn.Module:
+    """The network as a module from (1, 3, H, W) in [0, 1] to its mask; called in a child process.
+
+    Args:
+        bundle: The bundle's folder.
+        network: As in `Origin`.
+        weights: Likewise.
+        view: One of `VIEWS`.
+    """
+    spec = bundle_spec(load_bundle(bundle))
+    module = _built(Origin(network, Path(weights)))
+    if view == "pytorch":
+        return Reference(module, spec)
+    return prepare(module, spec)
+
+
+def _built(origin: Origin) -> nn.Module:
+    module: Any
+    if ":" in origin.network:
+        module = factory.build(origin.network)
+    else:
+        module = catalog.entry(origin.network).build()
+    load_weights(module, origin.weights)
+    return module.eval()  # type: ignore[no-any-return]
+
+
+def _own_weights(bundle: Bundle) -> Path:
+    entry = bundle.manifest.reference
+    if entry is None:
+        raise UsageError(
+            f"{bundle.path} holds no weights of its network, so there is nothing to compare with.",
+            "Give the checkpoint that it was exported from: --weights FILE; or export it again.",
+        )
+    differences = verify_reference(bundle)
+    if differences:
+        raise BundleError(
+            f"The weights to compare with are not what the manifest says: {differences[0]}.",
+            "Give the checkpoint: --weights FILE; or export the bundle again.",
+        )
+    return bundle.path / entry.path

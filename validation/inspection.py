@@ -6,7 +6,6 @@ files out of a bundle that are broken.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +14,7 @@ from numpy.typing import NDArray
 from ..artifacts.manifest import Artifact, Inspection
 from ..runtimes.registry import runner_for
 from ..specs import MaskSpec
-from .metrics import intersection_over_union, is_flat, mean_absolute_error
+from .metrics import intersection_over_union, is_flat, maximum_error, mean_absolute_error
 
 __all__ = ["MINIMUM_IOU", "inspect_artifact", "objection"]
 
@@ -53,24 +52,21 @@ def inspect_artifact(
         masks = np.concatenate([runner.run(image[None]) for image in images])
         name, emulated = runner.name, runner.emulated
     compared = np.nan_to_num(masks, nan=1e9, posinf=1e9, neginf=-1e9)
-    overlaps = [
-        intersection_over_union(mask, reference, spec.threshold)
-        for mask, reference in zip(compared, references, strict=True)
-    ]
+    overlaps = intersection_over_union(compared, references, spec.threshold)
     inspection = Inspection(
         runtime=name,
         emulated=emulated,
         photos=len(images),
-        mae=mean_absolute_error(compared, references),
-        max_error=float(np.abs(compared - references).max()),
-        iou=float(np.mean(overlaps)),
-        worst_iou=min(overlaps),
+        mae=float(mean_absolute_error(compared, references).mean()),
+        max_error=float(maximum_error(compared, references).max()),
+        iou=float(overlaps.mean()),
+        worst_iou=float(overlaps.min()),
     )
     return inspection, objection(masks, references, overlaps)
 
 
 def objection(
-    masks: NDArray[np.float32], references: NDArray[np.float32], overlaps: Sequence[float]
+    masks: NDArray[np.float32], references: NDArray[np.float32], overlaps: NDArray[np.float64]
 ) -> str:
     """Why masks can't stand for the references, in a sentence; empty where they can.
 
@@ -80,15 +76,16 @@ def objection(
     Args:
         masks: (N, C, H, W), as a file gave them.
         references: (N, C, H, W).
-        overlaps: The IoU of each pair.
+        overlaps: (N,), the IoU of each pair.
     """
     if not np.isfinite(masks).all():
         return f"it gives {np.count_nonzero(~np.isfinite(masks))} values that are not numbers"
-    errors = [mean_absolute_error(m, r) for m, r in zip(masks, references, strict=True)]
-    for number, (mask, reference) in enumerate(zip(masks, references, strict=True), 1):
-        error, overlap = errors[number - 1], overlaps[number - 1]
-        if is_flat(mask) and not is_flat(reference):
-            return f"its mask of photo {number} is flat ({mask.mean():.3f} everywhere)"
+    errors = mean_absolute_error(masks, references)
+    flat = is_flat(masks) & ~is_flat(references)
+    for number, (error, overlap) in enumerate(zip(errors, overlaps, strict=True), 1):
+        if flat[number - 1]:
+            average = masks[number - 1].mean()
+            return f"its mask of photo {number} is flat ({average:.3f} everywhere)"
         if error > MOST_ERROR or (overlap < MINIMUM_IOU and error > VISIBLE_ERROR):
             return (
                 f"it draws another mask than PyTorch of photo {number}: IoU {overlap:.3f}, "

@@ -19,6 +19,9 @@ __all__ = ["cli", "main"]
 # Name, module of this package, and the line in --help; the modules are not imported for it.
 _COMMANDS = {
     "export": (".export", "Export a checkpoint to the files that phones run."),
+    "validate": (".validate", "Compare every artifact with PyTorch, time it, and gate it."),
+    "bench": (".bench", "Time every artifact beside PyTorch."),
+    "gate": (".gate", "Gate saved results again, without running anything."),
     "verify": (".verify", "Hold a bundle's files against its manifest."),
     "targets": (".targets", "List the targets and what is installed for them."),
     "catalog": (".catalog", "List the networks that have a name."),

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 import torch
 
-__all__ = ["best_device", "full_precision"]
+__all__ = ["best_device", "device_name", "full_precision"]
 
 
 def best_device() -> str:
@@ -15,6 +15,13 @@ def best_device() -> str:
     if torch.cuda.is_available():
         return "cuda"
     return "mps" if torch.backends.mps.is_available() else "cpu"
+
+
+def device_name(device: str) -> str:
+    """What a device is called: the GPU's name; for the others, what they are."""
+    if device == "cuda":
+        return torch.cuda.get_device_name()
+    return "Apple GPU" if device == "mps" else "CPU"
 
 
 @contextmanager

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import copy
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -98,17 +98,25 @@ class Reference(nn.Module):
         return mask
 
     def draw(self, images: NDArray[np.float32], device: str) -> NDArray[np.float32]:
-        """The masks (N, C, H, W) of photos (N, 3, H, W), one by one, on a device.
+        """The masks (N, C, H, W) of photos (N, 3, H, W), as `drawing` gives them."""
+        return np.stack(list(self.drawing(images, device)))
+
+    def drawing(
+        self, images: Iterable[NDArray[np.float32]], device: str
+    ) -> Iterator[NDArray[np.float32]]:
+        """The mask (C, H, W) of each photo (3, H, W), one by one, on a device.
 
         The network is moved there, and back to the CPU at the end.
         """
         try:
             self.to(device)
-            with torch.no_grad(), full_precision():
-                masks = [self(torch.from_numpy(image[None]).to(device)).cpu() for image in images]
+            for image in images:
+                with torch.no_grad(), full_precision():
+                    mask = self(torch.from_numpy(np.ascontiguousarray(image))[None].to(device))
+                    drawn: NDArray[np.float32] = mask[0].cpu().numpy()
+                yield drawn
         finally:
             self.to("cpu")
-        return torch.cat(masks).numpy()
 
 
 class PreparedMask(nn.Module):

@@ -193,8 +193,11 @@ class Worker:
 
     def time(
         self, image: NDArray[np.float32], *, warm_up: int, runs: int, seconds: float
-    ) -> list[float]:
+    ) -> tuple[list[float], float]:
         """Milliseconds of at least ``runs`` runs that last at least ``seconds`` together.
+
+        Returns:
+            One number a run, and the milliseconds of the warm-up.
 
         Raises:
             RunnerError, LostError: As `load`.
@@ -203,7 +206,7 @@ class Worker:
         request = {"do": "time", "warm_up": warm_up, "runs": runs, "seconds": seconds}
         send_failed = self._send(request, image)
         answer, _ = self._received(limit, "running", send_failed)
-        return [float(value) for value in answer["times_ms"]]
+        return [float(value) for value in answer["times_ms"]], float(answer["warm_up_ms"])
 
     def cost(self) -> dict[str, Any]:
         """MACs, bytes of weights and operations by kind, as `runtimes.costs` counts them.

@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..artifacts.manifest import Artifact
-from ..errors import MaskportError, MissingToolError, NotCoveredError
+from ..errors import MaskportError, MissingToolError, NotCoveredError, UsageError
 from .base import Runner
 from .registry import runner_for
 from .wire import receive, send
@@ -116,8 +116,10 @@ class _Desk:
     def _do_time(self, warm_up: int, runs: int, seconds: float) -> Iterator[Answer]:
         """At least ``runs`` runs, and at least ``seconds`` of them."""
         assert self.image is not None  # noqa: S101
+        began = time.perf_counter()
         for _ in range(warm_up):
             self.runner.run(self.image)
+        warm_up_ms = (time.perf_counter() - began) * 1e3
         times: list[float] = []
         total = 0.0
         while len(times) < runs or total < seconds:
@@ -126,7 +128,7 @@ class _Desk:
             spent = time.perf_counter() - started
             times.append(spent * 1e3)
             total += spent
-        yield {"times_ms": times}, None
+        yield {"times_ms": times, "warm_up_ms": warm_up_ms}, None
 
     def _do_cost(self) -> Iterator[Answer]:
         from .costs.registry import cost_of
@@ -161,7 +163,7 @@ def peak_memory() -> int:
 
 def _refusal(exc: MaskportError) -> dict[str, Any]:
     kind = "runner"
-    if isinstance(exc, MissingToolError | NotCoveredError):
+    if isinstance(exc, MissingToolError | NotCoveredError | UsageError):
         kind = "unavailable"
     return {"error": kind, "what": exc.what, "remedy": exc.remedy}
 

@@ -239,11 +239,13 @@ class Run(_Record):
     """How it was run, and where the seconds went.
 
     ``inference_s`` and ``load_s`` are sums over all artifacts and the reference; loading
-    includes the start of each runtime's process.
+    includes the start of each runtime's process, as far as it was waited for.
+    ``truth_left_out`` says of which photos the ground truth is missing or unusable, and why.
     """
 
     photos_from: str
     truth_from: str = ""
+    truth_left_out: list[str] = Field(default_factory=list)
     threads: int
     latency: Literal["none", "standard", "release"]
     total_s: Number

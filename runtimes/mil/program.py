@@ -7,7 +7,7 @@ accumulation is wider than its float16 results.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -75,16 +75,38 @@ class Program:
         Raises:
             RunnerError: An operation failed, or was asked for something uncovered.
         """
-        registers = self._registers.copy()
         with torch.inference_mode():
-            for name, (place, half) in self._inputs.items():
-                registers[place] = round_to_half(values[name]) if half else values[name]
+            registers = self._fed(values)
             for step in self._steps:
                 self._run_step(step, registers)
         return {name: registers[place] for name, place in self._outputs.items()}
 
+    def walk(self, values: Mapping[str, Tensor]) -> Iterator[tuple[str, list[Tensor]]]:
+        """Run once, operation by operation.
+
+        Args:
+            values: As for `run`.
+
+        Yields:
+            Each operation's name and what it gave.
+
+        Raises:
+            RunnerError: As for `run`.
+        """
+        registers = self._fed(values)
+        for step in self._steps:
+            with torch.inference_mode():
+                results = self._run_step(step, registers)
+            yield step.name, results
+
+    def _fed(self, values: Mapping[str, Tensor]) -> list[Any]:
+        registers = self._registers.copy()
+        for name, (place, half) in self._inputs.items():
+            registers[place] = round_to_half(values[name]) if half else values[name]
+        return registers
+
     @staticmethod
-    def _run_step(step: _Step, registers: list[Any]) -> None:
+    def _run_step(step: _Step, registers: list[Any]) -> list[Any]:
         arguments = {
             name: [registers[p] for p in place] if isinstance(place, list) else registers[place]
             for name, place in step.arguments.items()
@@ -101,8 +123,10 @@ class Program:
         results = made if isinstance(made, tuple) else (made,)
         for place, result, rounded in zip(step.results, results, step.rounded, strict=True):
             registers[place] = round_to_half(result) if rounded else result
+        given = [registers[place] for place in step.results]
         for place in step.dead:
             registers[place] = None
+        return given
 
     def _compile(self, operation: Any) -> None:
         kind = operation.op_type

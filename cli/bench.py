@@ -1,0 +1,72 @@
+"""``maskport bench``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from .run_options import chosen_targets, memory_bytes, run_options
+
+__all__ = ["command"]
+
+_PATH = click.Path(path_type=Path)
+
+
+@click.command(name="bench")
+@click.argument("bundle", type=_PATH)
+@click.option(
+    "--images",
+    metavar="PHOTOS",
+    type=_PATH,
+    help="The first of these photos is used; a built-in scene where left out.",
+)
+@click.option("--json", "json_out", metavar="FILE", type=_PATH, help="Write everything found.")
+@run_options
+def command(
+    bundle: Path,
+    images: Path | None,
+    json_out: Path | None,
+    targets: str,
+    network: str | None,
+    weights: Path | None,
+    release: bool,
+    threads: int | None,
+    compute_units: str,
+    time_limit: float | None,
+    memory_limit: float | None,
+    resume: bool,
+) -> int:
+    """Time the artifacts of BUNDLE beside PyTorch, taking turns; masks are not compared.
+
+    \b
+    maskport bench exports/sky --targets tflite,onnx --threads 1
+    """
+    from .run_view import RunView
+
+    with RunView() as view:
+        view.say("loading PyTorch")
+        from ..validation.gates import exit_code
+        from ..validation.reports import write_json
+        from ..validation.validate import bench
+
+        results = bench(
+            bundle,
+            images=images,
+            targets=chosen_targets(targets),
+            network=network,
+            weights=weights,
+            latency="release" if release else "standard",
+            threads=threads,
+            time_limit=time_limit,
+            memory_limit=memory_bytes(memory_limit),
+            compute_units=compute_units,
+            resume=resume,
+            watch=view.watch,
+        )
+    if json_out is not None:
+        write_json(results, json_out)
+    from .results_view import print_latency
+
+    print_latency(results)
+    return exit_code(results)

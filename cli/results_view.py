@@ -1,0 +1,99 @@
+"""What a run found, for a terminal: where the reference ran, latencies, ground truth."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from .tables import print_table
+
+if TYPE_CHECKING:
+    from ..validation.results import ArtifactResult, Results
+
+__all__ = ["print_latency", "print_reference", "print_truth"]
+
+# What a table in a paper has; all of them are in the JSON file.
+_SHOWN = {
+    "mae": "MAE",
+    "max_f_authors": "max-F",
+    "max_f_per_photo": "max-F/photo",
+    "mean_f": "mean F",
+    "weighted_f": "weighted F",
+    "s_measure": "S",
+    "mean_e": "mean E",
+    "max_e_mean_curve": "max E",
+    "relaxed_boundary_f": "boundary F",
+}
+
+
+def print_reference(results: Results) -> None:
+    """Where the reference ran, on which photos, and which of them have no ground truth."""
+    reference, run = results.reference, results.run
+    if reference.device == "cpu":
+        where = "on the CPU (there is no CUDA or Metal device here)"
+    else:
+        where = f"on {reference.device} ({reference.device_name})"
+    click.echo(
+        f"Reference: PyTorch {where}. {len(results.photos)} photos from {run.photos_from}; "
+        f"{run.threads} threads."
+    )
+    for reason in run.truth_left_out:
+        click.echo(f"No ground truth for {reason}", err=True)
+
+
+def print_truth(results: Results) -> None:
+    """The measures of salient objects, of the reference and of every artifact, side by side."""
+    reference = results.reference.truth
+    if not reference:
+        return
+    names = [name for name in _SHOWN if name in reference]
+    rows = [["pytorch (reference)", *(f"{reference[name]:.4f}" for name in names)]]
+    for artifact in results.artifacts.values():
+        if artifact.truth is None:
+            rows.append([artifact.target, *("–" for _ in names)])
+            continue
+        drops = artifact.truth_drop or {}
+        cells = [_with_drop(artifact.truth[n], drops.get(n)) for n in names if n in artifact.truth]
+        rows.append([artifact.target, *cells])
+    measured = sum(photo.truth is not None for photo in results.reference.photos)
+    click.echo(
+        f"Against the ground truth of {measured} photos, at their own size; in brackets how much "
+        "worse than the reference:"
+    )
+    print_table(["", *(_SHOWN[name] for name in names)], rows)
+
+
+def print_latency(results: Results) -> None:
+    """Milliseconds of each artifact and of PyTorch, what they are beside each other, memory."""
+    rows = [
+        _latency_row(found) for found in (*results.pytorch.values(), *results.artifacts.values())
+    ]
+    columns = ("", "load", "first", "min", "p50", "p90", "p99", "to fp32", "to PyTorch", "MB", "")
+    print_table(columns, rows)
+    click.echo(
+        f"Milliseconds for one photo; {results.run.threads} threads, {results.machine.processor}."
+    )
+
+
+def _latency_row(found: ArtifactResult) -> list[str]:
+    memory = "" if found.peak_memory_mb is None else f"{found.peak_memory_mb:.0f}"
+    if found.latency_ms is None or found.timing is None:
+        blank = [""] * 8
+        return [found.target, *blank, memory, found.reason or found.no_latency]
+    latency, timing = found.latency_ms, found.timing
+    times = (latency.load, latency.first, latency.min, latency.p50, latency.p90, latency.p99)
+    ratios = (timing.ratio_to_fp32, timing.ratio_to_pytorch)
+    return [
+        found.target,
+        *(f"{value:.1f}" for value in times),
+        *("" if value is None else f"{value:.2f}" for value in ratios),
+        memory,
+        "noisy: the middle half of the runs differs by more than a tenth" if timing.noisy else "",
+    ]
+
+
+def _with_drop(value: float, drop: float | None) -> str:
+    if drop is None or abs(drop) < 5e-5:
+        return f"{value:.4f}"
+    return f"{value:.4f} ({drop:+.4f})"

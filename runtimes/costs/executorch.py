@@ -1,0 +1,158 @@
+"""The cost of ExecuTorch programs: portable operators, and what XNNPACK took."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from math import prod
+from pathlib import Path
+from typing import Any
+
+from ...artifacts.manifest import Artifact
+from ...errors import RunnerError
+from .cost import Cost, Uncountable
+from .flatc import read_flatbuffer
+from .operation import Formula, Operation, Shape, convolution, count, product, transposed
+from .xnnpack import FORMULAS as XNNPACK_FORMULAS
+from .xnnpack import XnnpackGraph
+
+__all__ = ["cost"]
+
+
+def cost(artifact: Artifact, path: Path) -> Cost:
+    """Of the method ``forward``.
+
+    XNNPACK's operations are named as its graph names them (``XNNConv2d``), the others as
+    PyTorch does (``aten::convolution.out``).
+    """
+    program = _Program(path)
+    operations = list(program.operations())
+    strange = {o.kind for o in operations if not o.kind.startswith(_HARMLESS)}
+    macs, kinds = count(operations, _FORMULAS, strange)
+    weights = program.constants()
+    for payload in program.delegates():
+        graph = XnnpackGraph(payload)
+        more, inside = count(graph.operations(), XNNPACK_FORMULAS, ())
+        macs += more
+        kinds += inside
+        weights |= graph.constants()
+    return Cost.of(macs, sum(weights.values()), kinds)
+
+
+class _Program:
+    """A program's tables; its segments stay in the file's bytes."""
+
+    def __init__(self, path: Path) -> None:
+        data = path.read_bytes()
+        if not data[4:8].startswith(b"ET"):
+            raise RunnerError(
+                f"{path} is not an ExecuTorch program.",
+                "The file is damaged or of another format; export it again.",
+            )
+        size, self._base = len(data), 0
+        if data[8:12] == b"eh00":  # the extended header, where segments follow the tables
+            size, self._base = (int.from_bytes(data[at : at + 8], "little") for at in (16, 24))
+        self._data = data
+        self._tables = read_flatbuffer(data[:size], "exir/_serialize/program.fbs")
+        plans = self._tables["execution_plan"]
+        forward = [plan for plan in plans if plan["name"] == "forward"]
+        if not forward:
+            raise RunnerError(
+                f"{path} has no method forward.", "Export the network with its own forward."
+            )
+        self._plan = forward[0]
+        self._values = self._plan["values"]
+
+    def operations(self) -> Iterator[Operation]:
+        """The portable operators that the method calls."""
+        names = [
+            f"{row['name']}.{row['overload']}" if row.get("overload") else row["name"]
+            for row in self._plan["operators"]
+        ]
+        for number, (kind, call) in enumerate(self._calls()):
+            if kind == "JumpFalseCall":
+                raise Uncountable("how often its loops and branches run is not in the file")
+            if kind == "KernelCall":
+                name, given = names[call["op_index"]], call["args"]
+                yield Operation(
+                    name,
+                    f"number {number}",
+                    [self._shape(index) for index in given],
+                    [self._shape(given[-1])],  # an out variant returns its last argument
+                    {"values": [self._values[index]["val"] for index in given]},
+                )
+
+    def delegates(self) -> Iterator[bytes]:
+        """The payload of each call of XNNPACK.
+
+        Raises:
+            Uncountable: Another back end took a part.
+        """
+        for kind, call in self._calls():
+            if kind != "DelegateCall":
+                continue
+            delegate = self._plan["delegates"][call["delegate_index"]]
+            if delegate["id"] != "XnnpackBackend":
+                raise Uncountable(f"what {delegate['id']} computes is not known")
+            place = delegate["processed"]
+            if place["location"] == "INLINE":
+                yield bytes(self._tables["backend_delegate_data"][place["index"]]["data"])
+            else:
+                segment = self._tables["segments"][place["index"]]
+                start = self._base + segment["offset"]
+                yield self._data[start : start + segment["size"]]
+
+    def constants(self) -> dict[str, int]:
+        """The bytes of each constant of portable operators, by where it lies."""
+        found = {}
+        for value in self._values:
+            if value.get("val_type") != "Tensor" or not value["val"]["data_buffer_idx"]:
+                continue
+            tensor = value["val"]
+            size = _ITEM_BYTES.get(tensor["scalar_type"], 0) * prod(tensor["sizes"])
+            found[f"buffer {tensor['data_buffer_idx']}"] = size
+        return found
+
+    def _calls(self) -> Iterator[tuple[str, dict[str, Any]]]:
+        for chain in self._plan["chains"]:
+            for instruction in chain["instructions"]:
+                yield instruction["instr_args_type"], instruction["instr_args"]
+
+    def _shape(self, index: int) -> Shape:
+        value = self._values[index]
+        if value.get("val_type") != "Tensor":
+            return None
+        tensor = value["val"]
+        fixed = tensor["shape_dynamism"] == "STATIC"
+        return tensor["sizes"] if fixed else [None] * len(tensor["sizes"])
+
+
+def _convolution(operation: Operation) -> int:
+    """x, weights, bias, stride, padding, dilation, transposed, …"""
+    turned = operation.settings["values"][6]["bool_val"]
+    return (_TRANSPOSED if turned else _CONVOLUTION)(operation)
+
+
+def _addmm(operation: Operation) -> int:
+    """The summand stands before the two factors."""
+    return product(Operation("", "", operation.inputs[1:], operation.outputs))
+
+
+_CONVOLUTION = convolution(kernel=1, channels=1)
+_TRANSPOSED = transposed(kernel=1, source=0, channels=1)
+_FORMULAS: dict[str, Formula] = {
+    "aten::convolution.out": _convolution,
+    "aten::addmm.out": _addmm,
+    "aten::bmm.out": product,
+    "aten::mm.out": product,
+    "aten::linear.out": convolution(kernel=1, channels=-1),
+}
+# Operators of other libraries may be whole layers.
+_HARMLESS = (
+    *("aten::", "dim_order_ops::", "executorch_prim::"),
+    *(f"quantized_decomposed::{kind}" for kind in ("choose_qparams", "dequantize", "quantize")),
+)
+# Of the types that weights have; the wide integers are indices and sizes.
+_ITEM_BYTES = {
+    **{"DOUBLE": 8, "FLOAT": 4, "HALF": 2, "BFLOAT16": 2},
+    **{"SHORT": 2, "UINT16": 2, "CHAR": 1, "BYTE": 1},
+}

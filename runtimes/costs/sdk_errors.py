@@ -1,0 +1,38 @@
+"""The one place where an SDK's exceptions become ours."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from ...errors import MaskportError, MissingToolError, RunnerError
+from ..registry import Need
+
+__all__ = ["sdk_errors"]
+
+
+@contextmanager
+def sdk_errors(what: str, purpose: str, remedy: str, need: Need | None) -> Iterator[None]:
+    """Map what a back end raises inside the block.
+
+    Args:
+        what: What can't be done, in a sentence that a reason follows: "keras can't load X".
+        purpose: What it is for: "Running X".
+        remedy: What to do where the file is at fault.
+        need: What must be installed.
+
+    Raises:
+        MissingToolError: ``need`` is not installed.
+        RunnerError: Anything else; errors of our own pass as they are.
+    """
+    try:
+        yield
+    except MaskportError:
+        raise
+    except Exception as exc:  # every SDK has its own types, often unexported
+        lacking = isinstance(exc, ImportError) and need is not None
+        if lacking and need is not None and importlib.util.find_spec(need.module) is None:
+            raise MissingToolError(need.package, need.extra, purpose) from exc
+        reason = (str(exc).strip().splitlines() or [type(exc).__name__])[0]
+        raise RunnerError(f"{what}: {reason}", remedy) from exc

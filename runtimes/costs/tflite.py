@@ -1,0 +1,129 @@
+"""The cost of TFLite files, from their flatbuffer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from ...artifacts.manifest import Artifact
+from ...errors import RunnerError
+from .cost import Cost
+from .operation import Formula, Operation, Shape, convolution, count, product, transposed
+
+__all__ = ["cost"]
+
+_FORMULAS: dict[str, Formula] = {
+    "CONV_2D": convolution(kernel=1, channels=-1),
+    "CONV_3D": convolution(kernel=1, channels=-1),
+    "DEPTHWISE_CONV_2D": convolution(kernel=1, channels=-1),
+    "TRANSPOSE_CONV": transposed(kernel=1, source=2, channels=-1),
+    "CONV_3D_TRANSPOSE": transposed(kernel=1, source=2, channels=-1),
+    "FULLY_CONNECTED": convolution(kernel=1, channels=-1),
+    "BATCH_MATMUL": product,
+}
+# Whole layers in one operation, what runs another graph, and what the file doesn't define.
+_HIDDEN = frozenset(
+    (
+        *("BIDIRECTIONAL_SEQUENCE_LSTM", "BIDIRECTIONAL_SEQUENCE_RNN", "LSTM", "RNN", "SVDF"),
+        *("UNIDIRECTIONAL_SEQUENCE_LSTM", "UNIDIRECTIONAL_SEQUENCE_RNN"),
+        *("CALL", "DELEGATE", "IF", "WHILE", "STABLEHLO_CASE", "STABLEHLO_WHILE"),
+        *("STABLEHLO_COMPOSITE", "STABLEHLO_CONVOLUTION", "STABLEHLO_CUSTOM_CALL"),
+        *("STABLEHLO_DOT_GENERAL", "STABLEHLO_REDUCE", "STABLEHLO_REDUCE_WINDOW"),
+    )
+)
+
+
+def cost(artifact: Artifact, path: Path) -> Cost:
+    """Of the first subgraph, which is the network; the others belong to control flow."""
+    model = _File(path)
+    operations = list(model.operations())
+    custom = {operation.kind for operation in operations if operation.settings.get("custom")}
+    macs, kinds = count(operations, _FORMULAS, _HIDDEN | custom)
+    return Cost.of(macs, model.weight_bytes(), kinds)
+
+
+class _File:
+    """A flatbuffer, read in place."""
+
+    def __init__(self, path: Path) -> None:
+        from ai_edge_litert import schema_py_generated as schema
+
+        data = path.read_bytes()
+        if not schema.Model.ModelBufferHasIdentifier(data, 0):
+            raise RunnerError(
+                f"{path} is not a TFLite file.",
+                "The file is damaged or of another format; export it again.",
+            )
+        self._schema: Any = schema
+        self._model: Any = schema.Model.GetRootAs(data, 0)
+        self._graph: Any = self._model.Subgraphs(0)
+        self._kinds = _names(schema.BuiltinOperator)
+        self._types = _names(schema.TensorType)
+
+    def operations(self) -> Iterator[Operation]:
+        for index in range(self._graph.OperatorsLength()):
+            operator = self._graph.Operators(index)
+            code = self._model.OperatorCodes(operator.OpcodeIndex())
+            # Files of before 2020 have only the older field, which is a byte.
+            kind = self._kinds[max(code.BuiltinCode(), code.DeprecatedBuiltinCode())]
+            custom = kind == "CUSTOM"
+            yield Operation(
+                (code.CustomCode() or b"").decode() if custom else kind,
+                f"number {index}",
+                [self._shape(operator.Inputs(i)) for i in range(operator.InputsLength())],
+                [self._shape(operator.Outputs(i)) for i in range(operator.OutputsLength())],
+                {"custom": custom, "left_transposed": self._left_transposed(operator, kind)},
+            )
+
+    def weight_bytes(self) -> int:
+        """Of the buffers that tensors use; metadata lies in buffers too.
+
+        Scales and zero points belong to their tensor's description and are not counted.
+        """
+        buffers = set()
+        for tensor in self._tensors():
+            quantization = tensor.Quantization()
+            scaled = quantization is not None and quantization.ScaleLength() > 0
+            # Wide integers are biases where they have a scale, else shapes and axes.
+            if scaled or self._types[tensor.Type()] not in _SETTINGS:
+                buffers.add(tensor.Buffer())
+        return sum(self._stored_bytes(self._model.Buffers(index)) for index in buffers)
+
+    def _tensors(self) -> Iterator[Any]:
+        """Of all subgraphs: one of them may only fill variables."""
+        for number in range(self._model.SubgraphsLength()):
+            graph = self._model.Subgraphs(number)
+            yield from (graph.Tensors(index) for index in range(graph.TensorsLength()))
+
+    @staticmethod
+    def _stored_bytes(buffer: Any) -> int:
+        # Size is used where the data lies behind the flatbuffer, in files beyond 2 GB.
+        return int(buffer.DataLength() or buffer.Size())
+
+    def _shape(self, index: int) -> Shape:
+        if index < 0:  # an optional input that is left out
+            return None
+        tensor = self._graph.Tensors(index)
+        shape: list[int | None] = [tensor.Shape(i) for i in range(tensor.ShapeLength())]
+        # Sizes that may change are 1 in the shape. That is right of a batch, for one photo.
+        for axis in range(1, tensor.ShapeSignatureLength()):
+            if tensor.ShapeSignature(axis) < 0:
+                shape[axis] = None
+        return shape
+
+    def _left_transposed(self, operator: Any, kind: str) -> bool:
+        if kind != "BATCH_MATMUL" or operator.BuiltinOptions() is None:
+            return False
+        options = self._schema.BatchMatMulOptions()
+        table = operator.BuiltinOptions()
+        options.Init(table.Bytes, table.Pos)
+        return bool(options.AdjX())
+
+
+_SETTINGS = frozenset(("BOOL", "INT32", "INT64", "STRING", "UINT32", "UINT64"))
+
+
+def _names(enumeration: Any) -> dict[int, str]:
+    """A generated class of constants, the other way round."""
+    return {value: name for name, value in vars(enumeration).items() if isinstance(value, int)}

@@ -1,0 +1,92 @@
+"""What the formats say of one of their nodes, in one vocabulary."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["INPUT", "SKETCH", "NodeInfo", "planes", "sketch"]
+
+# The kind of a stream's first item: the image as the file takes it.
+INPUT = "input"
+# Numbers in a sketch. Two unrelated weights then have a similarity of 0 ± 0.13.
+SKETCH = 64
+
+
+@dataclass(frozen=True, slots=True)
+class NodeInfo:
+    """One tensor that depends on the image, and the node that makes it.
+
+    Attributes:
+        name: The node, as the file calls it; may be empty.
+        kind: Its operation, in the format's own words: ``Conv``, ``CONV_2D``, ``conv``.
+        inputs: The tensors it reads that depend on the image, in order.
+        output: The tensor, as the file calls it; unique in a file.
+        position: Which of the node's outputs it is.
+        shape: Of the tensor as it is handed on; images are (1, C, H, W).
+        activation: What the node applies to its result itself, in the format's own words.
+        kernel: Shape of its weights as PyTorch would store them, (out, in, height, width) or
+            (out, in); empty where it has none.
+        sketch: See `sketch`; empty where it has no weights.
+    """
+
+    name: str
+    kind: str
+    inputs: tuple[str, ...]
+    output: str
+    position: int
+    shape: tuple[int, ...]
+    activation: str = ""
+    kernel: tuple[int, ...] = ()
+    sketch: tuple[float, ...] = ()
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, for JSON."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> Self:
+        """The inverse of `to_dict`, also after a trip through JSON.
+
+        Raises:
+            TypeError: A field is missing or unknown.
+        """
+        return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in values.items()})
+
+
+def sketch(weights: NDArray[Any]) -> tuple[float, ...]:
+    """64 numbers whose inner product with another sketch is the weights' similarity.
+
+    The cosine is 1 for equal weights, stays near it after quantisation, and is about 0 for
+    weights that have nothing to do with each other. Rows are normalised first, so that a batch
+    norm folded into an output channel changes nothing.
+
+    Source: count sketch; Charikar, Chen, Farach-Colton, "Finding frequent items in data
+    streams", 2004.
+
+    Args:
+        weights: (out, in, height, width) or (out, in), real values.
+
+    Returns:
+        Of norm 1; all 0 where the weights are.
+    """
+    rows = np.asarray(weights, np.float64).reshape(len(weights), -1)
+    norms = np.linalg.norm(rows, axis=1, keepdims=True)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        flat = np.nan_to_num(rows / norms, nan=0.0, posinf=0.0, neginf=0.0).ravel()
+    rng = np.random.default_rng(flat.size)
+    bins = rng.integers(0, SKETCH, flat.size)
+    signs = rng.integers(0, 2, flat.size) * 2 - 1
+    sums = np.bincount(bins, weights=flat * signs, minlength=SKETCH)
+    length = math.sqrt(float(sums @ sums))
+    return tuple((sums / length).tolist()) if length else (0.0,) * SKETCH
+
+
+def planes(values: NDArray[Any]) -> NDArray[np.float32]:
+    """A tensor of a file that keeps channels last, with channels first; other ranks as they are."""
+    moved = values.transpose(0, 3, 1, 2) if values.ndim == 4 else values
+    return np.ascontiguousarray(moved, dtype=np.float32)

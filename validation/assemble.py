@@ -1,0 +1,228 @@
+"""From findings to results: means, worst photos, ratios. Gates are judged afterwards."""
+
+from __future__ import annotations
+
+import hashlib
+import platform
+from collections.abc import Mapping, Sequence
+from importlib.metadata import version
+
+import numpy as np
+import psutil
+
+from ..artifacts.bundle import MANIFEST, verify_artifact
+from ..artifacts.manifest import Artifact
+from ..models.devices import device_name
+from ..runtimes.worker import distribution_versions
+from .latency import ratios, summarise_times
+from .ledger import Facts
+from .metrics import AGREEMENT, SALIENCY, SWEEP, Better, SaliencyScores, summarise
+from .photoset import PhotoSet
+from .pool import Job
+from .reference import VIEWS
+from .results import ArtifactResult, Machine, PhotoResult, Reference, Results, Run, Timing
+from .session import Findings, Order
+
+__all__ = ["FIDELITY", "results_of"]
+
+FIDELITY: Mapping[str, Better] = {
+    **AGREEMENT,
+    **{f"photo_{name}": AGREEMENT[name] for name in ("mae", "iou", "boundary_f")},
+}
+"""Each metric of a photo, and which way it is good."""
+
+EMULATED = "emulated here, so its time says nothing of the system's own runtime"
+
+
+def results_of(
+    order: Order, findings: Findings, *, started: str, photos_from: str, truth_from: str
+) -> Results:
+    """Everything found, as plain values; ``passed`` says that every artifact ran.
+
+    Args:
+        order: What was asked for.
+        findings: What came of it.
+        started: When, in UTC.
+        photos_from: Where the photos are from, for people.
+        truth_from: Likewise the ground truth; empty without one.
+    """
+    manifest = order.bundle.manifest
+    made = {job.target: _artifact_result(job, order, findings) for job in findings.jobs}
+    reference_scores = findings.scores.get("")
+    entries = {name: made[name] for name in made if name not in VIEWS}
+    return Results(
+        maskport=version("maskport"),
+        bundle=str(order.bundle.path),
+        manifest_sha256=hashlib.sha256((order.bundle.path / MANIFEST).read_bytes()).hexdigest(),
+        network=manifest.network.name,
+        input_height=order.spec.image.height,
+        input_width=order.spec.image.width,
+        threshold=order.spec.mask.threshold,
+        labels=list(order.spec.mask.labels),
+        started=started,
+        machine=_machine(),
+        run=Run(
+            photos_from=photos_from,
+            truth_from=truth_from,
+            truth_left_out=findings.photos.truth_left_out,
+            threads=order.threads,
+            latency=order.schedule.name if order.schedule else "none",
+            total_s=findings.total_s,
+            inference_s=findings.inference_s,
+            load_s=findings.load_s,
+            resumed=findings.ledger.resumed,
+        ),
+        photos=findings.photos.photos if order.compare else [],
+        reference=Reference(
+            device=findings.device,
+            device_name=device_name(findings.device),
+            weights=str(order.origin.weights) if order.origin else "(in memory)",
+            truth=_known(reference_scores.result()) if reference_scores else None,
+            photos=findings.reference_truth,
+        ),
+        pytorch={name: made[name] for name in VIEWS if name in made},
+        artifacts=entries,
+        passed=all(entry.status == "passed" for entry in entries.values()),
+    )
+
+
+def _artifact_result(job: Job, order: Order, findings: Findings) -> ArtifactResult:
+    facts, artifact = findings.ledger.of(job.target), job.artifact
+    is_file = job.build is None
+    status, reason = facts.lost or ("passed", "")
+    latency, timing = None, None
+    if facts.rounds and facts.first_ms is not None:
+        latency, timing = summarise_times(
+            facts.rounds, load=facts.load_ms, first=facts.first_ms, threads=order.threads
+        )
+        timing = _compared(timing, facts, artifact, findings)
+    photos = [facts.photos[position] for position in sorted(facts.photos)]
+    # Means over some of the photos would pass for means over all of them.
+    whole = bool(photos) and len(photos) == len(findings.photos)
+    own, reference_scores = findings.scores.get(job.target), findings.scores.get("")
+    complete = whole and own and reference_scores and len(own) == len(reference_scores)
+    truth = _known(own.result()) if own and complete else None
+    return ArtifactResult(
+        target=job.target,
+        path=artifact.path if is_file else "",
+        format=artifact.format,
+        precision=artifact.precision,
+        bytes=artifact.bytes,
+        status=status,  # type: ignore[arg-type]  # of `Status`, from the journal
+        reason=reason,
+        runtime=facts.runtime,
+        emulated=facts.emulated,
+        checksum_holds=not verify_artifact(order.bundle, artifact) if is_file else None,
+        fidelity=_fidelity(photos) if whole else None,
+        iou_sweep=_sweep(facts) if whole else None,
+        class_iou=_class_iou(photos, order.spec.mask.labels) if whole else None,
+        truth=truth,
+        truth_drop=_drop(truth, _known(reference_scores.result()))
+        if truth and reference_scores
+        else None,
+        latency_ms=latency,
+        timing=timing,
+        no_latency="" if latency else _why_no_latency(facts, order),
+        peak_memory_mb=facts.peak_memory_mb,
+        cost=facts.cost,
+        no_cost=facts.no_cost,
+        photos=photos,
+    )
+
+
+def _compared(timing: Timing, facts: Facts, artifact: Artifact, findings: Findings) -> Timing:
+    def rounds(target: str) -> list[list[float]]:
+        return findings.ledger.of(target).rounds
+
+    full = next(
+        (
+            job.target
+            for job in findings.jobs
+            if job.artifact.format == artifact.format and job.artifact.precision == "fp32"
+        ),
+        None,
+    )
+    return timing.model_copy(
+        update={
+            "ratio_to_fp32": ratios(facts.rounds, rounds(full)) if full else None,
+            "ratio_to_pytorch": ratios(facts.rounds, rounds(VIEWS[0])),
+        }
+    )
+
+
+def _why_no_latency(facts: Facts, order: Order) -> str:
+    if facts.lost:
+        return "it did not run to the end"
+    if facts.emulated:
+        return EMULATED
+    return "not asked for" if order.schedule is None else "it was not timed"
+
+
+def _fidelity(photos: Sequence[PhotoResult]) -> dict[str, float]:
+    """Means, worst photos and tails; a metric that a photo lacks has none of them."""
+    found: dict[str, float] = {}
+    for name, better in FIDELITY.items():
+        values = np.array([photo.metrics.get(name, np.nan) for photo in photos])
+        summary = summarise(values, better)
+        parts = {name: summary.mean, f"worst_{name}": summary.worst, f"p5_{name}": summary.tail}
+        found |= _known(parts)
+    return found
+
+
+def _sweep(facts: Facts) -> dict[str, float]:
+    values = np.array(list(facts.sweeps.values())).mean(0)
+    return {
+        f"{threshold:.2f}": float(value)
+        for threshold, value in zip(SWEEP, values, strict=True)
+        if np.isfinite(value)
+    }
+
+
+def _class_iou(photos: Sequence[PhotoResult], labels: Sequence[str]) -> dict[str, float] | None:
+    rows = [photo.class_iou for photo in photos if photo.class_iou is not None]
+    if not rows:
+        return None
+    columns = zip(*rows, strict=True)
+    present = [[value for value in column if value is not None] for column in columns]
+    return {
+        label: float(np.mean(values))
+        for label, values in zip(labels, present, strict=True)
+        if values
+    }
+
+
+def _drop(own: Mapping[str, float], reference: Mapping[str, float]) -> dict[str, float]:
+    """How much worse ``own`` is; positive is worse, whichever way a metric is good."""
+    return {
+        name: (reference[name] - own[name]) * (1 if SALIENCY[name] == "higher" else -1)
+        for name in own
+        if name in reference
+    }
+
+
+def _known(values: Mapping[str, float | None]) -> dict[str, float]:
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def _machine() -> Machine:
+    names = ["torch", "onnxruntime", "ai-edge-litert", "tensorflow", "keras", "coremltools"]
+    return Machine(
+        system=f"{platform.system()} {platform.release()}",
+        processor=_processor(),
+        cores=psutil.cpu_count() or 1,
+        memory_mb=psutil.virtual_memory().total // 1_000_000,
+        python=platform.python_version(),
+        versions=distribution_versions([*names, "executorch"]),
+    )
+
+
+def _processor() -> str:
+    """As /proc says it; elsewhere what Python knows."""
+    try:
+        with open("/proc/cpuinfo", encoding="utf-8") as file:
+            for line in file:
+                if line.startswith("model name"):
+                    return line.partition(":")[2].strip()
+    except OSError:
+        pass
+    return platform.processor() or platform.machine()

@@ -1,0 +1,119 @@
+"""One mask of one photo against the reference's and against the ground truth, in numbers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..imaging.convert import mask_for_photo
+from ..specs import MaskSpec
+from .maps import MapStore
+from .metrics import (
+    SaliencyScores,
+    boundary_f_measure,
+    compare,
+    intersection_over_union,
+    mean_absolute_error,
+)
+from .photoset import PhotoSet
+from .results import PhotoResult
+
+__all__ = ["Judge", "Judged", "truth_values"]
+
+Map = NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """A photo's result, and the IoU at each threshold of the sweep."""
+
+    result: PhotoResult
+    sweep: list[float]
+
+
+class Judge:
+    """Compares masks of a photo set with the reference's.
+
+    Args:
+        photos: The photos, prepared.
+        references: (N, C, H, W), the reference's maps.
+        spec: What the maps mean.
+        maps: Where masks are kept for the report; None keeps none.
+    """
+
+    def __init__(
+        self, photos: PhotoSet, references: Map, spec: MaskSpec, maps: MapStore | None
+    ) -> None:
+        self._photos, self._references, self._spec, self._maps = photos, references, spec, maps
+
+    def judge(
+        self, target: str, position: int, mask: Map, scores: SaliencyScores | None
+    ) -> Judged:
+        """Compare one artifact's map with the reference's.
+
+        Args:
+            target: Whose map it is.
+            position: Of the photo.
+            mask: (1, C, H, W) at the network's size, as the artifact gave it.
+            scores: Takes the final mask and the photo's ground truth, where there is one.
+        """
+        photo = self._photos.photos[position]
+        reference = np.asarray(self._references[position])[None]
+        agreement = compare(mask, reference, self._spec.threshold)
+        flags: list[str] = list(agreement.objections[0])
+        metrics = {name: float(values[0]) for name, values in agreement.metrics.items()}
+        truth = None
+        if np.isfinite(mask).all():
+            final, expected = (
+                mask_for_photo(m[0], self._spec, photo.height, photo.width)[None]
+                for m in (mask, reference)
+            )
+            metrics |= self._at_photo_size(final, expected)
+            truth = truth_values(self._photos, position, final, scores)
+        if self._maps is not None:
+            own = mask_for_photo(mask[0], self._spec, *mask.shape[2:])
+            error = np.abs(np.nan_to_num(mask[0], nan=1.0) - reference[0]).max(0)
+            self._maps.save(target, position, own, error)
+        classes = agreement.classes
+        return Judged(
+            PhotoResult(
+                photo=photo.name,
+                metrics=_finite(metrics),
+                class_iou=None
+                if classes is None
+                else [None if np.isnan(value) else float(value) for value in classes[0]],
+                truth=truth,
+                flags=flags,
+            ),
+            [float(value) for value in agreement.sweep[0]],
+        )
+
+    def _at_photo_size(self, final: Map, expected: Map) -> dict[str, float]:
+        values = {
+            "photo_mae": mean_absolute_error(final, expected),
+            "photo_iou": intersection_over_union(final, expected, self._spec.threshold),
+            "photo_boundary_f": boundary_f_measure(final, expected, self._spec.threshold),
+        }
+        return {name: float(value[0]) for name, value in values.items()}
+
+
+def truth_values(
+    photos: PhotoSet, position: int, final: Map, scores: SaliencyScores | None
+) -> dict[str, float] | None:
+    """Measure a final mask (1, 1, H, W) against its photo's ground truth, and collect it.
+
+    None where the photo has none.
+    """
+    if scores is None:
+        return None
+    truth = photos.truth(position)
+    if truth is None:
+        return None
+    scores.add(final, truth[None, None])
+    return _finite(scores.last())
+
+
+def _finite(values: dict[str, float]) -> dict[str, float]:
+    return {name: value for name, value in values.items() if np.isfinite(value)}

@@ -1,0 +1,195 @@
+"""The photos of a run: what goes into every artifact, and what its mask is held against.
+
+Tensors are kept in files and mapped, so that thousands of photos fit beside the runtimes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import ImageError
+from ..imaging.convert import photo_to_input
+from ..imaging.photos import list_photos, read_photo
+from ..imaging.truth import fit_mask, pair_masks, read_mask
+from ..models.checksums import sha256_of
+from ..specs import ImageSpec
+from .results import Photo
+
+__all__ = ["BUILT_IN", "PhotoSet", "Source", "find_photos"]
+
+BUILT_IN = "built-in scenes"
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """One photo before it is read.
+
+    Attributes:
+        name: Unique in the set.
+        identity: Changes when its content, or that of its ground truth, does.
+        read: Gives (H, W, 3) bytes.
+        read_truth: Gives the mask (h, w) in [0, 1]; None where there is none.
+        truth_name: Of the mask's file.
+    """
+
+    name: str
+    identity: str
+    read: Callable[[], NDArray[np.uint8]]
+    read_truth: Callable[[], NDArray[np.float32]] | None = None
+    truth_name: str = ""
+
+
+def find_photos(images: Path | None, masks: Path | None) -> list[Source]:
+    """The photos to compare on; nothing is decoded yet.
+
+    Args:
+        images: A folder, a list file or a photo; the built-in scenes where None.
+        masks: A folder of ground-truth masks, named as the photos.
+
+    Raises:
+        ImageError: There are none, or no mask fits any of them.
+    """
+    if images is None:
+        if masks is not None:
+            raise ImageError(
+                "Ground-truth masks belong to photos, and none were given.",
+                "Give the photos of these masks: --images DIR.",
+            )
+        from ..imaging.scenes import builtin_photos
+
+        return [
+            Source(
+                scene.name,
+                f"{BUILT_IN}: {scene.name}",
+                lambda scene=scene: scene.photo,  # type: ignore[misc]
+            )
+            for scene in builtin_photos()
+        ]
+    paths = list_photos(images)
+    truths = pair_masks(paths, masks) if masks is not None else {}
+    return [
+        _from_file(name, path, truths.get(path))
+        for name, path in zip(_unique_names(paths), paths, strict=True)
+    ]
+
+
+class PhotoSet:
+    """Photos as every artifact takes them, their sizes, and their ground truth.
+
+    Args:
+        sources: From `find_photos`.
+        spec: How a photo goes in.
+        folder: Where the tensors are kept.
+
+    Attributes:
+        photos: Names and sizes.
+        inputs: (N, 3, H, W) float32 in [0, 1], mapped from a file.
+        identity: Changes when any photo, or the ground truth, does.
+        truth_left_out: Photos without usable ground truth, where some have one: why.
+    """
+
+    def __init__(self, sources: Sequence[Source], spec: ImageSpec, folder: Path) -> None:
+        self._sources = tuple(sources)
+        self._spec = spec
+        self._file = folder / "inputs.npy"
+        self.photos: list[Photo] = []
+        self.truth_left_out: list[str] = []
+        self._has_truth: list[bool] = []
+        self.inputs: NDArray[np.float32] = np.empty((0, 3, spec.height, spec.width), np.float32)
+
+    def __len__(self) -> int:
+        return len(self._sources)
+
+    @property
+    def identity(self) -> str:
+        """Of names, contents and ground truth, in order."""
+        digest = hashlib.sha256()
+        for source in self._sources:
+            digest.update(f"{source.name}\0{source.identity}\n".encode())
+        return digest.hexdigest()
+
+    @property
+    def wants_truth(self) -> bool:
+        """Ground truth was given for at least one photo."""
+        return any(source.read_truth for source in self._sources)
+
+    def prepare(self, keep_photo: Callable[[int, NDArray[np.uint8]], None]) -> None:
+        """Decode each photo once, bring it to the network's size, and keep the tensor.
+
+        Args:
+            keep_photo: Called with each photo's position and pixels.
+
+        Raises:
+            ImageError: A photo or a mask can't be read.
+        """
+        shape = (len(self), 3, self._spec.height, self._spec.width)
+        self._file.parent.mkdir(parents=True, exist_ok=True)
+        self.inputs = np.lib.format.open_memmap(self._file, "w+", np.float32, shape)
+        for position, source in enumerate(self._sources):
+            pixels = source.read()
+            height, width = pixels.shape[:2]
+            self.photos.append(Photo(name=source.name, width=width, height=height))
+            self.inputs[position] = photo_to_input(pixels, self._spec)[0]
+            keep_photo(position, pixels)
+            self._has_truth.append(self._check_truth(source, height, width))
+
+    def truth(self, position: int) -> NDArray[np.float32] | None:
+        """The ground truth (H, W) of a photo in [0, 1], at the photo's size; None without one."""
+        source, photo = self._sources[position], self.photos[position]
+        if not self._has_truth[position] or source.read_truth is None:
+            return None
+        return fit_mask(source.read_truth(), photo.height, photo.width, source.truth_name)
+
+    def _check_truth(self, source: Source, height: int, width: int) -> bool:
+        if source.read_truth is None:
+            if self.wants_truth:
+                self.truth_left_out.append(f"{source.name}: it has no mask")
+            return False
+        mask = source.read_truth()
+        try:
+            fit_mask(mask, height, width, source.truth_name)
+        except ImageError as exc:
+            self.truth_left_out.append(f"{source.name}: {exc.what}")
+            return False
+        return True
+
+
+def _from_file(name: str, path: Path, truth: Path | None) -> Source:
+    identity = sha256_of(path)
+    if truth is None:
+        return Source(name, identity, lambda: read_photo(path))
+    return Source(
+        name,
+        f"{identity} {sha256_of(truth)}",
+        lambda: read_photo(path),
+        lambda: read_mask(truth),
+        truth.name,
+    )
+
+
+def _unique_names(paths: Sequence[Path]) -> list[str]:
+    """File names; with as much of the path as it takes where two are the same."""
+    names = [path.name for path in paths]
+    depth = 1
+    while len(set(names)) < len(names) and depth < 64:
+        depth += 1
+        seen: dict[str, int] = {}
+        for name in names:
+            seen[name] = seen.get(name, 0) + 1
+        names = [
+            "/".join(path.parts[-depth:]) if seen[name] > 1 else name
+            for name, path in zip(names, paths, strict=True)
+        ]
+    # The same file listed twice.
+    counts: dict[str, int] = {}
+    unique = []
+    for name in names:
+        counts[name] = counts.get(name, 0) + 1
+        unique.append(name if counts[name] == 1 else f"{name} ({counts[name]})")
+    return unique

@@ -1,0 +1,271 @@
+"""Validate a bundle, or only time it: the rooms' parts put together."""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import os
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from datetime import UTC, datetime
+from os import PathLike
+from pathlib import Path
+from typing import Literal
+
+from torch import nn
+
+from ..artifacts.bundle import Bundle, load_bundle
+from ..artifacts.manifest import Artifact
+from ..errors import InputError, UsageError
+from ..models.download import cache_folder
+from ..runtimes.worker import default_memory_limit
+from .assemble import results_of
+from .gates import Gates, default_gates, judge
+from .latency import RELEASE, STANDARD, Schedule
+from .photoset import BUILT_IN, Source, find_photos
+from .reference import bundle_spec, load_reference, origin_of
+from .results import Results
+from .session import Event, Order, Watcher, default_threads, validation_run
+
+__all__ = ["Event", "LatencyMode", "bench", "validate"]
+
+LatencyMode = Literal["none", "standard", "release"]
+Path_ = str | PathLike[str]
+Report = Callable[[Results], None]
+
+_SCHEDULES: dict[str, Schedule | None] = {"none": None, "standard": STANDARD, "release": RELEASE}
+
+
+def validate(
+    bundle: Path_,
+    *,
+    images: Path_ | None = None,
+    masks: Path_ | None = None,
+    targets: str | Iterable[str] = ("all",),
+    network: nn.Module | str | None = None,
+    weights: Path_ | None = None,
+    gates: Gates | None = None,
+    baseline: Results | None = None,
+    latency: LatencyMode = "standard",
+    threads: int | None = None,
+    time_limit: float | None = None,
+    memory_limit: int | None = None,
+    compute_units: str = "",
+    resume: bool = False,
+    html: Path_ | None = None,
+    report: Report | None = None,
+    watch: Watcher | None = None,
+) -> Results:
+    """Compare every artifact of a bundle with the reference on the same photos; time and gate it.
+
+    Args:
+        bundle: The folder that `export` wrote.
+        images: Folder or list file of photos; the built-in scenes where left out.
+        masks: Folder of ground-truth masks, named as the photos.
+        targets: Names of targets or formats in the bundle, or ``"all"``.
+        network: Where the bundle's network is not of the catalog: ``"package.module:factory"``,
+            or the network itself (which then can't be timed beside the files).
+        weights: A checkpoint, instead of the weights that the bundle holds.
+        gates: What artifacts have to reach; the defaults of each precision where None.
+        baseline: Older results that nothing may be worse than.
+        latency: ``standard``: at least 50 runs and one second of each artifact; ``release``:
+            1,024 runs and 60 seconds; ``none``.
+        threads: CPU threads of every runtime; all that this process may use where None.
+        time_limit: Seconds that one photo may take in one artifact; 60 times the reference's,
+            and at least 60, where None. Loading gets at least two minutes.
+        memory_limit: Bytes that one artifact's process may take; half of the memory where None.
+        compute_units: For Core ML on macOS: ``ALL``, ``CPU_ONLY``, ``CPU_AND_GPU``, ``CPU_AND_NE``.
+        resume: Go on where an interrupted run of the same bundle, photos and options ended.
+        html: Write the report there: a page, or a folder for one.
+        report: Called with the results before what the run kept is removed, so that a report
+            that can't be written costs no second run: ``resume`` goes on from there.
+        watch: Called with each `Event`, in this thread.
+
+    Returns:
+        The results, judged. What an artifact did wrong is in them, never raised.
+
+    Raises:
+        InputError: The bundle, the photos, the masks, the network or an option can't be used.
+    """
+    loaded = load_bundle(bundle)
+    sources = find_photos(_path(images), _path(masks))
+    order = _order(
+        loaded,
+        targets=targets,
+        network=network,
+        weights=_path(weights),
+        sources=sources,
+        compare=True,
+        latency=latency,
+        threads=threads,
+        time_limit=time_limit,
+        memory_limit=memory_limit,
+        compute_units=compute_units,
+        resume=resume,
+        keep_maps=html is not None,
+    )
+    if masks is not None and order.spec.mask.channels > 1:
+        raise UsageError(
+            f"The masks of {order.spec.name} have {order.spec.mask.channels} classes; the measures "
+            "of salient objects are for one.",
+            "Leave --masks out.",
+        )
+    return _run(
+        order,
+        watch,
+        photos_from=str(images) if images is not None else BUILT_IN,
+        truth_from=str(masks) if masks is not None else "",
+        judged=lambda results: judge(results, gates or default_gates(), baseline),
+        html=_path(html),
+        report=report,
+    )
+
+
+def bench(
+    bundle: Path_,
+    *,
+    images: Path_ | None = None,
+    targets: str | Iterable[str] = ("all",),
+    network: str | None = None,
+    weights: Path_ | None = None,
+    latency: LatencyMode = "standard",
+    threads: int | None = None,
+    time_limit: float | None = None,
+    memory_limit: int | None = None,
+    compute_units: str = "",
+    resume: bool = False,
+    watch: Watcher | None = None,
+) -> Results:
+    """Time every artifact of a bundle on its first photo; masks are not compared.
+
+    Arguments, results and errors are those of `validate`. A network that can't be built is not
+    timed beside its files, and that is no error.
+    """
+    loaded = load_bundle(bundle)
+    sources = find_photos(_path(images), None)[:1]
+    if latency == "none":
+        raise UsageError("There is nothing to do without latency.", "Use standard or release.")
+    order = _order(
+        loaded,
+        targets=targets,
+        network=network,
+        weights=_path(weights),
+        sources=sources,
+        compare=False,
+        latency=latency,
+        threads=threads,
+        time_limit=time_limit,
+        memory_limit=memory_limit,
+        compute_units=compute_units,
+        resume=resume,
+        keep_maps=False,
+    )
+    photos_from = str(images) if images is not None else BUILT_IN
+    return _run(order, watch, photos_from=photos_from, truth_from="", judged=lambda results: results)
+
+
+def _order(
+    bundle: Bundle,
+    *,
+    targets: str | Iterable[str],
+    network: nn.Module | str | None,
+    weights: Path | None,
+    sources: list[Source],
+    compare: bool,
+    latency: LatencyMode,
+    threads: int | None,
+    time_limit: float | None,
+    memory_limit: int | None,
+    compute_units: str,
+    resume: bool,
+    keep_maps: bool,
+) -> Order:
+    if threads is not None and threads < 1:
+        raise UsageError(f"{threads} threads run nothing.", "Give 1 or more, or leave it out.")
+    if time_limit is not None and time_limit <= 0:
+        raise UsageError(f"Nothing runs within {time_limit} s.", "Give a longer --time-limit.")
+    order = Order(
+        bundle=bundle,
+        targets=_selected(bundle, [targets] if isinstance(targets, str) else list(targets)),
+        spec=bundle_spec(bundle),
+        reference=None,
+        origin=None,
+        sources=tuple(sources),
+        compare=compare,
+        schedule=_SCHEDULES[latency],
+        threads=threads or default_threads(),
+        time_limit=time_limit,
+        memory_limit=memory_limit or default_memory_limit(),
+        keep_maps=keep_maps,
+        work=_work_folder(bundle, compare),
+        resume=resume,
+        compute_units=compute_units,
+    )
+    if compare:
+        order = replace(
+            order, reference=load_reference(bundle, network=network, weights=weights)
+        )
+    if not isinstance(network, nn.Module):
+        try:
+            order = replace(order, origin=origin_of(bundle, network, weights))
+        except InputError:
+            if compare or network is not None or weights is not None:
+                raise
+    return order
+
+
+def _run(
+    order: Order,
+    watch: Watcher | None,
+    *,
+    photos_from: str,
+    truth_from: str,
+    judged: Callable[[Results], Results],
+    html: Path | None = None,
+    report: Report | None = None,
+) -> Results:
+    started = datetime.now(UTC).isoformat(timespec="seconds")
+    began = time.monotonic()
+    with validation_run(order, watch or (lambda event: None)) as findings:
+        made = results_of(
+            order, findings, started=started, photos_from=photos_from, truth_from=truth_from
+        )
+        run = made.run.model_copy(update={"total_s": time.monotonic() - began})
+        results = judged(made.model_copy(update={"run": run}))
+        if html is not None:
+            from .reports import write_html
+
+            write_html(results, findings.maps, html)
+        if report is not None:
+            report(results)
+    return results
+
+
+def _selected(bundle: Bundle, names: list[str]) -> tuple[Artifact, ...]:
+    """Artifacts by target, by format, or all; in the manifest's order."""
+    artifacts = bundle.manifest.artifacts
+    known = sorted({name for a in artifacts for name in (a.target, a.format)})
+    for name in names:
+        if name != "all" and name not in known:
+            close = difflib.get_close_matches(name, known, 1)
+            hint = f"Did you mean {close[0]}? " if close else ""
+            raise UsageError(
+                f"{bundle.path} has no target or format {name!r}.",
+                f"{hint}It has {', '.join(a.target for a in artifacts)}.",
+            )
+    chosen = tuple(a for a in artifacts if "all" in names or {a.target, a.format} & set(names))
+    if not chosen:
+        raise UsageError("No target was asked for.", "Give --targets, or leave it out for all.")
+    return chosen
+
+
+def _work_folder(bundle: Bundle, compare: bool) -> Path:
+    """Where a run of this bundle keeps what it found until it ends."""
+    place = hashlib.sha256(os.path.abspath(bundle.path).encode()).hexdigest()[:16]
+    kind = "validate" if compare else "bench"
+    return cache_folder() / "runs" / f"{bundle.path.resolve().name}-{kind}-{place}"
+
+
+def _path(path: Path_ | None) -> Path | None:
+    return None if path is None else Path(path)

@@ -1,0 +1,255 @@
+"""A file may crash, hang or eat the memory of its process; ours goes on and names the cause."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import psutil
+import pytest
+from maskport.artifacts.manifest import Artifact
+from maskport.errors import LostError, NotCoveredError, RunnerError
+from maskport.runtimes.worker import Build, Limits, Worker
+
+NETWORKS = """
+    import ctypes, os, sys, time
+    import torch
+    from torch import nn
+
+    class Mean(nn.Module):
+        def forward(self, x):
+            return x.mean(1, keepdim=True)
+
+    class Odd(Mean):
+        def __init__(self, deed):
+            super().__init__()
+            self.deed = deed
+        def forward(self, x):
+            self.deed()
+            return super().forward(x)
+
+    def mean():
+        print("something that an SDK prints")
+        return Mean()
+
+    def sleeps():
+        return Odd(lambda: time.sleep(1000))
+
+    def sleeps_while_loading():
+        time.sleep(1000)
+
+    def aborts():
+        def abort():
+            sys.stderr.write("tensor.cc:42: check failed\\n")
+            sys.stderr.flush()
+            os.abort()
+        return Odd(abort)
+
+    def reads_nothing():
+        return Odd(lambda: ctypes.string_at(0))
+
+    def eats():
+        kept = []
+        return Odd(lambda: [kept.append(bytearray(os.urandom(1 << 20)) * 64) for _ in range(64)])
+
+    def asks_for_too_much():
+        return Odd(lambda: torch.empty(1 << 40, dtype=torch.uint8))
+
+    def raises():
+        def fail():
+            raise ValueError("tensor 7 has no buffer")
+        return Odd(fail)
+
+    def babbles():
+        def write():
+            for number in range(3, 64):
+                try:
+                    os.write(number, b"\\0\\0\\0\\5hello")
+                except OSError:
+                    pass
+            time.sleep(1000)
+        return Odd(write)
+
+    def draws_another_shape():
+        return nn.Identity()
+"""
+
+IMAGE = np.linspace(0, 1, 3 * 4 * 6, dtype=np.float32).reshape(1, 3, 4, 6)
+PLENTY = Limits(load=60, run=60, memory=8 << 30)
+
+
+@pytest.fixture
+def worker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Worker]:
+    """Makes workers of networks that are given by name."""
+    (tmp_path / "odd_networks.py").write_text(textwrap.dedent(NETWORKS))
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    weights = tmp_path / "weights.bin"
+    weights.write_bytes(b"")
+
+    def make(name: str, limits: Limits = PLENTY) -> Worker:
+        return Worker(
+            an_artifact(),
+            weights,
+            threads=1,
+            limits=limits,
+            build=Build(f"odd_networks:{name}", {}),
+        )
+
+    return make
+
+
+def an_artifact(format: str = "pytorch") -> Artifact:
+    zeros = "0" * 64
+    tensor = {"dtype": "float32", "layout": "NCHW"}
+    return Artifact.model_validate(
+        {
+            "target": "odd",
+            "path": "weights.bin",
+            "format": format,
+            "precision": "fp32",
+            "bytes": 0,
+            "sha256": zeros,
+            "files": [{"path": "weights.bin", "bytes": 0, "sha256": zeros}],
+            "inputs": [{"name": "image", "shape": [1, 3, 4, 6], **tensor}],
+            "outputs": [{"name": "mask", "shape": [1, 1, 4, 6], **tensor}],
+        }
+    )
+
+
+def test_a_mask_comes_back_as_it_was_drawn(worker: Callable[..., Worker]) -> None:
+    with worker("mean") as mean:
+        loaded = mean.load()
+        mask, milliseconds = mean.run(IMAGE)
+    assert loaded.runtime == "pytorch" and loaded.load_ms >= 0 and not loaded.emulated
+    np.testing.assert_array_equal(mask, IMAGE.mean(1, keepdims=True))
+    assert milliseconds > 0
+
+
+def test_timing_gives_at_least_the_runs_and_the_seconds(worker: Callable[..., Worker]) -> None:
+    with worker("mean") as mean:
+        mean.load()
+        few, _ = mean.time(IMAGE, warm_up=1, runs=3, seconds=0)
+        long, _ = mean.time(IMAGE, warm_up=1, runs=3, seconds=0.05)
+    assert len(few) == 3
+    assert len(long) > 3 and sum(long) >= 50
+
+
+def test_memory_is_the_childs_own(worker: Callable[..., Worker]) -> None:
+    with worker("mean") as mean:
+        mean.load()
+        peak = mean.peak_memory_mb()
+        resident = mean.resident_memory() / 1e6
+    # torch alone takes some hundred MB; what the child says and what the system says agree.
+    assert 100 < peak < 4000
+    assert resident <= peak * 1.05
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "words"),
+    [
+        ("aborts", "crashed", ["SIGABRT", "tensor.cc:42: check failed"]),
+        ("reads_nothing", "crashed", ["SIGSEGV"]),
+        ("babbles", "crashed", ["nonsense"]),
+    ],
+)
+def test_a_death_is_named_with_its_cause(
+    worker: Callable[..., Worker], name: str, kind: str, words: list[str]
+) -> None:
+    with worker(name) as odd:
+        odd.load()
+        with pytest.raises(LostError) as caught:
+            odd.run(IMAGE)
+    assert caught.value.kind == kind
+    for word in [*words, "weights.bin"]:
+        assert word in caught.value.what
+
+
+@pytest.mark.parametrize("name", ["sleeps", "sleeps_while_loading"])
+def test_what_hangs_is_ended_at_its_time_limit(worker: Callable[..., Worker], name: str) -> None:
+    limits = Limits(load=3 if "loading" in name else 60, run=1, memory=8 << 30)
+    with worker(name, limits) as odd, pytest.raises(LostError) as caught:
+        odd.load()
+        odd.run(IMAGE)
+    assert caught.value.kind == "timed-out"
+    assert "--time-limit" in caught.value.remedy
+
+
+@pytest.mark.parametrize("name", ["eats", "asks_for_too_much"])
+def test_what_takes_too_much_memory_is_ended(worker: Callable[..., Worker], name: str) -> None:
+    # torch itself needs some hundred MB; the network asks for four GB, or a terabyte.
+    limits = Limits(load=60, run=60, memory=1500 << 20)
+    with worker(name, limits) as odd, pytest.raises(LostError) as caught:
+        odd.load()
+        odd.run(IMAGE)
+    assert caught.value.kind == "out-of-memory"
+    assert "1.6 GB" in caught.value.what
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [("raises", "tensor 7 has no buffer"), ("draws_another_shape", "shape (1, 3, 4, 6)")],
+)
+def test_a_runtimes_refusal_is_passed_on(
+    worker: Callable[..., Worker], name: str, reason: str
+) -> None:
+    with worker(name) as odd:
+        odd.load()
+        with pytest.raises(RunnerError, match="weights.bin") as caught:
+            odd.run(IMAGE)
+        assert reason in caught.value.what
+        # The process lives on: the next photo may be fine.
+        assert odd.resident_memory() > 0
+
+
+def test_a_format_that_nothing_runs_is_unavailable_not_broken(tmp_path: Path) -> None:
+    file = tmp_path / "weights.bin"
+    file.write_bytes(b"")
+    with (
+        Worker(an_artifact("tarot"), file, threads=1, limits=PLENTY) as odd,
+        pytest.raises(NotCoveredError, match="tarot"),
+    ):
+        odd.load()
+
+
+def test_leaving_ends_the_process_whatever_it_does(worker: Callable[..., Worker]) -> None:
+    with worker("sleeps_while_loading") as odd:
+        process = odd._process
+        assert process is not None and process.poll() is None
+    assert not psutil.pid_exists(process.pid)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="kills its parent; written for Linux")
+def test_a_worker_doesnt_outlive_its_parent(worker: Callable[..., Worker], tmp_path: Path) -> None:
+    """Not even when the parent is killed, and the child hangs."""
+    script = f"""
+        import sys, time
+        from pathlib import Path
+        from maskport.artifacts.manifest import Artifact
+        from maskport.runtimes.worker import Build, Limits, Worker
+        artifact = Artifact.model_validate_json({an_artifact().model_dump_json()!r})
+        worker = Worker(artifact, Path({str(tmp_path)!r}) / "weights.bin", threads=1,
+                        limits=Limits(60, 60, 8 << 30),
+                        build=Build("odd_networks:sleeps_while_loading", {{}}))
+        worker.start()
+        print(worker._process.pid, flush=True)
+        time.sleep(1000)
+    """
+    parent = subprocess.Popen(
+        [sys.executable, "-c", textwrap.dedent(script)], stdout=subprocess.PIPE, text=True
+    )
+    assert parent.stdout is not None
+    child = int(parent.stdout.readline())
+    os.kill(parent.pid, signal.SIGKILL)
+    parent.wait()
+    parent.stdout.close()
+    deadline = time.monotonic() + 20
+    while psutil.pid_exists(child) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert not psutil.pid_exists(child)

@@ -249,7 +249,7 @@ def _card(found: _Found, checkpoint: Checkpoint, author: str) -> Card:
 def _check_photos(image: ImageSpec, source: str | PathLike[str] | None) -> NDArray[np.float32]:
     """(N, 3, H, W) in [0, 1], evenly spaced over the source."""
     if source is None:
-        chosen = [scene(seed) for seed in range(CHECK_PHOTOS)]
+        chosen = [scene(seed).photo for seed in range(CHECK_PHOTOS)]
     else:
         paths = list_photos(Path(source))
         count = min(CHECK_PHOTOS, len(paths))

@@ -66,9 +66,7 @@ def read_mask(path: Path) -> NDArray[np.float32]:
     return grey.astype(np.float32) / np.float32(255)
 
 
-def fit_mask(
-    mask: NDArray[np.float32], height: int, width: int, name: str
-) -> NDArray[np.float32]:
+def fit_mask(mask: NDArray[np.float32], height: int, width: int, name: str) -> NDArray[np.float32]:
     """A mask at its photo's size, resized bilinearly where only the scale differs.
 
     Args:

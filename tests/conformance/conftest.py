@@ -55,7 +55,7 @@ def exported(tmp_path_factory: pytest.TempPathFactory, nano: Callable[..., U2Net
     folder = tmp_path_factory.mktemp("conformance")
     (folder / "photos").mkdir()
     for seed in range(6):
-        Image.fromarray(scene(seed, 60, 50)).save(folder / "photos" / f"{seed}.png")
+        Image.fromarray(scene(seed, 60, 50).photo).save(folder / "photos" / f"{seed}.png")
     rows = [tuple(row) for row in nano().stages]
     (folder / "own.py").write_text(MODULE.format(rows=rows))
     ready = ",".join(row.name for row in TARGETS if not row.missing_modules())
@@ -71,7 +71,8 @@ def exported(tmp_path_factory: pytest.TempPathFactory, nano: Callable[..., U2Net
     spec = ModelSpec.from_dict(first.manifest.spec)
     network = nano()
     seeded(network, 0, SIZE)
-    images = np.concatenate([photo_to_input(scene(seed, 70, 90), spec.image) for seed in (10, 11)])
+    photos = [scene(seed, 70, 90).photo for seed in (10, 11)]
+    images = np.concatenate([photo_to_input(photo, spec.image) for photo in photos])
     with torch.no_grad():
         references = Reference(network, spec)(torch.from_numpy(images)).numpy()
     return Exported(first, second, images, references)

@@ -112,7 +112,7 @@ def test_a_photo_in_bytes_goes_into_the_integer_file_as_it_is(exported: Any) -> 
     litert = pytest.importorskip("ai_edge_litert.interpreter")
     interpreter = litert.Interpreter(str(exported.bundle.file("tflite-int8")))
     run = interpreter.get_signature_runner("serving_default")
-    photo = scene(10, 50, 38)
+    photo = scene(10, 50, 38).photo
     mask = run(image=photo[None])["mask"]
     assert mask.dtype == np.uint8
     assert mask.shape == (1, 50, 38, 1)

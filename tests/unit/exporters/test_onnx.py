@@ -79,7 +79,7 @@ def drawn(model: Path | bytes, image: np.ndarray) -> np.ndarray:
 def test_the_file_draws_the_networks_mask(
     precision: str, tolerance: float, run: Run, files: dict[str, Path], network: U2Net
 ) -> None:
-    image = photo_to_input(scene(3, 70, 90), run.spec.image)
+    image = photo_to_input(scene(3, 70, 90).photo, run.spec.image)
     with torch.no_grad():
         expected = Reference(network, run.spec)(torch.from_numpy(image)).numpy()
     mask = drawn(files[precision], image)

@@ -31,7 +31,7 @@ def spec_of(height: int = 50, width: int = 38, **mask: Any) -> ModelSpec:
 
 
 def worst_difference(network: nn.Module, spec: ModelSpec) -> float:
-    image = torch.from_numpy(photo_to_input(scene(1), spec.image))
+    image = torch.from_numpy(photo_to_input(scene(1).photo, spec.image))
     image[..., 0, :], image[..., :, -1] = 1.0, 0.0  # borders that are far from the mean
     with torch.no_grad():
         drawn = prepare(network, spec)(image)

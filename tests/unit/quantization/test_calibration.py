@@ -19,7 +19,7 @@ from maskport.specs import ImageSpec
 @pytest.fixture
 def photos(tmp_path: Path) -> Path:
     for seed in range(5):
-        Image.fromarray(scene(seed, 30, 40) // (seed + 1)).save(tmp_path / f"{seed}.png")
+        Image.fromarray(scene(seed, 30, 40).photo // (seed + 1)).save(tmp_path / f"{seed}.png")
     return tmp_path
 
 

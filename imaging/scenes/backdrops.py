@@ -1,0 +1,210 @@
+"""What lies behind the objects: walls, landscapes, patterns, foliage, lights out of focus."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.random import Generator
+
+from .colours import colour, palette, toned
+from .fields import Plane, Planes, blurred, fractal, lattice, lowpass, ramp, unit
+from .litter import discs, litter, skyline
+from .patterns import PAVINGS, pattern, pattern_at
+
+__all__ = ["Backdrop", "draw_backdrop"]
+
+
+@dataclass(frozen=True)
+class Backdrop:
+    """Attributes:
+    planes: (3, H, W) in [0, 1].
+    horizon: The row where the ground begins, on which things stand; None where the ground
+        is seen from above, or not at all.
+    """
+
+    planes: Planes
+    horizon: float | None = None
+
+
+def draw_backdrop(rng: Generator, height: int, width: int) -> Backdrop:
+    """A random kind of backdrop, as it is in focus and in plain light."""
+    kinds, weights = zip(*_KINDS, strict=True)
+    chances = np.array(weights, float)
+    kind: Callable[[Generator, int, int], Backdrop]
+    kind = kinds[int(rng.choice(len(kinds), p=chances / chances.sum()))]
+    return kind(rng, height, width)
+
+
+def _studio(rng: Generator, height: int, width: int) -> Backdrop:
+    """Paper, a painted wall, a clear sky: two or three tones and hardly any texture."""
+    tones = palette(rng, int(rng.integers(2, 4)))
+    spread = np.float32(rng.uniform(0.1, 0.9))
+    tones = tones[:1] + spread * (tones - tones[:1])
+    planes = toned(ramp(rng, height, width), tones)
+    planes += np.float32(rng.uniform(0, 0.02)) * fractal(rng, height, width, 3, 2)
+    if rng.random() < 0.4:
+        horizon = rng.uniform(0.5, 0.85) * height
+        y, _ = lattice(height, width)
+        below = unit(
+            (y + np.float32(height / 2 - horizon)) / np.float32(height), rng.uniform(2, 40)
+        )
+        planes *= 1 + np.float32(rng.uniform(-0.4, 0.3)) * below
+        return Backdrop(planes, horizon)
+    return Backdrop(planes)
+
+
+def _mottled(rng: Generator, height: int, width: int) -> Backdrop:
+    """Stone, plaster, clouds, grass, water, fur: noise of many octaves."""
+    short = min(height, width)
+    cell = short * math.exp(rng.uniform(math.log(0.02), math.log(0.8)))
+    field = fractal(
+        rng,
+        height,
+        width,
+        cell,
+        octaves=int(rng.integers(3, 8)),
+        persistence=rng.uniform(0.4, 0.85),
+        stretch=math.exp(rng.uniform(-1.5, 1.5)) if rng.random() < 0.5 else 1.0,
+    )
+    if rng.random() < 0.3:  # veins where the field crosses its mean
+        field = np.float32(1.5) - 3 * np.abs(field)
+    planes = toned(unit(field, rng.uniform(0.1, 0.3)), palette(rng, int(rng.integers(2, 5))))
+    return Backdrop(_lit(rng, planes))
+
+
+def _patterned(rng: Generator, height: int, width: int) -> Backdrop:
+    short = min(height, width)
+    period = max(4.0, short * math.exp(rng.uniform(math.log(0.03), math.log(0.3))))
+    field = pattern(rng, height, width, period)
+    field = field + np.float32(rng.uniform(0, 0.12)) * fractal(
+        rng, height, width, period * 2, 5, 0.7
+    )
+    planes = toned(field, palette(rng, int(rng.integers(2, 4))))
+    return Backdrop(_lit(rng, planes))
+
+
+def _littered(rng: Generator, height: int, width: int) -> Backdrop:
+    return Backdrop(_lit(rng, litter(rng, height, width)))
+
+
+def _lights(rng: Generator, height: int, width: int) -> Backdrop:
+    return Backdrop(discs(rng, height, width, toned(ramp(rng, height, width), palette(rng, 3))))
+
+
+def _landscape(rng: Generator, height: int, width: int) -> Backdrop:
+    """Sky, clouds, up to four ridges one behind the other, and a plain."""
+    horizon = rng.uniform(0.2, 0.8) * height
+    y, _ = lattice(height, width)
+    y = y + np.float32(height / 2)
+    family = ("sky", "sky", "dusk", "white", "stone", "black")[int(rng.integers(6))]
+    sky = palette(rng, 2, family)
+    planes = toned(np.broadcast_to(np.clip(y / np.float32(horizon), 0, 1), (height, width)), sky)
+    if rng.random() < 0.6:
+        clouds = unit(
+            fractal(rng, height, width, 0.4 * width, 6, 0.6, rng.uniform(1, 3)) - 0.8, 0.6
+        )
+        planes += (
+            clouds
+            * np.float32(rng.uniform(0.3, 0.9))
+            * (colour(rng, "white")[:, None, None] - planes)
+        )
+    haze = sky[-1]
+    ridges = int(rng.integers(0, 5))
+    for number in range(ridges):
+        near = (number + 1) / (ridges + 1)
+        bumps = fractal(rng, 2, width, 1.0, 1)[:1] if width < 4 else _profile(rng, width)
+        top = horizon - height * (
+            0.25 * (1 - near) * rng.uniform(0, 1.5) + 0.05 * (1 + near) * bumps
+        )
+        tone = haze + np.float32(near) * (
+            colour(rng, "foliage" if rng.random() < 0.6 else "stone") - haze
+        )
+        texture = 1 + np.float32(0.25 * near) * fractal(rng, height, width, 0.05 * height, 4, 0.8)
+        shown = np.clip(y - top, 0, 1)
+        planes += shown * (tone[:, None, None] * texture - planes)
+    ground = _ground(rng, height, width, horizon)
+    planes += np.clip(y - np.float32(horizon), 0, 1) * (ground - planes)
+    return Backdrop(planes, horizon)
+
+
+def _room(rng: Generator, height: int, width: int) -> Backdrop:
+    """A wall with or without wallpaper and things on it, and a floor or a table."""
+    horizon = rng.uniform(0.35, 0.85) * height
+    y, _ = lattice(height, width)
+    y = y + np.float32(height / 2)
+    short = min(height, width)
+    choice = rng.random()
+    if choice < 0.35:
+        wall = _studio(rng, height, width).planes
+    elif choice < 0.5:
+        wall = _patterned(rng, height, width).planes
+        wall = wall + np.float32(rng.uniform(0.3, 0.8)) * (wall.mean((1, 2), keepdims=True) - wall)
+    elif choice < 0.8:  # a table before what is far away
+        wall = (_lights if rng.random() < 0.4 else _littered)(rng, height, width).planes
+        wall = blurred(wall, short * rng.uniform(0.015, 0.06))
+    else:
+        wall = skyline(rng, height, width, horizon, _studio(rng, height, width).planes)
+    floor = _ground(rng, height, width, horizon - height * rng.uniform(0.05, 0.6))
+    planes = wall + np.clip(y - np.float32(horizon), 0, 1) * (floor - wall)
+    if rng.random() < 0.4:  # a skirting board, or the table's edge
+        strip = np.clip(height * rng.uniform(0.005, 0.03) - np.abs(y - np.float32(horizon)), 0, 1)
+        planes += strip * (colour(rng)[:, None, None] - planes)
+    near = np.exp(-np.abs(y - np.float32(horizon)) / np.float32(0.1 * height))
+    planes *= 1 - np.float32(rng.uniform(0, 0.4)) * near
+    return Backdrop(planes, horizon)
+
+
+def _profile(rng: Generator, width: int) -> Plane:
+    return fractal(rng, 2, width, width * rng.uniform(0.1, 0.5), 6, rng.uniform(0.3, 0.6))[:1]
+
+
+def _ground(rng: Generator, height: int, width: int, horizon: float) -> Planes:
+    """A plain in perspective: grass, sand, water, or paved. Above its horizon it is undefined."""
+    y, x = lattice(height, width)
+    below = np.maximum(y + np.float32(height / 2 - horizon), np.float32(0.5))
+    depth = np.float32(height) / below  # 1 a frame's height below the horizon, growing upwards
+    scale = rng.uniform(4, 30)
+    u = x / np.float32(height) * depth * np.float32(scale) + np.float32(512)
+    v = np.broadcast_to(depth * np.float32(scale * rng.uniform(0.5, 1.5)), u.shape)
+    period = height / scale / depth
+    if rng.random() < 0.35:
+        field = pattern_at(rng, u, v, height / scale, PAVINGS)
+        family = ("wood", "stone", "stone", "earth", "muted", "sand")[int(rng.integers(6))]
+    else:
+        texture = unit(fractal(rng, 256, 256, rng.uniform(8, 64), 6, rng.uniform(0.5, 0.9)), 0.3)
+        # Four texels a period; near the viewer a soft blur hides them.
+        rows, columns = ((4 * w).astype(np.int32) & 255 for w in (v, u))
+        field = np.take(texture.ravel(), rows * 256 + columns)
+        family = ("foliage", "sand", "water", "earth", "stone", "white")[int(rng.integers(6))]
+        if height / scale > 8:
+            field = lowpass(field, height / scale / 8)
+    fade = np.clip((period - 2) / 6, 0, 1)
+    mean = field.mean()
+    planes = toned(mean + fade * (field - mean), palette(rng, int(rng.integers(2, 4)), family))
+    ground: Planes = planes * (
+        1 + np.float32(rng.uniform(-0.3, 0.3)) * np.clip(below / height, 0, 1)
+    )
+    return ground
+
+
+def _lit(rng: Generator, planes: Planes) -> Planes:
+    """Uneven light over a flat ground."""
+    if rng.random() < 0.5:
+        _, height, width = planes.shape
+        low = np.float32(rng.uniform(0.4, 1.0))
+        planes = planes * (low + (np.float32(1.15) - low) * ramp(rng, height, width))
+    return planes
+
+
+_KINDS: tuple[tuple[Callable[[Generator, int, int], Backdrop], float], ...] = (
+    (_studio, 2.0),
+    (_mottled, 2.0),
+    (_patterned, 1.5),
+    (_littered, 2.5),
+    (_lights, 1.0),
+    (_landscape, 3.0),
+    (_room, 3.0),
+)

@@ -1,0 +1,95 @@
+"""Putting a scene together: backdrop, by-standers, the objects meant, what is before them."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.random import Generator
+
+from .backdrops import draw_backdrop
+from .canvas import cast, lay, mirrored, softened
+from .fields import Plane, Planes, blurred
+from .painting import Layer, Light, paint
+from .placing import Place, mean_colour, placed
+from .surroundings import add_bystander, add_foreground, add_margin
+
+__all__ = ["compose"]
+
+
+def compose(rng: Generator, height: int, width: int) -> tuple[Planes, Plane]:
+    """One scene of one to three salient objects; now and then it is unusable (`visibility`).
+
+    Returns:
+        (3, height, width), about [0, 1], the scene in plain light; and (height, width) in
+        [0, 1], how much of each pixel is a salient object that is not hidden.
+    """
+    short = min(height, width)
+    relief = rng.uniform(0.1, 0.6) if rng.random() < 0.85 else 0.02
+    light = Light(rng.uniform(-1, 1), rng.uniform(-1, 0.3), relief)
+    backdrop = draw_backdrop(rng, height, width)
+    planes = _calmed(rng, backdrop.planes)
+    if rng.random() < 0.5:
+        for _ in range(int(rng.integers(1, 5))):
+            add_bystander(rng, planes, backdrop)
+    if rng.random() < 0.45:
+        planes = blurred(planes, short * math.exp(rng.uniform(math.log(0.003), math.log(0.03))))
+    mask = np.zeros((height, width), np.float32)
+    grounded = backdrop.horizon is not None or rng.random() < 0.3
+    for place in placed(rng, height, width, backdrop):
+        ground = mean_colour(planes, place)
+        contrast = rng.uniform(0.1, 0.2) if rng.random() < 0.12 else rng.uniform(0.2, 0.45)
+        layer = paint(rng, place.sketch, place.matrix, ground, contrast, light)
+        if rng.random() < 0.65:
+            _shadow(rng, planes, layer.alpha, place, light, grounded)
+        if grounded and place.sketch.upright and rng.random() < 0.12:
+            image = mirrored(layer, rng.uniform(0.1, 0.5))
+            lay(planes, image, place.top + layer.alpha.shape[0] - 2, place.left)
+        if rng.random() < 0.12 and short > 60:
+            soft = softened(layer.alpha, rng.uniform(1.2, 0.008 * short + 1.3))
+            layer = Layer(layer.planes, np.minimum(soft, layer.alpha))
+        opacity = lay(planes, layer, place.top, place.left)
+        mask += opacity * (1 - mask)
+    if rng.random() < 0.13:
+        add_foreground(rng, planes, mask, light)
+    if short > 30 and rng.random() < 0.025:
+        add_margin(rng, planes, mask)
+    return planes, np.clip(mask, 0, 1)
+
+
+def _calmed(rng: Generator, planes: Planes) -> Planes:
+    """Busy backdrops lose contrast most of the time, so that they stay in the background."""
+    mean = planes.mean((1, 2), keepdims=True)
+    spread = float(planes.std())
+    keep = min(1.0, rng.uniform(0.06, 0.25) / (spread + 1e-6)) if rng.random() < 0.75 else 1.0
+    calm: Planes = mean + np.float32(keep) * (planes - mean)
+    return calm
+
+
+def _shadow(
+    rng: Generator, planes: Planes, alpha: Plane, place: Place, light: Light, grounded: bool
+) -> None:
+    short = min(planes.shape[1:])
+    darkness = rng.uniform(0.15, 0.65)
+    if grounded and place.sketch.upright:
+        softness = short * rng.uniform(0.008, 0.05)
+        squash = rng.uniform(0.1, 0.5) * rng.choice([-1, 1])
+        cast(planes, alpha, place.top, place.left, -light.x * 1.2, squash, softness, darkness)
+        # Where it touches the ground, whatever the light.
+        size = min(place.wide / 2, float(short))
+        disc = _disc(size * rng.uniform(0.6, 0.9), size * rng.uniform(0.08, 0.2))
+        foot = place.top + place.high - disc.shape[0] / 2
+        left = place.left + place.wide / 2 - disc.shape[1] / 2
+        cast(planes, disc, foot, left, 0.0, 1.0, softness, darkness)
+    else:
+        away = short * rng.uniform(0.01, 0.08)
+        softness = max(1.0, away * rng.uniform(0.3, 1.2))
+        top, left = place.top - light.y * away, place.left - light.x * away
+        cast(planes, alpha, top, left, 0.0, 1.0, softness, darkness)
+
+
+def _disc(rx: float, ry: float) -> Plane:
+    y = np.linspace(-1.3, 1.3, max(3, round(2.6 * ry)), dtype=np.float32)[:, None]
+    x = np.linspace(-1.3, 1.3, max(3, round(2.6 * rx)), dtype=np.float32)[None]
+    disc: Plane = np.clip((1 - np.sqrt(x * x + y * y)) * 4, 0, 1)
+    return disc

@@ -22,6 +22,7 @@ _COMMANDS = {
     "validate": (".validate", "Compare every artifact with PyTorch, time it, and gate it."),
     "bench": (".bench", "Time every artifact beside PyTorch."),
     "gate": (".gate", "Gate saved results again, without running anything."),
+    "drift": (".drift", "Find where an artifact and PyTorch part ways, module by module."),
     "verify": (".verify", "Hold a bundle's files against its manifest."),
     "targets": (".targets", "List the targets and what is installed for them."),
     "catalog": (".catalog", "List the networks that have a name."),

@@ -8,6 +8,10 @@ from pathlib import Path
 import pytest
 
 from maskport.models.u2net import FLAT, Stage, U2Net
+from maskport.validation.maps import MapStore
+from maskport.validation.results import Results
+
+from .sample_run import make as make_sample_run
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 
@@ -38,3 +42,9 @@ def nano() -> Callable[..., U2Net]:
         return U2Net(NANO, outputs, **options).eval()
 
     return make
+
+
+@pytest.fixture(scope="session")
+def sample_run(tmp_path_factory: pytest.TempPathFactory) -> tuple[Results, MapStore]:
+    """A validation run in which everything happened that can, and its masks."""
+    return make_sample_run(tmp_path_factory.mktemp("maps"))

@@ -65,6 +65,7 @@ def results_of(
             photos_from=photos_from,
             truth_from=truth_from,
             truth_left_out=findings.photos.truth_left_out,
+            left_out=[a.target for a in manifest.artifacts if a not in order.targets],
             threads=order.threads,
             latency=order.schedule.name if order.schedule else "none",
             total_s=findings.total_s,

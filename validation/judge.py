@@ -48,9 +48,7 @@ class Judge:
     ) -> None:
         self._photos, self._references, self._spec, self._maps = photos, references, spec, maps
 
-    def judge(
-        self, target: str, position: int, mask: Map, scores: SaliencyScores | None
-    ) -> Judged:
+    def judge(self, target: str, position: int, mask: Map, scores: SaliencyScores | None) -> Judged:
         """Compare one artifact's map with the reference's.
 
         Args:

@@ -108,7 +108,9 @@ class Pool:
     def make_room(self) -> None:
         """End the processes used longest ago, until the others are within the budget."""
         sizes = {target: pair[0].resident_memory() for target, pair in self._loaded.items()}
-        while len(self._loaded) > 1 and sum(sizes[target] for target in self._loaded) > self._budget:
+        while (
+            len(self._loaded) > 1 and sum(sizes[target] for target in self._loaded) > self._budget
+        ):
             self.drop(next(iter(self._loaded)))
 
     def drop(self, target: str) -> None:

@@ -240,12 +240,14 @@ class Run(_Record):
 
     ``inference_s`` and ``load_s`` are sums over all artifacts and the reference; loading
     includes the start of each runtime's process, as far as it was waited for.
-    ``truth_left_out`` says of which photos the ground truth is missing or unusable, and why.
+    ``truth_left_out`` says of which photos the ground truth is missing or unusable, and why;
+    ``left_out`` names the bundle's targets that were not asked for.
     """
 
     photos_from: str
     truth_from: str = ""
     truth_left_out: list[str] = Field(default_factory=list)
+    left_out: list[str] = Field(default_factory=list)
     threads: int
     latency: Literal["none", "standard", "release"]
     total_s: Number

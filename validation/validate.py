@@ -22,6 +22,7 @@ from ..models.download import cache_folder
 from ..runtimes.worker import default_memory_limit
 from .assemble import results_of
 from .gates import Gates, default_gates, judge
+from .gates.baseline import check_network
 from .latency import RELEASE, STANDARD, Schedule
 from .photoset import BUILT_IN, Source, find_photos
 from .reference import bundle_spec, load_reference, origin_of
@@ -90,6 +91,7 @@ def validate(
     """
     loaded = load_bundle(bundle)
     sources = find_photos(_path(images), _path(masks))
+    chosen = gates or default_gates()
     order = _order(
         loaded,
         targets=targets,
@@ -111,12 +113,13 @@ def validate(
             "of salient objects are for one.",
             "Leave --masks out.",
         )
+    _check_early(order, chosen, baseline)
     return _run(
         order,
         watch,
         photos_from=str(images) if images is not None else BUILT_IN,
         truth_from=str(masks) if masks is not None else "",
-        judged=lambda results: judge(results, gates or default_gates(), baseline),
+        judged=lambda results: judge(results, chosen, baseline),
         html=_path(html),
         report=report,
     )
@@ -162,7 +165,9 @@ def bench(
         keep_maps=False,
     )
     photos_from = str(images) if images is not None else BUILT_IN
-    return _run(order, watch, photos_from=photos_from, truth_from="", judged=lambda results: results)
+    return _run(
+        order, watch, photos_from=photos_from, truth_from="", judged=lambda results: results
+    )
 
 
 def _order(
@@ -203,9 +208,7 @@ def _order(
         compute_units=compute_units,
     )
     if compare:
-        order = replace(
-            order, reference=load_reference(bundle, network=network, weights=weights)
-        )
+        order = replace(order, reference=load_reference(bundle, network=network, weights=weights))
     if not isinstance(network, nn.Module):
         try:
             order = replace(order, origin=origin_of(bundle, network, weights))
@@ -213,6 +216,21 @@ def _order(
             if compare or network is not None or weights is not None:
                 raise
     return order
+
+
+def _check_early(order: Order, gates: Gates, baseline: Results | None) -> None:
+    """Refuse what could not be judged in the end before anything is run."""
+    spec = order.spec
+    gates.check(order.targets, spec.mask.labels)
+    if baseline is not None:
+        check_network(
+            baseline,
+            order.bundle.manifest.network.name,
+            height=spec.image.height,
+            width=spec.image.width,
+            threshold=spec.mask.threshold,
+            labels=spec.mask.labels,
+        )
 
 
 def _run(

@@ -1,0 +1,71 @@
+"""``maskport gate``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from .gate_options import chosen_gates, gate_options, print_notes
+
+__all__ = ["command"]
+
+
+@click.command(name="gate")
+@click.argument("results_file", metavar="RESULTS", type=click.Path(path_type=Path))
+@gate_options
+@click.option(
+    "--json",
+    "json_out",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="Write the results with their new verdict.",
+)
+@click.option(
+    "--junit",
+    "junit_out",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="Write JUnit XML, one test case a gate.",
+)
+@click.option(
+    "--markdown", "markdown_out", metavar="FILE", type=click.Path(path_type=Path),
+    help="Write a summary for a pull request.",
+)  # fmt: skip
+def command(
+    results_file: Path,
+    gates_file: Path | None,
+    gate_texts: tuple[str, ...],
+    baseline: Path | None,
+    json_out: Path | None,
+    junit_out: Path | None,
+    markdown_out: Path | None,
+) -> int:
+    """Gate saved RESULTS (of `maskport validate --json`) again, without running anything.
+
+    \b
+    maskport gate results.json --gate 'tflite-int8: iou >= 0.99, worst_iou >= 0.95'
+    maskport gate results.json --gates gates.toml --baseline last-release.json
+    """
+    gates = chosen_gates(gates_file, gate_texts)
+    from ..validation.gates import exit_code, judge
+    from ..validation.results import read_results
+    from .verdict_view import print_verdict
+
+    results = read_results(results_file)
+    old = None if baseline is None else read_results(baseline)
+    judged = judge(results, gates, old)
+    print_verdict(judged)
+    if old is not None:
+        print_notes(judged, old)
+    if json_out or junit_out or markdown_out:
+        from ..validation.reports import write_json, write_junit, write_markdown
+
+        for write, path in (
+            (write_json, json_out),
+            (write_junit, junit_out),
+            (write_markdown, markdown_out),
+        ):
+            if path is not None:
+                write(judged, path)
+    return exit_code(judged)

@@ -1,0 +1,98 @@
+"""docs/gates.md says what the package does: its defaults, its metrics, its examples."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from maskport.exporters.registry import TARGETS
+from maskport.validation.gates import known_names, load_gates, parse_gates, quantity
+from maskport.validation.gates.gate_file import DEFAULTS
+from maskport.validation.metrics import SALIENCY
+
+DOCS = Path(__file__).resolve().parents[4] / "docs" / "gates.md"
+
+
+@pytest.fixture(scope="module")
+def text() -> str:
+    return DOCS.read_text(encoding="utf-8")
+
+
+def rows(text: str, heading: str) -> list[list[str]]:
+    """The cells of the first table below a heading."""
+    lines = text.split(f"\n## {heading}\n")[1].split("\n## ")[0].splitlines()
+    table = [line for line in lines if line.startswith("|")]
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in table[2:]]
+
+
+def shipped() -> dict[str, Any]:
+    return tomllib.loads(DEFAULTS.read_text(encoding="utf-8"))
+
+
+def test_the_defaults_are_listed_with_a_reason(text: str) -> None:
+    listed = {}
+    for name, *limits, _, reason in rows(text, "The defaults"):
+        assert reason
+        listed[name] = dict(zip(("mae", "worst_mae", "iou", "worst_iou"), limits, strict=True))
+    tables = shipped()
+    expected = {f"`{name}`": gates for name, gates in tables.items() if name not in {
+        "*", "baseline", "reference-on-gpu"}}  # fmt: skip
+    expected["`*`, any other"] = tables["*"]
+    expected["`fp32`, reference on a GPU"] = tables["reference-on-gpu"]["fp32"]
+    assert listed == expected
+
+
+def test_the_tolerances_are_listed_with_a_reason(text: str) -> None:
+    listed = {}
+    for name, tolerance, reason in rows(text, "A baseline"):
+        assert reason
+        listed[name.strip("`")] = tolerance
+    assert listed.keys() == shipped()["baseline"].keys()
+    for name, tolerance in shipped()["baseline"].items():
+        plain = listed[name]
+        assert plain == tolerance or float(plain) == tolerance
+
+
+def test_every_metric_is_listed(text: str) -> None:
+    section = text.split("\n## Metrics\n")[1].split("\n## ")[0]
+    named = set(re.findall(r"`([\w.]+)`", section))
+    plain = {
+        name
+        for name in known_names()
+        if not name.startswith(("worst_", "p5_", "truth", "latency_ms."))
+    }
+    assert plain <= named
+    assert set(SALIENCY) <= named
+    assert {f".{n.removeprefix('latency_ms.')}" for n in known_names() if "latency_ms" in n} <= (
+        named | {".load"}
+    )
+
+
+def test_the_metrics_directions_are_as_listed(text: str) -> None:
+    for names, better, _ in rows(text, "Metrics"):
+        if better in {"lower", "higher"}:
+            for name in re.findall(r"`(\w+)`", names):
+                assert quantity(name).better == better, name
+
+
+def test_the_file_that_is_shown_is_read(text: str, tmp_path: Path) -> None:
+    (shown,) = re.findall(r"```toml\n(.*?)```", text, re.DOTALL)
+    path = tmp_path / "gates.toml"
+    path.write_text(shown)
+    gates = load_gates(path)
+    assert len(gates.layers[-1]) == 7  # as shown
+
+
+def test_the_gates_that_are_shown_are_gates(text: str) -> None:
+    shown = re.findall(r"--gate '([^']+)'", text)
+    assert shown
+    for gate in shown:
+        assert parse_gates(gate)
+
+
+def test_the_reasons_hold_for_every_precision_there_is() -> None:
+    assert {row.precision for row in TARGETS} <= shipped().keys()

@@ -1,0 +1,169 @@
+"""Results and gates to a verdict: pure, and the same however often it is asked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ...errors import InputError
+from ..results import ArtifactResult, GateResult, Results
+from .baseline import check_network, check_photos, is_vanished, regressions, vanished
+from .gate import Gate
+from .measure import Measured, chosen_photos, measure
+from .selection import Gates
+from .sentences import verdict
+
+__all__ = ["exit_code", "judge"]
+
+# The flags of photos that fail an artifact whatever its averages say: a gate and its complaint.
+FATAL_FLAGS = {
+    "not-finite": ("finite masks", "its mask has values that are not numbers"),
+    "reference-not-finite": (
+        "finite reference",
+        "the reference's mask has values that are not numbers, so nothing compares with it",
+    ),
+    "flat": ("no flat masks", "its mask is flat where the reference draws something"),
+}
+
+
+def judge(results: Results, gates: Gates, baseline: Results | None = None) -> Results:
+    """Results with ``gates``, ``status``, ``reason`` and ``passed`` set anew.
+
+    Each artifact has to pass the built-in gates (it runs, its bytes are the manifest's, every
+    photo was compared, no mask is flat or not finite), the gates that select it, and, with a
+    baseline, its own older numbers. One that can't be run here is neither passed nor failed.
+
+    Args:
+        results: Judged before or not.
+        gates: From `assemble`, `load_gates` or `default_gates`.
+        baseline: Older results of the same network on the same photos.
+
+    Raises:
+        InputError: There is no artifact, the baseline is of something else, or a gate of a file
+            names what doesn't exist.
+        UsageError: A gate of the command line selects no artifact.
+    """
+    artifacts = {t: a for t, a in results.artifacts.items() if not is_vanished(a)}
+    if not artifacts:
+        raise InputError(
+            f"The results of {results.bundle} hold no artifact to judge.",
+            "Validate a bundle with artifacts.",
+        )
+    gates.check(artifacts.values(), results.labels)
+    present = results.model_copy(update={"artifacts": artifacts})
+    if baseline is not None:
+        check_network(
+            baseline,
+            results.network,
+            height=results.input_height,
+            width=results.input_width,
+            threshold=results.threshold,
+            labels=results.labels,
+        )
+        check_photos(baseline, results.photos)
+        artifacts = artifacts | vanished(present, baseline)
+    judged = {t: _judged(present, artifact, gates, baseline) for t, artifact in artifacts.items()}
+    named = "" if baseline is None else f"{baseline.bundle} of {baseline.started}"
+    verdicts = present.model_copy(update={"artifacts": judged, "baseline": named})
+    return verdicts.model_copy(update={"passed": exit_code(verdicts) == 0})
+
+
+def exit_code(results: Results) -> int:
+    """0 where every artifact passed, 1 where one failed, 3 where none did but some couldn't be
+    run here."""
+    artifacts = results.artifacts.values()
+    if any(artifact.status not in {"passed", "unavailable"} for artifact in artifacts):
+        return 1
+    if any(not gate.passed for artifact in artifacts for gate in artifact.gates):
+        return 1
+    return 3 if any(artifact.status == "unavailable" for artifact in artifacts) else 0
+
+
+def _judged(
+    results: Results, artifact: ArtifactResult, gates: Gates, baseline: Results | None
+) -> ArtifactResult:
+    if is_vanished(artifact):
+        return artifact
+    found = [*_built_in(results, artifact)]
+    if not artifact.ran:
+        return artifact.model_copy(update={"gates": found})
+    beside_gpu = results.reference.device != "cpu"
+    found += [
+        _result(results, artifact, gate) for gate in gates.of(artifact, beside_gpu=beside_gpu)
+    ]
+    if baseline is not None:
+        found += regressions(results, artifact, baseline, gates.tolerances)
+    failed = [gate.text for gate in found if not gate.passed]
+    return artifact.model_copy(
+        update={
+            "gates": found,
+            "status": "failed" if failed else "passed",
+            "reason": "; ".join(failed),
+        }
+    )
+
+
+def _built_in(results: Results, artifact: ArtifactResult) -> Iterator[GateResult]:
+    """What no file switches off."""
+    if artifact.status != "unavailable":
+        text = "it runs" if artifact.ran else f"{artifact.status}: {artifact.reason}"
+        yield _fact("runs", "status", artifact.ran, text)
+    if artifact.checksum_holds is not None:
+        text = "its bytes are the manifest's"
+        if not artifact.checksum_holds:
+            text = "its bytes are not those that the manifest was written for"
+        yield _fact("checksum holds", "checksum", artifact.checksum_holds, text)
+    if not artifact.ran:
+        return
+    compared = {photo.photo for photo in artifact.photos}
+    lacking = [photo.name for photo in results.photos if photo.name not in compared]
+    if not results.photos:
+        yield _fact("every photo compared", "photos", False, "no photo was compared")
+    else:
+        text = f"compared on {len(compared)} of {len(results.photos)} photos"
+        text += f", not on {_some(lacking)}" if lacking else ""
+        yield _fact("every photo compared", "photos", not lacking, text, lacking)
+    for flag, (gate, complaint) in FATAL_FLAGS.items():
+        photos = [photo.photo for photo in artifact.photos if flag in photo.flags]
+        text = f"{complaint}, on {_some(photos)}" if photos else gate
+        yield _fact(gate, flag, not photos, text, photos)
+
+
+def _fact(
+    gate: str, metric: str, passed: bool, text: str, photos: list[str] | None = None
+) -> GateResult:
+    return GateResult(
+        gate=gate,
+        metric=metric,
+        value=None,
+        limit=None,
+        passed=passed,
+        photo=photos[0] if photos else "",
+        source="built-in",
+        text=text,
+    )
+
+
+def _result(results: Results, artifact: ArtifactResult, gate: Gate) -> GateResult:
+    bound = gate.bound
+    assert bound is not None  # noqa: S101  # `Gates.of` leaves out the gates that are lifted
+    photos = None if gate.where is None else chosen_photos(results, artifact, gate.where)
+    if photos == []:
+        found, passed = Measured(None), True
+    else:
+        found = measure(results, artifact, gate.quantity, photos)
+        passed = found.value is not None and bound.holds(found.value)
+    return GateResult(
+        gate=str(gate),
+        metric=gate.quantity.name,
+        value=found.value,
+        limit=bound.limit,
+        passed=passed,
+        photo=found.photo,
+        source=gate.source,
+        text=verdict(bound, found, gate.where),
+    )
+
+
+def _some(photos: list[str]) -> str:
+    more = f" and {len(photos) - 1} more" if len(photos) > 1 else ""
+    return f"{photos[0]}{more}"

@@ -1,0 +1,213 @@
+"""A summary for a pull request, in the Markdown that GitHub and GitLab share."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from ..results import ArtifactResult, Results
+from .files import write_whole
+from .wording import (
+    EMULATED,
+    STATUSES,
+    megabytes,
+    metric_label,
+    metric_value,
+    milliseconds,
+    photos_worst_first,
+    problems,
+    ratio,
+    verdict,
+)
+
+__all__ = ["write_markdown"]
+
+_BARE_PIPE = re.compile(r"(?<!\\)\|")
+_PIPE = r"\\|"
+_SIGNS = {"good": "✅", "bad": "❌", "unknown": "➖"}
+
+
+def write_markdown(results: Results, path: Path) -> None:
+    """Write verdict, failures in words, a table of the artifacts, and the rest folded.
+
+    Names and reasons come from files of others: they are shown as text, whatever they hold.
+
+    Raises:
+        InputError: The path can't be written.
+    """
+    write_whole(path, ("\n".join(_lines(results)) + "\n").encode())
+
+
+def _lines(results: Results) -> Iterator[str]:
+    sign = _SIGNS["good" if results.passed else "bad"]
+    yield f"## {sign} maskport: {_text(results.bundle)} {'passed' if results.passed else 'failed'}"
+    yield ""
+    yield f"{verdict(results)} {_text(_setting(results))}"
+    yield ""
+    failed = [a for a in results.artifacts.values() if a.status != "passed"]
+    if failed:
+        for artifact in failed:
+            words = STATUSES[artifact.status]
+            for sentence in problems(artifact):
+                yield f"- {_code(artifact.target)} **{words.label}**: {_text(sentence)}"
+        yield ""
+    yield from _table(
+        (
+            "artifact",
+            "status",
+            "IoU",
+            "worst IoU",
+            "MAE",
+            "p50 ms",
+            "to fp32",
+            "MB",
+        ),
+        "llrlrrrr",
+        (_row(a) for a in (*results.pytorch.values(), *results.artifacts.values())),
+    )
+    if any(a.emulated for a in results.artifacts.values()):
+        yield f"¹ {EMULATED}"
+        yield ""
+    yield from _baseline(results)
+    yield from _gates(results)
+    yield from _truth(results)
+    yield from _machine(results)
+
+
+def _setting(results: Results) -> str:
+    count = len(results.photos)
+    return (
+        f"{count} photo{'s' * (count != 1)}, {results.network} at "
+        f"{results.input_width} × {results.input_height}, compared with PyTorch on "
+        f"{results.reference.device_name or results.reference.device}."
+    )
+
+
+def _row(artifact: ArtifactResult) -> tuple[str, ...]:
+    words, fidelity = STATUSES[artifact.status], artifact.fidelity or {}
+    latency, timing = artifact.latency_ms, artifact.timing
+    worst = metric_value("iou", fidelity.get("worst_iou"))
+    if fidelity.get("worst_iou") is not None and artifact.photos:
+        worst += f" {_code(photos_worst_first(artifact)[0].photo)}"
+    return (
+        _code(artifact.target) + "¹" * artifact.emulated,
+        f"{_SIGNS[words.tone]} {words.label}",
+        metric_value("iou", fidelity.get("iou")),
+        worst,
+        metric_value("mae", fidelity.get("mae")),
+        milliseconds(latency.p50 if latency else None),
+        ratio(timing.ratio_to_fp32 if timing else None),
+        megabytes(artifact.bytes),
+    )
+
+
+def _baseline(results: Results) -> Iterator[str]:
+    compared = [
+        (artifact, gate)
+        for artifact in results.artifacts.values()
+        for gate in artifact.gates
+        if gate.source == "baseline"
+    ]
+    if not results.baseline and not compared:
+        return
+    worse = sum(not gate.passed for _, gate in compared)
+    state = f"{worse} worse" if worse else "nothing is worse"
+    yield f"**Compared with {_code(results.baseline or 'the baseline')}**: {state}."
+    yield ""
+    rows = (
+        (
+            _code(artifact.target),
+            _text(metric_label(gate.metric)),
+            metric_value(gate.metric, gate.value),
+            metric_value(gate.metric, gate.limit),
+            _SIGNS["good" if gate.passed else "bad"],
+        )
+        for artifact, gate in compared
+    )
+    yield from _folded(
+        f"{len(compared)} comparisons",
+        _table(("artifact", "metric", "now", "limit", ""), "llrrl", rows),
+    )
+
+
+def _gates(results: Results) -> Iterator[str]:
+    gates = [(a, gate) for a in results.artifacts.values() for gate in a.gates]
+    holding = sum(gate.passed for _, gate in gates)
+    rows = (
+        (
+            _code(artifact.target),
+            _code(gate.gate),
+            metric_value(gate.metric, gate.value),
+            _SIGNS["good" if gate.passed else "bad"],
+            _text(gate.source),
+        )
+        for artifact, gate in gates
+    )
+    yield from _folded(
+        f"{holding} of {len(gates)} gates hold",
+        _table(("artifact", "gate", "found", "", "from"), "llrll", rows),
+    )
+
+
+def _truth(results: Results) -> Iterator[str]:
+    reference = results.reference.truth
+    if not reference:
+        return
+    rows = [("reference", *(metric_value(name, value) for name, value in reference.items()))]
+    for artifact in results.artifacts.values():
+        if artifact.truth:
+            found = (metric_value(name, artifact.truth.get(name)) for name in reference)
+            rows.append((_code(artifact.target), *found))
+    header = ("", *(metric_label(name) for name in reference))
+    yield from _folded("Against the ground truth", _table(header, "l" + "r" * len(reference), rows))
+
+
+def _machine(results: Results) -> Iterator[str]:
+    machine = results.machine
+    facts = {
+        "system": machine.system,
+        "processor": f"{machine.processor}, {machine.cores} cores, {machine.memory_mb} MB",
+        "reference": f"{results.reference.device}: {results.reference.device_name}",
+        "photos from": results.run.photos_from,
+        "threads": str(results.run.threads),
+        "seconds": f"{results.run.total_s:.0f}",
+        "maskport": results.maskport,
+        "Python": machine.python,
+        **machine.versions,
+    }
+    rows = ((_text(name), _text(value)) for name, value in facts.items())
+    yield from _folded("Machine and versions", _table(("", ""), "ll", rows))
+
+
+def _table(header: Iterable[str], alignment: str, rows: Iterable[Iterable[str]]) -> Iterator[str]:
+    yield f"| {' | '.join(header)} |"
+    yield f"|{'|'.join('--:' if side == 'r' else '---' for side in alignment)}|"
+    for row in rows:
+        # A pipe parts cells even inside code; those in text are escaped already.
+        yield f"| {' | '.join(_BARE_PIPE.sub(_PIPE, cell) for cell in row)} |"
+    yield ""
+
+
+def _folded(summary: str, lines: Iterable[str]) -> Iterator[str]:
+    yield f"<details><summary>{summary}</summary>"
+    yield ""
+    yield from lines
+    yield "</details>"
+    yield ""
+
+
+def _text(text: str) -> str:
+    """Plain text on one line: no markup, no link, and nobody is notified."""
+    line = " ".join(text.split()).replace("&", "&amp;").replace("<", "&lt;")
+    line = re.sub(r"([\\`*_\[\]{}()#+!|~>$-])", r"\\\1", line)
+    # GitHub looks for these in the rendered text, where escaping no longer shows.
+    return re.sub(r"(@|://|www\.)", "\\1\u200b", line)
+
+
+def _code(text: str) -> str:
+    """A name as code, in a fence that is longer than any run of backticks in it."""
+    line = " ".join(text.split())
+    fence = "`" * (max(map(len, re.findall("`+", line)), default=0) + 1)
+    padding = " " * line.startswith("`") or " " * line.endswith("`")
+    return f"{fence}{padding}{line}{padding}{fence}" if line else ""

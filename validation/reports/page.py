@@ -1,0 +1,140 @@
+"""The page for people: one HTML file that holds its pictures, and asks nobody for anything."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from ...errors import InputError
+from ..maps import MapStore
+from ..results import ArtifactResult, Results
+from . import plots, view, wording
+from .files import write_whole
+from .heat import NOT_A_NUMBER
+from .pictures import CLASS_COLOURS, MOST_PHOTOS, gallery
+
+__all__ = ["page_file", "render_page", "write_html"]
+
+_HERE = Path(__file__).parent
+
+
+def write_html(results: Results, maps: MapStore | None, out: Path) -> Path:
+    """Write the page.
+
+    Args:
+        results: What was found.
+        maps: The run's masks; without them the page has numbers only.
+        out: A folder, which gets an ``index.html``; or a file whose name ends in ``.html``.
+
+    Returns:
+        The file.
+
+    Raises:
+        InputError: The path can't be written.
+    """
+    file = page_file(out)
+    if file != out and out.exists() and not out.is_dir():
+        raise InputError(
+            f"{out} is a file, so no page can be put into it.",
+            "Give a folder, or a name that ends in .html.",
+        )
+    write_whole(file, render_page(results, maps).encode())
+    return file
+
+
+def page_file(out: Path) -> Path:
+    """The file that ``--html out`` means."""
+    return out if out.suffix.lower() in {".html", ".htm"} else out / "index.html"
+
+
+def render_page(results: Results, maps: MapStore | None) -> str:
+    """The page's text. Everything that comes from results is escaped."""
+    style, script = _source("page.css"), _source("page.js")
+    artifacts = list(results.artifacts.values())
+    everything = [*results.pytorch.values(), *artifacts]
+    pictures = gallery(results, maps)
+    return (
+        _environment()
+        .get_template("page.html.j2")
+        .render(
+            results=results,
+            artifacts=artifacts,
+            everything=everything,
+            anchors={a.target: f"a-{number}" for number, a in enumerate(everything)},
+            failed=[a for a in artifacts if a.status != "passed"],
+            emulated=any(a.emulated for a in everything),
+            gates=[gate for a in artifacts for gate in a.gates],
+            wording=wording,
+            view=view,
+            truth=view.truth_table(results),
+            ranges=plots.latency_ranges(everything),
+            scatters=[
+                ("wide", plots.latency_scatter(everything, 860, 380)),
+                ("narrow", plots.latency_scatter(everything, 330, 400)),
+            ],
+            sweep_line=plots.sweep_line,
+            untimed=_untimed(artifacts),
+            pictures=pictures,
+            most_photos=MOST_PHOTOS,
+            data={
+                "images": pictures.images,
+                "photos": pictures.photos,
+                "cards": pictures.cards,
+                "classes": pictures.classes,
+            },
+            class_colours=[_hex(colour) for colour in CLASS_COLOURS],
+            not_a_number=_hex(NOT_A_NUMBER),
+            style=Markup(style),  # noqa: S704 - ours
+            script=Markup(script),  # noqa: S704 - ours
+            # Nothing runs or loads but what is in this file: not even a name that got through.
+            policy="; ".join(
+                (
+                    "default-src 'none'",
+                    "img-src data:",
+                    f"style-src '{_hash(style)}'",
+                    f"script-src '{_hash(script)}'",
+                    "base-uri 'none'",
+                    "form-action 'none'",
+                )
+            ),
+        )
+    )
+
+
+def _untimed(artifacts: list[ArtifactResult]) -> list[tuple[str, list[ArtifactResult]]]:
+    """Those that ran and have no latency, by the reason."""
+    groups: dict[str, list[ArtifactResult]] = {}
+    for artifact in artifacts:
+        if artifact.ran and artifact.latency_ms is None:
+            groups.setdefault(artifact.no_latency, []).append(artifact)
+    return list(groups.items())
+
+
+def _environment() -> Environment:
+    environment = Environment(
+        loader=FileSystemLoader(_HERE),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    # Its `tojson` writes <, >, & and ' as escapes: data can't end the script that holds it.
+    environment.policies["json.dumps_kwargs"] = {"allow_nan": False, "separators": (",", ":")}
+    return environment
+
+
+def _source(name: str) -> str:
+    # A browser reads \r\n as \n before it hashes.
+    return "\n" + (_HERE / name).read_text(encoding="utf-8").replace("\r\n", "\n")
+
+
+def _hex(colour: tuple[int, int, int]) -> str:
+    return f"#{bytes(colour).hex()}"
+
+
+def _hash(text: str) -> str:
+    return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode("ascii")

@@ -99,9 +99,7 @@ class RunView:
     def _plain(self, target: str, text: str) -> None:
         if not self._animated:
             seconds = time.monotonic() - self._began
-            self._console.print(
-                Text(f"{seconds:6.0f} s  {target:20} {text}"), soft_wrap=True
-            )
+            self._console.print(Text(f"{seconds:6.0f} s  {target:20} {text}"), soft_wrap=True)
 
     def _table(self) -> Table:
         table = Table.grid(padding=(0, 2))
@@ -114,7 +112,9 @@ class RunView:
             table.add_row(*self._cells(target, line))
         if self._stage:
             clock = f"{time.monotonic() - self._began:.0f} s"
-            table.add_row(self._spinner, Text(clock, "dim"), Text(), Text(), Text(self._stage, "dim"))
+            table.add_row(
+                self._spinner, Text(clock, "dim"), Text(), Text(), Text(self._stage, "dim")
+            )
         return table
 
     def _cells(self, target: str, line: _Line) -> tuple[Spinner | Text, ...]:

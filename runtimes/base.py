@@ -6,21 +6,20 @@ works in its file's own layout and type; this class speaks the contract.
 
 from __future__ import annotations
 
-import importlib.util
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from pathlib import Path
 from types import TracebackType
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..artifacts.manifest import Artifact, Tensor
-from ..errors import MaskportError, MissingToolError, RunnerError
+from ..errors import RunnerError
 from .registry import requirement
+from .sdk_errors import sdk_errors
 
 __all__ = ["Runner"]
 
@@ -147,32 +146,17 @@ class Runner(ABC):
     def _close(self) -> None:  # noqa: B027  (most runtimes have nothing to release)
         """Release what `_load` made; called on leaving the ``with`` block."""
 
-    @contextmanager
-    def _mapped(self, action: str) -> Iterator[None]:
-        """The one place where an SDK's exceptions become ours."""
-        try:
-            yield
-        except (MaskportError, MemoryError):
-            raise
-        except ImportError as exc:
-            need = requirement(self.name)
-            if need and importlib.util.find_spec(need.module) is None:
-                raise MissingToolError(
-                    need.package, need.extra, f"Running {self.path.name}"
-                ) from exc
-            raise self._failure(action, exc) from exc
-        except Exception as exc:  # every SDK has its own types, often unexported
-            raise self._failure(action, exc) from exc
-
-    def _failure(self, action: str, exc: Exception) -> RunnerError:
-        reason = (str(exc).strip().splitlines() or [type(exc).__name__])[0]
+    def _mapped(self, action: Literal["load", "run"]) -> AbstractContextManager[None]:
+        """SDKs' exceptions become ours."""
         remedies = {
             "load": "The file is damaged or of another format; export it again.",
             "run": "Check it with the runtime's own tools, or export it again.",
         }
-        return RunnerError(
-            f"{self.name} can't {action} {self.path}: {reason}",
+        return sdk_errors(
+            f"{self.name} can't {action} {self.path}",
+            f"Running {self.path.name}",
             remedies[action],
+            requirement(self.name),
         )
 
 

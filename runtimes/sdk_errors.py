@@ -6,8 +6,8 @@ import importlib.util
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from ...errors import MaskportError, MissingToolError, RunnerError
-from ..registry import Need
+from ..errors import MaskportError, MissingToolError, RunnerError
+from .registry import Need
 
 __all__ = ["sdk_errors"]
 
@@ -24,11 +24,11 @@ def sdk_errors(what: str, purpose: str, remedy: str, need: Need | None) -> Itera
 
     Raises:
         MissingToolError: ``need`` is not installed.
-        RunnerError: Anything else; errors of our own pass as they are.
+        RunnerError: Anything else; errors of our own, and MemoryError, pass as they are.
     """
     try:
         yield
-    except MaskportError:
+    except (MaskportError, MemoryError):
         raise
     except Exception as exc:  # every SDK has its own types, often unexported
         lacking = isinstance(exc, ImportError) and need is not None

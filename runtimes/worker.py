@@ -123,7 +123,7 @@ class Worker:
         if self._process is not None:
             return
         self._channel, theirs = Pipe()
-        self._words = tempfile.TemporaryFile()
+        self._words = tempfile.TemporaryFile()  # noqa: SIM115  (`close` closes it)
         self._process = subprocess.Popen(
             [sys.executable, "-P", "-m", f"{__package__}.worker_main", str(theirs.fileno())],
             stdin=subprocess.PIPE,

@@ -88,9 +88,7 @@ class _Desk:
             build=lambda: function(**build["arguments"]),
         )
 
-    def serve(
-        self, request: dict[str, Any], array: NDArray[np.float32] | None
-    ) -> Iterator[Answer]:
+    def serve(self, request: dict[str, Any], array: NDArray[np.float32] | None) -> Iterator[Answer]:
         if array is not None:
             self.image = array
         handler: Callable[..., Iterator[Answer]] = getattr(self, f"_do_{request.pop('do')}")

@@ -53,6 +53,9 @@ class _Program:
             size, self._base = (int.from_bytes(data[at : at + 8], "little") for at in (16, 24))
         self._data = data
         self._tables = read_flatbuffer(data[:size], "exir/_serialize/program.fbs")
+        ends = [s["offset"] + s["size"] for s in self._tables.get("segments", ())]
+        if self._base + max(ends, default=0) > len(data):
+            raise ValueError("its segments end behind its end")
         plans = self._tables["execution_plan"]
         forward = [plan for plan in plans if plan["name"] == "forward"]
         if not forward:
@@ -85,7 +88,7 @@ class _Program:
         """The payload of each call of XNNPACK.
 
         Raises:
-            Uncountable: Another back end took a part.
+            Uncountable: Another back end took a part, or its images may have any size.
         """
         for kind, call in self._calls():
             if kind != "DelegateCall":
@@ -93,6 +96,9 @@ class _Program:
             delegate = self._plan["delegates"][call["delegate_index"]]
             if delegate["id"] != "XnnpackBackend":
                 raise Uncountable(f"what {delegate['id']} computes is not known")
+            if any(None in (self._shape(index) or ()) for index in call["args"]):
+                # The payload has the largest sizes that are allowed.
+                raise Uncountable("XNNPACK's part has sizes that are known only when it runs")
             place = delegate["processed"]
             if place["location"] == "INLINE":
                 yield bytes(self._tables["backend_delegate_data"][place["index"]]["data"])

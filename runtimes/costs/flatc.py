@@ -13,8 +13,6 @@ from importlib.resources import as_file, files
 from pathlib import Path
 from typing import Any
 
-from ...errors import RunnerError
-
 __all__ = ["read_flatbuffer"]
 
 _SECONDS = 60.0
@@ -29,7 +27,7 @@ def read_flatbuffer(data: bytes, schema: str) -> dict[str, Any]:
 
     Raises:
         ImportError: ExecuTorch is not installed.
-        RunnerError: The data isn't of this schema.
+        ValueError: The data isn't of this schema.
     """
     package = files("executorch")
     with (
@@ -47,10 +45,7 @@ def read_flatbuffer(data: bytes, schema: str) -> dict[str, Any]:
             timeout=_SECONDS,
         )
         if done.returncode:
-            raise RunnerError(
-                f"A part of the file doesn't follow {Path(schema).name}.",
-                "The file is damaged or of another format; export it again.",
-            )
+            raise ValueError(f"a part of it doesn't follow {Path(schema).name}")
         text = binary.with_suffix(".json").read_bytes()
     read: dict[str, Any] = json.loads(_NOT_FINITE.sub(b"null", text))
     return read

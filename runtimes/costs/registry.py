@@ -13,8 +13,8 @@ from pathlib import Path
 from ...artifacts.manifest import Artifact
 from ...errors import RunnerError, UsageError
 from ..registry import Need
+from ..sdk_errors import sdk_errors
 from .cost import Cost, Uncountable
-from .sdk_errors import sdk_errors
 
 __all__ = ["COUNTERS", "CostCounter", "cost_of"]
 

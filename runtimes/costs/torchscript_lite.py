@@ -12,7 +12,6 @@ from typing import Any
 import torch
 
 from ...artifacts.manifest import Artifact
-from ...errors import RunnerError
 from ..quiet import quiet
 from .cost import Cost, Uncountable
 
@@ -66,10 +65,7 @@ def _operators(bytecode: bytes) -> Counter[str]:
     }
     name = next((name for name in functions if name.endswith(".forward")), None)
     if name is None:
-        raise RunnerError(
-            "The bytecode has no function forward.",
-            "The file is damaged or of another format; export it again.",
-        )
+        raise ValueError("its bytecode has no function forward")
     code = functions[name]
     operators = [f"{row[0]}.{row[1]}" if row[1] else row[0] for row in code["operators"]]
     instructions = [(row[0], row[1]) for row in code["instructions"]]

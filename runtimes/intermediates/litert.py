@@ -24,7 +24,7 @@ from .nodes import INPUT, NodeInfo, planes, sketch
 __all__ = ["litert_intermediates"]
 
 # Bytes of tensors that one run gives.
-AT_ONCE = 1 << 27
+AT_ONCE = 1 << 28
 # Where an operation's weights stand among its inputs.
 _WEIGHTED = {
     "BATCH_MATMUL": 1,
@@ -232,6 +232,8 @@ def _described(tensor: Tensor, graph: _Graph, index: int) -> Tensor:
     scales, zeros = graph.scales(index)
     quantization = None
     if len(scales):
-        quantization = TensorQuantization(scale=float(scales.flat[0]), zero_point=int(zeros.flat[0]))
+        quantization = TensorQuantization(
+            scale=float(scales.flat[0]), zero_point=int(zeros.flat[0])
+        )
     dtype: Any = str(graph.dtype(index))
     return tensor.model_copy(update={"dtype": dtype, "quantization": quantization})

@@ -17,7 +17,7 @@ from .nodes import INPUT, NodeInfo, sketch
 __all__ = ["onnx_intermediates"]
 
 # Bytes of tensors that one run fetches; a graph with more is run again for the rest.
-AT_ONCE = 1 << 27
+AT_ONCE = 1 << 28
 # Where a node's weights stand among its inputs.
 _WEIGHTED = {"Conv": 1, "ConvTranspose": 1, "Gemm": 1, "MatMul": 1}
 

@@ -83,9 +83,7 @@ def _mapped(
     except Exception as exc:  # every SDK has its own types, often unexported
         need = requirement(runtime)
         if isinstance(exc, ImportError) and need and not importlib.util.find_spec(need.module):
-            raise MissingToolError(
-                need.package, need.extra, f"Looking into {path.name}"
-            ) from exc
+            raise MissingToolError(need.package, need.extra, f"Looking into {path.name}") from exc
         reason = (str(exc).strip().splitlines() or [type(exc).__name__])[0]
         raise RunnerError(
             f"The tensors of {path} can't be read: {reason}",

@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import psutil
 import pytest
+
 from maskport.artifacts.manifest import Artifact
 from maskport.errors import LostError, NotCoveredError, RunnerError
 from maskport.runtimes.worker import Build, Limits, Worker
@@ -201,7 +202,7 @@ def test_a_runtimes_refusal_is_passed_on(
 ) -> None:
     with worker(name) as odd:
         odd.load()
-        with pytest.raises(RunnerError, match="weights.bin") as caught:
+        with pytest.raises(RunnerError, match=r"weights\.bin") as caught:
             odd.run(IMAGE)
         assert reason in caught.value.what
         # The process lives on: the next photo may be fine.

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from ..errors import ImageError
 from ..imaging.convert import photo_to_input
 from ..imaging.photos import list_photos, read_photo
+from ..imaging.scenes import builtin_photos
 from ..imaging.truth import fit_mask, pair_masks, read_mask
 from ..models.checksums import sha256_of
 from ..specs import ImageSpec
@@ -61,8 +62,6 @@ def find_photos(images: Path | None, masks: Path | None) -> list[Source]:
                 "Ground-truth masks belong to photos, and none were given.",
                 "Give the photos of these masks: --images DIR.",
             )
-        from ..imaging.scenes import builtin_photos
-
         return [
             Source(
                 scene.name,

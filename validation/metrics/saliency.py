@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 
@@ -102,7 +103,8 @@ class SaliencyScores:
         """Keep everything collected so far in an ``.npz`` file, written whole."""
         partial = file.with_name(f".{file.name}")
         with partial.open("wb") as opened:
-            np.savez(opened, curves=self._curves, **self.photos)
+            arrays: dict[str, Any] = {"curves": self._curves, **self.photos}
+            np.savez(opened, **arrays)
         partial.replace(file)
 
     @classmethod

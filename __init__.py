@@ -1,9 +1,10 @@
 """maskport: from a mask-producing PyTorch checkpoint to the files that phones run.
 
-    from maskport import export, load_bundle
+    from maskport import export, validate
 
     bundle = export("u2netp", weights="u2netp.pth", targets=["coreml-fp16"], out="exports/u2netp")
     print(bundle.file("coreml-fp16"))
+    print(validate(bundle.path, images="photos").artifacts["coreml-fp16"].fidelity)
 
 Importing the package loads neither torch nor an SDK; the names below are loaded when used.
 """
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from .api import export
     from .artifacts.bundle import Bundle, load_bundle, verify
     from .specs import ImageSpec, MaskSpec, ModelSpec
+    from .validation.validate import bench, validate
 
 __all__ = [
     "Bundle",
@@ -23,8 +25,10 @@ __all__ = [
     "MaskSpec",
     "ModelSpec",
     "__version__",
+    "bench",
     "export",
     "load_bundle",
+    "validate",
     "verify",
 ]
 
@@ -33,8 +37,10 @@ _HOMES = {
     "ImageSpec": ".specs",
     "MaskSpec": ".specs",
     "ModelSpec": ".specs",
+    "bench": ".validation.validate",
     "export": ".api",
     "load_bundle": ".artifacts.bundle",
+    "validate": ".validation.validate",
     "verify": ".artifacts.bundle",
 }
 

@@ -22,6 +22,8 @@ __all__ = ["DriftView"]
 
 # Narrower terminals leave out the errors in the modules' own units.
 WIDE = 100
+# What a bar spans; smaller errors show as a sliver.
+DECADES = 4
 BLOCKS = " ▏▎▍▌▋▊▉█"
 # Of modules that are not compared, so many are named for one reason.
 NAMED = 4
@@ -126,13 +128,13 @@ def _draw_table(drift: Drift, width: int) -> None:
 
 
 class _Scale:
-    """Bars on a logarithmic scale, from below the smallest error to the largest."""
+    """Bars on a logarithmic scale, over the `DECADES` below the largest error."""
 
     def __init__(self, drift: Drift, width: int) -> None:
         errors = [m.own for m in drift.modules if 0 < m.own < math.inf] or [drift.tolerance]
         self._width = width
-        self._low = math.floor(math.log10(min(errors)))
-        self._high = max(math.ceil(math.log10(max(errors))), self._low + 1)
+        self._high = math.ceil(math.log10(max(errors)))
+        self._low = self._high - DECADES
         self.title = f"1e{self._low}{f'1e{self._high}':>{width - len(f'1e{self._low}')}}"
 
     def bar(self, error: float) -> str:
@@ -170,18 +172,21 @@ def _findings(drift: Drift) -> list[str]:
     compared = f"{drift.target}: {count} modules on {photos}, reference on {drift.device}."
     lines = [compared]
     worst, furthest, last = drift.worst, drift.furthest, drift.modules[-1]
-    if drift.first is None:
+    first = drift.first
+    if first is None:
         lines.append(
             f"No drift: no module adds more than {drift.tolerance:g}. "
             f"{worst.name} adds most, {_short(worst.own)}."
         )
     else:
         others = len(drift.past) - 1
+        rest = f"{others} after it {'does' if others == 1 else 'do'} too" if others else "no other"
         lines.append(
-            f"First past the tolerance of {drift.tolerance:g}: {_named(drift.first)}"
-            f"{f', and {others} after it' if others else ', and no other'}."
+            f"First past the tolerance of {drift.tolerance:g}: {_named(first)}; {rest}."
         )
-        lines.append(f"Worst: {_named(worst)}.")
+        if worst is not first:
+            lines.append(f"Worst: {_named(worst)}.")
+        lines.append(f"In the file it is {first.tensor}.")
     lines.append(
         f"What has added up is largest at {furthest.name}, {_short(furthest.relative)}; "
         f"at {last.name} it is {_short(last.relative)}."
@@ -190,9 +195,9 @@ def _findings(drift: Drift) -> list[str]:
 
 
 def _named(module: ModuleDrift) -> str:
-    inside = [w for w in module.weights if w != module.name]
-    where = f"; weights of {', '.join(inside[:3])}" if inside else ""
-    return f"{module.name}, which adds {_short(module.own)} (tensor {module.tensor}{where})"
+    beside = [w for w in module.weights if not w.startswith(module.name)]
+    where = f" (with the weights of {', '.join(beside[:3])})" if beside else ""
+    return f"{module.name} adds {_short(module.own)}{where}"
 
 
 def _left_out(unmatched: tuple[Unmatched, ...]) -> list[str]:

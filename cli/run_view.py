@@ -48,7 +48,7 @@ class RunView:
         self._live = Live(
             console=self._console,
             get_renderable=self._table,
-            refresh_per_second=4,  # the machine is being timed
+            refresh_per_second=2,  # the machine is being timed
             redirect_stdout=False,
             redirect_stderr=False,
             transient=True,
@@ -89,6 +89,8 @@ class RunView:
         elif event.kind == "round":
             line.rounds = (event.done, event.total)
             line.text = "timing" if line.active else ""
+            if line.active:
+                self._plain(event.target, f"timing, round {event.done + 1} of {event.total}")
         elif event.kind == "ended":
             line.text = "compared" if line.photos[1] else "loaded"
             self._plain(event.target, line.text)

@@ -12,6 +12,8 @@ import numpy as np
 import pytest
 import torch
 from click.testing import CliRunner
+from PIL import Image
+
 from maskport.api import export
 from maskport.cli.main import cli
 from maskport.errors import BundleError, ImageError, UsageError
@@ -21,7 +23,6 @@ from maskport.specs import ImageSpec, MaskSpec, ModelSpec
 from maskport.validation.results import Results, read_results
 from maskport.validation.session import Event
 from maskport.validation.validate import bench, validate
-from PIL import Image
 
 pytestmark = [pytest.mark.sdk, pytest.mark.slow]
 
@@ -256,9 +257,7 @@ def test_the_reference_runs_on_the_gpu_where_there_is_one(
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "get_device_name", lambda *_: "Fake RTX")
     monkeypatch.setattr(Reference, "drawing", drawing)
-    results = validate(
-        bundle, images=photos, network=network, targets="onnx-fp32", latency="none"
-    )
+    results = validate(bundle, images=photos, network=network, targets="onnx-fp32", latency="none")
     assert asked == ["cuda"]
     assert (results.reference.device, results.reference.device_name) == ("cuda", "Fake RTX")
 

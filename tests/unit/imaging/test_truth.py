@@ -6,9 +6,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
+
 from maskport.errors import ImageError
 from maskport.imaging.truth import fit_mask, pair_masks, read_mask
-from PIL import Image
 
 
 def write(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+
 from maskport.validation.ledger import Ledger
 
 RESULT = {"photo": "boat.jpg", "metrics": {"iou": 0.9}, "flags": []}

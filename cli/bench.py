@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from .run_options import chosen_targets, memory_bytes, run_options
+from .run_options import chosen_targets, memory_bytes, resumable, run_options
 
 __all__ = ["command"]
 
@@ -44,7 +44,7 @@ def command(
     """
     from .run_view import RunView
 
-    with RunView() as view:
+    with resumable(), RunView() as view:
         view.say("loading PyTorch")
         from ..validation.gates import exit_code
         from ..validation.reports import write_json

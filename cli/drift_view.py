@@ -181,9 +181,7 @@ def _findings(drift: Drift) -> list[str]:
     else:
         others = len(drift.past) - 1
         rest = f"{others} after it {'does' if others == 1 else 'do'} too" if others else "no other"
-        lines.append(
-            f"First past the tolerance of {drift.tolerance:g}: {_named(first)}; {rest}."
-        )
+        lines.append(f"First past the tolerance of {drift.tolerance:g}: {_named(first)}; {rest}.")
         if worst is not first:
             lines.append(f"Worst: {_named(worst)}.")
         lines.append(f"In the file it is {first.tensor}.")

@@ -98,8 +98,8 @@ def main(arguments: list[str] | None = None) -> None:
             traceback.print_exc()
         _complain(exc.what, exc.remedy)
         sys.exit(exc.exit_code)
-    except (KeyboardInterrupt, click.Abort):
-        click.echo("\nInterrupted; nothing was changed.", err=True)
+    except (KeyboardInterrupt, click.Abort) as exc:
+        click.echo(f"\nInterrupted; {str(exc) or 'nothing was changed.'}", err=True)
         sys.exit(INTERRUPTED)
     except BrokenPipeError:  # `maskport … | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
-__all__ = ["chosen_targets", "memory_bytes", "run_options"]
+__all__ = ["chosen_targets", "memory_bytes", "resumable", "run_options"]
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -82,3 +83,12 @@ def chosen_targets(names: str) -> list[str]:
 def memory_bytes(gigabytes: float | None) -> int | None:
     """``--memory-limit`` in bytes."""
     return None if gigabytes is None else int(gigabytes * 1e9)
+
+
+@contextmanager
+def resumable() -> Iterator[None]:
+    """Tell who interrupts a run that nothing is lost."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt("what was measured is kept: --resume goes on from there.") from None

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from .gate_options import chosen_gates, gate_options, print_notes
-from .run_options import chosen_targets, memory_bytes, run_options
+from .run_options import chosen_targets, memory_bytes, resumable, run_options
 
 if TYPE_CHECKING:
     from ..validation.results import Results
@@ -86,7 +86,7 @@ def command(
     gates = chosen_gates(gates_file, gate_texts)
     from .run_view import RunView
 
-    with RunView() as view:
+    with resumable(), RunView() as view:
         view.say("loading PyTorch")
         from ..validation.gates import exit_code
         from ..validation.reports import write_json, write_junit, write_markdown

@@ -14,8 +14,8 @@ import click
 from .tables import print_table
 
 if TYPE_CHECKING:
+    from ..validation.drift.findings import Drift, ModuleDrift
     from ..validation.drift.locate import Located
-    from ..validation.drift.measure import Drift, ModuleDrift
     from ..validation.drift.rows import Unmatched
 
 __all__ = ["DriftView"]

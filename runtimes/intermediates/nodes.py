@@ -55,7 +55,11 @@ class NodeInfo:
         Raises:
             TypeError: A field is missing or unknown.
         """
-        return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in values.items()})
+        plain: dict[str, Any] = {
+            name: tuple(value) if isinstance(value, list) else value
+            for name, value in values.items()
+        }
+        return cls(**plain)
 
 
 def sketch(weights: NDArray[Any]) -> tuple[float, ...]:

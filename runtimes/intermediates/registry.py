@@ -53,8 +53,8 @@ def intermediates(
     """
     if artifact.format not in FORMATS:
         raise UsageError(
-            f"{artifact.target} is {artifact.format}, whose runtime shows no tensors between "
-            "image and mask.",
+            f"{artifact.target} has the format {artifact.format}, whose runtime shows no "
+            "tensors between image and mask.",
             f"Formats that do: {', '.join(FORMATS)}.",
         )
     expected = planes_shape(artifact.inputs[0])

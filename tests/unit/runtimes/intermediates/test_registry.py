@@ -119,16 +119,12 @@ def test_another_format_is_refused_with_those_that_can(artifact: Build, image: A
         intermediates(artifact("executorch"), Path("file.pte"), image)
 
 
-def test_an_image_of_another_size_is_refused(
-    file: tuple[Artifact, Path], image: Array
-) -> None:
+def test_an_image_of_another_size_is_refused(file: tuple[Artifact, Path], image: Array) -> None:
     with pytest.raises(RunnerError, match="shape"):
         intermediates(*file, image[:, :, :16], 1)
 
 
-def test_random_bytes_are_an_error_of_ours(
-    artifact: Build, image: Array, tmp_path: Path
-) -> None:
+def test_random_bytes_are_an_error_of_ours(artifact: Build, image: Array, tmp_path: Path) -> None:
     for format, layout in (("onnx", "NCHW"), ("tflite", "NHWC")):
         path = tmp_path / f"broken.{format}"
         path.write_bytes(np.random.default_rng(0).bytes(4096))

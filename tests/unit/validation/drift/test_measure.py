@@ -18,7 +18,8 @@ from maskport.models.seeding import seeded
 from maskport.models.u2net import U2Net
 from maskport.runtimes.intermediates.nodes import NodeInfo
 from maskport.specs import ImageSpec, MaskSpec, ModelSpec
-from maskport.validation.drift.measure import Drift, Source, measure_drift
+from maskport.validation.drift.findings import Drift
+from maskport.validation.drift.measure import Source, measure_drift
 
 SPEC = ModelSpec("nano", ImageSpec(32, 48), MaskSpec(), output=0)
 # float32 sums in another order give 1e-6, no planted fault less than 1e-2.
@@ -79,7 +80,7 @@ def test_every_block_stage_side_and_the_mask_is_compared(
 
 
 @pytest.mark.parametrize(
-    "name", ["stage1.rebnconvin", "stage3.rebnconv2", "stage2d.rebnconv4", "stage1d.rebnconv1d"]
+    "name", ["stage1.rebnconvin", "stage3.rebnconv2", "stage2d.rebnconv1d", "stage1d.rebnconv1d"]
 )
 def test_a_disturbed_module_is_the_only_one_past_the_tolerance(
     network: U2Net, images: np.ndarray, as_file: AsFile, name: str

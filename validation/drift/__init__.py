@@ -1,0 +1,1 @@
+"""Where an artifact and the reference part ways, module by module."""

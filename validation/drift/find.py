@@ -1,0 +1,114 @@
+"""From a path to its drift: the artifact in a process of its own, the reference here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import nn
+
+from ...errors import RunnerError
+from ...imaging.convert import photo_to_input
+from ...runtimes.intermediates.nodes import NodeInfo
+from ...runtimes.worker import Limits, Worker, default_memory_limit
+from ...specs import ImageSpec
+from ..photoset import find_photos
+from ..reference import load_reference
+from .findings import Drift, tolerance_for
+from .locate import Located, locate
+from .measure import Array, Source, measure_drift
+
+__all__ = ["PHOTOS", "Found", "find_drift"]
+
+# Drift is the same on all photos but for its size, so a few are enough.
+PHOTOS = 3
+# Seconds to start a runtime, and for one photo through a file with all its tensors shown.
+LOAD_SECONDS = 120.0
+RUN_SECONDS = 600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """An artifact and its drift."""
+
+    located: Located
+    drift: Drift
+
+
+def find_drift(
+    path: Path,
+    *,
+    target: str | None = None,
+    bundle: Path | None = None,
+    images: Path | None = None,
+    count: int = PHOTOS,
+    tolerance: float | None = None,
+    network: nn.Module | str | None = None,
+    weights: Path | None = None,
+    threads: int | None = None,
+    located: Callable[[Located], None] = lambda found: None,
+    step: Callable[[str], None] = lambda text: None,
+) -> Found:
+    """Find where an artifact and the untouched network part ways.
+
+    Args:
+        path: An artifact of a bundle, or a bundle.
+        target: Which of the bundle's artifacts it is.
+        bundle: The bundle that ``path`` is a copy from, where it doesn't lie in it.
+        images: A folder, a list file or a photo; the built-in scenes where not given.
+        count: How many photos to take, evenly spaced.
+        tolerance: Of a module's own error; `tolerance_for` its precision where not given.
+        network: Where the bundle's is not of the catalog; see `load_reference`.
+        weights: A checkpoint, instead of the weights that the bundle holds.
+        threads: CPU threads of the artifact's runtime.
+        located: Called when the artifact is known, before the work.
+        step: Called with what is being done.
+
+    Raises:
+        InputError: The artifact, the photos or the reference can't be had.
+        ToolError: The artifact's runtime is missing, or fails.
+    """
+    found = locate(path, bundle, target)
+    located(found)
+    step("loading the reference")
+    reference = load_reference(found.bundle, network=network, weights=weights)
+    drift = measure_drift(
+        reference,
+        _photos(images, count, reference.spec.image),
+        _in_a_process(found, threads),
+        target=found.artifact.target,
+        tolerance=tolerance_for(found.artifact.precision) if tolerance is None else tolerance,
+        step=step,
+    )
+    return Found(found, drift)
+
+
+def _photos(images: Path | None, count: int, spec: ImageSpec) -> NDArray[np.float32]:
+    sources = find_photos(images, None)
+    taken = min(count, len(sources))
+    places = np.linspace(0, len(sources) - 1, taken).round().astype(int)
+    return np.concatenate([photo_to_input(sources[place].read(), spec) for place in places])
+
+
+def _in_a_process(found: Located, threads: int | None) -> Source:
+    """Runs the file in a process of its own, because it may be anything."""
+    limits = Limits(LOAD_SECONDS, RUN_SECONDS, default_memory_limit())
+
+    def stream(image: Array) -> Iterator[tuple[NodeInfo, Array]]:
+        with Worker(found.artifact, found.path, threads=threads, limits=limits) as worker:
+            for node, values in worker.intermediates(image):
+                yield _checked(node, found.path), values
+
+    return stream
+
+
+def _checked(node: object, path: Path) -> NodeInfo:
+    try:
+        return NodeInfo.from_dict(node)  # type: ignore[arg-type]
+    except (AttributeError, TypeError) as exc:
+        raise RunnerError(
+            f"The process that ran {path} gave a node that can't be read: {exc}.", "Report it."
+        ) from exc

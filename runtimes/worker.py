@@ -116,6 +116,7 @@ class Worker:
             "compute_units": compute_units,
         }
         self._process: subprocess.Popen[bytes] | None = None
+        self._ready = False
         self._run_seconds = 0.0
 
     def start(self) -> None:
@@ -159,6 +160,7 @@ class Worker:
         self._channel.close()
         self._words.close()
         self._process = None
+        self._ready = False
 
     def load(self) -> Loaded:
         """Wait until the runtime is there, and load the file.
@@ -168,8 +170,7 @@ class Worker:
             LostError: The process crashed, hung or took too much memory.
             RunnerError: The runtime refuses the file.
         """
-        self.start()
-        self._answer(self.limits.load, "starting its runtime")
+        self._await_runtime()
         answer = self._ask({"do": "load"}, self.limits.load, "loading")
         return Loaded(
             runtime=str(answer["runtime"]),
@@ -230,22 +231,28 @@ class Worker:
     ) -> Iterator[tuple[dict[str, Any], NDArray[np.float32]]]:
         """The file's intermediate tensors for an image, as `runtimes.intermediates` gives them.
 
-        The file need not be loaded.
+        The file need not be loaded. Where the caller stops half-way, the process is ended, and
+        the next call starts another.
 
         Raises:
             RunnerError, LostError: As `load`.
         """
-        self.start()
-        self._answer(self.limits.load, "starting its runtime")
+        self._await_runtime()
         send_failed = self._send({"do": "intermediates"}, image)
-        while True:
-            limit = self.limits.load + self.limits.run
-            answer, values = self._received(limit, "running", send_failed)
-            if "end" in answer:
-                return
-            if values is None:
-                raise self._nonsense("a node without values")
-            yield answer["node"], values
+        ended = False
+        try:
+            while True:
+                limit = self.limits.load + self.limits.run
+                answer, values = self._received(limit, "running", send_failed)
+                if "end" in answer:
+                    ended = True
+                    return
+                if values is None:
+                    raise self._nonsense("a node without values")
+                yield answer["node"], values
+        finally:
+            if not ended:
+                self.close()
 
     def resident_memory(self) -> int:
         """Bytes that the process has resident now; 0 where it is gone."""
@@ -260,8 +267,12 @@ class Worker:
         send_failed = self._send(request)
         return self._received(limit, doing, send_failed)[0]
 
-    def _answer(self, limit: float, doing: str) -> dict[str, Any]:
-        return self._received(limit, doing, None)[0]
+    def _await_runtime(self) -> None:
+        """Wait until the process has imported what it needs; it says so once."""
+        self.start()
+        if not self._ready:
+            self._received(self.limits.load, "starting its runtime", None)
+            self._ready = True
 
     def _send(
         self, request: dict[str, Any], image: NDArray[np.float32] | None = None

@@ -16,8 +16,7 @@ from ..models.devices import device_name
 from ..runtimes.worker import distribution_versions
 from .latency import ratios, summarise_times
 from .ledger import Facts
-from .metrics import AGREEMENT, SALIENCY, SWEEP, Better, SaliencyScores, summarise
-from .photoset import PhotoSet
+from .metrics import AGREEMENT, SALIENCY, SWEEP, Better, summarise
 from .pool import Job
 from .reference import VIEWS
 from .results import ArtifactResult, Machine, PhotoResult, Reference, Results, Run, Timing

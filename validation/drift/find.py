@@ -75,14 +75,17 @@ def find_drift(
     located(found)
     step("loading the reference")
     reference = load_reference(found.bundle, network=network, weights=weights)
-    drift = measure_drift(
-        reference,
-        _photos(images, count, reference.spec.image),
-        _in_a_process(found, threads),
-        target=found.artifact.target,
-        tolerance=tolerance_for(found.artifact.precision) if tolerance is None else tolerance,
-        step=step,
-    )
+    # In a process of its own, because it may be anything.
+    limits = Limits(LOAD_SECONDS, RUN_SECONDS, default_memory_limit())
+    with Worker(found.artifact, found.path, threads=threads, limits=limits) as worker:
+        drift = measure_drift(
+            reference,
+            _photos(images, count, reference.spec.image),
+            _through(worker),
+            target=found.artifact.target,
+            tolerance=tolerance_for(found.artifact.precision) if tolerance is None else tolerance,
+            step=step,
+        )
     return Found(found, drift)
 
 
@@ -93,14 +96,10 @@ def _photos(images: Path | None, count: int, spec: ImageSpec) -> NDArray[np.floa
     return np.concatenate([photo_to_input(sources[place].read(), spec) for place in places])
 
 
-def _in_a_process(found: Located, threads: int | None) -> Source:
-    """Runs the file in a process of its own, because it may be anything."""
-    limits = Limits(LOAD_SECONDS, RUN_SECONDS, default_memory_limit())
-
+def _through(worker: Worker) -> Source:
     def stream(image: Array) -> Iterator[tuple[NodeInfo, Array]]:
-        with Worker(found.artifact, found.path, threads=threads, limits=limits) as worker:
-            for node, values in worker.intermediates(image):
-                yield _checked(node, found.path), values
+        for node, values in worker.intermediates(image):
+            yield _checked(node, worker.path), values
 
     return stream
 

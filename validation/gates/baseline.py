@@ -210,8 +210,7 @@ def vanished(results: Results, baseline: Results) -> dict[str, ArtifactResult]:
             }
         )
         for target, before in baseline.artifacts.items()
-        if target not in {*results.artifacts, *results.run.left_out}
-        and before.status != "missing"
+        if target not in {*results.artifacts, *results.run.left_out} and before.status != "missing"
     }
 
 

@@ -5,7 +5,6 @@ This module wires the rooms together, so it may import all of them; the logic is
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from os import PathLike
@@ -26,7 +25,7 @@ from .imaging.photos import list_photos, read_photo
 from .imaging.scenes import scene
 from .models import catalog, factory
 from .models.checkpoints import load_weights
-from .models.checksums import checksum_of, sha256_of
+from .models.checksums import checksum_of, digest_of, sha256_of
 from .models.download import fetch
 from .models.prepared import Reference, check_output, copied, count_macs
 from .models.seeding import seeded
@@ -175,7 +174,7 @@ def _load(
             return _published_checkpoint(found, found.entry, source, licence)
         return Checkpoint(
             file="(in memory)",
-            sha256=_digest(found.module),
+            sha256=digest_of(found.module),
             source=source or f"as {found.factory} made it",
             licence=licence or "not stated",
         )
@@ -187,7 +186,7 @@ def _load(
         seeded(found.module, int(seed), (image.height, image.width))
         return Checkpoint(
             file=weights,
-            sha256=_digest(found.module),
+            sha256=digest_of(found.module),
             source=f"drawn from seed {seed}: untrained, for trying the tool",
             licence="none needed",
         )
@@ -223,15 +222,6 @@ def _page(entry: catalog.Entry, path: Path) -> str:
             if checksum_of(path, algorithm) == digits:
                 return known.page
     return ""
-
-
-def _digest(module: nn.Module) -> str:
-    """SHA-256 over names, shapes and values of a network's tensors."""
-    digest = hashlib.sha256()
-    for name, tensor in sorted(module.state_dict().items()):
-        digest.update(f"{name} {tuple(tensor.shape)} {tensor.dtype}\n".encode())
-        digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
-    return digest.hexdigest()
 
 
 def _card(found: _Found, checkpoint: Checkpoint, author: str) -> Card:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from .report_options import write_reports
 from .run_options import chosen_targets, memory_bytes, resumable, run_options
 
 __all__ = ["command"]
@@ -47,7 +48,6 @@ def command(
     with resumable(), RunView() as view:
         view.say("loading PyTorch")
         from ..validation.gates import exit_code
-        from ..validation.reports import write_json
         from ..validation.validate import bench
 
         results = bench(
@@ -62,11 +62,11 @@ def command(
             memory_limit=memory_bytes(memory_limit),
             compute_units=compute_units,
             resume=resume,
+            report=lambda results: write_reports(results, json_out, None, None),
             watch=view.watch,
         )
-    if json_out is not None:
-        write_json(results, json_out)
-    from .results_view import print_latency
+    from .results_view import print_latency, print_resumed
 
+    print_resumed(results, resume=resume)
     print_latency(results)
     return exit_code(results)

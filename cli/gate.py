@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from .gate_options import chosen_gates, gate_options, print_notes
+from .report_options import report_options, write_reports
 
 __all__ = ["command"]
 
@@ -14,24 +15,7 @@ __all__ = ["command"]
 @click.command(name="gate")
 @click.argument("results_file", metavar="RESULTS", type=click.Path(path_type=Path))
 @gate_options
-@click.option(
-    "--json",
-    "json_out",
-    metavar="FILE",
-    type=click.Path(path_type=Path),
-    help="Write the results with their new verdict.",
-)
-@click.option(
-    "--junit",
-    "junit_out",
-    metavar="FILE",
-    type=click.Path(path_type=Path),
-    help="Write JUnit XML, one test case a gate.",
-)
-@click.option(
-    "--markdown", "markdown_out", metavar="FILE", type=click.Path(path_type=Path),
-    help="Write a summary for a pull request.",
-)  # fmt: skip
+@report_options
 def command(
     results_file: Path,
     gates_file: Path | None,
@@ -58,14 +42,5 @@ def command(
     print_verdict(judged)
     if old is not None:
         print_notes(judged, old)
-    if json_out or junit_out or markdown_out:
-        from ..validation.reports import write_json, write_junit, write_markdown
-
-        for write, path in (
-            (write_json, json_out),
-            (write_junit, junit_out),
-            (write_markdown, markdown_out),
-        ):
-            if path is not None:
-                write(judged, path)
+    write_reports(judged, json_out, junit_out, markdown_out)
     return exit_code(judged)

@@ -65,6 +65,7 @@ def chosen_gates(gates_file: Path | None, gate_texts: Sequence[str]) -> Gates:
 def print_notes(results: Results, baseline: Results) -> None:
     """Say on stderr what differs between two runs and may explain a difference."""
     from ..validation.gates import notes
+    from .tables import printable
 
     for note in notes(results, baseline):
-        click.echo(f"Note: {note}", err=True)
+        click.echo(f"Note: {printable(note)}", err=True)

@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING
 
 import click
 
-from .tables import print_table
+from .tables import print_table, printable
 
 if TYPE_CHECKING:
     from ..validation.results import ArtifactResult, Results
 
-__all__ = ["print_latency", "print_reference", "print_truth"]
+__all__ = ["print_latency", "print_reference", "print_resumed", "print_truth"]
 
 # What a table in a paper has; all of them are in the JSON file.
 _SHOWN = {
@@ -27,19 +27,33 @@ _SHOWN = {
 }
 
 
-def print_reference(results: Results) -> None:
+def print_resumed(results: Results, *, resume: bool) -> None:
+    """Say it where there was nothing to go on from, though that was asked for."""
+    if resume and not results.run.resumed:
+        click.echo(
+            "There was nothing to resume for these files, photos and options: it began anew.",
+            err=True,
+        )
+
+
+def print_reference(results: Results, *, resume: bool) -> None:
     """Where the reference ran, on which photos, and which of them have no ground truth."""
+    print_resumed(results, resume=resume)
     reference, run = results.reference, results.run
     if reference.device == "cpu":
         where = "on the CPU (there is no CUDA or Metal device here)"
     else:
         where = f"on {reference.device} ({reference.device_name})"
     click.echo(
-        f"Reference: PyTorch {where}. {len(results.photos)} photos from {run.photos_from}; "
-        f"{run.threads} threads."
+        f"Reference: PyTorch {where}. {len(results.photos)} photos from "
+        f"{printable(run.photos_from)}; {run.threads} threads."
+    )
+    click.echo(
+        f"{run.total_s:.0f} s: {run.inference_s:.0f} running, {run.load_s:.0f} waiting for "
+        "runtimes and files."
     )
     for reason in run.truth_left_out:
-        click.echo(f"No ground truth for {reason}", err=True)
+        click.echo(f"No ground truth for {printable(reason)}", err=True)
 
 
 def print_truth(results: Results) -> None:

@@ -13,8 +13,10 @@ from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 
+from .tables import printable
+
 if TYPE_CHECKING:
-    from ..validation.session import Event
+    from ..validation.order import Event
 
 __all__ = ["RunView"]
 
@@ -78,7 +80,8 @@ class RunView:
             self.say(event.text)
             return
         self._stage = ""
-        line = self._lines.setdefault(event.target, _Line())
+        target = printable(event.target)
+        line = self._lines.setdefault(target, _Line())
         line.active = event.kind in {"started", "photo"} or (
             event.kind == "round" and event.done < event.total
         )
@@ -95,13 +98,14 @@ class RunView:
             line.text = "compared" if line.photos[1] else "loaded"
             self._plain(event.target, line.text)
         else:
-            line.lost, line.text = True, event.text
-            self._plain(event.target, event.text)
+            line.lost, line.text = True, printable(event.text)
+            self._plain(event.target, line.text)
 
     def _plain(self, target: str, text: str) -> None:
         if not self._animated:
             seconds = time.monotonic() - self._began
-            self._console.print(Text(f"{seconds:6.0f} s  {target:20} {text}"), soft_wrap=True)
+            line = f"{seconds:6.0f} s  {printable(target):20} {text}"
+            self._console.print(Text(line), soft_wrap=True)
 
     def _table(self) -> Table:
         table = Table.grid(padding=(0, 2))

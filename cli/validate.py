@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
 from .gate_options import chosen_gates, gate_options, print_notes
+from .report_options import report_options, write_reports
 from .run_options import chosen_targets, memory_bytes, resumable, run_options
-
-if TYPE_CHECKING:
-    from ..validation.results import Results
 
 __all__ = ["command"]
 
@@ -33,17 +30,7 @@ _PATH = click.Path(path_type=Path)
     help="Ground-truth masks, named as the photos: adds the measures of salient objects.",
 )
 @gate_options
-@click.option("--json", "json_out", metavar="FILE", type=_PATH, help="Write everything found.")
-@click.option(
-    "--junit", "junit_out", metavar="FILE", type=_PATH, help="Write JUnit XML, a test case a gate."
-)
-@click.option(
-    "--markdown",
-    "markdown_out",
-    metavar="FILE",
-    type=_PATH,
-    help="Write a summary for a pull request.",
-)
+@report_options
 @click.option(
     "--html",
     metavar="DIR",
@@ -89,18 +76,8 @@ def command(
     with resumable(), RunView() as view:
         view.say("loading PyTorch")
         from ..validation.gates import exit_code
-        from ..validation.reports import write_json, write_junit, write_markdown
         from ..validation.results import read_results
         from ..validation.validate import validate
-
-        def report(results: Results) -> None:
-            for write, path in (
-                (write_json, json_out),
-                (write_junit, junit_out),
-                (write_markdown, markdown_out),
-            ):
-                if path is not None:
-                    write(results, path)
 
         old = None if baseline is None else read_results(baseline)
         results = validate(
@@ -119,13 +96,13 @@ def command(
             compute_units=compute_units,
             resume=resume,
             html=html,
-            report=report,
+            report=lambda results: write_reports(results, json_out, junit_out, markdown_out),
             watch=view.watch,
         )
     from .results_view import print_reference, print_truth
     from .verdict_view import print_verdict
 
-    print_reference(results)
+    print_reference(results, resume=resume)
     print_truth(results)
     print_verdict(results)
     if old is not None:

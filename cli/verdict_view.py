@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
-from .tables import print_table
+from .tables import print_table, printable
 
 if TYPE_CHECKING:
     from ..validation.results import ArtifactResult, Results
@@ -36,8 +36,8 @@ def print_verdict(results: Results) -> None:
         for sentence in sentences:
             _say(artifact, label, sentence)
     if results.baseline:
-        print(_printable(f"Compared with the baseline {results.baseline}."))
-    print(_printable(verdict(results)))
+        print(printable(f"Compared with the baseline {results.baseline}."))
+    print(printable(verdict(results)))
 
 
 def _row(artifact: ArtifactResult) -> tuple[str, ...]:
@@ -49,7 +49,7 @@ def _row(artifact: ArtifactResult) -> tuple[str, ...]:
     remarks += ["noisy timing"] if artifact.timing and artifact.timing.noisy else []
     return (
         _MARKS.get(artifact.status, "✗"),
-        _printable(artifact.target),
+        printable(artifact.target),
         *(metric_value(name, fidelity.get(name)) for name in ("iou", "worst_iou", "mae")),
         milliseconds(artifact.latency_ms.p50 if artifact.latency_ms else None),
         ratio(artifact.timing.ratio_to_fp32 if artifact.timing else None),
@@ -67,7 +67,7 @@ def _sentences(artifact: ArtifactResult) -> list[str]:
 
 
 def _say(artifact: ArtifactResult, label: str, sentence: str) -> None:
-    target, text = _printable(artifact.target), _printable(sentence)
+    target, text = printable(artifact.target), printable(sentence)
     if not sys.stdout.isatty():
         word = "unavailable" if label == "unavailable" else "FAILED"
         print(f"{word} {target}: {text}")
@@ -77,8 +77,3 @@ def _say(artifact: ArtifactResult, label: str, sentence: str) -> None:
 
     style = f"bold {_STYLES.get(artifact.status, 'red')}"
     Console(highlight=False).print(Text.assemble((target, style), f": {text}"))
-
-
-def _printable(text: str) -> str:
-    """Names of photos and targets come from files: they may not steer the terminal."""
-    return "".join(c if c.isprintable() else " " for c in text)

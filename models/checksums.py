@@ -1,12 +1,15 @@
-"""Checksums of files, read in pieces."""
+"""Checksums of files, read in pieces, and of a network's weights."""
 
 from __future__ import annotations
 
 import hashlib
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-__all__ = ["checksum_of", "sha256_of"]
+if TYPE_CHECKING:
+    from torch import nn
+
+__all__ = ["checksum_of", "digest_of", "sha256_of"]
 
 
 def checksum_of(path: Path, algorithm: Literal["md5", "sha256"]) -> str:
@@ -29,3 +32,12 @@ def sha256_of(path: Path) -> str:
         OSError: The file can't be read.
     """
     return checksum_of(path, "sha256")
+
+
+def digest_of(module: nn.Module) -> str:
+    """SHA-256 over names, shapes and values of a network's tensors."""
+    digest = hashlib.sha256()
+    for name, tensor in sorted(module.state_dict().items()):
+        digest.update(f"{name} {tuple(tensor.shape)} {tensor.dtype}\n".encode())
+        digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()

@@ -45,6 +45,8 @@ def receive(channel: Connection[Any, Any]) -> tuple[dict[str, Any], NDArray[np.f
     """
     try:
         message = json.loads(channel.recv_bytes(LARGEST_MESSAGE))
+        if not isinstance(message, dict):
+            raise Garbled("no object")
         shape = message.pop("array", None)
         if shape is None:
             return message, None

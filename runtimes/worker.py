@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib.metadata
+import math
 import os
 import signal
 import subprocess
@@ -134,8 +135,7 @@ class Worker:
             start_new_session=True,  # Ctrl-C is ours to handle
         )
         theirs.close()
-        with contextlib.suppress(OSError):  # it died at once; the first answer will tell
-            send(self._channel, self._job)
+        self._send(self._job)  # where it died at once, the first answer will tell
 
     def __enter__(self) -> Self:
         self.start()
@@ -173,9 +173,9 @@ class Worker:
         self._await_runtime()
         answer = self._ask({"do": "load"}, self.limits.load, "loading")
         return Loaded(
-            runtime=str(answer["runtime"]),
-            emulated=bool(answer["emulated"]),
-            load_ms=float(answer["load_ms"]),
+            runtime=str(answer.get("runtime", "")),
+            emulated=answer.get("emulated") is True,
+            load_ms=self._number(answer.get("load_ms")),
         )
 
     def run(self, image: NDArray[np.float32]) -> tuple[NDArray[np.float32], float]:
@@ -186,9 +186,9 @@ class Worker:
         """
         send_failed = self._send({"do": "run"}, image)
         answer, mask = self._received(self.limits.run, "running", send_failed)
-        if mask is None:
+        if mask is None or mask.ndim != 4 or mask.shape[0] != 1:
             raise self._nonsense("an answer without a mask")
-        milliseconds = float(answer["ms"])
+        milliseconds = self._number(answer.get("ms"))
         self._run_seconds = max(self._run_seconds, milliseconds / 1e3)
         return mask, milliseconds
 
@@ -203,11 +203,16 @@ class Worker:
         Raises:
             RunnerError, LostError: As `load`.
         """
+        if not self._run_seconds:
+            self.run(image)  # how long a run takes says how long many of them may
         limit = self.limits.run + 2 * seconds + 10 * (warm_up + runs) * self._run_seconds
         request = {"do": "time", "warm_up": warm_up, "runs": runs, "seconds": seconds}
         send_failed = self._send(request, image)
         answer, _ = self._received(limit, "running", send_failed)
-        return [float(value) for value in answer["times_ms"]], float(answer["warm_up_ms"])
+        times = answer.get("times_ms")
+        if not isinstance(times, list) or len(times) < runs:
+            raise self._nonsense("an answer without times")
+        return [self._number(value) for value in times], self._number(answer.get("warm_up_ms"))
 
     def cost(self) -> dict[str, Any]:
         """MACs, bytes of weights and operations by kind, as `runtimes.costs` counts them.
@@ -215,7 +220,9 @@ class Worker:
         Raises:
             RunnerError, LostError: As `load`; or it can't be counted.
         """
-        cost: dict[str, Any] = self._ask({"do": "cost"}, self.limits.load, "counting")["cost"]
+        cost = self._ask({"do": "cost"}, self.limits.load, "counting").get("cost")
+        if not isinstance(cost, dict):
+            raise self._nonsense("an answer without a count")
         return cost
 
     def peak_memory_mb(self) -> float:
@@ -224,7 +231,8 @@ class Worker:
         Raises:
             LostError: The process is gone.
         """
-        return float(self._ask({"do": "memory"}, self.limits.load, "answering")["peak_mb"])
+        answer = self._ask({"do": "memory"}, self.limits.load, "answering")
+        return self._number(answer.get("peak_mb"))
 
     def intermediates(
         self, image: NDArray[np.float32]
@@ -247,7 +255,7 @@ class Worker:
                 if "end" in answer:
                     ended = True
                     return
-                if values is None:
+                if values is None or "node" not in answer:
                     raise self._nonsense("a node without values")
                 yield answer["node"], values
         finally:
@@ -278,10 +286,31 @@ class Worker:
         self, request: dict[str, Any], image: NDArray[np.float32] | None = None
     ) -> OSError | None:
         try:
-            send(self._channel, request, image)
+            # A process that doesn't read would hold us as long as it likes.
+            with self._ended_after(self.limits.load):
+                send(self._channel, request, image)
         except OSError as exc:  # it is gone; why, is told by what it left
             return exc
         return None
+
+    @contextlib.contextmanager
+    def _ended_after(self, seconds: float) -> Iterator[None]:
+        """End the process if the block takes longer."""
+        timer = threading.Timer(seconds, self._kill)
+        timer.daemon = True
+        timer.start()
+        try:
+            yield
+        finally:
+            timer.cancel()
+
+    def _number(self, value: object) -> float:
+        """A finite number of an answer."""
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            raise self._nonsense("an answer without a number")
+        if not math.isfinite(value):
+            raise self._nonsense(f"{value} for a number")
+        return float(value)
 
     def _received(
         self, limit: float, doing: str, send_failed: OSError | None
@@ -294,13 +323,8 @@ class Worker:
             while not self._channel.poll(_LOOK):
                 self._look(deadline, limit, doing)
             # What trickles in must not hold us longer than what doesn't come at all.
-            rest = threading.Timer(max(deadline - time.monotonic(), 0) + 1, self._kill)
-            rest.daemon = True
-            rest.start()
-            try:
+            with self._ended_after(max(deadline - time.monotonic(), 0) + 1):
                 message, array = receive(self._channel)
-            finally:
-                rest.cancel()
         except (EOFError, OSError):
             raise self._death(doing) from None
         except Garbled as exc:
@@ -372,7 +396,7 @@ class Worker:
         self._words.seek(max(0, size - 4096))
         text = self._words.read().decode("utf-8", "replace")
         lines = [line.strip() for line in text.splitlines() if line.strip()]
-        return lines[-1][:200] if lines else ""
+        return "".join(c if c.isprintable() else " " for c in lines[-1][:200]) if lines else ""
 
     def _kill(self) -> None:
         if self._process is not None and self._process.poll() is None:

@@ -16,11 +16,11 @@ from ..models.devices import device_name
 from ..runtimes.worker import distribution_versions
 from .latency import ratios, summarise_times
 from .ledger import Facts
-from .metrics import AGREEMENT, SALIENCY, SWEEP, Better, summarise
+from .metrics import AGREEMENT, SALIENCY, SWEEP, Better, mean_by_class, summarise
+from .order import Findings, Order
 from .pool import Job
 from .reference import VIEWS
 from .results import ArtifactResult, Machine, PhotoResult, Reference, Results, Run, Timing
-from .session import Findings, Order
 
 __all__ = ["FIDELITY", "results_of"]
 
@@ -46,9 +46,13 @@ def results_of(
         truth_from: Likewise the ground truth; empty without one.
     """
     manifest = order.bundle.manifest
-    made = {job.target: _artifact_result(job, order, findings) for job in findings.jobs}
     reference_scores = findings.scores.get("")
-    entries = {name: made[name] for name in made if name not in VIEWS}
+    entries = {
+        job.target: _artifact_result(job, order, findings) for job in findings.jobs if not job.build
+    }
+    views = {
+        job.target: _artifact_result(job, order, findings) for job in findings.jobs if job.build
+    }
     return Results(
         maskport=version("maskport"),
         bundle=str(order.bundle.path),
@@ -66,13 +70,14 @@ def results_of(
             truth_left_out=findings.photos.truth_left_out,
             left_out=[a.target for a in manifest.artifacts if a not in order.targets],
             threads=order.threads,
+            compute_units=order.compute_units,
             latency=order.schedule.name if order.schedule else "none",
             total_s=findings.total_s,
             inference_s=findings.inference_s,
             load_s=findings.load_s,
             resumed=findings.ledger.resumed,
         ),
-        photos=findings.photos.photos if order.compare else [],
+        photos=findings.photos.photos if order.reference else [],
         reference=Reference(
             device=findings.device,
             device_name=device_name(findings.device),
@@ -80,7 +85,7 @@ def results_of(
             truth=_known(reference_scores.result()) if reference_scores else None,
             photos=findings.reference_truth,
         ),
-        pytorch={name: made[name] for name in VIEWS if name in made},
+        pytorch=views,
         artifacts=entries,
         passed=all(entry.status == "passed" for entry in entries.values()),
     )
@@ -182,13 +187,8 @@ def _class_iou(photos: Sequence[PhotoResult], labels: Sequence[str]) -> dict[str
     rows = [photo.class_iou for photo in photos if photo.class_iou is not None]
     if not rows:
         return None
-    columns = zip(*rows, strict=True)
-    present = [[value for value in column if value is not None] for column in columns]
-    return {
-        label: float(np.mean(values))
-        for label, values in zip(labels, present, strict=True)
-        if values
-    }
+    means = mean_by_class(np.array(rows, dtype=np.float64))  # None becomes NaN
+    return _known(dict(zip(labels, means, strict=True)))
 
 
 def _drop(own: Mapping[str, float], reference: Mapping[str, float]) -> dict[str, float]:

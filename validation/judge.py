@@ -72,7 +72,7 @@ class Judge:
             truth = truth_values(self._photos, position, final, scores)
         if self._maps is not None:
             own = mask_for_photo(mask[0], self._spec, *mask.shape[2:])
-            error = np.abs(np.nan_to_num(mask[0], nan=1.0) - reference[0]).max(0)
+            error = np.abs(mask[0] - reference[0]).max(0)
             self._maps.save(target, position, own, error)
         classes = agreement.classes
         return Judged(

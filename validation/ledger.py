@@ -49,12 +49,14 @@ class Ledger:
 
     Attributes:
         resumed: Facts of an earlier run were taken up.
+        reference_seconds: The longest that the reference took for a photo.
     """
 
     def __init__(self, file: Path, identity: str, *, resume: bool) -> None:
         self._file = file
         self._targets: dict[str, Facts] = {}
         self._drawn: set[int] = set()
+        self.reference_seconds = 0.0
         self.resumed = False
         head = {"journal": VERSION, "identity": identity}
         good = self._take_up(head) if resume else 0
@@ -85,7 +87,8 @@ class Ledger:
         """Keep a fact, on disk first.
 
         Args:
-            kind: ``drawn`` (position), ``loaded`` (runtime, emulated, load_ms), ``first`` (ms),
+            kind: ``drawn`` (position, seconds),
+                ``loaded`` (runtime, emulated, load_ms), ``first`` (ms),
                 ``photo`` (position, result, sweep), ``round`` (times), ``memory`` (mb),
                 ``cost`` (cost, reason), ``lost`` (status, reason).
             target: Which artifact; empty for the reference.
@@ -100,6 +103,7 @@ class Ledger:
         kind = fact["fact"]
         if kind == "drawn":
             self._drawn.add(fact["position"])
+            self.reference_seconds = max(self.reference_seconds, fact["seconds"])
             return
         facts = self.of(fact["target"])
         if kind == "loaded":

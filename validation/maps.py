@@ -57,7 +57,9 @@ class MapStore:
     ) -> None:
         """Keep an artifact's map, (C, h, w) in [0, 1], and its error, (h, w)."""
         name = f"{_plain(target)}-{position}.npz"
-        self._save(name, mask=_bytes(mask), error=error.astype(np.float16))
+        # What is no number stays none; what float16 can't hold is far off anyway.
+        finite = np.where(np.isnan(error), error, np.clip(error, 0, np.finfo(np.float16).max))
+        self._save(name, mask=_bytes(mask), error=finite.astype(np.float16))
 
     def photo(self, position: int) -> bytes | None:
         """The photo as a JPEG file's bytes; None where it was not kept."""

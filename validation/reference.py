@@ -10,13 +10,22 @@ from typing import Any
 from torch import nn
 
 from ..artifacts.bundle import Bundle, load_bundle, verify_reference
+from ..artifacts.manifest import Artifact, Tensor
 from ..errors import BundleError, InputError, UsageError
 from ..models import catalog, factory
 from ..models.checkpoints import load_weights
 from ..models.prepared import Reference, check_output, prepare
 from ..specs import ModelSpec
 
-__all__ = ["VIEWS", "Origin", "bundle_spec", "load_reference", "network_view", "origin_of"]
+__all__ = [
+    "VIEWS",
+    "Origin",
+    "bundle_spec",
+    "load_reference",
+    "network_view",
+    "origin_of",
+    "view_artifact",
+]
 
 # What can be timed of the network itself: as it is, and as it is exported.
 VIEWS = ("pytorch", "pytorch-prepared")
@@ -129,6 +138,27 @@ def network_view(bundle: str, network: str, weights: str, view: str) -> nn.Modul
     if view == "pytorch":
         return Reference(module, spec)
     return prepare(module, spec)
+
+
+def view_artifact(view: str, spec: ModelSpec) -> Artifact:
+    """What the manifest would say of the network itself, were it a file."""
+    size = [spec.image.height, spec.image.width]
+
+    def tensor(name: str, channels: int) -> Tensor:
+        return Tensor(name=name, shape=[1, channels, *size], dtype="float32", layout="NCHW")
+
+    nothing = {"path": "reference", "bytes": 0, "sha256": "0" * 64}
+    return Artifact(
+        target=view,
+        path="reference",
+        format="pytorch",
+        precision="fp32",
+        bytes=0,
+        sha256="0" * 64,
+        files=[nothing],  # type: ignore[list-item]  # pydantic reads it
+        inputs=[tensor("image", 3)],
+        outputs=[tensor("mask", spec.mask.channels)],
+    )
 
 
 def _built(origin: Origin) -> nn.Module:

@@ -241,7 +241,8 @@ class Run(_Record):
     ``inference_s`` and ``load_s`` are sums over all artifacts and the reference; loading
     includes the start of each runtime's process, as far as it was waited for.
     ``truth_left_out`` says of which photos the ground truth is missing or unusable, and why;
-    ``left_out`` names the bundle's targets that were not asked for.
+    ``left_out`` names the bundle's targets that were not asked for. ``compute_units`` is where Core
+    ML ran, on macOS.
     """
 
     photos_from: str
@@ -249,6 +250,7 @@ class Run(_Record):
     truth_left_out: list[str] = Field(default_factory=list)
     left_out: list[str] = Field(default_factory=list)
     threads: int
+    compute_units: str = ""
     latency: Literal["none", "standard", "release"]
     total_s: Number
     inference_s: Number

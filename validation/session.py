@@ -5,130 +5,46 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-import os
 import shutil
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import filelock
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import ValidationError
 
-from ..artifacts.bundle import Bundle, describe_files
-from ..artifacts.manifest import Artifact, Tensor
-from ..errors import LostError, MaskportError, NotCoveredError, RunnerError, UsageError
-from ..imaging.convert import mask_for_photo
+from ..artifacts.bundle import describe_files
+from ..errors import InputError, LostError, MaskportError, NotCoveredError, RunnerError, UsageError
+from ..models.checksums import digest_of
 from ..models.devices import best_device
-from ..models.prepared import Reference, check_range
 from ..runtimes.worker import Build, Limits, Worker
-from ..specs import ModelSpec
-from .judge import Judge, Judged, truth_values
+from .drawing import draw_references, score_references
+from .judge import Judge, Judged
 from .latency import Schedule
 from .ledger import Ledger
 from .maps import MapStore
 from .metrics import SaliencyScores
-from .photoset import PhotoSet, Source
+from .order import Event, Findings, Order, Watcher
+from .photoset import PhotoSet
 from .pool import Job, Pool, memory_budget
-from .reference import VIEWS, Origin
-from .results import PhotoResult
+from .reference import VIEWS, view_artifact
+from .results import Cost, PhotoResult
 
-__all__ = ["Event", "Findings", "Order", "Watcher", "validation_run"]
+__all__ = ["validation_run"]
 
-# Of the slowest a file may be, beside the reference on the same machine.
+# How slow a file may be: so many times the reference on the same CPU, and always some seconds.
 SLOWEST = 60
 LEAST_SECONDS = 60.0
+# Where there is no reference to go by.
+UNKNOWN_SECONDS = 600.0
 LOAD_SECONDS = 120.0
-
-
-@dataclass(frozen=True, slots=True)
-class Event:
-    """Something that happened.
-
-    Attributes:
-        kind: ``stage`` (a text), ``started``, ``photo`` (done of total), ``round`` (done of
-            total), ``ended`` (nothing is left to do for the target now), ``lost`` (why).
-        target: Empty for stages.
-    """
-
-    kind: Literal["stage", "started", "photo", "round", "ended", "lost"]
-    target: str = ""
-    text: str = ""
-    done: int = 0
-    total: int = 0
-
-
-Watcher = Callable[[Event], None]
-
-
-@dataclass(frozen=True, slots=True)
-class Order:
-    """What is to be found out.
-
-    Attributes:
-        bundle: Whose files.
-        targets: Which of its artifacts.
-        spec: The bundle's.
-        reference: The untouched network; None where only latency is wanted.
-        origin: How a process builds it again to be timed; None where it can't.
-        sources: The photos.
-        compare: Compare masks; else the first photo is only used to be timed on.
-        schedule: When to time; None for never.
-        threads: CPU threads of every runtime.
-        time_limit: Seconds for one photo; by the reference's own time where None.
-        memory_limit: Bytes for one process.
-        keep_maps: Keep the masks for a report.
-        work: Folder for what a run keeps while it lasts.
-        resume: Take up what an earlier run left in it.
-        compute_units: For Core ML on macOS.
-    """
-
-    bundle: Bundle
-    targets: tuple[Artifact, ...]
-    spec: ModelSpec
-    reference: Reference | None
-    origin: Origin | None
-    sources: tuple[Source, ...]
-    compare: bool
-    schedule: Schedule | None
-    threads: int
-    time_limit: float | None
-    memory_limit: int
-    keep_maps: bool
-    work: Path
-    resume: bool
-    compute_units: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Findings:
-    """What a run has found; `assemble.results_of` makes results of it.
-
-    Attributes:
-        ledger: Facts by target.
-        jobs: What was run, in order.
-        photos: What it was run on.
-        device: Where the reference ran.
-        reference_truth: The reference's own masks against the ground truth, by photo.
-        scores: Ground-truth scores by target; ``""`` for the reference.
-        total_s: Seconds of this run.
-        inference_s: Of these, in runs.
-        load_s: Of these, waiting for processes and files.
-    """
-
-    ledger: Ledger
-    jobs: tuple[Job, ...]
-    photos: PhotoSet
-    maps: MapStore
-    device: str
-    reference_truth: list[PhotoResult]
-    scores: dict[str, SaliencyScores]
-    total_s: float
-    inference_s: float
-    load_s: float
+# What an interrupted run left is kept so long.
+KEPT_SECONDS = 14 * 24 * 3600
 
 
 @contextlib.contextmanager
@@ -136,25 +52,34 @@ def validation_run(order: Order, watch: Watcher) -> Iterator[Findings]:
     """Run it. What was found stays on disk until the block ends well.
 
     Raises:
-        UsageError: Another run of the same bundle is going on.
+        UsageError: The same run is going on in another process.
         MaskportError: The reference or the photos can't be used. What an artifact does is never
             raised: it is a finding.
     """
-    order.work.mkdir(parents=True, exist_ok=True)
-    lock = filelock.FileLock(order.work / "lock", timeout=0)
+    session = _Session(order, watch)
+    folder = session.folder
     try:
+        _forget_old_runs(order.work)
+        folder.mkdir(parents=True, exist_ok=True)
+        # Beside the folder, which goes away.
+        lock = filelock.FileLock(f"{folder}.lock", timeout=0)
         lock.acquire()
     except filelock.Timeout as exc:
         raise UsageError(
-            f"Another validation of {order.bundle.path} is running.", "Wait until it has ended."
+            f"The same run of {order.bundle.path} is going on in another process.",
+            "Wait until it has ended.",
+        ) from exc
+    except OSError as exc:
+        raise InputError(
+            f"{order.work} can't be written: {exc.strerror or exc}.",
+            "What is measured is kept there meanwhile; set MASKPORT_CACHE to another folder.",
         ) from exc
     try:
-        yield _Session(order, watch).run()
-        for left in order.work.iterdir():
-            if left.name != "lock":
-                shutil.rmtree(left) if left.is_dir() else left.unlink()
+        yield session.run()
+        shutil.rmtree(folder, ignore_errors=True)
     finally:
         lock.release()
+        Path(lock.lock_file).unlink(missing_ok=True)
 
 
 class _Session:
@@ -163,23 +88,36 @@ class _Session:
     def __init__(self, order: Order, watch: Watcher) -> None:
         self.order, self.watch = order, watch
         self.inference_ms = 0.0
+        self.device = best_device()
         self.scores: dict[str, SaliencyScores] = {}
-        self.maps = MapStore(order.work / "maps")
-        self.photos = PhotoSet(order.sources, order.spec.image, order.work)
         self.jobs = (*self._files(), *self._views())
+        identity = self._identity()
+        self.folder = order.work / identity[:16]
+        self.identity = identity
+        self.maps = MapStore(self.folder / "maps")
+        self.photos = PhotoSet(order.sources, order.spec.image, self.folder)
 
     def run(self) -> Findings:
         began = time.monotonic()
         order = self.order
-        self.stage("reading the photos")
-        self.ledger = Ledger(order.work / "journal.jsonl", self._identity(), resume=order.resume)
-        if not self.ledger.resumed:
-            shutil.rmtree(self.maps.folder, ignore_errors=True)
-        self.photos.prepare(self.maps.save_photo if order.keep_maps else _drop)
-        device = best_device()
-        truths = self._draw_references(device) if order.compare else []
-        limits = Limits(LOAD_SECONDS, self._time_limit(), order.memory_limit)
-        with Pool(order.threads, limits, memory_budget(), order.compute_units) as pool:
+        self._stage("reading the photos")
+        journal = self.folder / "journal.jsonl"
+        self.ledger = Ledger(journal, self.identity, resume=order.resume)
+        kept_maps = self.maps if order.keep_maps else None
+        self.photos.prepare(kept_maps.save_photo if kept_maps else _drop)
+        truths: list[PhotoResult] = []
+        if order.reference is not None:
+            file = self.folder / "references.npy"
+            spec = order.spec.mask
+            drawing = time.monotonic()
+            self.references = draw_references(
+                order.reference, self.photos, self.device, file, self.ledger, kept_maps, self._stage
+            )
+            self.inference_ms += (time.monotonic() - drawing) * 1e3
+            scores, truths = score_references(self.photos, self.references, spec)
+            if scores is not None:
+                self.scores[""] = scores
+        with Pool(order.threads, self._limits(), memory_budget(), order.compute_units) as pool:
             self.pool = pool
             for job, following in zip(self.jobs, [*self.jobs[1:], None], strict=True):
                 self._guarded(job, lambda job=job, f=following: self._examine(job, f))  # type: ignore[misc]
@@ -192,7 +130,7 @@ class _Session:
             jobs=self.jobs,
             photos=self.photos,
             maps=self.maps,
-            device=device,
+            device=self.device,
             reference_truth=truths,
             scores=self.scores,
             total_s=time.monotonic() - began,
@@ -200,7 +138,7 @@ class _Session:
             load_s=load_seconds,
         )
 
-    def stage(self, text: str) -> None:
+    def _stage(self, text: str) -> None:
         self.watch(Event("stage", text=text))
 
     def _files(self) -> Iterator[Job]:
@@ -220,7 +158,7 @@ class _Session:
                 "view": view,
             }
             build = Build(f"{__package__}.reference:network_view", arguments)
-            yield Job(_stand_in(view, self.order.spec), origin.weights, build)
+            yield Job(view_artifact(view, self.order.spec), origin.weights, build)
 
     def _identity(self) -> str:
         """Changes with whatever would make an earlier run's findings another's."""
@@ -229,67 +167,31 @@ class _Session:
         for job in self.jobs:
             with contextlib.suppress(OSError):
                 contents[job.target] = describe_files(job.path, job.path.parent)[2]
+        photos = PhotoSet(order.sources, order.spec.image, order.work)
         values = {
             "manifest": order.bundle.manifest.model_dump(mode="json"),
             "files": contents,
-            "photos": self.photos.identity,
-            "compare": order.compare,
+            "network": digest_of(order.reference.network) if order.reference else "",
+            "views": [job.build.arguments if job.build else {} for job in self.jobs],
+            "device": self.device,
+            "photos": photos.identity,
             "schedule": repr(order.schedule),
             "threads": order.threads,
             "maps": order.keep_maps,
             "units": order.compute_units,
+            "maskport": version("maskport"),
         }
         return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
 
-    def _time_limit(self) -> float:
-        if self.order.time_limit is not None:
-            return self.order.time_limit
-        return max(LEAST_SECONDS, SLOWEST * self.reference_seconds)
-
-    reference_seconds = 0.0
-
-    def _draw_references(self, device: str) -> list[PhotoResult]:
-        """What the untouched network draws, kept in a file; its ground-truth results."""
+    def _limits(self) -> Limits:
         order = self.order
-        assert order.reference is not None  # noqa: S101  (there is one where masks are compared)
-        image, mask = order.spec.image, order.spec.mask
-        file = order.work / "references.npy"
-        shape = (len(self.photos), mask.channels, image.height, image.width)
-        known = self.ledger.resumed and file.is_file()
-        self.references = np.lib.format.open_memmap(
-            file, "r+" if known else "w+", np.float32, None if known else shape
-        )
-        missing = [
-            p for p in range(len(self.photos)) if not (known and self.ledger.reference_drawn(p))
-        ]
-        drawn = order.reference.drawing((self.photos.inputs[p] for p in missing), device)
-        with contextlib.closing(drawn):  # type: ignore[type-var]
-            for count, position in enumerate(missing, 1):
-                self.stage(f"drawing the reference's masks on {device} {count}/{len(missing)}")
-                began = time.monotonic()
-                self.references[position] = next(drawn)
-                spent = time.monotonic() - began
-                self.reference_seconds = max(self.reference_seconds, spent)
-                self.inference_ms += spent * 1e3
-                check_range(self.references[position], order.spec)
-                if order.keep_maps:
-                    own = mask_for_photo(self.references[position], mask, *shape[2:])
-                    self.maps.save_reference(position, own)
-                self.ledger.enter("drawn", position=position)
-        return self._reference_truth()
-
-    def _reference_truth(self) -> list[PhotoResult]:
-        if not self.photos.wants_truth:
-            return []
-        scores = self.scores[""] = SaliencyScores()
-        results = []
-        for position, photo in enumerate(self.photos.photos):
-            final = mask_for_photo(
-                self.references[position], self.order.spec.mask, photo.height, photo.width
-            )
-            truth = truth_values(self.photos, position, final[None], scores)
-            results.append(PhotoResult(photo=photo.name, metrics={}, truth=truth))
-        return results
+        if order.time_limit is not None:
+            seconds = order.time_limit
+        elif order.reference is None:
+            seconds = UNKNOWN_SECONDS
+        else:
+            seconds = max(LEAST_SECONDS, SLOWEST * self.ledger.reference_seconds)
+        return Limits(max(LOAD_SECONDS, seconds), seconds, order.memory_limit)
 
     def _guarded(self, job: Job, action: Callable[[], None]) -> None:
         """What goes wrong with an artifact is a finding about it."""
@@ -297,7 +199,7 @@ class _Session:
             return
         try:
             action()
-        except (RunnerError, MaskportError) as exc:
+        except MaskportError as exc:
             status = "broken"
             if isinstance(exc, LostError):
                 status = exc.kind
@@ -306,15 +208,17 @@ class _Session:
             elif not job.path.exists():
                 status = "missing"
             self.pool.drop(job.target)
-            self.ledger.enter("lost", job.target, status=status, reason=exc.what)
-            self.watch(Event("lost", job.target, exc.what))
+            reason = f"{exc.what} {exc.remedy}".strip()
+            self.ledger.enter("lost", job.target, status=status, reason=reason)
+            self.watch(Event("lost", job.target, reason))
 
     def _examine(self, job: Job, following: Job | None) -> None:
-        """Load a file, run it once, count it, and compare its masks."""
+        """Load a file, run it once, compare its masks, and count it."""
         facts = self.ledger.of(job.target)
         wanted = self._positions(job)
-        todo = [p for p in wanted if p not in facts.photos]
-        if not todo and facts.first_ms is not None and facts.peak_memory_mb is not None:
+        scores, todo = self._to_draw(job.target, wanted)
+        counted = job.build is not None or facts.cost is not None or bool(facts.no_cost)
+        if not todo and facts.peak_memory_mb is not None and counted:
             return
         self.watch(Event("started", job.target, "loading"))
         worker, loaded = self.pool.worker(job)
@@ -332,9 +236,10 @@ class _Session:
             self.ledger.enter("first", job.target, ms=milliseconds)
         if following is not None:
             self.pool.start(following)
-        self._compare(job, worker, todo, len(wanted))
-        self.ledger.enter("memory", job.target, mb=worker.peak_memory_mb())
-        if job.build is None and facts.cost is None:
+        self._compare(job, worker, todo, len(wanted), scores)
+        if facts.peak_memory_mb is None:
+            self.ledger.enter("memory", job.target, mb=worker.peak_memory_mb())
+        if not counted:
             self._count(job, worker)
         if self.order.schedule is None or facts.emulated:
             self.pool.drop(job.target)
@@ -345,17 +250,33 @@ class _Session:
 
         The network itself on the CPU is the reference, where that ran there too.
         """
-        same = job.target == VIEWS[0] and best_device() == "cpu"
-        return range(len(self.photos) if self.order.compare and not same else 0)
+        compared = self.order.reference is not None
+        same = job.target == VIEWS[0] and self.device == "cpu"
+        return range(len(self.photos) if compared and not same else 0)
 
-    def _compare(self, job: Job, worker: Worker, todo: list[int], total: int) -> None:
+    def _to_draw(self, target: str, wanted: range) -> tuple[SaliencyScores | None, list[int]]:
+        """The photos that are still to be drawn, and the ground-truth scores to go on with.
+
+        Where the scores on disk are not those of the journal's photos, all are drawn again.
+        """
+        facts = self.ledger.of(target)
+        todo = [position for position in wanted if position not in facts.photos]
+        if not (self.photos.wants_truth and wanted):
+            return None, todo
+        scores = SaliencyScores.load(self._scores_file(target)) if facts.photos else None
+        measured = sum(1 for result in facts.photos.values() if result.truth is not None)
+        if scores is None or len(scores) != measured:
+            scores, todo = SaliencyScores(), list(wanted)
+        self.scores[target] = scores
+        return scores, todo
+
+    def _compare(
+        self, job: Job, worker: Worker, todo: list[int], total: int, scores: SaliencyScores | None
+    ) -> None:
         """Draw each photo while the mask of the one before it is judged."""
         if not todo:
             return
         facts = self.ledger.of(job.target)
-        scores = None
-        if self.photos.wants_truth:
-            scores, todo = self._scores(job.target, todo)
         maps = self.maps if self.order.keep_maps else None
         judge = Judge(self.photos, self.references, self.order.spec.mask, maps)
         pending: tuple[int, Future[Judged]] | None = None
@@ -375,6 +296,12 @@ class _Session:
         with ThreadPoolExecutor(1) as executor:
             for position in todo:
                 mask, _ = self._run(worker, position)
+                if mask.shape[1:] != self.references.shape[1:]:
+                    raise RunnerError(
+                        f"{job.path.name} draws masks of shape {mask.shape[1:]}, the network "
+                        f"those of shape {self.references.shape[1:]}.",
+                        "It is not a file of this network; export the bundle again.",
+                    )
                 settle()
                 judged = executor.submit(judge.judge, job.target, position, mask, scores)
                 pending = position, judged
@@ -385,31 +312,21 @@ class _Session:
         self.inference_ms += milliseconds
         return mask, milliseconds
 
-    def _scores(self, target: str, todo: list[int]) -> tuple[SaliencyScores, list[int]]:
-        """The ground-truth scores to go on with, and what is to be drawn for them.
-
-        Where the scores on disk are not those of the journal's photos, all are drawn again.
-        """
-        facts = self.ledger.of(target)
-        scores = SaliencyScores.load(self._scores_file(target)) if facts.photos else None
-        measured = sum(1 for result in facts.photos.values() if result.truth is not None)
-        if scores is None or len(scores) != measured:
-            scores, todo = SaliencyScores(), list(range(len(self.photos)))
-        self.scores[target] = scores
-        return scores, todo
-
     def _scores_file(self, target: str) -> Path:
-        return self.order.work / f"scores-{hashlib.sha256(target.encode()).hexdigest()[:16]}.npz"
+        return self.folder / f"scores-{hashlib.sha256(target.encode()).hexdigest()[:16]}.npz"
 
     def _count(self, job: Job, worker: Worker) -> None:
+        """The static cost; a file that can't be counted may be fine otherwise."""
         cost: dict[str, Any] | None = None
         reason = ""
         try:
-            cost = worker.cost()
-        except LostError:
-            raise
+            cost = Cost.model_validate(worker.cost()).model_dump()
         except RunnerError as exc:
             reason = exc.what
+            if isinstance(exc, LostError):
+                self.pool.drop(job.target)
+        except ValidationError:
+            reason = f"The count of {job.path.name} makes no sense."
         self.ledger.enter("cost", job.target, cost=cost, reason=reason)
 
     def _take_turns(self, schedule: Schedule) -> None:
@@ -439,42 +356,13 @@ class _Session:
         self.watch(Event("round", job.target, done=number + 1, total=schedule.rounds))
 
 
-def _stand_in(view: str, spec: ModelSpec) -> Artifact:
-    """What the manifest would say of the network itself, were it a file."""
-    image = spec.image
-    return Artifact(
-        target=view,
-        path="reference",
-        format="pytorch",
-        precision="fp32",
-        bytes=0,
-        sha256="0" * 64,
-        files=[{"path": "reference", "bytes": 0, "sha256": "0" * 64}],  # type: ignore[list-item]
-        inputs=[
-            Tensor(
-                name="image",
-                shape=[1, 3, image.height, image.width],
-                dtype="float32",
-                layout="NCHW",
-            )
-        ],
-        outputs=[
-            Tensor(
-                name="mask",
-                shape=[1, spec.mask.channels, image.height, image.width],
-                dtype="float32",
-                layout="NCHW",
-            )
-        ],
-    )
+def _forget_old_runs(work: Path) -> None:
+    """Remove what interrupted runs left that nobody went on with."""
+    for folder in work.parent.glob("*/*"):
+        with contextlib.suppress(OSError):
+            if folder.is_dir() and time.time() - folder.stat().st_mtime > KEPT_SECONDS:
+                shutil.rmtree(folder)
 
 
 def _drop(_position: int, _pixels: NDArray[np.uint8]) -> None:
     """No report is wanted, so no photo is kept."""
-
-
-def default_threads() -> int:
-    """The CPUs that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1

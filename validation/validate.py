@@ -17,23 +17,24 @@ from torch import nn
 
 from ..artifacts.bundle import Bundle, load_bundle
 from ..artifacts.manifest import Artifact
-from ..errors import InputError, UsageError
+from ..errors import BundleError, InputError, UsageError
 from ..models.download import cache_folder
 from ..runtimes.worker import default_memory_limit
 from .assemble import results_of
 from .gates import Gates, default_gates, judge
 from .gates.baseline import check_network
 from .latency import RELEASE, STANDARD, Schedule
+from .order import Event, Order, Watcher
 from .photoset import BUILT_IN, Source, find_photos
-from .reference import bundle_spec, load_reference, origin_of
+from .reference import VIEWS, bundle_spec, load_reference, origin_of
 from .results import Results
-from .session import Event, Order, Watcher, default_threads, validation_run
+from .session import validation_run
 
 __all__ = ["Event", "LatencyMode", "bench", "validate"]
 
 LatencyMode = Literal["none", "standard", "release"]
 Path_ = str | PathLike[str]
-Report = Callable[[Results], None]
+Report = Callable[[Results], object]
 
 _SCHEDULES: dict[str, Schedule | None] = {"none": None, "standard": STANDARD, "release": RELEASE}
 
@@ -138,6 +139,7 @@ def bench(
     memory_limit: int | None = None,
     compute_units: str = "",
     resume: bool = False,
+    report: Report | None = None,
     watch: Watcher | None = None,
 ) -> Results:
     """Time every artifact of a bundle on its first photo; masks are not compared.
@@ -166,7 +168,12 @@ def bench(
     )
     photos_from = str(images) if images is not None else BUILT_IN
     return _run(
-        order, watch, photos_from=photos_from, truth_from="", judged=lambda results: results
+        order,
+        watch,
+        photos_from=photos_from,
+        truth_from="",
+        judged=lambda results: results,
+        report=report,
     )
 
 
@@ -197,13 +204,12 @@ def _order(
         reference=None,
         origin=None,
         sources=tuple(sources),
-        compare=compare,
         schedule=_SCHEDULES[latency],
-        threads=threads or default_threads(),
+        threads=threads or _all_threads(),
         time_limit=time_limit,
         memory_limit=memory_limit or default_memory_limit(),
         keep_maps=keep_maps,
-        work=_work_folder(bundle, compare),
+        work=_work_folder(bundle),
         resume=resume,
         compute_units=compute_units,
     )
@@ -273,16 +279,27 @@ def _selected(bundle: Bundle, names: list[str]) -> tuple[Artifact, ...]:
                 f"{hint}It has {', '.join(a.target for a in artifacts)}.",
             )
     chosen = tuple(a for a in artifacts if "all" in names or {a.target, a.format} & set(names))
+    if taken := sorted({a.target for a in chosen} & set(VIEWS)):
+        raise BundleError(
+            f"{bundle.path} calls a file {taken[0]!r}, which is what results call the network.",
+            "Export the bundle again.",
+        )
     if not chosen:
         raise UsageError("No target was asked for.", "Give --targets, or leave it out for all.")
     return chosen
 
 
-def _work_folder(bundle: Bundle, compare: bool) -> Path:
-    """Where a run of this bundle keeps what it found until it ends."""
-    place = hashlib.sha256(os.path.abspath(bundle.path).encode()).hexdigest()[:16]
-    kind = "validate" if compare else "bench"
-    return cache_folder() / "runs" / f"{bundle.path.resolve().name}-{kind}-{place}"
+def _work_folder(bundle: Bundle) -> Path:
+    """Where runs of this bundle keep what they found until they end."""
+    place = hashlib.sha256(os.path.abspath(bundle.path).encode()).hexdigest()[:8]
+    return cache_folder() / "runs" / f"{bundle.path.resolve().name}-{place}"
+
+
+def _all_threads() -> int:
+    """The CPUs that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def _path(path: Path_ | None) -> Path | None:

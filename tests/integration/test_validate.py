@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import shutil
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,12 +18,13 @@ from PIL import Image
 
 from maskport.api import export
 from maskport.cli.main import cli
-from maskport.errors import BundleError, ImageError, UsageError
+from maskport.errors import BundleError, ImageError, InputError, LostError, UsageError
 from maskport.imaging.scenes import scene
 from maskport.models.u2net import U2Net
+from maskport.runtimes.worker import Worker
 from maskport.specs import ImageSpec, MaskSpec, ModelSpec
+from maskport.validation.order import Event
 from maskport.validation.results import Results, read_results
-from maskport.validation.session import Event
 from maskport.validation.validate import bench, validate
 
 pytestmark = [pytest.mark.sdk, pytest.mark.slow]
@@ -191,35 +194,181 @@ def test_a_missing_file_is_missing(bundle: Path, network: U2Net, tmp_path: Path)
     assert results.artifacts["onnx-fp32"].status == "passed"
 
 
-def test_killing_it_half_way_loses_nothing(bundle: Path, network: U2Net, photos: Path) -> None:
-    class Killed(Exception):
-        pass
+class Killed(Exception):
+    """What ends a run in a test, wherever it is."""
 
-    seen: list[Event] = []
 
-    def stop(event: Event) -> None:
+def killed_at(kind: str, target: str, done: int, seen: list[Event]) -> Callable[[Event], None]:
+    def watch(event: Event) -> None:
         seen.append(event)
-        if event.kind == "photo" and event.target == "onnx-fp16" and event.done == 2:
+        if (event.kind, event.target, event.done) == (kind, target, done):
             raise Killed
 
-    settings = {"images": photos, "masks": photos / "masks", "network": network, "targets": "onnx"}
+    return watch
+
+
+@pytest.fixture(scope="module")
+def whole(bundle: Path, network: U2Net, photos: Path) -> Results:
+    """What an uninterrupted run of the two ONNX files finds."""
+    return validate(
+        bundle,
+        images=photos,
+        masks=photos / "masks",
+        network=network,
+        targets="onnx",
+        latency="none",
+    )
+
+
+@pytest.mark.parametrize(
+    ("kind", "target", "done", "again"),
+    [
+        ("started", "onnx-fp32", 0, 6),
+        ("photo", "onnx-fp16", 2, 1),
+        ("ended", "onnx-fp16", 0, 0),
+        ("report", "", 0, 0),
+    ],
+)
+def test_killing_it_half_way_loses_nothing(
+    bundle: Path,
+    network: U2Net,
+    photos: Path,
+    whole: Results,
+    kind: str,
+    target: str,
+    done: int,
+    again: int,
+) -> None:
+    """The resumed run draws only what was not drawn, and finds what an uninterrupted one does."""
+
+    def run(watch: Callable[[Event], None], fails: bool, resume: bool) -> Results:
+        def report(_results: Results) -> None:
+            if fails:
+                raise Killed
+
+        return validate(
+            bundle,
+            images=photos,
+            masks=photos / "masks",
+            network=network,
+            targets="onnx",
+            latency="none",
+            resume=resume,
+            report=report,
+            watch=watch,
+        )
+
     with pytest.raises(Killed):
-        validate(bundle, **settings, latency="none", watch=stop)
-    first = [(e.target, e.done) for e in seen if e.kind == "photo"]
-    again: list[Event] = []
-    resumed = validate(bundle, **settings, latency="none", resume=True, watch=again.append)
-    second = [(e.target, e.done) for e in again if e.kind == "photo"]
-    assert first == [("onnx-fp32", 1), ("onnx-fp32", 2), ("onnx-fp32", 3),
-                     ("onnx-fp16", 1), ("onnx-fp16", 2)]  # fmt: skip
-    assert second == [("onnx-fp16", 3)]
-    assert resumed.run.resumed
-    whole = validate(bundle, **settings, latency="none")
-    assert not whole.run.resumed
-    for target, artifact in whole.artifacts.items():
-        other = resumed.artifacts[target]
-        assert other.fidelity == artifact.fidelity
-        assert other.photos == artifact.photos
-        assert target == "onnx-fp32" or other.truth == artifact.truth
+        run(killed_at(kind, target, done, []), kind == "report", resume=False)
+    seen: list[Event] = []
+    resumed = run(seen.append, False, resume=True)
+    assert len([event for event in seen if event.kind == "photo"]) == again
+    assert resumed.run.resumed and not whole.run.resumed
+    assert resumed.reference == whole.reference
+    for name, artifact in whole.artifacts.items():
+        other = resumed.artifacts[name]
+        for field in ("status", "fidelity", "photos", "truth", "truth_drop", "iou_sweep", "cost"):
+            assert getattr(other, field) == getattr(artifact, field), (name, field)
+
+
+def test_rounds_that_were_timed_are_not_timed_again(
+    bundle: Path, network: U2Net, photos: Path
+) -> None:
+    settings: dict[str, Any] = {"images": photos, "network": network, "targets": "onnx"}
+    with pytest.raises(Killed):
+        validate(bundle, **settings, watch=killed_at("round", "onnx-fp32", 3, []))
+    seen: list[Event] = []
+    resumed = validate(bundle, **settings, resume=True, watch=seen.append)
+    assert not [event for event in seen if event.kind == "photo"]
+    rounds = [e for e in seen if e.kind == "round" and e.target == "onnx-fp32"]
+    # The third was told of before it was written down; rounds before it stay.
+    assert len({event.done for event in rounds if event.done < event.total}) <= 3
+    for artifact in resumed.artifacts.values():
+        assert artifact.timing is not None and artifact.timing.rounds == 5
+
+
+def test_findings_of_another_network_are_not_taken_up(
+    bundle: Path, network: U2Net, photos: Path
+) -> None:
+    settings: dict[str, Any] = {"images": photos, "targets": "onnx-fp32", "latency": "none"}
+    with pytest.raises(Killed):
+        watch = killed_at("ended", "onnx-fp32", 0, [])
+        validate(bundle, **settings, network=network, watch=watch)
+    other = copy.deepcopy(network)
+    with torch.no_grad():
+        other.outconv.bias.add_(3)
+    results = validate(bundle, **settings, network=other, resume=True)
+    assert not results.run.resumed
+    assert results.artifacts["onnx-fp32"].status == "failed"
+
+
+def test_a_file_that_draws_masks_of_another_size_is_broken_and_the_others_go_on(
+    bundle: Path, network: U2Net, photos: Path, tmp_path: Path
+) -> None:
+    import onnx
+    from onnx import TensorProto, helper
+
+    folder = tmp_path / "small"
+    shutil.copytree(bundle, folder)
+    size = (1, 1, 32, 24)
+    graph = helper.make_graph(
+        [
+            helper.make_node("AveragePool", ["image"], ["p"], kernel_shape=[2, 2], strides=[2, 2]),
+            helper.make_node("ReduceMean", ["p"], ["mask"], axes=[1], keepdims=1),
+        ],
+        "small",
+        [helper.make_tensor_value_info("image", TensorProto.FLOAT, (1, 3, 64, 48))],
+        [helper.make_tensor_value_info("mask", TensorProto.FLOAT, size)],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    onnx.save(model, folder / "nano-onnx-fp16.onnx")
+    manifest = json.loads((folder / "manifest.json").read_text())
+    entry = next(a for a in manifest["artifacts"] if a["target"] == "onnx-fp16")
+    entry["inputs"][0]["name"], entry["outputs"][0]["name"] = "image", "mask"
+    entry["outputs"][0]["shape"] = list(size)
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    results = validate(folder, images=photos, network=network, targets="onnx", latency="none")
+    assert results.artifacts["onnx-fp16"].status == "broken"
+    assert "shape (1, 32, 24)" in results.artifacts["onnx-fp16"].reason
+    assert results.artifacts["onnx-fp32"].status == "passed"
+
+
+def test_a_file_cant_pass_for_the_network(bundle: Path, network: U2Net, tmp_path: Path) -> None:
+    folder = tmp_path / "named"
+    shutil.copytree(bundle, folder)
+    manifest = json.loads((folder / "manifest.json").read_text())
+    manifest["artifacts"][0]["target"] = "pytorch-prepared"
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    with pytest.raises(BundleError, match="pytorch-prepared"):
+        validate(folder, network=network)
+
+
+def test_a_count_that_fails_is_no_fault_of_the_file(
+    bundle: Path, network: U2Net, photos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def lost(self: Worker) -> dict[str, Any]:
+        raise LostError("crashed", "it died while counting", "")
+
+    monkeypatch.setattr(Worker, "cost", lost)
+    results = validate(bundle, images=photos, network=network, targets="onnx-fp32", latency="none")
+    found = results.artifacts["onnx-fp32"]
+    assert (found.status, found.cost, found.no_cost) == ("passed", None, "it died while counting")
+
+
+def test_a_cache_that_cant_be_written_is_named(
+    bundle: Path, network: U2Net, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("MASKPORT_CACHE", str(tmp_path / "file"))
+    with pytest.raises(InputError) as caught:
+        validate(bundle, network=network)
+    assert "MASKPORT_CACHE" in caught.value.remedy
+
+
+def test_a_run_leaves_nothing_behind(cache: Path, results: Results, whole: Results) -> None:
+    """Only what later tests interrupted may lie there."""
+    left = [path for path in (cache / "runs").glob("*/*") if path.suffix == ".lock"]
+    assert left == []
 
 
 def test_resume_takes_up_nothing_of_other_photos(

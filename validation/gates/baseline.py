@@ -137,6 +137,7 @@ def notes(results: Results, baseline: Results) -> list[str]:
         ("the reference's device", results.reference.device, baseline.reference.device),
         ("processor", results.machine.processor, baseline.machine.processor),
         ("threads", results.run.threads, baseline.run.threads),
+        ("compute units", results.run.compute_units, baseline.run.compute_units),
         ("maskport", results.maskport, baseline.maskport),
     ):
         if new != old:

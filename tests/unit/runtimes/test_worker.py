@@ -40,6 +40,9 @@ NETWORKS = """
         print("something that an SDK prints")
         return Mean()
 
+    def slow():
+        return Odd(lambda: time.sleep(0.25))
+
     def sleeps():
         return Odd(lambda: time.sleep(1000))
 
@@ -142,6 +145,17 @@ def test_timing_gives_at_least_the_runs_and_the_seconds(worker: Callable[..., Wo
     assert len(long) > 3 and sum(long) >= 50
 
 
+def test_a_slow_file_is_not_timed_out_because_it_is_timed_first(
+    worker: Callable[..., Worker],
+) -> None:
+    """Twelve runs of a quarter of a second are more than the limit of one, and fine."""
+    limits = Limits(load=60, run=1.5, memory=8 << 30)
+    with worker("slow", limits) as slow:
+        slow.load()
+        times, _ = slow.time(IMAGE, warm_up=1, runs=12, seconds=0)
+    assert len(times) == 12
+
+
 def test_memory_is_the_childs_own(worker: Callable[..., Worker]) -> None:
     with worker("mean") as mean:
         mean.load()
@@ -207,6 +221,38 @@ def test_a_runtimes_refusal_is_passed_on(
         assert reason in caught.value.what
         # The process lives on: the next photo may be fine.
         assert odd.resident_memory() > 0
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        {},
+        {"load_ms": "fast", "runtime": "x", "emulated": False},
+        {"load_ms": float("nan"), "runtime": "x", "emulated": False},
+        {"load_ms": True, "runtime": "x", "emulated": False},
+    ],
+)
+def test_an_answer_that_makes_no_sense_is_the_files_fault(
+    worker: Callable[..., Worker], monkeypatch: pytest.MonkeyPatch, answer: dict[str, object]
+) -> None:
+    """A process that a file has taken over may send anything."""
+    with worker("mean") as odd:
+        monkeypatch.setattr(odd, "_ask", lambda *_: answer)
+        with pytest.raises(LostError, match="nonsense"):
+            odd.load()
+
+
+def test_a_process_that_doesnt_read_is_ended(worker: Callable[..., Worker]) -> None:
+    """An image larger than the pipe's buffer would wait for ever."""
+    limits = Limits(load=3, run=3, memory=8 << 30)
+    huge = np.zeros((1, 3, 2000, 2000), np.float32)
+    with worker("sleeps_while_loading", limits) as odd:
+        time.sleep(0.5)
+        began = time.monotonic()
+        with pytest.raises(LostError):
+            odd.run(huge)
+        # Three seconds for the send, and some for the process to be reaped.
+        assert time.monotonic() - began < 20
 
 
 def test_a_format_that_nothing_runs_is_unavailable_not_broken(tmp_path: Path) -> None:

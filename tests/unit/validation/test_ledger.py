@@ -13,7 +13,7 @@ RESULT = {"photo": "boat.jpg", "metrics": {"iou": 0.9}, "flags": []}
 
 def filled(file: Path) -> Ledger:
     ledger = Ledger(file, "a run", resume=False)
-    ledger.enter("drawn", position=0)
+    ledger.enter("drawn", position=0, seconds=0.5)
     ledger.enter("loaded", "onnx-fp32", runtime="onnxruntime", emulated=False, load_ms=12.5)
     ledger.enter("first", "onnx-fp32", ms=80.0)
     ledger.enter("photo", "onnx-fp32", position=0, result=RESULT, sweep=[0.5, 0.25])
@@ -28,7 +28,7 @@ def test_a_resumed_ledger_knows_what_the_first_one_knew(tmp_path: Path) -> None:
     first = filled(tmp_path / "journal").of("onnx-fp32")
     again = Ledger(tmp_path / "journal", "a run", resume=True)
     assert again.resumed and again.reference_drawn(0) and not again.reference_drawn(1)
-    assert again.of("onnx-fp32") == first
+    assert again.of("onnx-fp32") == first and again.reference_seconds == 0.5
     assert first.photos[0].metrics == {"iou": 0.9} and first.rounds == [[1.0, 2.0]]
 
 

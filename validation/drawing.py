@@ -1,0 +1,90 @@
+"""The reference's masks of a run: drawn once, kept in a file, taken up again by `--resume`."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..imaging.convert import mask_for_photo
+from ..models.prepared import Reference, check_range
+from ..specs import MaskSpec
+from .judge import truth_values
+from .ledger import Ledger
+from .maps import MapStore
+from .metrics import SaliencyScores
+from .photoset import PhotoSet
+from .results import PhotoResult
+
+__all__ = ["draw_references", "score_references"]
+
+Map = NDArray[np.float32]
+
+
+def draw_references(
+    reference: Reference,
+    photos: PhotoSet,
+    device: str,
+    file: Path,
+    ledger: Ledger,
+    maps: MapStore | None,
+    step: Callable[[str], None],
+) -> Map:
+    """What the untouched network draws of each photo.
+
+    Args:
+        reference: The network.
+        photos: Prepared.
+        device: Where it draws.
+        file: Keeps the masks.
+        ledger: Knows which of them are there, and is told of each.
+        maps: Keeps them for the report; None where there is none.
+        step: Called with what is being done.
+
+    Returns:
+        (N, C, H, W) in [0, 1], mapped from the file.
+
+    Raises:
+        NetworkError: The network itself draws what is no mask.
+    """
+    image, mask = reference.spec.image, reference.spec.mask
+    shape = (len(photos), mask.channels, image.height, image.width)
+    known = ledger.resumed and file.is_file()
+    masks: Map = np.lib.format.open_memmap(
+        file, "r+" if known else "w+", np.float32, None if known else shape
+    )
+    missing = [p for p in range(len(photos)) if not (known and ledger.reference_drawn(p))]
+    drawn = reference.drawing((photos.inputs[p] for p in missing), device)
+    with contextlib.closing(drawn):  # type: ignore[type-var]
+        for count, position in enumerate(missing, 1):
+            step(f"drawing the reference's masks on {device} {count}/{len(missing)}")
+            began = time.monotonic()
+            masks[position] = next(drawn)
+            seconds = time.monotonic() - began
+            check_range(masks[position], reference.spec)
+            if maps is not None:
+                own = mask_for_photo(masks[position], mask, image.height, image.width)
+                maps.save_reference(position, own)
+            ledger.enter("drawn", position=position, seconds=seconds)
+    return masks
+
+
+def score_references(
+    photos: PhotoSet, references: Map, spec: MaskSpec
+) -> tuple[SaliencyScores | None, list[PhotoResult]]:
+    """The reference's own masks against the ground truth: over all photos, and of each.
+
+    None and nothing where there is no ground truth.
+    """
+    if not photos.wants_truth:
+        return None, []
+    scores, results = SaliencyScores(), []
+    for position, photo in enumerate(photos.photos):
+        final = mask_for_photo(references[position], spec, photo.height, photo.width)
+        truth = truth_values(photos, position, final[None], scores)
+        results.append(PhotoResult(photo=photo.name, metrics={}, truth=truth))
+    return scores, results

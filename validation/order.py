@@ -1,0 +1,109 @@
+"""What a run is asked for, what it tells meanwhile, and what it finds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from ..artifacts.bundle import Bundle
+from ..artifacts.manifest import Artifact
+from ..models.prepared import Reference
+from ..specs import ModelSpec
+from .latency import Schedule
+from .ledger import Ledger
+from .maps import MapStore
+from .metrics import SaliencyScores
+from .photoset import PhotoSet, Source
+from .pool import Job
+from .reference import Origin
+from .results import PhotoResult
+
+__all__ = ["Event", "Findings", "Order", "Watcher"]
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that happened.
+
+    Attributes:
+        kind: ``stage`` (a text), ``started``, ``photo`` (done of total), ``round`` (done of
+            total), ``ended`` (nothing is left to do for the target now), ``lost`` (why).
+        target: Empty for stages.
+    """
+
+    kind: Literal["stage", "started", "photo", "round", "ended", "lost"]
+    target: str = ""
+    text: str = ""
+    done: int = 0
+    total: int = 0
+
+
+Watcher = Callable[[Event], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What is to be found out.
+
+    Attributes:
+        bundle: Whose files.
+        targets: Which of its artifacts.
+        spec: The bundle's.
+        reference: The untouched network, to compare with; None where only latency is wanted, of
+            the first photo.
+        origin: How a process builds it again to be timed; None where it can't.
+        sources: The photos.
+        schedule: When to time; None for never.
+        threads: CPU threads of every runtime.
+        time_limit: Seconds for one photo; by the reference's own time where None.
+        memory_limit: Bytes for one process.
+        keep_maps: Keep the masks for a report.
+        work: Folder for what a run keeps while it lasts.
+        resume: Take up what an earlier run left in it.
+        compute_units: For Core ML on macOS.
+    """
+
+    bundle: Bundle
+    targets: tuple[Artifact, ...]
+    spec: ModelSpec
+    reference: Reference | None
+    origin: Origin | None
+    sources: tuple[Source, ...]
+    schedule: Schedule | None
+    threads: int
+    time_limit: float | None
+    memory_limit: int
+    keep_maps: bool
+    work: Path
+    resume: bool
+    compute_units: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Findings:
+    """What a run has found; `assemble.results_of` makes results of it.
+
+    Attributes:
+        ledger: Facts by target.
+        jobs: What was run, in order.
+        photos: What it was run on.
+        device: Where the reference ran.
+        reference_truth: The reference's own masks against the ground truth, by photo.
+        scores: Ground-truth scores by target; ``""`` for the reference.
+        total_s: Seconds of this run.
+        inference_s: Of these, in runs.
+        load_s: Of these, waiting for processes and files.
+    """
+
+    ledger: Ledger
+    jobs: tuple[Job, ...]
+    photos: PhotoSet
+    maps: MapStore
+    device: str
+    reference_truth: list[PhotoResult]
+    scores: dict[str, SaliencyScores]
+    total_s: float
+    inference_s: float
+    load_s: float

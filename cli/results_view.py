@@ -17,12 +17,9 @@ __all__ = ["print_latency", "print_reference", "print_resumed", "print_truth"]
 _SHOWN = {
     "mae": "MAE",
     "max_f_authors": "max-F",
-    "max_f_per_photo": "max-F/photo",
-    "mean_f": "mean F",
     "weighted_f": "weighted F",
     "s_measure": "S",
-    "mean_e": "mean E",
-    "max_e_mean_curve": "max E",
+    "max_e_mean_curve": "max-E",
     "relaxed_boundary_f": "boundary F",
 }
 
@@ -62,7 +59,7 @@ def print_truth(results: Results) -> None:
     if not reference:
         return
     names = [name for name in _SHOWN if name in reference]
-    rows = [["pytorch (reference)", *(f"{reference[name]:.4f}" for name in names)]]
+    rows = [["reference", *(f"{reference[name]:.4f}" for name in names)]]
     for artifact in results.artifacts.values():
         if artifact.truth is None:
             rows.append([artifact.target, *("–" for _ in names)])
@@ -72,42 +69,46 @@ def print_truth(results: Results) -> None:
         rows.append([artifact.target, *cells])
     measured = sum(photo.truth is not None for photo in results.reference.photos)
     click.echo(
-        f"Against the ground truth of {measured} photos, at their own size; in brackets how much "
-        "worse than the reference:"
+        f"Against the ground truth of {measured} photos, at their own size; behind each, where it "
+        "shows, how much worse than the reference (negative: better):"
     )
     print_table(["", *(_SHOWN[name] for name in names)], rows)
 
 
 def print_latency(results: Results) -> None:
     """Milliseconds of each artifact and of PyTorch, what they are beside each other, memory."""
-    rows = [
-        _latency_row(found) for found in (*results.pytorch.values(), *results.artifacts.values())
-    ]
-    columns = ("", "load", "first", "min", "p50", "p90", "p99", "to fp32", "to PyTorch", "MB", "")
-    print_table(columns, rows)
+    found = [*results.pytorch.values(), *results.artifacts.values()]
+    columns = ("", "load", "first", "min", "p50", "p90", "p99", "/fp32", "/torch", "MB", "")
+    print_table(columns, [_latency_row(one) for one in found])
+    for one in found:
+        if one.latency_ms is None:
+            click.echo(printable(f"{one.target}: {one.reason or one.no_latency}"))
+    if any(one.timing and one.timing.noisy for one in found):
+        click.echo("noisy: the middle half of the runs differs by more than a tenth.")
     click.echo(
         f"Milliseconds for one photo; {results.run.threads} threads, {results.machine.processor}."
     )
 
 
 def _latency_row(found: ArtifactResult) -> list[str]:
+    from ..validation.reports.wording import milliseconds
+
     memory = "" if found.peak_memory_mb is None else f"{found.peak_memory_mb:.0f}"
     if found.latency_ms is None or found.timing is None:
-        blank = [""] * 8
-        return [found.target, *blank, memory, found.reason or found.no_latency]
+        return [found.target, *[""] * 8, memory, "emulated" if found.emulated else found.status]
     latency, timing = found.latency_ms, found.timing
     times = (latency.load, latency.first, latency.min, latency.p50, latency.p90, latency.p99)
     ratios = (timing.ratio_to_fp32, timing.ratio_to_pytorch)
     return [
         found.target,
-        *(f"{value:.1f}" for value in times),
+        *(milliseconds(value) for value in times),
         *("" if value is None else f"{value:.2f}" for value in ratios),
         memory,
-        "noisy: the middle half of the runs differs by more than a tenth" if timing.noisy else "",
+        "noisy" if timing.noisy else "",
     ]
 
 
 def _with_drop(value: float, drop: float | None) -> str:
     if drop is None or abs(drop) < 5e-5:
         return f"{value:.4f}"
-    return f"{value:.4f} ({drop:+.4f})"
+    return f"{value:.4f} {drop:+.4f}"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
@@ -35,14 +34,11 @@ class _Line:
 class RunView:
     """Follows a run's events on stderr. A context manager; on a terminal it redraws its lines,
     and elsewhere it prints each artifact when its photos are compared, and each that is lost.
-
-    Args:
-        targets: In the order of their lines; others are added when they are heard of.
     """
 
-    def __init__(self, targets: Iterable[str] = ()) -> None:
+    def __init__(self) -> None:
         self._console = Console(stderr=True, highlight=False)
-        self._lines = {target: _Line() for target in targets}
+        self._lines: dict[str, _Line] = {}
         self._spinner = Spinner("dots")
         self._stage = ""
         self._began = time.monotonic()
@@ -79,21 +75,21 @@ class RunView:
         if not event.target:
             self.say(event.text)
             return
-        self._stage = ""
         target = printable(event.target)
         line = self._lines.setdefault(target, _Line())
-        line.active = event.kind in {"started", "photo"} or (
-            event.kind == "round" and event.done < event.total
-        )
+        if event.kind == "queued":
+            return
+        self._stage = ""
+        line.active = event.kind in {"started", "photo"}
         if event.kind == "started":
             line.text = event.text
+            if line.photos[1] or line.text != "loading":
+                self._plain(event.target, event.text)
         elif event.kind == "photo":
             line.photos, line.text = (event.done, event.total), "comparing"
         elif event.kind == "round":
             line.rounds = (event.done, event.total)
-            line.text = "timing" if line.active else ""
-            if line.active:
-                self._plain(event.target, f"timing, round {event.done + 1} of {event.total}")
+            line.text = ""
         elif event.kind == "ended":
             line.text = "compared" if line.photos[1] else "loaded"
             self._plain(event.target, line.text)

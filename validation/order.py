@@ -28,12 +28,12 @@ class Event:
     """Something that happened.
 
     Attributes:
-        kind: ``stage`` (a text), ``started``, ``photo`` (done of total), ``round`` (done of
-            total), ``ended`` (nothing is left to do for the target now), ``lost`` (why).
+        kind: ``stage`` (a text), ``queued``, ``started`` (with what), ``photo`` and ``round``
+            (done of total), ``ended`` (nothing is left to do for the target now), ``lost`` (why).
         target: Empty for stages.
     """
 
-    kind: Literal["stage", "started", "photo", "round", "ended", "lost"]
+    kind: Literal["stage", "queued", "started", "photo", "round", "ended", "lost"]
     target: str = ""
     text: str = ""
     done: int = 0

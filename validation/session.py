@@ -80,6 +80,8 @@ def validation_run(order: Order, watch: Watcher) -> Iterator[Findings]:
     finally:
         lock.release()
         Path(lock.lock_file).unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            order.work.rmdir()  # where nothing of another run lies there
 
 
 class _Session:
@@ -100,6 +102,8 @@ class _Session:
     def run(self) -> Findings:
         began = time.monotonic()
         order = self.order
+        for job in self.jobs:
+            self.watch(Event("queued", job.target))
         self._stage("reading the photos")
         journal = self.folder / "journal.jsonl"
         self.ledger = Ledger(journal, self.identity, resume=order.resume)
@@ -208,7 +212,7 @@ class _Session:
             elif not job.path.exists():
                 status = "missing"
             self.pool.drop(job.target)
-            reason = f"{exc.what} {exc.remedy}".strip()
+            reason = f"{exc.what.rstrip('.')}. {exc.remedy}".strip()
             self.ledger.enter("lost", job.target, status=status, reason=reason)
             self.watch(Event("lost", job.target, reason))
 
@@ -342,7 +346,8 @@ class _Session:
                     )
 
     def _time(self, job: Job, schedule: Schedule, number: int) -> None:
-        self.watch(Event("round", job.target, done=number, total=schedule.rounds))
+        text = f"timing, round {number + 1} of {schedule.rounds}"
+        self.watch(Event("started", job.target, text))
         worker, _ = self.pool.worker(job)
         self.pool.make_room()
         times, warm_up_ms = worker.time(

@@ -13,6 +13,7 @@ import pytest
 from maskport.artifacts.bundle import verify
 from maskport.exporters.registry import TARGETS, Target
 from maskport.imaging.scenes import scene
+from maskport.runtimes.costs.registry import cost_of
 from maskport.runtimes.registry import runner_for
 
 pytestmark = [pytest.mark.sdk, pytest.mark.slow]
@@ -69,6 +70,16 @@ def test_its_entry_says_what_goes_in_and_out(exported: Any, row: Target) -> None
     else:
         assert image.quantization is None
     assert artifact.bytes == sum(entry.bytes for entry in artifact.files)
+
+
+def test_its_cost_is_counted_in_its_own_graph(exported: Any, row: Target) -> None:
+    cost = cost_of(exported.bundle.artifact(row.name), exported.bundle.file(row.name))
+    # Folding takes a hundredth away; TensorFlow pads what dilated convolutions see to whole
+    # tiles, which on maps of a few pixels may more than double them.
+    macs = exported.bundle.manifest.network.macs
+    assert 0.9 * macs <= cost.macs <= (3 if row.format in {"savedmodel", "keras"} else 1.05) * macs
+    assert sum(cost.operations.values()) > 10
+    assert 0 < cost.weight_bytes <= exported.bundle.artifact(row.name).bytes
 
 
 def test_the_bundle_holds_and_nothing_failed(exported: Any) -> None:

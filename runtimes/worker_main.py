@@ -167,11 +167,15 @@ def _refusal(exc: MaskportError) -> dict[str, Any]:
 
 
 def _limit_memory(limit: int) -> None:
-    """Let huge allocations fail here and now; the parent watches what is really used."""
+    """Let huge allocations fail here and now; the parent watches what is really used.
+
+    Runtimes map more than they touch (stacks, arenas), so this is far above the limit.
+    """
     import resource
 
     if sys.platform == "linux":
-        resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
+        most = 2 * limit + (2 << 30)
+        resource.setrlimit(resource.RLIMIT_DATA, (most, most))
 
 
 def _end_with_the_parent() -> None:

@@ -91,12 +91,17 @@ def test_u2netp_matches_the_authors_implementation(file: str, shared: Path) -> N
 
 @pytest.mark.shared
 def test_u2net_matches_the_authors_implementation(shared: Path) -> None:
+    """Random weights amplify rounding: beside the same network in float64, the golden file is off
+    by 1.7e-5, and a processor with other kernels (AVX-512 against AVX2) gives other float32."""
     network = u2net().eval()
     draw(network, 0)
-    assert_matches(network, np.load(shared / "golden" / "u2net_random_64.npz"), maps=7)
+    golden = np.load(shared / "golden" / "u2net_random_64.npz")
+    assert_matches(network, golden, maps=7, tolerance=4e-5)
 
 
-def assert_matches(network: U2Net, golden: dict[str, np.ndarray], maps: int) -> None:
+def assert_matches(
+    network: U2Net, golden: dict[str, np.ndarray], maps: int, tolerance: float = 1e-5
+) -> None:
     with torch.no_grad():
         outputs = network(torch.from_numpy(golden["input"]))
     for index in range(maps):

@@ -23,6 +23,8 @@ _COMMANDS = {
     "bench": (".bench", "Time every artifact beside PyTorch."),
     "gate": (".gate", "Gate saved results again, without running anything."),
     "drift": (".drift", "Find where an artifact and PyTorch part ways, module by module."),
+    "train": (".train", "Train or fine-tune a network on photos with masks."),
+    "evaluate": (".evaluate", "Measure a checkpoint or an artifact against ground truth."),
     "verify": (".verify", "Hold a bundle's files against its manifest."),
     "targets": (".targets", "List the targets and what is installed for them."),
     "catalog": (".catalog", "List the networks that have a name."),

@@ -68,7 +68,7 @@ class Event:
         done: Photos scored.
         total: Photos to score.
         numbers: By name. Of a step: ``loss``, ``fused``, ``rate``, ``images_per_second``,
-            ``waited`` (share of the time in which the next batch was not ready).
+            ``steps_per_second``, ``waited`` (share of time without a batch at hand).
         best: These scores are the best so far.
     """
 
@@ -95,12 +95,14 @@ class Finished:
         best: Scores of the best weights: ``loss``, ``step``, and with held-out photos ``mae``
             and ``max_f``.
         seconds: Spent on steps and scorings, over all sittings.
+        writes: Whether this process wrote the files: the first of several.
     """
 
     step: int
     steps: int
     best: dict[str, float]
     seconds: float
+    writes: bool
 
 
 def train(
@@ -182,7 +184,6 @@ class _Run:
             self.trained = DistributedDataParallel(
                 self.network,
                 device_ids=[processes.local_rank] if device == "cuda" else None,
-                broadcast_buffers=False,  # they are equal, see distributed.WholeBatchNorm
             )
         epoch = self.data.stream.epoch_length
         self.steps = config.steps or math.ceil((config.epochs or 0) * epoch / config.batch)
@@ -224,7 +225,8 @@ class _Run:
         if stop:
             self.watch(Event("stopping", "keeping the state", state.step, self.steps))
             self._save(clock)
-        return Finished(state.step, self.steps, state.best, clock.seconds())
+        writes = self.processes.writes
+        return Finished(state.step, self.steps, state.best, clock.seconds(), writes)
 
     def _batches(self) -> Iterator[list[Tensor]]:
         """The steps' batches from here on, loaded ahead by worker processes."""
@@ -282,6 +284,7 @@ class _Run:
             self.log.add("train", state.step, {**numbers, "seconds": clock.seconds()})
         numbers |= {
             "images_per_second": config.batch * clock.steps_per_second(),
+            "steps_per_second": clock.steps_per_second(),
             "waited": clock.waited(),
         }
         self.watch(Event("step", step=state.step, steps=self.steps, numbers=numbers))

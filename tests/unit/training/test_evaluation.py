@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 import torch
 from click.testing import CliRunner
+from PIL import Image
+
 from maskport.cli.main import cli
 from maskport.errors import InputError, UsageError
 from maskport.imaging.scenes import scene
@@ -17,7 +19,6 @@ from maskport.specs import ImageSpec, MaskSpec, ModelSpec
 from maskport.training.datasets import Pair
 from maskport.training.evaluation import evaluate, paper_set
 from maskport.validation.evaluated import open_evaluated
-from PIL import Image
 
 SPEC = ModelSpec("any", ImageSpec(32, 32), MaskSpec())
 

@@ -385,7 +385,10 @@ def _channels_last(network: U2Net) -> U2Net:
     """Weights laid out as the convolutions read them fastest, in place."""
     for parameter in network.parameters():
         if parameter.ndim == 4:
-            parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
+            # Not contiguous(), which leaves 1x1 kernels as they are: both layouts are one there,
+            # but DistributedDataParallel wants a gradient's strides to be its parameter's.
+            laid_out = torch.empty_like(parameter, memory_format=torch.channels_last)
+            parameter.data = laid_out.detach().copy_(parameter.detach())
     return network
 
 

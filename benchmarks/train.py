@@ -109,8 +109,8 @@ def our_turns(folder: Path, network: str, batch: int, steps: int, out: Path) -> 
         length = turn * (steps + 1)
         config = TrainingConfig(
             network,
-            images=str(folder / "photos"),
-            masks=str(folder / "masks"),
+            images=(str(folder / "photos"),),
+            masks=(str(folder / "masks"),),
             batch=batch,
             steps=length,
             every=10**9,

@@ -101,7 +101,9 @@ def main(arguments: list[str] | None = None) -> None:
         _complain(exc.what, exc.remedy)
         sys.exit(exc.exit_code)
     except (KeyboardInterrupt, click.Abort) as exc:
-        click.echo(f"\nInterrupted; {str(exc) or 'nothing was changed.'}", err=True)
+        # click turns the one into the other, and its words are the cause's.
+        said = str(exc) or str(exc.__cause__ or "")
+        click.echo(f"\nInterrupted; {said or 'nothing was changed.'}", err=True)
         sys.exit(INTERRUPTED)
     except BrokenPipeError:  # `maskport … | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

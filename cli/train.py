@@ -15,11 +15,13 @@ __all__ = ["command"]
 @click.option(
     "--images",
     metavar="DIR",
-    help="Photos to train on; without --masks, a data set's folder as it is published.",
+    multiple=True,
+    help="Photos to train on; without --masks, a data set's folder as it is published. "
+    "Can be given again, for several folders.",
 )
-@click.option("--masks", metavar="DIR", help="Their masks, named as the photos.")
-@click.option("--val-images", metavar="DIR", help="Photos to score on, as --images.")
-@click.option("--val-masks", metavar="DIR", help="Their masks.")
+@click.option("--masks", metavar="DIR", multiple=True, help="Their masks, named as the photos.")
+@click.option("--val-images", metavar="DIR", multiple=True, help="Photos to score on.")
+@click.option("--val-masks", metavar="DIR", multiple=True, help="Their masks.")
 @click.option(
     "--scenes",
     type=click.IntRange(0),
@@ -128,6 +130,11 @@ __all__ = ["command"]
     help="auto takes bfloat16 where it is faster.",
 )
 @click.option("--device", default="auto", show_default=True, help="cuda, mps, cpu.")
+@click.option(
+    "--threads",
+    type=click.IntRange(1),
+    help="CPU threads; 1 is faster where others use the cores.  [default: cores]",
+)
 @click.option(
     "--workers",
     type=click.IntRange(0),

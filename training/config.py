@@ -12,8 +12,8 @@ from .losses import LOSSES
 
 __all__ = ["CHANGEABLE", "TrainingConfig", "read_config", "resumed"]
 
-CHANGEABLE = ("device", "epochs", "every", "steps", "workers")
-"""What may be another when a run goes on: nothing that an earlier step depended on."""
+CHANGEABLE = ("device", "epochs", "every", "steps", "threads", "workers")
+"""What may be another when a run goes on: nothing but rounding depends on it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,8 +22,8 @@ class TrainingConfig:
 
     Attributes:
         network: Name of the catalog, or ``package.module:factory`` that gives a `U2Net`.
-        images: Folder of photos, or of a published data set; None for scenes alone.
-        masks: Folder of masks.
+        images: Folders of photos, or of published data sets; none for scenes alone.
+        masks: Folders of masks, one for each of ``images``, or none.
         val_images: As ``images``, to score on.
         val_masks: As ``masks``, to score on.
         scenes: Generated scenes an epoch.
@@ -47,14 +47,15 @@ class TrainingConfig:
         warmup: Steps over which the learning rate rises from 0.
         precision: ``"auto"`` takes bfloat16 where it is faster; kept as what it chose.
         device: ``"auto"``, or PyTorch's name of one.
+        threads: Of PyTorch on the CPU; as many as cores where None.
         workers: Processes that load samples; one less than there are cores where None.
     """
 
     network: str
-    images: str | None = None
-    masks: str | None = None
-    val_images: str | None = None
-    val_masks: str | None = None
+    images: tuple[str, ...] = ()
+    masks: tuple[str, ...] = ()
+    val_images: tuple[str, ...] = ()
+    val_masks: tuple[str, ...] = ()
     scenes: int = 0
     val_scenes: int = 0
     size: int = 320
@@ -75,17 +76,23 @@ class TrainingConfig:
     warmup: int = 0
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     device: str = "auto"
+    threads: int | None = None
     workers: int | None = None
 
     def __post_init__(self) -> None:
-        if self.images is None and not self.scenes:
+        if not self.images and not self.scenes:
             raise UsageError(
                 "There is nothing to train on.", "Give --images and --masks, or --scenes N."
             )
-        if self.masks is not None and self.images is None:
-            raise UsageError("--masks stands alone.", "Give the photos as well: --images.")
-        if self.val_masks is not None and self.val_images is None:
-            raise UsageError("--val-masks stands alone.", "Give the photos: --val-images.")
+        for option, images, masks in (
+            ("", self.images, self.masks),
+            ("val-", self.val_images, self.val_masks),
+        ):
+            if masks and len(masks) != len(images):
+                raise UsageError(
+                    f"There are {len(images)} --{option}images and {len(masks)} --{option}masks.",
+                    "Give one folder of masks for each folder of photos, in the same order.",
+                )
         if (self.epochs is None) == (self.steps is None):
             raise UsageError(
                 "The run's length is given " + ("twice." if self.steps else "nowhere."),
@@ -124,7 +131,8 @@ def read_config(file: Path) -> TrainingConfig:
     known = {field.name for field in fields(TrainingConfig)}
     if not isinstance(values, dict) or not values.keys() <= known or "network" not in values:
         raise UsageError(f"{file} is no configuration of this version.", "Start the run anew.")
-    return TrainingConfig(**values)
+    lists = {name: tuple(value) for name, value in values.items() if isinstance(value, list)}
+    return TrainingConfig(**{**values, **lists})
 
 
 def resumed(kept: TrainingConfig, given: dict[str, Any]) -> TrainingConfig:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -35,6 +36,7 @@ from .checkpoint import (
     save_weights,
     write_atomically,
 )
+from .clock import Clock
 from .config import TrainingConfig
 from .distributed import Processes, average, joined, with_whole_batch_norms
 from .interruption import Interruption, ignore_in_worker
@@ -133,7 +135,11 @@ def train(
         NetworkError: The network can't be trained here, or its loss became not finite.
     """
     device = chosen_device(config.device)
-    with joined(device) as processes, Interruption() as interruption:
+    with (
+        _threads(config.threads),
+        joined(device) as processes,
+        Interruption() as interruption,
+    ):
         if not resume and (out / RESUME).exists():
             raise UsageError(
                 f"{out} holds a run already.",
@@ -145,6 +151,16 @@ def train(
             return run.finish()
         finally:
             run.close()
+
+
+@contextmanager
+def _threads(count: int | None) -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(count or before)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 class _Run:
@@ -202,7 +218,7 @@ class _Run:
         state, saved = self.state, time.monotonic()
         batches = self._batches()
         stop = False
-        clock = _Clock(state.seconds)
+        clock = Clock(state.seconds)
         while True:
             due = state.step and (state.step % self.every == 0 or state.step == self.steps)
             if due and state.scored < state.step:
@@ -247,7 +263,7 @@ class _Run:
         )
         return iter(loader)
 
-    def _step(self, batch: list[Tensor], clock: _Clock) -> bool:
+    def _step(self, batch: list[Tensor], clock: Clock) -> bool:
         """One step; whether some process was asked to stop."""
         config, state = self.config, self.state
         rate = learning_rate(config, state.step, self.steps)
@@ -290,7 +306,7 @@ class _Run:
         self.watch(Event("step", step=state.step, steps=self.steps, numbers=numbers))
         return bool(asked > 0)
 
-    def _score(self, clock: _Clock) -> None:
+    def _score(self, clock: Clock) -> None:
         """Score the network as it is, and keep its weights if they are the best so far."""
         state = self.state
         numbers: dict[str, float] = {"loss": state.loss_sum / max(state.loss_count, 1)}
@@ -324,7 +340,7 @@ class _Run:
         self.watch(Event("scored", step=state.step, steps=self.steps, numbers=numbers, best=best))
         clock.forget()
 
-    def _save(self, clock: _Clock) -> None:
+    def _save(self, clock: Clock) -> None:
         if self.processes.writes:
             self.state.seconds = clock.seconds()
             facts = facts_of(self.state, self.config.network, {})
@@ -340,45 +356,10 @@ class _Run:
     def _check_data(self) -> None:
         if self.state.data != self.data.fingerprint:
             raise UsageError(
-                f"The photos or masks in {self.config.images} are others than those that the run "
-                "began with.",
+                "The photos or masks that are trained on are others than those that the run began "
+                "with.",
                 f"Put them back, or start anew from its weights: --init {self.out / LAST}.",
             )
-
-
-class _Clock:
-    """Time spent on a run, and how fast its last steps were."""
-
-    RECENT = 20
-
-    def __init__(self, before: float) -> None:
-        self._before, self._began = before, time.monotonic()
-        self.forget()
-
-    def forget(self) -> None:
-        """Begin the recent steps anew, after something that was none."""
-        self._marks = [time.monotonic()]
-        self._waits: list[float] = []
-
-    def waits(self) -> None:
-        self._asked = time.monotonic()
-
-    def works(self) -> None:
-        self._waits = [*self._waits, time.monotonic() - self._asked][-self.RECENT :]
-
-    def stepped(self) -> None:
-        self._marks = [*self._marks, time.monotonic()][-self.RECENT - 1 :]
-
-    def seconds(self) -> float:
-        return self._before + time.monotonic() - self._began
-
-    def steps_per_second(self) -> float:
-        taken = self._marks[-1] - self._marks[0]
-        return (len(self._marks) - 1) / taken if taken > 0 else 0.0
-
-    def waited(self) -> float:
-        taken = self._marks[-1] - self._marks[0]
-        return min(1.0, sum(self._waits) / taken) if taken > 0 else 0.0
 
 
 def _channels_last(network: U2Net) -> U2Net:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from itertools import zip_longest
 from pathlib import Path
 from typing import NamedTuple
 
@@ -19,7 +20,7 @@ from ..models.u2net import U2Net
 from ..specs import ImageSpec, MaskSpec, ModelSpec
 from .augment import Augmentation
 from .config import TrainingConfig
-from .datasets import check_pairs, find_pairs, fingerprint
+from .datasets import Pair, check_pairs, find_pairs, fingerprint
 from .precision import bfloat16_is_faster
 from .samples import FilePairs, GeneratedScenes, Source, Stream
 from .scoring import HeldOut
@@ -94,8 +95,8 @@ def data_of(config: TrainingConfig, spec: ModelSpec, say: Callable[[str], None])
     """
     sources: list[Source] = []
     digest = ""
-    if config.images is not None:
-        pairs = find_pairs(Path(config.images), _path(config.masks))
+    if config.images:
+        pairs = _pairs(config.images, config.masks)
         say(f"reading {len(pairs)} pairs")
         if scaled := check_pairs(pairs):
             say(f"{scaled} masks have another scale than their photos, and are resized")
@@ -103,9 +104,8 @@ def data_of(config: TrainingConfig, spec: ModelSpec, say: Callable[[str], None])
         digest = fingerprint(pairs)
     if config.scenes:
         sources.append(GeneratedScenes(config.scenes, config.size, config.seed))
-    held_out = []
-    if config.val_images is not None:
-        held_out = find_pairs(Path(config.val_images), _path(config.val_masks))
+    held_out = _pairs(config.val_images, config.val_masks)
+    if held_out:
         say(f"reading {len(held_out)} pairs to score on")
         check_pairs(held_out)
     how = Augmentation(spec.image, config.crop, config.flips, config.colour)
@@ -149,5 +149,7 @@ def chosen_workers(given: int | None) -> int:
     return max(1, min(8, (cores or 1) - 1))
 
 
-def _path(text: str | None) -> Path | None:
-    return None if text is None else Path(text)
+def _pairs(images: Sequence[str], masks: Sequence[str]) -> list[Pair]:
+    """Of all folders, one after the other."""
+    folders = zip_longest(map(Path, images), map(Path, masks))
+    return [pair for photos, of_them in folders for pair in find_pairs(photos, of_them)]

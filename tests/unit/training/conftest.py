@@ -72,8 +72,8 @@ def config(network: str, pairs: Path) -> Callable[..., TrainingConfig]:
     def make(**changes: object) -> TrainingConfig:
         values: dict[str, object] = {
             "network": network,
-            "images": str(pairs / "photos"),
-            "masks": str(pairs / "masks"),
+            "images": (str(pairs / "photos"),),
+            "masks": (str(pairs / "masks"),),
             "scenes": 3,
             "val_scenes": 3,
             "size": 36,

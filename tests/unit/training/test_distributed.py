@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -98,8 +99,9 @@ def test_a_run_of_two_processes_has_the_losses_of_a_run_of_one(
     run = config()
     train(run, tmp_path / "one")
     options = [
-        f"--{name.replace('_', '-')}={getattr(run, name)}"
-        for name in ("network", "images", "masks", "scenes", "val_scenes", "size", "crop", "batch",
+        f"--{name.replace('_', '-')}={value[0] if isinstance(value, tuple) else value}"
+        for name, value in asdict(run).items()
+        if name in ("network", "images", "masks", "scenes", "val_scenes", "size", "crop", "batch",
                      "steps", "every", "precision", "device", "workers")
     ]  # fmt: skip
     printed = together(

@@ -23,8 +23,10 @@ from maskport.models.factory import build
 from maskport.models.prepared import Reference
 from maskport.training.config import TrainingConfig, read_config
 from maskport.training.loop import Event, train
-from maskport.training.start import build_network
+from maskport.training.start import build_network, data_of
 from maskport.validation.metrics import SaliencyScores
+
+from .conftest import write_pair
 
 Make = Callable[..., TrainingConfig]
 
@@ -216,3 +218,17 @@ def test_the_configuration_is_kept_with_what_auto_chose(config: Make, tmp_path: 
     kept = read_config(tmp_path / "config.json")
     assert kept.precision in {"fp32", "bf16"}
     assert replace(kept, precision="auto") == config(precision="auto", steps=1)
+
+
+def test_several_folders_are_one_data_set(config: Make, pairs: Path, tmp_path: Path) -> None:
+    write_pair(tmp_path / "ECSSD/images", tmp_path / "ECSSD/ground_truth_mask", 50)
+    run = config(
+        images=(str(pairs / "photos"), str(pairs / "photos")),
+        masks=(str(pairs / "masks"), str(pairs / "masks")),
+        scenes=0,
+    )
+    both = data_of(run, build_network(run)[1], lambda _text: None)
+    assert both.stream.epoch_length == 14
+    published = replace(run, images=(str(tmp_path / "ECSSD"),), masks=())
+    alone = data_of(published, build_network(run)[1], lambda _text: None)
+    assert alone.stream.epoch_length == 1

@@ -23,6 +23,8 @@ _COMMANDS = {
     "bench": (".bench", "Time every artifact beside PyTorch."),
     "gate": (".gate", "Gate saved results again, without running anything."),
     "drift": (".drift", "Find where an artifact and PyTorch part ways, module by module."),
+    "train": (".train", "Train or fine-tune a network on photos with masks."),
+    "evaluate": (".evaluate", "Measure a checkpoint or an artifact against ground truth."),
     "verify": (".verify", "Hold a bundle's files against its manifest."),
     "targets": (".targets", "List the targets and what is installed for them."),
     "catalog": (".catalog", "List the networks that have a name."),
@@ -99,7 +101,9 @@ def main(arguments: list[str] | None = None) -> None:
         _complain(exc.what, exc.remedy)
         sys.exit(exc.exit_code)
     except (KeyboardInterrupt, click.Abort) as exc:
-        click.echo(f"\nInterrupted; {str(exc) or 'nothing was changed.'}", err=True)
+        # click turns the one into the other, and its words are the cause's.
+        said = str(exc) or str(exc.__cause__ or "")
+        click.echo(f"\nInterrupted; {said or 'nothing was changed.'}", err=True)
         sys.exit(INTERRUPTED)
     except BrokenPipeError:  # `maskport … | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -1,0 +1,75 @@
+"""``maskport evaluate``."""
+
+from __future__ import annotations
+
+import json
+from contextlib import ExitStack
+from pathlib import Path
+
+import click
+
+__all__ = ["command"]
+
+_PATH = click.Path(path_type=Path)
+
+
+@click.command(name="evaluate")
+@click.argument("what", metavar="WEIGHTS_OR_ARTIFACT", type=_PATH)
+@click.option(
+    "--images",
+    metavar="PHOTOS",
+    type=_PATH,
+    required=True,
+    help="Folder or list file of photos; without --masks a published data set's folder.",
+)
+@click.option("--masks", metavar="DIR", type=_PATH, help="Ground truth, named as the photos.")
+@click.option(
+    "--network",
+    default="u2netp",
+    show_default=True,
+    metavar="NAME",
+    help="Whose weights they are: a name of the catalog.",
+)
+@click.option("--paper", is_flag=True, help="Beside the table of U²-Net's paper.")
+@click.option("--json", "json_out", metavar="FILE", type=_PATH, help="Write everything measured.")
+@click.option("--threads", type=click.IntRange(1), help="CPU threads of an artifact's runtime.")
+def command(
+    what: Path,
+    images: Path,
+    masks: Path | None,
+    network: str,
+    paper: bool,
+    json_out: Path | None,
+    threads: int | None,
+) -> int:
+    """Measure WEIGHTS_OR_ARTIFACT over photos with ground truth.
+
+    A file that lies in a bundle is run as an app would run it; any other is a checkpoint, which
+    PyTorch runs.
+
+    \b
+    maskport evaluate u2netp.pth --images ECSSD --paper
+    maskport evaluate exports/u2netp/u2netp-tflite-int8.tflite --images photos/ --masks masks/
+    """
+    from .evaluate_view import EvaluateView
+
+    with EvaluateView() as view, ExitStack() as stack:
+        view.say("loading PyTorch")
+        from ..training.datasets import find_pairs
+        from ..training.evaluation import evaluate
+        from ..validation.evaluated import open_evaluated
+
+        pairs = find_pairs(images, masks)
+        found = stack.enter_context(open_evaluated(what, network, threads))
+        view.say(f"measuring {found.name}")
+        result = evaluate(found.draw, pairs, found.spec, view.photos)
+    view.summarise(result, found.name, network if paper else "", images)
+    if json_out is not None:
+        values = {
+            "what": found.name,
+            "photos": result.photos,
+            "scores": dict(result.scores),
+            "by_photo": {name: dict(one) for name, one in result.by_photo.items()},
+        }
+        json_out.write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
+    return 0

@@ -1,0 +1,106 @@
+"""A data set is measured by the same lines, whatever draws the masks."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from click.testing import CliRunner
+from PIL import Image
+
+from maskport.cli.main import cli
+from maskport.errors import InputError, UsageError
+from maskport.imaging.scenes import scene
+from maskport.models.u2net import u2netp
+from maskport.specs import ImageSpec, MaskSpec, ModelSpec
+from maskport.training.datasets import Pair
+from maskport.training.evaluation import evaluate, paper_set
+from maskport.validation.evaluated import open_evaluated
+
+SPEC = ModelSpec("any", ImageSpec(32, 32), MaskSpec())
+
+
+@pytest.fixture(scope="module")
+def pairs(tmp_path_factory: pytest.TempPathFactory) -> list[Pair]:
+    folder = tmp_path_factory.mktemp("set")
+    (folder / "images").mkdir()
+    (folder / "masks").mkdir()
+    found = []
+    for seed, (height, width) in enumerate([(40, 60), (64, 64)]):
+        made = scene(seed, height, width)
+        pair = Pair(folder / "images" / f"{seed}.png", folder / "masks" / f"{seed}.png")
+        Image.fromarray(made.photo).save(pair.photo)
+        Image.fromarray(((made.mask > 0.5) * 255).astype(np.uint8)).save(pair.mask)
+        found.append(pair)
+    return found
+
+
+def test_drawing_the_truth_scores_as_well_as_its_own_resizing_allows(pairs: list[Pair]) -> None:
+    seen: list[tuple[int, int]] = []
+    truths = iter([np.asarray(Image.open(p.mask).resize((32, 32))) for p in pairs])
+
+    def draw(image: np.ndarray) -> np.ndarray:
+        assert image.shape == (1, 3, 32, 32)
+        return (next(truths) / np.float32(255)).astype(np.float32)[None, None]
+
+    found = evaluate(draw, pairs, SPEC, lambda done, total: seen.append((done, total)))
+    assert found.photos == 2 and seen == [(1, 2), (2, 2)]
+    # Half the resolution blurs edges: a few per cent of an object's area.
+    assert found.scores["max_f_authors"] > 0.9 and found.scores["mae"] < 0.1
+    assert set(found.by_photo) == {"0.png", "1.png"}
+    mean = np.mean([one["mae"] for one in found.by_photo.values()])
+    assert found.scores["mae"] == pytest.approx(mean)
+
+
+def test_rounding_of_the_last_bit_changes_no_score(pairs: list[Pair]) -> None:
+    """1 - 6e-8 and 1 are the same white: masks are measured in grey levels, rounded."""
+
+    def draw(image: np.ndarray) -> np.ndarray:
+        # 0.13, because halves of 0 and 1 lie just between two grey levels.
+        return np.where(image.mean(1, keepdims=True) > 0.4, 1, 0.13).astype(np.float32)
+
+    exact = evaluate(draw, pairs, SPEC).scores
+    nearly = evaluate(lambda image: draw(image) * np.float32(1 - 6e-8), pairs, SPEC).scores
+    assert nearly == exact
+
+
+def test_masks_that_are_no_numbers_and_several_classes_are_refused(pairs: list[Pair]) -> None:
+    with pytest.raises(InputError, match="not numbers"):
+        evaluate(lambda image: np.full((1, 1, 32, 32), np.nan, np.float32), pairs, SPEC)
+    classes = ModelSpec("cloth", SPEC.image, MaskSpec(channels=2, labels=("a", "b")))
+    with pytest.raises(InputError, match="2 classes"):
+        evaluate(lambda image: image, pairs, classes)
+
+
+@pytest.mark.parametrize(
+    ("path", "name"),
+    [
+        ("/data/DUTS-TE", "DUTS-TE"),
+        ("data/ECSSD/images", "ECSSD"),
+        ("DUT_OMRON", "DUT-OMRON"),
+        ("/data/holiday", None),
+    ],
+)
+def test_the_papers_data_sets_are_known_by_their_folders(path: str, name: str | None) -> None:
+    assert paper_set(path) == name
+
+
+def test_a_checkpoint_is_measured_and_written_down(pairs: list[Pair], tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    torch.save(u2netp().state_dict(), tmp_path / "w.pth")
+    images, masks = pairs[0].photo.parent, pairs[0].mask.parent
+    arguments = ["evaluate", str(tmp_path / "w.pth"), "--images", str(images)]
+    arguments += ["--masks", str(masks), "--json", str(tmp_path / "e.json"), "--paper"]
+    ended = CliRunner().invoke(cli, arguments, standalone_mode=False)
+    assert ended.exception is None
+    assert "paper, u2netp, ECSSD (1000)" in ended.output and "0.943" in ended.output
+    saved = json.loads((tmp_path / "e.json").read_text())
+    assert saved["photos"] == 2 and 0 <= saved["scores"]["mae"] <= 1
+
+
+def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"gone\.pth"), open_evaluated(tmp_path / "gone.pth", "x"):
+        pass

@@ -1,0 +1,172 @@
+"""Pairs of photos and masks on disk, found as data sets are published and checked as a whole.
+
+| data set | photos | masks |
+|---|---|---|
+| DUTS-TR, DUTS-TE | `DUTS-TR-Image/`, `DUTS-TE-Image/` | `DUTS-TR-Mask/`, `DUTS-TE-Mask/` |
+| DUT-OMRON | `DUT-OMRON-image/` | `pixelwiseGT-new-PNG/` |
+| ECSSD | `images/` | `ground_truth_mask/` |
+| HKU-IS | `imgs/` | `gt/` |
+| PASCAL-S (`salObj.zip`) | `datasets/imgs/pascal/` | `datasets/masks/pascal/` |
+| SOD, as it circulates | `images/` or `Imgs/` | `GT/` |
+
+SOD's authors publish outlines by seven people as MATLAB files for photos of the Berkeley set;
+every paper uses the masks that others drew from them, and so does this.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..errors import ImageError
+from ..imaging.photos import list_photos, read_photo
+from ..imaging.truth import fit_mask, pair_masks, read_mask
+
+__all__ = ["LAYOUTS", "Layout", "Pair", "check_pairs", "find_pairs", "fingerprint"]
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """A photo and its mask."""
+
+    photo: Path
+    mask: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """Where a published data set has its photos and its masks, below its own folder."""
+
+    name: str
+    photos: str
+    masks: str
+
+
+LAYOUTS = (
+    Layout("DUTS-TR", "DUTS-TR-Image", "DUTS-TR-Mask"),
+    Layout("DUTS-TE", "DUTS-TE-Image", "DUTS-TE-Mask"),
+    Layout("DUT-OMRON", "DUT-OMRON-image", "pixelwiseGT-new-PNG"),
+    Layout("ECSSD", "images", "ground_truth_mask"),
+    Layout("HKU-IS", "imgs", "gt"),
+    Layout("PASCAL-S", "datasets/imgs/pascal", "datasets/masks/pascal"),
+    Layout("PASCAL-S", "imgs/pascal", "masks/pascal"),
+    Layout("SOD", "images", "GT"),
+    Layout("SOD", "Imgs", "GT"),
+)
+
+SHOWN = 10
+
+
+def find_pairs(images: Path, masks: Path | None) -> list[Pair]:
+    """The pairs of a folder of photos and a folder of masks, or of a published data set.
+
+    Args:
+        images: Folder or list file of photos; without ``masks``, the folder of a data set in
+            one of the `LAYOUTS`, or the folder above it.
+        masks: Folder of masks, each with the stem of its photo.
+
+    Returns:
+        At least one, in the order of `imaging.photos.list_photos`.
+
+    Raises:
+        ImageError: There are none; a photo has no mask or several, and which ones; the folder
+            has no known layout, or several data sets.
+    """
+    if masks is None:
+        images, masks = _published(images)
+    photos = list_photos(images)
+    paired = pair_masks(photos, masks)
+    lonely = [photo.name for photo in photos if photo not in paired]
+    if lonely:
+        raise ImageError(
+            f"{len(lonely)} of {len(photos)} photos in {images} have no mask in {masks}:\n"
+            f"{_listed(lonely)}",
+            "Add the masks, named as the photos, or take those photos out.",
+        )
+    return [Pair(photo, paired[photo]) for photo in photos]
+
+
+def check_pairs(pairs: Sequence[Pair], *, threads: int | None = None) -> int:
+    """Read every file once, so that a run does not end in its third hour over a damaged one.
+
+    Args:
+        pairs: To be read.
+        threads: At once; all cores where None.
+
+    Returns:
+        How many masks have another scale than their photo; they are resized when used.
+
+    Raises:
+        ImageError: Photos or masks that can't be read, or masks of another shape than their
+            photo. Names the first ten.
+    """
+    with ThreadPoolExecutor(threads or os.cpu_count()) as pool:
+        found = list(pool.map(_problem, pairs))
+    wrong = [text for text, _ in found if text]
+    if wrong:
+        raise ImageError(
+            f"{len(wrong)} of {len(pairs)} pairs can't be used:\n{_listed(wrong)}",
+            "Replace these files, or take them out.",
+        )
+    return sum(scaled for _, scaled in found)
+
+
+def fingerprint(pairs: Sequence[Pair]) -> str:
+    """SHA-256 over the files' names and sizes in order: two runs with one order have one."""
+    digest = hashlib.sha256()
+    for pair in pairs:
+        for path in (pair.photo, pair.mask):
+            digest.update(f"{path.name}\0{path.stat().st_size}\0".encode())
+    return digest.hexdigest()
+
+
+def _published(root: Path) -> tuple[Path, Path]:
+    if not root.is_dir():
+        raise ImageError(f"There is no folder {root}.", "Check the path.")
+    folders = [root, *sorted(child for child in root.iterdir() if child.is_dir())]
+    found = {
+        (folder / layout.photos, folder / layout.masks): layout.name
+        for folder in folders
+        for layout in LAYOUTS
+        if (folder / layout.photos).is_dir() and (folder / layout.masks).is_dir()
+    }
+    if len(found) == 1:
+        return next(iter(found))
+    if found:
+        several = [f"{name}: {photos}" for (photos, _), name in found.items()]
+        raise ImageError(
+            f"{root} holds several data sets:\n{_listed(several)}",
+            "Give the folder of one, or --images and --masks.",
+        )
+    if any(folder.joinpath("DBidx.mat").is_file() for folder in folders):
+        raise ImageError(
+            f"{root} is SOD as MATLAB files: outlines by seven people, not masks.",
+            "Give the photos and the masks made of them: --images, --masks.",
+        )
+    names = ", ".join(dict.fromkeys(layout.name for layout in LAYOUTS))
+    raise ImageError(
+        f"{root} is not laid out as any data set that is known ({names}).",
+        "Say where the masks are as well: --masks.",
+    )
+
+
+def _problem(pair: Pair) -> tuple[str, bool]:
+    """What is wrong, empty where nothing is; and whether the mask has another scale."""
+    try:
+        height, width = read_photo(pair.photo).shape[:2]
+        mask = read_mask(pair.mask)
+        fit_mask(mask, height, width, str(pair.mask))
+    except ImageError as exc:
+        return exc.what, False
+    return "", mask.shape != (height, width)
+
+
+def _listed(lines: Sequence[str]) -> str:
+    shown = [f"  {line}" for line in lines[:SHOWN]]
+    if len(lines) > SHOWN:
+        shown.append(f"  and {len(lines) - SHOWN} more")
+    return "\n".join(shown)

@@ -1,0 +1,58 @@
+"""The record of a run: `log.jsonl` for scripts, event files for TensorBoard.
+
+A line of `log.jsonl` is a step (``step``, ``loss``, ``fused``, ``rate``, ``seconds``) or a
+scoring (``step``, ``mae``, ``max_f``, …). Losses of a run that was resumed are those of one that
+was not; ``seconds`` are not.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from .checkpoint import write_atomically
+from .tensorboard import EventWriter
+
+__all__ = ["LOG", "RunLog"]
+
+LOG = "log.jsonl"
+
+
+class RunLog:
+    """Writes both.
+
+    Args:
+        folder: Of the run.
+        step: The step that it goes on from: what a killed run logged beyond it is dropped.
+    """
+
+    def __init__(self, folder: Path, step: int) -> None:
+        file = folder / LOG
+        if file.exists():
+            write_atomically(file, _until(file, step))
+        self._lines = file.open("a", encoding="utf-8")
+        self._events = EventWriter(folder, step)
+
+    def add(self, kind: str, step: int, numbers: dict[str, float]) -> None:
+        """Record a step's numbers under ``kind``, ``"train"`` or ``"validation"``."""
+        rounded = {name: float(f"{value:.9g}") for name, value in numbers.items()}
+        self._lines.write(json.dumps({"step": step, **rounded}) + "\n")
+        self._lines.flush()
+        self._events.add(step, {f"{kind}/{name}": value for name, value in numbers.items()})
+
+    def close(self) -> None:
+        """Close both."""
+        self._lines.close()
+        self._events.close()
+
+
+def _until(file: Path, step: int) -> bytes:
+    kept = []
+    for line in file.read_bytes().splitlines(keepends=True):
+        try:
+            if json.loads(line)["step"] > step:
+                continue
+        except (ValueError, KeyError):
+            continue  # cut off by the end of the process
+        kept.append(line)
+    return b"".join(kept)

@@ -1,0 +1,155 @@
+"""What a run begins with: its network, its samples, its device."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from itertools import zip_longest
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+
+from ..errors import NetworkError, UsageError
+from ..models import catalog, factory
+from ..models.checkpoints import load_weights
+from ..models.devices import best_device
+from ..models.download import fetch
+from ..models.u2net import U2Net
+from ..specs import ImageSpec, MaskSpec, ModelSpec
+from .augment import Augmentation
+from .config import TrainingConfig
+from .datasets import Pair, check_pairs, find_pairs, fingerprint
+from .precision import bfloat16_is_faster
+from .samples import FilePairs, GeneratedScenes, Source, Stream
+from .scoring import HeldOut
+
+__all__ = [
+    "Data",
+    "build_network",
+    "chosen_device",
+    "chosen_precision",
+    "chosen_workers",
+    "data_of",
+]
+
+
+class Data(NamedTuple):
+    """What a run trains and is scored on.
+
+    Attributes:
+        stream: Samples.
+        held_out: To score on, possibly empty.
+        fingerprint: Of the pairs on disk that are trained on; empty without any.
+    """
+
+    stream: Stream
+    held_out: HeldOut
+    fingerprint: str
+
+
+def build_network(config: TrainingConfig) -> tuple[U2Net, ModelSpec]:
+    """The network with the weights that training starts from, giving logits; on the CPU.
+
+    Random weights are PyTorch's default (He et al. 2015, uniform), of the run's seed.
+
+    Raises:
+        NetworkError: It is no `U2Net` of one mask.
+        UsageError: The catalog has no such network.
+        CheckpointError: The weights don't fit.
+        DownloadError: Published weights can't be fetched.
+    """
+    torch.manual_seed(config.seed)
+    if ":" in config.network:
+        network = factory.build(config.network)
+        name = factory.plain_name(config.network)
+        spec = ModelSpec(name, ImageSpec(config.size, config.size), MaskSpec(), output=0)
+    else:
+        entry = catalog.entry(config.network)
+        network, spec = entry.build(), entry.spec
+        spec = replace(spec, image=spec.image.resized(config.size, config.size))
+    if not isinstance(network, U2Net) or network.outconv.out_channels != 1:
+        raise NetworkError(
+            f"{config.network} is no U²-Net of one mask, and training supervises its seven maps.",
+            "Train u2net or u2netp, or a factory that returns a maskport.models.u2net.U2Net.",
+        )
+    if config.init in catalog.CATALOG:
+        load_weights(network, fetch(catalog.CATALOG[config.init]))
+    elif config.init != "random":
+        load_weights(network, Path(config.init))
+    network.sigmoid = False
+    return network.train(), spec
+
+
+def data_of(config: TrainingConfig, spec: ModelSpec, say: Callable[[str], None]) -> Data:
+    """Find and check all photos and masks.
+
+    Args:
+        config: Of the run.
+        spec: Of its network, at the run's size.
+        say: Called with what is being done or was found.
+
+    Raises:
+        ImageError: As `datasets.find_pairs` and `datasets.check_pairs`.
+    """
+    sources: list[Source] = []
+    digest = ""
+    if config.images:
+        pairs = _pairs(config.images, config.masks)
+        say(f"reading {len(pairs)} pairs")
+        if scaled := check_pairs(pairs):
+            say(f"{scaled} masks have another scale than their photos, and are resized")
+        sources.append(FilePairs(pairs))
+        digest = fingerprint(pairs)
+    if config.scenes:
+        sources.append(GeneratedScenes(config.scenes, config.size, config.seed))
+    held_out = _pairs(config.val_images, config.val_masks)
+    if held_out:
+        say(f"reading {len(held_out)} pairs to score on")
+        check_pairs(held_out)
+    how = Augmentation(spec.image, config.crop, config.flips, config.colour)
+    return Data(
+        Stream(sources, how, config.seed, inverted=spec.mask.inverted),
+        HeldOut(held_out, config.val_scenes, spec.image),
+        digest,
+    )
+
+
+def chosen_device(name: str) -> str:
+    """PyTorch's name of the device; ``"auto"`` is the best there is.
+
+    Raises:
+        UsageError: PyTorch has no such device here.
+    """
+    if name == "auto":
+        return best_device()
+    try:
+        torch.empty(1, device=name)
+    except (RuntimeError, AssertionError, NotImplementedError) as exc:
+        raise UsageError(
+            f"PyTorch has no device {name!r} here ({str(exc).splitlines()[0]}).",
+            f"Give --device auto, which takes {best_device()}.",
+        ) from exc
+    return name
+
+
+def chosen_precision(name: str, device: str) -> str:
+    """``"fp32"`` or ``"bf16"``; ``"auto"`` is the faster one."""
+    if name == "auto":
+        return "bf16" if bfloat16_is_faster(device) else "fp32"
+    return name
+
+
+def chosen_workers(given: int | None) -> int:
+    """Processes that load samples: as given, or one less than there are cores, up to eight."""
+    if given is not None:
+        return given
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return max(1, min(8, (cores or 1) - 1))
+
+
+def _pairs(images: Sequence[str], masks: Sequence[str]) -> list[Pair]:
+    """Of all folders, one after the other."""
+    folders = zip_longest(map(Path, images), map(Path, masks))
+    return [pair for photos, of_them in folders for pair in find_pairs(photos, of_them)]

@@ -1,0 +1,97 @@
+"""Anything that draws masks, opened as one function: a checkpoint, or a file of a bundle."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..artifacts.bundle import MANIFEST, Bundle, load_bundle
+from ..artifacts.manifest import Artifact
+from ..errors import UsageError
+from ..models import catalog
+from ..models.checkpoints import load_weights
+from ..models.devices import best_device
+from ..models.prepared import Reference
+from ..runtimes.worker import Limits, Worker, default_memory_limit
+from ..specs import ModelSpec
+from .reference import bundle_spec
+
+__all__ = ["Evaluated", "open_evaluated"]
+
+Map = NDArray[np.float32]
+LIMITS_SECONDS = 600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluated:
+    """What draws.
+
+    Attributes:
+        name: For people: the file, and what runs it.
+        spec: How photos go in, and what its maps mean.
+        draw: (1, 3, H, W) in [0, 1] to (1, C, H, W).
+    """
+
+    name: str
+    spec: ModelSpec
+    draw: Callable[[Map], Map]
+
+
+@contextmanager
+def open_evaluated(path: Path, network: str, threads: int | None = None) -> Iterator[Evaluated]:
+    """Open a checkpoint, or a file of a bundle, for as long as the block lasts.
+
+    Args:
+        path: A file or folder that a bundle's manifest names, which is run in a process of its
+            own; any other file is a checkpoint.
+        network: The catalog's network that a checkpoint is of.
+        threads: CPU threads of a file's runtime.
+
+    Raises:
+        InputError: There is no such file, or it is neither.
+        ToolError: The file's runtime is missing, or refuses it.
+    """
+    if not path.exists():
+        raise UsageError(f"There is no {path}.", "Give a checkpoint, or a file of a bundle.")
+    held = _in_a_bundle(path)
+    if held is None:
+        yield _checkpoint(path, network)
+        return
+    bundle, artifact = held
+    limits = Limits(LIMITS_SECONDS, LIMITS_SECONDS, default_memory_limit())
+    with Worker(artifact, path, threads=threads, limits=limits) as worker:
+        loaded = worker.load()
+        emulated = ", emulated" if loaded.emulated else ""
+        yield Evaluated(
+            f"{path.name} ({loaded.runtime}{emulated})",
+            bundle_spec(bundle),
+            lambda image: worker.run(image)[0],
+        )
+
+
+def _checkpoint(path: Path, network: str) -> Evaluated:
+    entry = catalog.entry(network)
+    module = entry.build()
+    load_weights(module, path)
+    reference = Reference(module.eval(), entry.spec)
+    device = best_device()
+    return Evaluated(
+        f"{path.name} (PyTorch, {device})",
+        entry.spec,
+        lambda image: reference.draw(image, device),
+    )
+
+
+def _in_a_bundle(path: Path) -> tuple[Bundle, Artifact] | None:
+    folder = path.absolute().parent
+    # By the exact name: a Core ML package has a Manifest.json, which macOS takes for the same.
+    if MANIFEST not in {entry.name for entry in folder.iterdir()}:
+        return None
+    bundle = load_bundle(folder)
+    found = [a for a in bundle.manifest.artifacts if a.path == path.name]
+    return (bundle, found[0]) if found else None

@@ -22,7 +22,7 @@ from torch.nn.parallel import DistributedDataParallel
 from torch.optim import Adam, AdamW, Optimizer
 from torch.utils.data import DataLoader
 
-from ..errors import NetworkError, UsageError
+from ..errors import NetworkError, ToolError, UsageError
 from ..models.prepared import Normalise
 from ..models.u2net import U2Net
 from .checkpoint import (
@@ -133,6 +133,7 @@ def train(
         ImageError: As `start.data_of`.
         CheckpointError: Weights or state can't be read or don't fit.
         NetworkError: The network can't be trained here, or its loss became not finite.
+        ToolError: A process that loads samples was killed.
     """
     device = chosen_device(config.device)
     with (
@@ -232,7 +233,7 @@ class _Run:
             if stop or state.step >= self.steps:
                 break
             clock.waits()
-            batch = next(batches)
+            batch = self._next(batches)
             clock.works()
             stop = self._step(batch, clock)
             if time.monotonic() - saved > SAVE_SECONDS:
@@ -262,6 +263,17 @@ class _Run:
             prefetch_factor=4 if self.workers else None,
         )
         return iter(loader)
+
+    def _next(self, batches: Iterator[list[Tensor]]) -> list[Tensor]:
+        try:
+            return next(batches)
+        except RuntimeError as exc:
+            if "DataLoader worker" not in str(exc):
+                raise
+            raise ToolError(
+                f"A process that loads samples was ended from outside ({exc}).",
+                "Often the memory was full: go on with --resume and fewer --workers.",
+            ) from exc
 
     def _step(self, batch: list[Tensor], clock: Clock) -> bool:
         """One step; whether some process was asked to stop."""

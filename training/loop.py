@@ -150,6 +150,14 @@ def train(
         run = _Run(config, out, device, processes, interruption, quiet, resume)
         try:
             return run.finish()
+        except (RuntimeError, ConnectionError, EOFError) as exc:
+            # PyTorch notices wherever the run is; or reading from it fails first.
+            if isinstance(exc, RuntimeError) and "DataLoader worker" not in str(exc):
+                raise
+            raise ToolError(
+                f"A process that loads samples was ended from outside ({exc}).",
+                "Often the memory was full: go on with --resume and fewer --workers.",
+            ) from exc
         finally:
             run.close()
 
@@ -233,7 +241,7 @@ class _Run:
             if stop or state.step >= self.steps:
                 break
             clock.waits()
-            batch = self._next(batches)
+            batch = next(batches)
             clock.works()
             stop = self._step(batch, clock)
             if time.monotonic() - saved > SAVE_SECONDS:
@@ -263,17 +271,6 @@ class _Run:
             prefetch_factor=4 if self.workers else None,
         )
         return iter(loader)
-
-    def _next(self, batches: Iterator[list[Tensor]]) -> list[Tensor]:
-        try:
-            return next(batches)
-        except RuntimeError as exc:
-            if "DataLoader worker" not in str(exc):
-                raise
-            raise ToolError(
-                f"A process that loads samples was ended from outside ({exc}).",
-                "Often the memory was full: go on with --resume and fewer --workers.",
-            ) from exc
 
     def _step(self, batch: list[Tensor], clock: Clock) -> bool:
         """One step; whether some process was asked to stop."""

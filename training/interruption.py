@@ -45,7 +45,9 @@ class Interruption:
 
 
 def ignore_in_worker(_worker: int) -> None:
-    """Ctrl-C reaches all processes of a terminal; those that load samples leave it to us."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    for number in SIGNALS[1:]:
-        signal.signal(number, signal.SIG_DFL)
+    """Signals often go to all processes of a group; those that load samples leave them to us.
+
+    They end by themselves when the run is done with them, or gone.
+    """
+    for number in SIGNALS:
+        signal.signal(number, signal.SIG_IGN)

@@ -22,7 +22,7 @@ from torch.nn.parallel import DistributedDataParallel
 from torch.optim import Adam, AdamW, Optimizer
 from torch.utils.data import DataLoader
 
-from ..errors import NetworkError, UsageError
+from ..errors import NetworkError, ToolError, UsageError
 from ..models.prepared import Normalise
 from ..models.u2net import U2Net
 from .checkpoint import (
@@ -133,6 +133,7 @@ def train(
         ImageError: As `start.data_of`.
         CheckpointError: Weights or state can't be read or don't fit.
         NetworkError: The network can't be trained here, or its loss became not finite.
+        ToolError: A process that loads samples was killed.
     """
     device = chosen_device(config.device)
     with (
@@ -149,6 +150,14 @@ def train(
         run = _Run(config, out, device, processes, interruption, quiet, resume)
         try:
             return run.finish()
+        except (RuntimeError, ConnectionError, EOFError) as exc:
+            # PyTorch notices wherever the run is; or reading from it fails first.
+            if isinstance(exc, RuntimeError) and "DataLoader worker" not in str(exc):
+                raise
+            raise ToolError(
+                f"A process that loads samples was ended from outside ({exc}).",
+                "Often the memory was full: go on with --resume and fewer --workers.",
+            ) from exc
         finally:
             run.close()
 

@@ -71,25 +71,39 @@ def test_what_is_missing_is_said(capsys: pytest.CaptureFixture[str], tmp_path: P
 
 
 @pytest.mark.skipif(os.name != "posix", reason="signals are sent")
-def test_ctrl_c_says_how_to_go_on_and_going_on_needs_nothing_else(
-    capsys: pytest.CaptureFixture[str], code: Path, tmp_path: Path
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["Ctrl-C", "SIGTERM"])
+def test_a_signal_to_all_processes_ends_the_run_so_that_it_can_go_on(
+    capsys: pytest.CaptureFixture[str], code: Path, tmp_path: Path, number: signal.Signals
 ) -> None:
+    """As a terminal and `timeout` send it: to the processes that load samples as well."""
     out = tmp_path / "run"
     environment = {
         **os.environ,
         "PYTHONPATH": os.pathsep.join([str(code), *filter(None, sys.path)]),
     }
     started = subprocess.Popen(
-        [sys.executable, "-m", "maskport", *SHORT, "--steps", "100000", "--out", str(out)],
+        [
+            sys.executable,
+            "-m",
+            "maskport",
+            *SHORT,
+            "--steps",
+            "100000",
+            "--workers",
+            "1",
+            "--out",
+            str(out),
+        ],
         env=environment,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        start_new_session=True,
     )
     until = time.monotonic() + 120
     while not (out / "best.safetensors").exists() and time.monotonic() < until:
         time.sleep(0.1)
-    started.send_signal(signal.SIGINT)
+    os.killpg(started.pid, number)
     _, error = started.communicate(timeout=60)
     assert started.returncode == INTERRUPTED, error
     assert f"maskport train --resume --out {out} goes on from there" in error

@@ -11,11 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psutil
 import pytest
 import torch
 from safetensors.torch import load_file
 
-from maskport.errors import CheckpointError, NetworkError, UsageError
+from maskport.errors import CheckpointError, NetworkError, ToolError, UsageError
 from maskport.imaging.convert import mask_for_photo, photo_to_input
 from maskport.imaging.scenes import scene
 from maskport.models.checkpoints import load_weights
@@ -199,6 +200,20 @@ def test_training_can_begin_from_a_file(config: Make, tmp_path: Path) -> None:
 def test_a_loss_that_is_not_finite_ends_the_run(config: Make, tmp_path: Path) -> None:
     with pytest.raises(NetworkError, match="The loss became nan at step"):
         train(config(learning_rate=1e30), tmp_path)
+
+
+def test_a_worker_that_is_killed_is_named_and_the_run_goes_on(config: Make, tmp_path: Path) -> None:
+    others = set(psutil.Process().children())
+
+    def kill_workers(event: Event) -> None:
+        if event.kind == "step" and event.step == 5:
+            for child in set(psutil.Process().children()) - others:
+                child.kill()
+
+    run = config(workers=1, steps=60, every=3)
+    with pytest.raises(ToolError, match="loads samples was ended"):
+        train(run, tmp_path, watch=kill_workers)
+    assert train(replace(run, steps=6), tmp_path, resume=True).step == 6
 
 
 def test_a_network_that_is_no_u2net_is_refused(config: Make, tmp_path: Path) -> None:

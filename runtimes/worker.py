@@ -7,7 +7,6 @@ malformed ones. Here that is an error of that artifact, with its cause.
 from __future__ import annotations
 
 import contextlib
-import importlib.metadata
 import math
 import os
 import signal
@@ -31,7 +30,7 @@ from ..artifacts.manifest import Artifact
 from ..errors import LostError, NotCoveredError, RunnerError
 from .wire import Garbled, receive, send
 
-__all__ = ["Build", "Limits", "Loaded", "Worker", "default_memory_limit", "distribution_versions"]
+__all__ = ["Build", "Limits", "Loaded", "Worker", "default_memory_limit"]
 
 # How often a waiting parent looks at the clock and at the process's memory, in seconds.
 _LOOK = 0.1
@@ -407,12 +406,3 @@ class Worker:
 def default_memory_limit() -> int:
     """Half of the machine's memory, in bytes."""
     return int(psutil.virtual_memory().total // 2)
-
-
-def distribution_versions(names: list[str]) -> dict[str, str]:
-    """The installed versions of distributions, those that are installed."""
-    found = {}
-    for name in names:
-        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
-            found[name] = importlib.metadata.version(name)
-    return found

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import platform
 from collections.abc import Mapping, Sequence
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 
 import numpy as np
 import psutil
@@ -13,7 +14,6 @@ import psutil
 from ..artifacts.bundle import MANIFEST, verify_artifact
 from ..artifacts.manifest import Artifact
 from ..models.devices import device_name
-from ..runtimes.worker import distribution_versions
 from .latency import ratios, summarise_times
 from .ledger import Facts
 from .metrics import AGREEMENT, SALIENCY, SWEEP, Better, mean_by_class, summarise
@@ -212,8 +212,17 @@ def _machine() -> Machine:
         cores=psutil.cpu_count() or 1,
         memory_mb=psutil.virtual_memory().total // 1_000_000,
         python=platform.python_version(),
-        versions=distribution_versions([*names, "executorch"]),
+        versions=_versions([*names, "executorch"]),
     )
+
+
+def _versions(names: list[str]) -> dict[str, str]:
+    """The installed versions of distributions, those that are installed."""
+    found = {}
+    for name in names:
+        with contextlib.suppress(PackageNotFoundError):
+            found[name] = version(name)
+    return found
 
 
 def _processor() -> str:

@@ -22,6 +22,7 @@ from ..imaging.photos import list_photos, read_photo
 from ..imaging.scenes import scene
 from ..imaging.scenes.seeds import CALIBRATION
 from ..specs import ImageSpec
+from .suitability import evenly_spaced
 
 __all__ = ["MOST_PHOTOS", "CalibrationSet", "generated", "load_calibration"]
 
@@ -71,8 +72,7 @@ def load_calibration(
         UsageError: N is no such number.
     """
     names, readers = _scenes(str(source), spec, most) if generated(source) else _files(Path(source))
-    count = min(len(names), most)
-    chosen = np.linspace(0, len(names) - 1, count).round().astype(int)
+    chosen = evenly_spaced(len(names), most)
     pixels = np.stack([_as_bytes(readers[i](), spec) for i in chosen])
     digest = hashlib.sha256(repr(pixels.shape).encode() + pixels.tobytes()).hexdigest()
     kept = tuple(names[i] for i in chosen)

@@ -22,6 +22,7 @@ from maskport.training.config import TrainingConfig
 from maskport.training.failures import named_failures
 from maskport.training.log import LOG, RunLog
 from maskport.training.loop import Event, train
+from maskport.training.start import build_network, data_of
 
 Make = Callable[..., TrainingConfig]
 
@@ -172,3 +173,10 @@ def test_the_command_tells_how_to_go_on_after_the_last_step(
     options = ["--images", str(pairs), "--network", "u2netp", "--steps", "3"]
     result = CliRunner().invoke(command, [*options, "--out", str(tmp_path)], standalone_mode=False)
     assert "step 3 of 3 is kept" in str(result.exception.__cause__)
+
+
+def test_photos_that_are_trained_and_scored_on_are_counted(config: Make, pairs: Path) -> None:
+    run = config(val_images=(f"{pairs}/../pairs/photos",), val_masks=(str(pairs / "masks"),))
+    said: list[str] = []
+    data_of(run, build_network(run)[1], said.append)
+    assert said[-1].startswith("7 of 7 photos that are scored on are trained on too")

@@ -35,6 +35,11 @@ _PATH = click.Path(path_type=Path)
     metavar="NAME",
     help="Whose weights a file has: a name of the catalog.  [default: u2netp]",
 )
+@click.option(
+    "--size",
+    type=click.IntRange(16),
+    help="Of a checkpoint's photos, as it was trained or exported.  [default: the network's, 320]",
+)
 @click.option("--paper", is_flag=True, help="Beside the table of U²-Net's paper.")
 @click.option("--json", "json_out", metavar="FILE", type=_PATH, help="Write everything measured.")
 @click.option("--threads", type=click.IntRange(1), help="CPU threads of an artifact's runtime.")
@@ -44,6 +49,7 @@ def command(
     masks: Path | None,
     scenes: int | None,
     network: str | None,
+    size: int | None,
     paper: bool,
     json_out: Path | None,
     threads: int | None,
@@ -65,6 +71,10 @@ def command(
             "There is nothing to measure on." if images is None else "Photos are given twice.",
             "Give --images and --masks, or --scenes N.",
         )
+    if masks is not None and images is None:
+        raise UsageError("There are --masks and no --images.", "Generated scenes have their own.")
+    if json_out is not None and not json_out.absolute().parent.is_dir():
+        raise UsageError(f"There is no folder for {json_out}.", "Make it, or give another --json.")
     with EvaluateView() as view, ExitStack() as stack:
         view.say("loading PyTorch")
         from ..training.datasets import find_pairs
@@ -72,7 +82,7 @@ def command(
         from ..validation.evaluated import open_evaluated
 
         pairs = find_pairs(images, masks) if images is not None else []
-        found = stack.enter_context(open_evaluated(what, network, threads))
+        found = stack.enter_context(open_evaluated(what, network, threads, size))
         view.say(f"measuring {found.name}")
         samples = of_pairs(pairs) or of_scenes(scenes or 0, found.spec.image)
         result = evaluate(found.draw, samples, found.spec, view.photos)

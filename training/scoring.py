@@ -26,7 +26,7 @@ from ..validation.metrics.f_measure import THRESHOLDS, f_measure
 from ..validation.metrics.truth import object_of
 from .datasets import Pair
 from .distributed import Processes, average
-from .interruption import Interruption, ignore_in_worker
+from .interruption import Interruption, ignore_in_worker, loading
 
 __all__ = ["HeldOut", "Scores", "StoppedError", "is_better", "score"]
 
@@ -119,9 +119,14 @@ def score(
     # Of the photos: MAE, then precision and recall at each threshold.
     sums = np.zeros(1 + 2 * THRESHOLDS)
     done = 0
-    with _evaluating(network), torch.inference_mode(), full_precision():
+    with (
+        _evaluating(network),
+        torch.inference_mode(),
+        full_precision(),
+        loading(loader) as batches,
+    ):
         reference = Reference(network, spec).to(device)
-        for rows in loader:
+        for rows in batches:
             if interruption.asked and processes.count == 1:
                 raise StoppedError
             planes = reference(torch.stack([row[0] for row in rows]).to(device)).cpu().numpy()

@@ -35,6 +35,10 @@ __all__ = [
 ]
 
 
+# Masks of another scale that are named.
+NAMED = 10
+
+
 class Data(NamedTuple):
     """What a run trains and is scored on.
 
@@ -95,11 +99,10 @@ def data_of(config: TrainingConfig, spec: ModelSpec, say: Callable[[str], None])
     """
     sources: list[Source] = []
     digest = ""
-    if config.images:
-        pairs = _pairs(config.images, config.masks)
+    pairs = _pairs(config.images, config.masks)
+    if pairs:
         say(f"reading {len(pairs)} pairs")
-        if scaled := check_pairs(pairs):
-            say(f"{scaled} masks have another scale than their photos, and are resized")
+        _check(pairs, say)
         sources.append(FilePairs(pairs))
         digest = fingerprint(pairs)
     if config.scenes:
@@ -107,7 +110,12 @@ def data_of(config: TrainingConfig, spec: ModelSpec, say: Callable[[str], None])
     held_out = _pairs(config.val_images, config.val_masks)
     if held_out:
         say(f"reading {len(held_out)} pairs to score on")
-        check_pairs(held_out)
+        _check(held_out, say)
+        if known := _photos(held_out) & _photos(pairs):
+            say(
+                f"{len(known)} of {len(held_out)} photos that are scored on are trained on too: "
+                "the scores don't tell what others would have"
+            )
     how = Augmentation(spec.image, config.crop, config.flips, config.colour)
     return Data(
         Stream(sources, how, config.seed, inverted=spec.mask.inverted),
@@ -147,6 +155,20 @@ def chosen_workers(given: int | None) -> int:
         return given
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     return max(1, min(8, (cores or 1) - 1))
+
+
+def _check(pairs: Sequence[Pair], say: Callable[[str], None]) -> None:
+    if scaled := check_pairs(pairs):
+        more = f" and {len(scaled) - NAMED} more" if len(scaled) > NAMED else ""
+        say(
+            "masks of another scale than their photos, which are resized: "
+            + ", ".join(scaled[:NAMED])
+            + more
+        )
+
+
+def _photos(pairs: Sequence[Pair]) -> set[Path]:
+    return {pair.photo.resolve() for pair in pairs}
 
 
 def _pairs(images: Sequence[str], masks: Sequence[str]) -> list[Pair]:

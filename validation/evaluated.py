@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -47,7 +47,7 @@ class Evaluated:
 
 @contextmanager
 def open_evaluated(
-    what: str, network: str | None, threads: int | None = None
+    what: str, network: str | None, threads: int | None = None, size: int | None = None
 ) -> Iterator[Evaluated]:
     """Open a checkpoint, or a file of a bundle, for as long as the block lasts.
 
@@ -56,14 +56,16 @@ def open_evaluated(
             manifest names, which is run in a process of its own; any other file is a checkpoint.
         network: The catalog's network that a checkpoint is of; u2netp where None.
         threads: CPU threads of a file's runtime.
+        size: Side of a checkpoint's photos; its network's own where None.
 
     Raises:
-        InputError: There is no such file, or it is neither.
+        InputError: There is no such file, or it is neither; or a bundle's file, which has a size
+            of its own, is given another.
         ToolError: The file's runtime is missing, or refuses it.
     """
     path = Path(what)
     if what in catalog.CATALOG and not path.exists():
-        yield _checkpoint(fetch(catalog.entry(what)), network or what)
+        yield _checkpoint(fetch(catalog.entry(what)), network or what, size)
         return
     if not path.exists():
         raise UsageError(
@@ -73,9 +75,11 @@ def open_evaluated(
         )
     held = _in_a_bundle(path)
     if held is None:
-        yield _checkpoint(path, network or "u2netp")
+        yield _checkpoint(path, network or "u2netp", size)
         return
     bundle, artifact = held
+    if size is not None:
+        raise UsageError(f"{path} was exported for one size.", "Leave --size out.")
     limits = Limits(LIMITS_SECONDS, LIMITS_SECONDS, default_memory_limit())
     with Worker(artifact, path, threads=threads, limits=limits) as worker:
         loaded = worker.load()
@@ -88,15 +92,18 @@ def open_evaluated(
         )
 
 
-def _checkpoint(path: Path, network: str) -> Evaluated:
+def _checkpoint(path: Path, network: str, size: int | None) -> Evaluated:
     entry = catalog.entry(network)
+    spec = entry.spec
+    if size is not None:
+        spec = replace(spec, image=spec.image.resized(size, size))
     module = entry.build()
     load_weights(module, path)
-    reference = Reference(module.eval(), entry.spec)
+    reference = Reference(module.eval(), spec)
     device = best_device()
     return Evaluated(
         f"{path.name} (PyTorch, {device})",
-        entry.spec,
+        spec,
         _family(network),
         lambda image: reference.draw(image, device),
     )

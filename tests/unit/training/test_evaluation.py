@@ -122,7 +122,23 @@ def test_scenes_are_measured_that_nothing_was_trained_on(tmp_path: Path) -> None
     assert list(names) == [sample.name for sample in samples[:2]]
 
 
-@pytest.mark.parametrize("given", [[], ["--scenes", "1", "--images", "."]])
-def test_either_scenes_or_photos_are_measured(given: list[str]) -> None:
+def test_a_checkpoint_is_measured_at_the_size_it_was_trained_for(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    torch.save(u2netp().state_dict(), tmp_path / "w.pth")
+    with open_evaluated(str(tmp_path / "w.pth"), None, size=48) as found:
+        assert (found.spec.image.height, found.spec.image.width) == (48, 48)
+        assert found.draw(np.zeros((1, 3, 48, 48), np.float32)).shape == (1, 1, 48, 48)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        [],
+        ["--scenes", "1", "--images", "."],
+        ["--scenes", "1", "--masks", "."],
+        ["--scenes", "1", "--json", "no/folder/e.json"],
+    ],
+)
+def test_what_can_not_be_measured_is_refused_before_anything_is(given: list[str]) -> None:
     ended = CliRunner().invoke(cli, ["evaluate", "demo", *given], standalone_mode=False)
     assert isinstance(ended.exception, UsageError)

@@ -33,7 +33,10 @@ _PATH = click.Path(path_type=Path)
 @click.option(
     "--network",
     metavar="NAME",
-    help="Whose weights a file has: a name of the catalog.  [default: u2netp]",
+    help=(
+        "Whose weights a file has: a name of the catalog, or package.module:factory.  "
+        "[default: u2netp]"
+    ),
 )
 @click.option(
     "--size",

@@ -371,8 +371,7 @@ class _Run:
     def _check_data(self) -> None:
         if self.state.data != self.data.fingerprint:
             raise UsageError(
-                "The photos or masks that are trained on are others than those that the run began "
-                "with.",
+                "The photos or masks are others than those that the run began with.",
                 f"Put them back, or start anew from its weights: --init {self.out / LAST}.",
             )
 

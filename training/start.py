@@ -17,7 +17,7 @@ from ..models.checkpoints import load_weights
 from ..models.devices import best_device
 from ..models.download import fetch
 from ..models.u2net import U2Net
-from ..specs import ImageSpec, MaskSpec, ModelSpec
+from ..specs import ModelSpec
 from .augment import Augmentation
 from .config import TrainingConfig
 from .datasets import Pair, check_pairs, find_pairs, fingerprint
@@ -45,7 +45,7 @@ class Data(NamedTuple):
     Attributes:
         stream: Samples.
         held_out: To score on, possibly empty.
-        fingerprint: Of the pairs on disk that are trained on; empty without any.
+        fingerprint: Of the pairs on disk, those that are scored on too; empty without any.
     """
 
     stream: Stream
@@ -67,8 +67,8 @@ def build_network(config: TrainingConfig) -> tuple[U2Net, ModelSpec]:
     torch.manual_seed(config.seed)
     if ":" in config.network:
         network = factory.build(config.network)
-        name = factory.plain_name(config.network)
-        spec = ModelSpec(name, ImageSpec(config.size, config.size), MaskSpec(), output=0)
+        options = {"size": config.size, "output": 0}
+        spec = factory.spec_from_options(factory.plain_name(config.network), options)
     else:
         entry = catalog.entry(config.network)
         network, spec = entry.build(), entry.spec
@@ -98,13 +98,11 @@ def data_of(config: TrainingConfig, spec: ModelSpec, say: Callable[[str], None])
         ImageError: As `datasets.find_pairs` and `datasets.check_pairs`.
     """
     sources: list[Source] = []
-    digest = ""
     pairs = _pairs(config.images, config.masks)
     if pairs:
         say(f"reading {len(pairs)} pairs")
         _check(pairs, say)
         sources.append(FilePairs(pairs))
-        digest = fingerprint(pairs)
     if config.scenes:
         sources.append(GeneratedScenes(config.scenes, config.size, config.seed))
     held_out = _pairs(config.val_images, config.val_masks)
@@ -120,7 +118,7 @@ def data_of(config: TrainingConfig, spec: ModelSpec, say: Callable[[str], None])
     return Data(
         Stream(sources, how, config.seed, inverted=spec.mask.inverted),
         HeldOut(held_out, config.val_scenes, spec.image),
-        digest,
+        fingerprint([*pairs, *held_out]) if pairs or held_out else "",
     )
 
 

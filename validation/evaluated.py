@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from ..artifacts.bundle import MANIFEST, Bundle, load_bundle
 from ..artifacts.manifest import Artifact
 from ..errors import UsageError
-from ..models import catalog
+from ..models import catalog, factory
 from ..models.checkpoints import load_weights
 from ..models.devices import best_device
 from ..models.download import fetch
@@ -54,7 +54,8 @@ def open_evaluated(
     Args:
         what: A name of the catalog, for its own weights; or a file or folder that a bundle's
             manifest names, which is run in a process of its own; any other file is a checkpoint.
-        network: The catalog's network that a checkpoint is of; u2netp where None.
+        network: What a checkpoint is of: a name of the catalog, or ``package.module:factory``,
+            which needs a size; u2netp where None.
         threads: CPU threads of a file's runtime.
         size: Side of a checkpoint's photos; its network's own where None.
 
@@ -93,11 +94,13 @@ def open_evaluated(
 
 
 def _checkpoint(path: Path, network: str, size: int | None) -> Evaluated:
-    entry = catalog.entry(network)
-    spec = entry.spec
-    if size is not None:
-        spec = replace(spec, image=spec.image.resized(size, size))
-    module = entry.build()
+    if ":" in network:
+        spec = factory.spec_from_options(factory.plain_name(network), {"size": size, "output": 0})
+        module = factory.build(network)
+    else:
+        entry = catalog.entry(network)
+        spec = factory.with_options(entry.spec, {"size": size})
+        module = entry.build()
     load_weights(module, path)
     reference = Reference(module.eval(), spec)
     device = best_device()

@@ -12,7 +12,7 @@ from click.testing import CliRunner
 from PIL import Image
 
 from maskport.cli.main import cli
-from maskport.errors import InputError, UsageError
+from maskport.errors import InputError, SpecError, UsageError
 from maskport.imaging.scenes import scene
 from maskport.models.u2net import u2netp
 from maskport.specs import ImageSpec, MaskSpec, ModelSpec
@@ -142,3 +142,17 @@ def test_a_checkpoint_is_measured_at_the_size_it_was_trained_for(tmp_path: Path)
 def test_what_can_not_be_measured_is_refused_before_anything_is(given: list[str]) -> None:
     ended = CliRunner().invoke(cli, ["evaluate", "demo", *given], standalone_mode=False)
     assert isinstance(ended.exception, UsageError)
+
+
+def test_a_network_of_ones_own_is_measured_at_its_size(pairs: list[Pair], tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    torch.save(u2netp().state_dict(), tmp_path / "w.pth")
+    own = "maskport.models.u2net:u2netp"
+    with open_evaluated(str(tmp_path / "w.pth"), own, size=32) as found:
+        assert found.spec.image.height == 32 and found.family == ""
+        assert found.draw(np.zeros((1, 3, 32, 32), np.float32)).shape == (1, 1, 32, 32)
+    with (
+        pytest.raises(SpecError, match="size is missing"),
+        open_evaluated(str(tmp_path / "w.pth"), own),
+    ):
+        pass

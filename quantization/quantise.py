@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -41,7 +41,7 @@ def quantise(
     recipe: Recipe,
     watch: Watch = lambda text, done, total: None,
     device: str = "cpu",
-) -> tuple[QuantizedNetwork, nn.Module]:
+) -> tuple[QuantizedNetwork, PreparedMask]:
     """Quantise a prepared view, which is left as it is.
 
     Args:
@@ -64,7 +64,7 @@ def quantise(
         raise ExportError(
             "There are no calibration photos.", "Give a folder of them: --calibration DIR."
         )
-    rewritten = copied(view).to(device)
+    rewritten = cast("PreparedMask", copied(view)).to(device)
     shape = (1, *photos.shape[1:])
     watch("capturing the graph", 0, 0)
     graph = capture(rewritten, shape)

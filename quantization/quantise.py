@@ -88,11 +88,14 @@ def quantise(
         seen = histograms(graph, weights, batches.telling("counting values"), recipe.ranges)
     encodings = {**_encodings(graph, seen, recipe), **fixed}
     quantised = _quantised_weights(graph, recipe)
+    scales: dict[str, Tensor] = {}
     if survey.patches is not None:
         found = {path: seen for path, seen in survey.patches.found.items() if path in quantised}
         biases = {p.weight: p.bias for p in graph.points.values() if p.weight and p.bias}
-        weights = compensated(weights, found, biases, lambda i, n: watch("rounding weights", i, n))
-    scales = _settled(graph, weights, encodings, quantised)
+        weights, scales = compensated(
+            weights, found, biases, lambda i, n: watch("rounding weights", i, n)
+        )
+    scales = _settled(graph, weights, encodings, quantised, scales)
     rewritten.load_state_dict(weights)
     rewritten.to("cpu")
     network = QuantizedNetwork(
@@ -128,7 +131,7 @@ def simulated(network: QuantizedNetwork, view: nn.Module, shape: tuple[int, ...]
         graph,
         network.weights,
         encodings,
-        frozenset(network.weight_scales),
+        frozenset(),  # they lie on their grids already
         frozenset(in_float),
     )
 
@@ -262,14 +265,24 @@ def _settled(
     weights: dict[str, Tensor],
     encodings: dict[str, Encoding],
     quantised: set[str],
+    known: dict[str, Tensor],
 ) -> dict[str, Tensor]:
-    """Put weights on their grids, in place; the grids' scales by path."""
-    scales = {}
+    """Put weights on their grids, in place; the grids' scales by path.
+
+    Args:
+        graph: The network.
+        weights: By path; changed.
+        encodings: By group.
+        quantised: Paths of the weights that have a grid.
+        known: Grids that weights lie on already.
+    """
+    scales: dict[str, Tensor] = {}
     for point in graph.points.values():
         path = point.weight
         if path not in quantised or path in scales:
             continue
-        scale = weight_scale(weights[path])
+        scale = known[path] if path in known else weight_scale(weights[path])
+        scale = scale.to(weights[path].device)
         if point.bias and len(weights[point.bias]) == len(scale):
             # A bias is stored in 32 bits, in steps of input scale times weight scale. Where
             # weights are all but 0, that grid would be too fine for it.

@@ -102,7 +102,7 @@ def compensated(
     statistics: Mapping[str, PatchStatistics],
     biases: Mapping[str, str],
     watch: Callable[[int, int], None],
-) -> dict[str, Tensor]:
+) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
     """Weights on their grids, and biases that make up for what is left.
 
     Args:
@@ -110,8 +110,12 @@ def compensated(
         statistics: Of a `PatchCollector`.
         biases: For a weight's path, its bias's.
         watch: Told how many of how many are done.
+
+    Returns:
+        The changed values, and by path the (O,) scales of the grids. A channel's largest weight
+        may have become smaller than 127 steps, so its scale can't be told from it any more.
     """
-    changed = dict(weights)
+    changed, scales = dict(weights), {}
     for position, (path, seen) in enumerate(statistics.items()):
         watch(position, len(statistics))
         weight = weights[path]
@@ -127,11 +131,12 @@ def compensated(
             parts.append(_round_in_turn(flat[:, start:stop], scale, covariance))
             start = stop
         grid = torch.cat(parts, 1)
+        scales[path] = scale.float()
         changed[path] = grid.reshape(weight.shape).float()
         if path in biases:
             left = (flat - grid) @ mean
             changed[biases[path]] = (weights[biases[path]].double() + left).float()
-    return changed
+    return changed, scales
 
 
 def _round_in_turn(weight: Tensor, scale: Tensor, covariance: Tensor) -> Tensor:

@@ -71,6 +71,8 @@ class Target:
         suffix: Of the file in the bundle; empty for a folder without one.
         exporter: Dotted path of the function that makes it, relative to this package.
         summary: One line for ``maskport targets``.
+        recipe: Name of the recipe by which its network is quantised first, made once for all
+            targets that want it; empty for the float network.
     """
 
     name: str
@@ -79,6 +81,7 @@ class Target:
     suffix: str
     exporter: str
     summary: str
+    recipe: str = ""
 
     @property
     def shared(self) -> Format:
@@ -88,7 +91,7 @@ class Target:
     @property
     def needs_calibration(self) -> bool:
         """Its activations are quantised by ranges that only photos can give."""
-        return self.precision == "int8"
+        return self.precision in {"int8", "int8x16"}
 
     def missing_modules(self) -> list[str]:
         """The modules that are not installed here; none are imported to find out."""
@@ -115,8 +118,12 @@ TARGETS = (
            "LiteRT, half the size, GPU delegate"),
     Target("tflite-dynamic-int8", "tflite", "dynamic-int8", ".tflite",
            ".tflite:export_dynamic_int8", "LiteRT, int8 weights, float activations"),
-    Target("tflite-int8", "tflite", "int8", ".tflite", ".tflite:export_int8",
-           "LiteRT, integers throughout, uint8 in and out; NPUs"),
+    Target("tflite-int8", "tflite", "int8", ".tflite", ".tflite_int8:export_int8",
+           "LiteRT, integers throughout, uint8 in and out; NPUs", recipe="best"),
+    Target("tflite-int8-plain", "tflite", "int8", ".tflite", ".tflite:export_int8_plain",
+           "the same, as TensorFlow's converter quantises by itself"),
+    Target("tflite-int8x16", "tflite", "int8x16", ".tflite", ".tflite:export_int8x16",
+           "LiteRT, int8 weights, int16 activations; exact, for hardware that has it"),
     Target("savedmodel", "savedmodel", "fp32", "", ".savedmodel:export",
            "TensorFlow SavedModel, for servers"),
     Target("keras", "keras", "fp32", ".keras", ".keras:export",

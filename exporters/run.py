@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from ..artifacts.manifest import Quantization, Tensor
 from ..errors import UsageError
+from ..quantization.encodings import QuantizedNetwork
 from ..specs import ModelSpec
 
 __all__ = ["Card", "Exported", "Options", "Run"]
@@ -103,6 +104,20 @@ class Run:
     def saved_model(self) -> Path:
         """The TensorFlow model that every TFLite precision is converted from."""
         return self.scratch / "saved_model"
+
+    @property
+    def numbers(self) -> Path:
+        """What `quantization.quantise` found; only in a recipe's own run, see `of_recipe`."""
+        return self.scratch / "numbers.safetensors"
+
+    def of_recipe(self, name: str) -> Run:
+        """The same run for a quantised network: its intermediates are of the rewritten view."""
+        return replace(self, scratch=self.scratch / f"recipe-{name}")
+
+    @cached_property
+    def quantized(self) -> QuantizedNetwork:
+        """The numbers of a recipe's own run."""
+        return QuantizedNetwork.load(self.numbers)
 
     @cached_property
     def calibration(self) -> NDArray[np.uint8]:

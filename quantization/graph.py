@@ -1,0 +1,397 @@
+"""The graph of an exported view, as a quantiser sees it: which tensors are rounded, and which
+of them must share one scale.
+
+The view is captured by `torch.export`, so any network that can be exported has one. Its nodes
+keep the names that torch gives them (``conv2d_12``, ``relu_11``), which depend on nothing but
+the order of operations: the same network captured at another size has the same names.
+
+What integer runtimes have in common (TFLite's quantisation specification, XNNPACK, QNNPACK):
+
+* a convolution and the ReLU behind it are one operation, which rounds once;
+* resizing, pooling, joining and moving values keep their scale, so a joined tensor and all
+  that it is joined from, and what those are pooled or resized from, share one;
+* sigmoid and softmax have fixed output scales;
+* everything else has a scale of its own.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, fx, nn
+
+from ..errors import NetworkError
+
+__all__ = ["Kind", "NetworkGraph", "Point", "capture"]
+
+Kind = Literal["input", "conv", "sum", "kept", "bounded", "other"]
+Hook = Callable[[str, Tensor], Tensor]
+
+_CONVOLUTIONS = frozenset(
+    {"conv1d", "conv2d", "convolution", "linear", "conv_transpose2d", "addmm", "mm"}
+)
+_RECTIFIERS = frozenset({"relu", "hardtanh", "clamp_min"})
+_SUMS = frozenset({"add", "sub"})
+# Their result has the scale of what they read.
+_KEPT = frozenset(
+    {
+        *("max_pool2d", "avg_pool2d", "adaptive_max_pool2d", "cat", "concat", "stack"),
+        *("upsample_bilinear2d", "upsample_nearest2d", "pixel_shuffle", "pixel_unshuffle"),
+        *("view", "reshape", "permute", "transpose", "slice", "select", "squeeze", "unsqueeze"),
+        *("flatten", "expand", "clone", "contiguous", "dropout", "alias", "detach", "chunk"),
+        *("split", "pad", "constant_pad_nd", "reflection_pad2d", "replication_pad2d", "flip"),
+    }
+)
+# Scale and zero point that runtimes demand of the result, whatever the photos say.
+_BOUNDED = {"sigmoid": (1 / 256, -128), "softmax": (1 / 256, -128), "tanh": (1 / 128, 0)}
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """A tensor that an integer runtime stores.
+
+    Attributes:
+        name: Of the node that gives it (of the ReLU, where one follows a convolution).
+        kind: ``input``; ``conv``: of a convolution or matrix product; ``sum``: of an addition;
+            ``kept``: pooled, resized, joined or moved values; ``bounded``: of a sigmoid, softmax
+            or tanh; ``other``.
+        group: Name of a point: those with the same group share one scale.
+        module: Path of the module that computes it, ``""`` for the input.
+        rectified: It has no negative values, by construction.
+        weight: Path of the weight in the view's state dict, ``""`` where it has none.
+        bias: Path of the bias, likewise.
+        fixed: Scale and zero point that runtimes demand, where they do.
+        tail: It lies between the last convolutions and the mask.
+    """
+
+    name: str
+    kind: Kind
+    group: str
+    module: str
+    rectified: bool = False
+    weight: str = ""
+    bias: str = ""
+    fixed: tuple[float, int] | None = None
+    tail: bool = False
+
+
+class NetworkGraph:
+    """A captured view: an ordered set of points, and a way to run it with a hook at each.
+
+    Attributes:
+        shape: (N, 3, H, W) that it was captured for, and runs at.
+        points: By name, in order of execution.
+        logits: Name of the point that the last sigmoid or softmax reads; the mask's own point
+            where there is no such end.
+        mask: Name of the point that is returned.
+    """
+
+    def __init__(self, module: fx.GraphModule, shape: tuple[int, int, int, int]) -> None:
+        self.shape = shape
+        self._nodes = [node for node in module.graph.nodes if node.op != "output"]
+        self._result: fx.Node = _only(next(n for n in module.graph.nodes if n.op == "output"))
+        self._constants = {
+            str(node.target): _attribute(module, str(node.target))
+            for node in self._nodes
+            if node.op == "get_attr"
+        }
+        self._merged = {n.name for n in self._nodes if _merges_into_reader(n)}
+        self._last_use = _last_uses(self._nodes, self._result)
+        self.points: dict[str, Point] = {p.name: p for p in self._find_points()}
+        self.mask = self._result.name
+        self.logits = self._logits()
+
+    @cached_property
+    def groups(self) -> dict[str, list[Point]]:
+        """Points by group, in order of execution."""
+        found: dict[str, list[Point]] = {}
+        for point in self.points.values():
+            found.setdefault(point.group, []).append(point)
+        return found
+
+    @cached_property
+    def readers(self) -> dict[str, list[Point]]:
+        """For each point, the points that are computed from it."""
+        found: dict[str, list[Point]] = {name: [] for name in self.points}
+        for node in self._nodes:
+            if node.name in self.points:
+                for source in self.sources(node.name):
+                    found[source].append(self.points[node.name])
+        return found
+
+    def sources(self, name: str) -> list[str]:
+        """The points that a point is computed from; weights left out."""
+        found: list[str] = []
+        waiting = list(self._by_name[name].all_input_nodes)
+        while waiting:
+            node = waiting.pop(0)
+            if node.name in self.points:
+                found.append(node.name)
+            elif node.op == "call_function":
+                waiting.extend(node.all_input_nodes)
+        return found
+
+    def operation(self, name: str) -> str:
+        """ATen's name of what gives a point: ``relu``, ``cat``, ``upsample_bilinear2d``."""
+        return _operation(self._by_name[name])
+
+    def operation_of_maker(self, name: str) -> str:
+        """ATen's name of what a point is computed by; of the convolution before a ReLU."""
+        return _operation(self._maker(name))
+
+    def owns_weights(self, point: Point) -> bool:
+        """Nothing else reads its weight or its bias, and no batch norm follows."""
+        mine = {point.weight, point.bias} - {""}
+        shared = [p for p in self.points.values() if mine & {p.weight, p.bias}]
+        return len(shared) == 1 and not any(
+            _operation(n) == "batch_norm" for n in self._maker(point.name).users
+        )
+
+    def window(self, name: str) -> tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]:
+        """Stride, padding and dilation of the conv2d that computes a point, each two numbers."""
+        args = list(self._maker(name).args) + [None] * 7
+
+        def pair(value: Any, default: int) -> tuple[int, ...]:
+            if value is None:
+                return (default, default)
+            values = value if isinstance(value, list | tuple) else [value]
+            return tuple(int(v) for v in (values * 2)[:2])
+
+        return pair(args[3], 1), pair(args[4], 0), pair(args[5], 1)
+
+    def channels(self, name: str) -> int:
+        """Channels of a point's value: its second dimension."""
+        shape = self._by_name[name].meta["val"].shape
+        return int(shape[1]) if len(shape) > 1 else 1
+
+    def shape_of(self, name: str) -> tuple[int, ...]:
+        """Shape of a point's value."""
+        return tuple(int(side) for side in self._by_name[name].meta["val"].shape)
+
+    def arguments(self, name: str) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """What that operation is called with; tensors as torch.fx nodes."""
+        node = self._by_name[name]
+        return node.args, dict(node.kwargs)
+
+    def run(
+        self,
+        photos: Tensor,
+        hook: Hook | None = None,
+        values: Mapping[str, Tensor] | None = None,
+    ) -> Tensor:
+        """The mask of photos.
+
+        Args:
+            photos: Of `shape`, RGB in [0, 1].
+            hook: Given each point's name and value as it is computed; what it returns takes the
+                value's place.
+            values: Weights, by path in the view's state dict, in place of the captured ones.
+        """
+        memory: dict[fx.Node, Any] = {}
+        for position, node in enumerate(self._nodes):
+            if node.op == "get_attr":
+                path = str(node.target)
+                memory[node] = (values or {}).get(path, self._constants[path])
+                continue
+            if node.op == "placeholder":
+                value: Any = photos
+            else:
+                args, kwargs = fx.node.map_arg((node.args, node.kwargs), memory.__getitem__)
+                value = _functional(node.target)(*args, **kwargs)
+            if hook is not None and node.name in self.points:
+                value = hook(node.name, value)
+            memory[node] = value
+            for spent in self._last_use.get(position, ()):
+                del memory[spent]
+        result: Tensor = memory[self._result]
+        return result
+
+    def _maker(self, name: str) -> fx.Node:
+        node = self._by_name[name]
+        while node.all_input_nodes and node.all_input_nodes[0].name in self._merged:
+            node = node.all_input_nodes[0]
+        return node
+
+    @cached_property
+    def _by_name(self) -> dict[str, fx.Node]:
+        return {node.name: node for node in self._nodes}
+
+    def _find_points(self) -> Iterable[Point]:
+        kept = [n for n in self._nodes if _is_float_tensor(n) and n.name not in self._merged]
+        parent: dict[fx.Node, fx.Node] = {node: node for node in kept}
+
+        def root(node: fx.Node) -> fx.Node:
+            while parent[node] is not node:
+                node = parent[node]
+            return node
+
+        for node in kept:
+            if _kind(node) == "kept":
+                for source in node.all_input_nodes:
+                    if source in parent:
+                        parent[root(source)] = root(node)
+        tail = _tail(self._result)
+        for node in kept:
+            maker = node.all_input_nodes[0] if _is_merged_rectifier(node, self._merged) else node
+            weight, bias = _weights(maker)
+            yield Point(
+                node.name,
+                _kind(maker),
+                root(node).name,
+                _module_path(maker),
+                _is_rectified(node),
+                weight,
+                bias,
+                _BOUNDED.get(_operation(node)),
+                node in tail,
+            )
+
+    def _logits(self) -> str:
+        node = self._result
+        while _operation(node) not in _BOUNDED:
+            tensors = [n for n in node.all_input_nodes if n.op == "call_function"]
+            if len(tensors) != 1 or _kind(node) == "conv":
+                return self._result.name
+            (node,) = tensors
+        return node.all_input_nodes[0].name
+
+
+def capture(view: nn.Module, shape: tuple[int, int, int, int]) -> NetworkGraph:
+    """The graph of a prepared view at a batch size and photo size.
+
+    Raises:
+        NetworkError: `torch.export` can't capture it.
+    """
+    try:
+        with warnings.catch_warnings(), torch.no_grad():
+            warnings.simplefilter("ignore")
+            program = torch.export.export(view, (torch.full(shape, 0.5),), strict=False)
+            module: Any = program.module(check_guards=False)
+    except Exception as exc:  # torch raises many kinds, some of them private
+        raise NetworkError(
+            f"The network's graph can't be captured: {str(exc).strip().splitlines()[0]}",
+            "Its forward must not depend on what the photo shows; targets that are not INT8 "
+            "don't need its graph.",
+        ) from exc
+    return NetworkGraph(module, shape)
+
+
+def _only(output: fx.Node) -> fx.Node:
+    (result,) = output.all_input_nodes
+    return result
+
+
+def _attribute(module: nn.Module, path: str) -> Tensor:
+    value: Any = module
+    for part in path.split("."):
+        value = getattr(value, part)
+    return value.detach() if isinstance(value, Tensor) else value
+
+
+def _operation(node: fx.Node) -> str:
+    target = node.target
+    if node.op != "call_function" or not isinstance(target, torch._ops.OpOverload):
+        return ""
+    return target._schema.name.removeprefix("aten::").rstrip("_")
+
+
+def _functional(target: Any) -> Any:
+    """An operation that leaves its arguments as they are; in-place ones have a twin."""
+    if isinstance(target, torch._ops.OpOverload) and target._schema.name.endswith("_"):
+        name = target._schema.name.removeprefix("aten::").rstrip("_")
+        packet = getattr(torch.ops.aten, name, None)
+        return getattr(packet, target._overloadname, target) if packet else target
+    return target
+
+
+def _is_float_tensor(node: fx.Node) -> bool:
+    value = node.meta.get("val")
+    return (
+        node.op in {"placeholder", "call_function"}
+        and isinstance(value, Tensor)
+        and value.is_floating_point()
+    )
+
+
+def _merges_into_reader(node: fx.Node) -> bool:
+    """It is rounded by what reads it: the ReLU or batch norm behind a convolution."""
+    if len(node.users) != 1 or _kind(node) not in {"conv", "sum"}:
+        return False
+    (reader,) = node.users
+    operation = _operation(reader)
+    if operation == "batch_norm":
+        return _kind(node) == "conv"
+    return operation in _RECTIFIERS and reader.args[0] is node
+
+
+def _is_merged_rectifier(node: fx.Node, merged: set[str]) -> bool:
+    return bool(node.all_input_nodes) and node.all_input_nodes[0].name in merged
+
+
+def _kind(node: fx.Node) -> Kind:
+    if node.op == "placeholder":
+        return "input"
+    operation = _operation(node)
+    if operation in _CONVOLUTIONS:
+        return "conv"
+    if operation in _BOUNDED:
+        return "bounded"
+    if operation in _KEPT:
+        return "kept"
+    if operation in _SUMS and len(node.all_input_nodes) == 2:
+        return "sum"
+    return "other"
+
+
+def _is_rectified(node: fx.Node) -> bool:
+    operation = _operation(node)
+    if operation == "hardtanh":
+        return len(node.args) > 1 and float(node.args[1]) >= 0  # type: ignore[arg-type]
+    return operation == "relu"
+
+
+def _weights(node: fx.Node) -> tuple[str, str]:
+    if _kind(node) != "conv":
+        return "", ""
+    constants = [str(n.target) if n.op == "get_attr" else "" for n in node.all_input_nodes]
+    paths = [path for path in constants if path]
+    return (paths[0], paths[1] if len(paths) > 1 else "") if paths else ("", "")
+
+
+def _module_path(node: fx.Node) -> str:
+    stack = node.meta.get("nn_module_stack") or {}
+    return str(list(stack.values())[-1][0]) if stack else ""
+
+
+def _tail(result: fx.Node) -> set[fx.Node]:
+    """What lies behind the last convolutions, their results included."""
+    found: set[fx.Node] = set()
+    waiting = [result]
+    while waiting:
+        node = waiting.pop()
+        if node in found or node.op != "call_function":
+            continue
+        found.add(node)
+        merged = _operation(node) in _RECTIFIERS and _merges_into_reader(node.all_input_nodes[0])
+        if _kind(node) != "conv" and not merged:
+            waiting.extend(node.all_input_nodes)
+    return found
+
+
+def _last_uses(nodes: list[fx.Node], result: fx.Node) -> dict[int, list[fx.Node]]:
+    """At which position each value is read for the last time, to free its memory there."""
+    last: dict[fx.Node, int] = {}
+    for position, node in enumerate(nodes):
+        last.setdefault(node, position)
+        for source in node.all_input_nodes:
+            last[source] = position
+    last.pop(result, None)
+    found: dict[int, list[fx.Node]] = {}
+    for node, position in last.items():
+        found.setdefault(position, []).append(node)
+    return found

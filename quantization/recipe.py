@@ -1,0 +1,150 @@
+"""Recipes: everything that decides how a network is quantised, as data that can be kept."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import tomllib
+from dataclasses import asdict, dataclass, fields, replace
+from pathlib import Path
+from typing import Any, Literal
+
+from ..errors import UsageError
+
+__all__ = ["RECIPES", "Estimator", "Recipe", "named", "read_recipe", "write_recipe"]
+
+Estimator = Literal["min-max", "percentile", "mse", "kl"]
+Rounding = Literal["nearest", "compensated"]
+_ROUNDINGS = ("nearest", "compensated")
+_ESTIMATORS = ("min-max", "percentile", "mse", "kl")
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """How a network is quantised.
+
+    Attributes:
+        name: For the manifest and for people; not part of the hash.
+        ranges: What gives activations their ranges before anything is learned.
+        percentile: Share of values that a percentile range keeps, in percent.
+        pass_bytes: Let the photo's bytes into the network without rounding them again (exact).
+        equalise: How far to even out channels across convolutions, 0 to 1 (exact in float).
+        rounding: Weights each to the nearest integer, or ``compensated``: so that what a
+            convolution gives changes least, its bias making up for the mean of the rest.
+        seed: Of everything that is drawn.
+        wide_tail: Sums and resizes behind the last convolutions, and the sigmoid, are kept in
+            more than 8 bits, and what the last convolutions give is clipped to where the
+            sigmoid still moves.
+        float_modules: Paths of modules that stay in float, for example
+            ``body.network.stage1d``; everything below one is meant too.
+        activation_bits: 8, or 16 where the runtime has it.
+    """
+
+    name: str = "custom"
+    ranges: Estimator = "min-max"
+    percentile: float = 99.99
+    pass_bytes: bool = False
+    equalise: float = 0.0
+    rounding: Rounding = "nearest"
+    seed: int = 0
+    wide_tail: bool = False
+    float_modules: tuple[str, ...] = ()
+    activation_bits: int = 8
+
+    def __post_init__(self) -> None:
+        if self.ranges not in _ESTIMATORS:
+            raise UsageError(
+                f"A recipe's ranges can't be {self.ranges!r}.", f"Use {', '.join(_ESTIMATORS)}."
+            )
+        if not 50.0 < self.percentile <= 100.0:
+            raise UsageError(
+                f"A percentile of {self.percentile} keeps too little.", "Use 99 to 100."
+            )
+        if self.activation_bits not in {8, 16}:
+            raise UsageError(
+                f"No runtime has activations of {self.activation_bits} bits.", "Use 8 or 16."
+            )
+        if self.rounding not in _ROUNDINGS:
+            raise UsageError(
+                f"A recipe can't round {self.rounding!r}.", f"Use {', '.join(_ROUNDINGS)}."
+            )
+        if not 0.0 <= self.equalise <= 1.0:
+            raise UsageError(f"equalise can't be {self.equalise}.", "Use 0 to 1.")
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of everything but the name: equal recipes have equal digests."""
+        values = {k: v for k, v in sorted(asdict(self).items()) if k != "name"}
+        return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
+
+    def is_float(self, module: str) -> bool:
+        """Whether what a module computes stays in float."""
+        return any(module == p or module.startswith(f"{p}.") for p in self.float_modules)
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> Recipe:
+        """From plain values.
+
+        Raises:
+            UsageError: One is not a recipe's, or makes no sense.
+        """
+        known = {field.name: field for field in fields(cls)}
+        for key in values:
+            if key not in known:
+                raise UsageError(f"A recipe has no {key!r}.", f"It has {', '.join(known)}.")
+        checked = dict(values)
+        if "float_modules" in checked:
+            checked["float_modules"] = tuple(checked["float_modules"])
+        plain = cls()
+        for key, value in checked.items():
+            expected = type(getattr(plain, key))
+            right = isinstance(value, int | float) if expected is float else None
+            if not (right or type(value) is expected):
+                raise UsageError(
+                    f"A recipe's {key} can't be {value!r}.", f"It is a {expected.__name__}."
+                )
+            if expected is float:
+                checked[key] = float(value)
+        return replace(plain, **checked)
+
+
+# What a converter gives by itself; and the most that we know how to win back.
+PLAIN = Recipe("plain")
+BEST = Recipe("best", pass_bytes=True, equalise=0.4, rounding="compensated", wide_tail=True)
+
+RECIPES = {recipe.name: recipe for recipe in (BEST, PLAIN)}
+
+
+def named(name: str) -> Recipe:
+    """A recipe by its name.
+
+    Raises:
+        UsageError: There is none.
+    """
+    if name not in RECIPES:
+        raise UsageError(f"There is no recipe {name!r}.", f"There are {', '.join(RECIPES)}.")
+    return RECIPES[name]
+
+
+def read_recipe(path: Path) -> Recipe:
+    """A recipe from a TOML file.
+
+    Raises:
+        UsageError: It can't be read, or is no recipe.
+    """
+    try:
+        values = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as exc:
+        raise UsageError(f"{path} can't be read: {exc.strerror}.", "Check the path.") from exc
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as exc:
+        raise UsageError(f"{path} is no TOML file: {exc}", "Mend it.") from exc
+    return Recipe.from_dict({"name": path.stem, **values})
+
+
+def write_recipe(recipe: Recipe, path: Path) -> None:
+    """Write a TOML file that `read_recipe` reads."""
+    lines = []
+    for key, value in asdict(recipe).items():
+        # TOML's strings, numbers, booleans and arrays of strings are written as JSON's.
+        lines.append(f"{key} = {json.dumps(value, ensure_ascii=False)}\n")
+    path.write_text("".join(lines), encoding="utf-8")

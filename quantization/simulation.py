@@ -1,0 +1,97 @@
+"""A network that rounds as an integer runtime does, in PyTorch, on any device.
+
+The arithmetic is that of TFLite's int8 (its quantisation specification; Jacob et al.,
+"Quantization and Training of Neural Networks for Efficient Integer-Arithmetic-Only Inference",
+CVPR 2018, section 2): activations asymmetric per tensor, weights symmetric per output channel
+and within [-127, 127], sums exact, one rounding where a tensor is stored. Runtimes round their
+multipliers to some 31 bits and bilinear weights to 11, so a file may be one step off.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor, nn
+
+from .encodings import Encoding
+from .graph import NetworkGraph
+
+__all__ = ["Simulation", "rounded", "rounded_weight", "weight_scale"]
+
+LARGEST_WEIGHT = 127
+
+
+def rounded(values: Tensor, encoding: Encoding) -> Tensor:
+    """``values`` as they are after being stored in ``encoding``; float, same shape."""
+    scale, zero = encoding.scale, encoding.zero_point
+    if encoding.bits == 8:
+        return torch.fake_quantize_per_tensor_affine(values, scale, zero, -128, 127)
+    steps = (values / scale).round_().add_(zero).clamp_(encoding.lowest, encoding.highest)
+    return steps.sub_(zero).mul_(scale)
+
+
+def weight_scale(weight: Tensor) -> Tensor:
+    """(O,) scale of each output channel of a weight (O, ...): its largest value is 127 steps."""
+    largest = weight.detach().abs().flatten(1).amax(1)
+    return largest.clamp(min=1e-9) / LARGEST_WEIGHT
+
+
+def rounded_weight(weight: Tensor) -> Tensor:
+    """A weight (O, ...) on its integer grid."""
+    scale = weight_scale(weight).reshape(-1, *[1] * (weight.ndim - 1))
+    return (weight.detach() / scale).round_().mul_(scale)
+
+
+class Simulation(nn.Module):
+    """A captured network with rounded weights and activations.
+
+    Args:
+        graph: The network, at the size that photos will have.
+        weights: Values by path, of everything that the graph reads.
+        encodings: By the name of a graph's group; groups that are missing stay in float.
+        quantised: Paths of the weights that are rounded.
+        kept_in_float: Names of points that are not rounded though their group is.
+    """
+
+    def __init__(
+        self,
+        graph: NetworkGraph,
+        weights: Mapping[str, Tensor],
+        encodings: Mapping[str, Encoding],
+        quantised: frozenset[str],
+        kept_in_float: frozenset[str] = frozenset(),
+    ) -> None:
+        super().__init__()
+        self.graph = graph
+        self.weights = dict(weights)
+        self.encodings = dict(encodings)
+        self.quantised = quantised
+        self.kept_in_float = kept_in_float
+
+    def forward(self, photos: Tensor, watched: dict[str, Tensor] | None = None) -> Tensor:
+        """The mask (N, C, H, W) of photos (N, 3, H, W).
+
+        Args:
+            photos: RGB in [0, 1].
+            watched: Its keys are names of points; filled with their values.
+        """
+
+        def hook(name: str, value: Tensor) -> Tensor:
+            value = self._round(name, value)
+            if watched is not None and name in watched:
+                watched[name] = value
+            return value
+
+        values = {
+            path: rounded_weight(value) if path in self.quantised else value
+            for path, value in self.weights.items()
+        }
+        return self.graph.run(photos, hook, values)
+
+    def _round(self, name: str, value: Tensor) -> Tensor:
+        group = self.graph.points[name].group
+        encoding = self.encodings.get(group)
+        if encoding is None or name in self.kept_in_float:
+            return value
+        return rounded(value, encoding)

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from ..artifacts.manifest import Quantization, Tensor
 from ..errors import UsageError
+from ..quantization.encodings import QuantizedNetwork
 from ..specs import ModelSpec
 
 __all__ = ["Card", "Exported", "Options", "Run"]
@@ -110,6 +111,10 @@ class Run:
         path = self.scratch / "calibration.npy"
         shape = (0, 3, self.spec.image.height, self.spec.image.width)
         return np.load(path, mmap_mode="r") if path.exists() else np.zeros(shape, np.uint8)
+
+    def quantized(self, recipe: str) -> QuantizedNetwork:
+        """The network as a recipe quantised it, made once for all targets of a run."""
+        return QuantizedNetwork.load(self.scratch / f"quantized-{recipe}.safetensors")
 
     @property
     def image_shape(self) -> tuple[int, int, int, int]:

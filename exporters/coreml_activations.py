@@ -1,0 +1,202 @@
+"""Activations of a Core ML program in int8, with ranges of our own.
+
+coremltools quantises activations with three graph passes, which
+`coremltools.optimize.coreml.linear_quantize_activations` runs after it has measured ranges in
+Core ML itself, so on macOS only. The passes need no Mac. They put a ``quantize`` and a
+``dequantize`` before each convolution, pooling, addition and matrix product, and behind each of
+them and its activation function: the patterns that Core ML runs in integers. Joined, resized
+and moved values are between two pairs of one scale, so nothing is lost there.
+
+The passes compute scales in float16, where a range beyond 511 overflows and any other is a step
+off at its end. Here they only decide where pairs belong; scale and zero point come from the
+quantised network, and a pair goes away again where the tensor stays in float.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from ..errors import ExportError
+from ..quantization.encodings import Encoding, QuantizedNetwork, QuantizedTensor
+from .coreml_package import coremltools
+
+__all__ = ["TARGET", "ProgramTensors", "quantise_activations"]
+
+# iOS 17 and macOS 14: the first with quantize and dequantize in ML programs.
+TARGET = "iOS17"
+# Smaller scales lose digits as float16, and chips take them for zero.
+_SMALLEST_SCALE = float(np.finfo(np.float16).smallest_normal)
+# What coremltools appends to a value's name when it makes it float16.
+_SUFFIXES = ("_cast_fp16", "_to_fp16")
+
+
+class ProgramTensors:
+    """Which tensor of the quantised network a value of the program is.
+
+    Args:
+        network: The quantised network.
+        names: Its tensors' names by the names that the program's values were made from.
+    """
+
+    def __init__(self, network: QuantizedNetwork, names: Mapping[str, str]) -> None:
+        self._network = network
+        self._names = names
+        self._photo = next(iter(network.tensors.values()))
+
+    def find(self, variable: Any) -> QuantizedTensor | None:
+        """The tensor, or None where the network has none that it could be."""
+        if _is_photo(variable):
+            return self._photo
+        name = variable.name
+        for suffix in _SUFFIXES:
+            name = name.removesuffix(suffix)
+        return self._network.tensors.get(self._names.get(name, ""))
+
+    def encoding(self, variable: Any) -> Encoding | None:
+        """How a value is stored; None where it stays float16.
+
+        Raises:
+            ExportError: It is none of the network's tensors.
+        """
+        tensor = self.find(variable)
+        if tensor is None:
+            raise ExportError(
+                f"coremltools has made a value {variable.name!r} (by {variable.op.op_type}) that "
+                "is none of the network's own, so its range is not known.",
+                "Use coreml-w8, whose activations stay in float16, and report the network.",
+            )
+        encoding = tensor.encoding
+        return encoding if encoding is not None and encoding.bits == 8 else None
+
+    def has_int8_weight(self, operation: Any) -> bool:
+        """Whether the weights that an operation computes with are on an int8 grid."""
+        (result,) = operation.outputs
+        readers = result.child_ops
+        # The network knows a convolution and the ReLU behind it as one tensor.
+        for variable in (result, *(readers[0].outputs if len(readers) == 1 else ())):
+            tensor = self.find(variable)
+            if tensor is not None and tensor.weight:
+                return tensor.weight in self._network.weight_scales
+        return False
+
+
+def quantise_activations(model: Any, tensors: ProgramTensors) -> tuple[Any, list[str]]:
+    """Put pairs of quantize and dequantize into a float16 program.
+
+    Args:
+        model: An ``MLModel`` for `TARGET`; it is left as it is.
+        tensors: What its values are.
+
+    Returns:
+        The new model, and the names of the operations whose weights are to become int8.
+
+    Raises:
+        ExportError: A value of the program has no known range.
+    """
+    cto = coremltools().optimize.coreml
+    from coremltools.converters.mil.frontend.milproto import load
+    from coremltools.converters.mil.mil.passes.graph_pass import AbstractGraphPass, PassOption
+    from coremltools.converters.mil.mil.passes.pass_registry import PASS_REGISTRY
+    from coremltools.models import utils
+
+    weighted: list[str] = []
+
+    class Ranges(AbstractGraphPass):  # type: ignore[misc]  # coremltools has no types
+        """Give every pair its numbers."""
+
+        def apply(self, program: Any) -> None:
+            for function in program.functions.values():
+                with function:
+                    _set_numbers(function, tensors)
+                for operation in function.operations:
+                    if operation.op_type in _WEIGHTED and tensors.has_int8_weight(operation):
+                        weighted.append(operation.name)
+
+    config = cto.OptimizationConfig(cto.OpLinearQuantizerConfig(mode="linear", dtype="int8"))
+    before, behind = (
+        PASS_REGISTRY[f"compression::insert_{place}_quantize_dequantize_pair"]
+        for place in ("prefix", "suffix")
+    )
+    for inserting in (before, behind):
+        inserting.set_options(
+            [PassOption("config", config), PassOption("activation_stats", _Any())]
+        )
+    passes = [
+        before,
+        behind,
+        Ranges(),
+        PASS_REGISTRY["common::dequantize_quantize_pair_elimination"],
+    ]
+    quantised = utils._apply_graph_pass(
+        model,
+        passes,
+        spec_version=model.get_spec().specificationVersion,
+        pymil_load_func=load.load,
+        skip_model_load=True,
+    )
+    return quantised, weighted
+
+
+_WEIGHTED = frozenset({"conv", "conv_transpose", "linear", "matmul"})
+
+
+class _Any(dict[str, dict[str, float]]):
+    """Statistics of any value, for passes that want some; `_set_numbers` overwrites them."""
+
+    def __missing__(self, _name: str) -> dict[str, float]:
+        return {"rmin": -1.0, "rmax": 1.0}
+
+
+def _set_numbers(function: Any, tensors: ProgramTensors) -> None:
+    """Replace each pair by one with the tensor's scale and zero point, or by nothing."""
+    from coremltools.converters.mil.mil import Builder as mb
+
+    pairs = 0
+    for quantize in [op for op in function.operations if op.op_type == "quantize"]:
+        (dequantize,) = quantize.outputs[0].child_ops
+        value = quantize.input
+        encoding = tensors.encoding(_unrounded(value))
+        if encoding is None:
+            replacement = value
+        else:
+            numbers = {
+                "scale": np.float16(max(encoding.scale, _SMALLEST_SCALE)),
+                "zero_point": np.int8(encoding.zero_point),
+            }
+            # Names that don't count what else this process has converted: equal runs, equal bytes.
+            name = f"pair_{pairs}"
+            pairs += 1
+            integers = mb.quantize(
+                input=value,
+                output_dtype="int8",
+                **numbers,
+                before_op=quantize,
+                name=f"{name}_quantize",
+            )
+            replacement = mb.dequantize(
+                input=integers, **numbers, before_op=quantize, name=f"{name}_dequantize"
+            )
+        function.replace_uses_of_var_after_op(
+            anchor_op=dequantize, old_var=dequantize.outputs[0], new_var=replacement
+        )
+        function.remove_ops([dequantize, quantize])
+
+
+def _unrounded(value: Any) -> Any:
+    """What a value was before it went through pairs."""
+    while value.op is not None and value.op.op_type == "dequantize":
+        value = value.op.input.op.input
+    return value
+
+
+def _is_photo(variable: Any) -> bool:
+    """An input of the program, or what coremltools computes of one to scale and convert it."""
+    while variable.op is not None:
+        scaled = variable.op.op_type == "mul" and variable.name.endswith("__scaled__")
+        if not scaled and variable.op.op_type != "cast":
+            return False
+        variable = variable.op.x
+    return True

@@ -154,35 +154,58 @@ def _set_numbers(function: Any, tensors: ProgramTensors) -> None:
     """Replace each pair by one with the tensor's scale and zero point, or by nothing."""
     from coremltools.converters.mil.mil import Builder as mb
 
-    pairs = 0
-    for quantize in [op for op in function.operations if op.op_type == "quantize"]:
+    numbers = _Numbers(function.operations[0])
+    quantizes = [op for op in function.operations if op.op_type == "quantize"]
+    for number, quantize in enumerate(quantizes):
         (dequantize,) = quantize.outputs[0].child_ops
-        value = quantize.input
-        encoding = tensors.encoding(_unrounded(value))
-        if encoding is None:
-            replacement = value
-        else:
-            numbers = {
-                "scale": np.float16(max(encoding.scale, _SMALLEST_SCALE)),
-                "zero_point": np.int8(encoding.zero_point),
-            }
-            # Names that don't count what else this process has converted: equal runs, equal bytes.
-            name = f"pair_{pairs}"
-            pairs += 1
-            integers = mb.quantize(
-                input=value,
-                output_dtype="int8",
-                **numbers,
-                before_op=quantize,
-                name=f"{name}_quantize",
-            )
-            replacement = mb.dequantize(
-                input=integers, **numbers, before_op=quantize, name=f"{name}_dequantize"
-            )
+        replacement = quantize.input
+        encoding = tensors.encoding(_unrounded(replacement))
+        if encoding is not None:
+            stored, decoded = numbers.of(encoding)
+            # coremltools' own names count what else this process has converted, and equal runs
+            # are to give equal bytes.
+            place = {"before_op": quantize, "name": f"integers_{number}"}
+            integers = mb.quantize(input=replacement, **stored, **decoded, **place)
+            place["name"] = f"rounded_{number}"
+            replacement = mb.dequantize(input=integers, **decoded, **place)
         function.replace_uses_of_var_after_op(
             anchor_op=dequantize, old_var=dequantize.outputs[0], new_var=replacement
         )
         function.remove_ops([dequantize, quantize])
+
+
+class _Numbers:
+    """Constants for encodings, each written once: a file has hundreds of pairs.
+
+    Args:
+        before: The operation that they are put before.
+    """
+
+    def __init__(self, before: Any) -> None:
+        self._before = before
+        self._made: dict[tuple[str, float | int | str], Any] = {}
+
+    def of(self, encoding: Encoding) -> tuple[dict[str, Any], dict[str, Any]]:
+        """What only ``quantize`` is given, and what ``dequantize`` is given as well.
+
+        A tensor without negative values is stored as uint8, whose zero point 0 needs no operand.
+        """
+        scale = np.float16(max(encoding.scale, _SMALLEST_SCALE))
+        decoded = {"scale": self._constant("scale", scale)}
+        if encoding.zero_point == encoding.lowest:
+            return {"output_dtype": self._constant("type", "uint8")}, decoded
+        decoded["zero_point"] = self._constant("zero_point", np.int8(encoding.zero_point))
+        return {"output_dtype": self._constant("type", "int8")}, decoded
+
+    def _constant(self, kind: str, value: Any) -> Any:
+        from coremltools.converters.mil.mil import Builder as mb
+
+        key = (kind, value if isinstance(value, str) else value.item())
+        if key not in self._made:
+            number = sum(made == kind for made, _ in self._made)
+            name = f"{kind}_{number}"
+            self._made[key] = mb.const(val=value, before_op=self._before, name=name)
+        return self._made[key]
 
 
 def _unrounded(value: Any) -> Any:

@@ -14,7 +14,7 @@ from typing import Any
 from ..artifacts.manifest import Quantization
 from ..errors import ExportError
 from ..quantization.encodings import QuantizedNetwork
-from .coreml_activations import TARGET, ProgramTensors, quantise_activations
+from .coreml_integers import TARGET, ProgramTensors, quantise
 from .coreml_package import coremltools, features, finish, full_mask
 from .run import Exported, Run
 
@@ -30,10 +30,10 @@ def export_w8a8(run: Run, path: Path) -> Exported:
     network = run.quantized("best")
     run.step("converting")
     model, names = _converted(run, network)
-    run.step("quantising activations")
-    model, weighted = quantise_activations(model, ProgramTensors(network, names))
-    run.step("quantising weights")
-    model = _with_int8_weights(model, weighted)
+    run.step("quantising")
+    model, merged = quantise(model, ProgramTensors(network, names))
+    if merged:
+        model = _with_int8_weights(model, merged)
     return finish(
         model,
         run,
@@ -47,7 +47,7 @@ def export_w8a8(run: Run, path: Path) -> Exported:
 
 
 def _with_int8_weights(model: Any, operations: list[str]) -> Any:
-    """Store as int8 what lies on an int8 grid already: coremltools' rounding finds the grid."""
+    """Round weights that coremltools has merged something into, such as a factor, once more."""
     cto = coremltools().optimize.coreml
     each = cto.OpLinearQuantizerConfig(mode="linear_symmetric", dtype="int8", weight_threshold=0)
     config = cto.OptimizationConfig(op_name_configs=dict.fromkeys(operations, each))

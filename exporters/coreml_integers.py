@@ -1,4 +1,4 @@
-"""Activations of a Core ML program in int8, with ranges of our own.
+"""A Core ML program in int8, with weights and ranges of our own.
 
 coremltools quantises activations with three graph passes, which
 `coremltools.optimize.coreml.linear_quantize_activations` runs after it has measured ranges in
@@ -9,7 +9,9 @@ and moved values are between two pairs of one scale, so nothing is lost there.
 
 The passes compute scales in float16, where a range beyond 511 overflows and any other is a step
 off at its end. Here they only decide where pairs belong; scale and zero point come from the
-quantised network, and a pair goes away again where the tensor stays in float.
+quantised network, and a pair goes away again where the tensor stays in float. Weights are stored
+as the network's own integers: coremltools' rounding would take a channel's largest weight for
+127 steps, which it need not be.
 """
 
 from __future__ import annotations
@@ -18,17 +20,20 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..errors import ExportError
 from ..quantization.encodings import Encoding, QuantizedNetwork, QuantizedTensor
 from .coreml_package import coremltools
 
-__all__ = ["TARGET", "ProgramTensors", "quantise_activations"]
+__all__ = ["TARGET", "ProgramTensors", "quantise"]
 
 # iOS 17 and macOS 14: the first with quantize and dequantize in ML programs.
 TARGET = "iOS17"
 # Smaller scales lose digits as float16, and chips take them for zero.
 _SMALLEST_SCALE = float(np.finfo(np.float16).smallest_normal)
+# coremltools keeps fewer inside the program, and compresses only what it keeps in a file.
+_LEAST_WEIGHTS = 10
 # What coremltools appends to a value's name when it makes it float16.
 _SUFFIXES = ("_cast_fp16", "_to_fp16")
 
@@ -71,27 +76,32 @@ class ProgramTensors:
         encoding = tensor.encoding
         return encoding if encoding is not None and encoding.bits == 8 else None
 
-    def has_int8_weight(self, operation: Any) -> bool:
-        """Whether the weights that an operation computes with are on an int8 grid."""
+    def weight(self, operation: Any) -> tuple[NDArray[np.int8], NDArray[np.float32]] | None:
+        """The int8 weights (O, ...) that an operation computes with, and a scale (O,) of each
+        channel; None where they stay in float."""
         (result,) = operation.outputs
         readers = result.child_ops
         # The network knows a convolution and the ReLU behind it as one tensor.
         for variable in (result, *(readers[0].outputs if len(readers) == 1 else ())):
             tensor = self.find(variable)
             if tensor is not None and tensor.weight:
-                return tensor.weight in self._network.weight_scales
-        return False
+                scale = self._network.weight_scales.get(tensor.weight)
+                if scale is None:
+                    return None
+                return self._network.integers(tensor.weight), scale.numpy()
+        return None
 
 
-def quantise_activations(model: Any, tensors: ProgramTensors) -> tuple[Any, list[str]]:
-    """Put pairs of quantize and dequantize into a float16 program.
+def quantise(model: Any, tensors: ProgramTensors) -> tuple[Any, list[str]]:
+    """A float16 program with int8 weights, and pairs of quantize and dequantize.
 
     Args:
         model: An ``MLModel`` for `TARGET`; it is left as it is.
         tensors: What its values are.
 
     Returns:
-        The new model, and the names of the operations whose weights are to become int8.
+        The new model, and the names of operations whose weights are still float16, because
+        coremltools has merged something into them.
 
     Raises:
         ExportError: A value of the program has no known range.
@@ -102,18 +112,16 @@ def quantise_activations(model: Any, tensors: ProgramTensors) -> tuple[Any, list
     from coremltools.converters.mil.mil.passes.pass_registry import PASS_REGISTRY
     from coremltools.models import utils
 
-    weighted: list[str] = []
+    merged: list[str] = []
 
-    class Ranges(AbstractGraphPass):  # type: ignore[misc]  # coremltools has no types
-        """Give every pair its numbers."""
+    class OurNumbers(AbstractGraphPass):  # type: ignore[misc]  # coremltools has no types
+        """Give every pair and every weight its numbers."""
 
         def apply(self, program: Any) -> None:
             for function in program.functions.values():
                 with function:
-                    _set_numbers(function, tensors)
-                for operation in function.operations:
-                    if operation.op_type in _WEIGHTED and tensors.has_int8_weight(operation):
-                        weighted.append(operation.name)
+                    _set_ranges(function, tensors)
+                    merged.extend(_set_weights(function, tensors))
 
     config = cto.OptimizationConfig(cto.OpLinearQuantizerConfig(mode="linear", dtype="int8"))
     before, behind = (
@@ -127,7 +135,7 @@ def quantise_activations(model: Any, tensors: ProgramTensors) -> tuple[Any, list
     passes = [
         before,
         behind,
-        Ranges(),
+        OurNumbers(),
         PASS_REGISTRY["common::dequantize_quantize_pair_elimination"],
     ]
     quantised = utils._apply_graph_pass(
@@ -137,20 +145,20 @@ def quantise_activations(model: Any, tensors: ProgramTensors) -> tuple[Any, list
         pymil_load_func=load.load,
         skip_model_load=True,
     )
-    return quantised, weighted
+    return quantised, merged
 
 
-_WEIGHTED = frozenset({"conv", "conv_transpose", "linear", "matmul"})
+_WEIGHTED = frozenset({"conv", "conv_transpose", "linear"})
 
 
 class _Any(dict[str, dict[str, float]]):
-    """Statistics of any value, for passes that want some; `_set_numbers` overwrites them."""
+    """Statistics of any value, for passes that want some; `_set_ranges` overwrites them."""
 
     def __missing__(self, _name: str) -> dict[str, float]:
         return {"rmin": -1.0, "rmax": 1.0}
 
 
-def _set_numbers(function: Any, tensors: ProgramTensors) -> None:
+def _set_ranges(function: Any, tensors: ProgramTensors) -> None:
     """Replace each pair by one with the tensor's scale and zero point, or by nothing."""
     from coremltools.converters.mil.mil import Builder as mb
 
@@ -172,6 +180,44 @@ def _set_numbers(function: Any, tensors: ProgramTensors) -> None:
             anchor_op=dequantize, old_var=dequantize.outputs[0], new_var=replacement
         )
         function.remove_ops([dequantize, quantize])
+
+
+def _set_weights(function: Any, tensors: ProgramTensors) -> list[str]:
+    """Store weights as the network's integers; names of operations that have other weights."""
+    from coremltools.converters.mil.mil import Builder as mb
+
+    others = []
+    for operation in [op for op in function.operations if op.op_type in _WEIGHTED]:
+        found = tensors.weight(operation)
+        shared = operation.weight.op.op_type != "const"  # with an operation before
+        if found is None or shared or operation.weight.val.size < _LEAST_WEIGHTS:
+            continue
+        integers, scale = found
+        held = operation.weight.val
+        steps = scale.reshape(-1, *[1] * (integers.ndim - 1))
+        if held.shape != integers.shape or not _is_near(held, integers * steps, steps):
+            others.append(operation.name)
+            continue
+        # A channel that float16 knows nothing of but zeros needs some scale.
+        least = np.finfo(np.float16).smallest_subnormal
+        stored = mb.constexpr_affine_dequantize(
+            quantized_data=integers,
+            zero_point=np.int8(0),
+            scale=np.maximum(scale.astype(np.float16), least),
+            axis=np.int32(0),
+            before_op=function.operations[0],
+            name=f"{operation.weight.name}_quantized",
+        )
+        function.replace_uses_of_var_after_op(
+            anchor_op=stored.op, old_var=operation.weight, new_var=stored
+        )
+    return others
+
+
+def _is_near(held: NDArray[Any], expected: NDArray[Any], step: NDArray[Any]) -> bool:
+    """Whether float16 weights are what they should be, but for the rounding of float16."""
+    least = np.finfo(np.float16).smallest_subnormal
+    return bool((np.abs(held.astype(np.float32) - expected) <= step / 4 + least).all())
 
 
 class _Numbers:

@@ -14,11 +14,14 @@ from typing import Any
 from ..artifacts.manifest import Quantization
 from ..errors import ExportError
 from ..quantization.encodings import QuantizedNetwork
-from .coreml_integers import TARGET, ProgramTensors, quantise
+from .coreml_integers import TARGET, ProgramTensors, in_integers
 from .coreml_package import coremltools, features, finish, full_mask
 from .run import Exported, Run
 
-__all__ = ["export_w8a8"]
+__all__ = ["RECIPE", "export_w8a8"]
+
+# Of the quantised network that the file holds.
+RECIPE = "best"
 
 
 def export_w8a8(run: Run, path: Path) -> Exported:
@@ -27,11 +30,11 @@ def export_w8a8(run: Run, path: Path) -> Exported:
     Raises:
         ExportError: coremltools can't convert the network, or makes values of unknown range.
     """
-    network = run.quantized("best")
+    network = run.quantized(RECIPE)
     run.step("converting")
     model, names = _converted(run, network)
     run.step("quantising")
-    model, merged = quantise(model, ProgramTensors(network, names))
+    model, merged = in_integers(model, ProgramTensors(network, names))
     if merged:
         model = _with_int8_weights(model, merged)
     return finish(
@@ -85,7 +88,8 @@ def _program(run: Run, network: QuantizedNetwork) -> Any:
     import torch
 
     full = full_mask(run)
-    view = network.apply_to(torch.export.load(str(run.program)).module(check_guards=False))
+    exported = torch.export.load(str(run.quantized_program(RECIPE)))
+    view = network.apply_to(exported.module(check_guards=False))
 
     class Scaled(torch.nn.Module):
         def __init__(self) -> None:

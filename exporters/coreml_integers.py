@@ -26,7 +26,7 @@ from ..errors import ExportError
 from ..quantization.encodings import Encoding, QuantizedNetwork, QuantizedTensor
 from .coreml_package import coremltools
 
-__all__ = ["TARGET", "ProgramTensors", "quantise"]
+__all__ = ["TARGET", "ProgramTensors", "in_integers"]
 
 # iOS 17 and macOS 14: the first with quantize and dequantize in ML programs.
 TARGET = "iOS17"
@@ -92,7 +92,7 @@ class ProgramTensors:
         return None
 
 
-def quantise(model: Any, tensors: ProgramTensors) -> tuple[Any, list[str]]:
+def in_integers(model: Any, tensors: ProgramTensors) -> tuple[Any, list[str]]:
     """A float16 program with int8 weights, and pairs of quantize and dequantize.
 
     Args:

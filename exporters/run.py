@@ -114,7 +114,15 @@ class Run:
 
     def quantized(self, recipe: str) -> QuantizedNetwork:
         """The network as a recipe quantised it, made once for all targets of a run."""
-        return QuantizedNetwork.load(self.scratch / f"quantized-{recipe}.safetensors")
+        return QuantizedNetwork.load(self.quantized_file(recipe))
+
+    def quantized_file(self, recipe: str) -> Path:
+        """Where that is written."""
+        return self.scratch / f"quantized-{recipe}.safetensors"
+
+    def quantized_program(self, recipe: str) -> Path:
+        """That network's rewritten view as a torch.export program."""
+        return self.scratch / f"program-{recipe}.pt2"
 
     @property
     def image_shape(self) -> tuple[int, int, int, int]:

@@ -10,23 +10,22 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.export import load
 
 from maskport.errors import ExportError
-from maskport.exporters.coreml_int8 import export_w8a8
-from maskport.exporters.coreml_integers import ProgramTensors, quantise
-from maskport.exporters.intermediates import make
+from maskport.exporters.coreml_int8 import RECIPE, export_w8a8
+from maskport.exporters.coreml_integers import ProgramTensors, in_integers
+from maskport.exporters.intermediates import make_quantized
 from maskport.exporters.run import Card, Exported, Options, Run
-from maskport.models.prepared import PreparedMask, prepare
+from maskport.imaging.scenes import scene
+from maskport.models.prepared import prepare
 from maskport.models.seeding import seeded
 from maskport.models.u2net import FLAT, Stage, U2Net
-from maskport.quantization.encodings import (
-    Encoding,
-    QuantizedNetwork,
-    QuantizedTensor,
-    statistics_of,
-)
+from maskport.quantization.encodings import Encoding, QuantizedNetwork
 from maskport.quantization.graph import capture
-from maskport.quantization.recipe import PLAIN
+from maskport.quantization.quantise import quantise
+from maskport.quantization.recipe import Recipe
+from maskport.quantization.simulation import rounded
 from maskport.runtimes.mil.package import read_package
 from maskport.runtimes.mil.program import Program
 from maskport.specs import ImageSpec, MaskSpec, ModelSpec
@@ -49,55 +48,23 @@ def coremltools() -> Any:
     return pytest.importorskip("coremltools", reason="needs maskport[coreml]")
 
 
-def quantised(view: PreparedMask) -> QuantizedNetwork:
-    """By the extremes over one photo; the tail stays in float."""
-    photo = np.random.default_rng(0).integers(0, 256, (3, HEIGHT, WIDTH), np.uint8)
-    graph = capture(view, (1, 3, HEIGHT, WIDTH))
-    seen: dict[str, Tensor] = {}
-
-    def keep(name: str, value: Tensor) -> Tensor:
-        seen[name] = value
-        return value
-
-    with torch.no_grad():
-        graph.run(torch.from_numpy(photo)[None].float() / 255, keep)
-    weights = {path: value.clone() for path, value in view.state_dict().items()}
-    scales = {}
-    for path in {point.weight for point in graph.points.values()} - {""}:
-        # Not 127: a recipe's weights need not use all integers, which coremltools' rounding does.
-        scales[path] = weights[path].abs().flatten(1).amax(1) / 120
-        steps = scales[path].reshape(-1, 1, 1, 1)
-        weights[path] = (weights[path] / steps).round() * steps
-    tensors = {}
-    for name, point in graph.points.items():
-        members = [seen[member.name] for member in graph.groups[point.group]]
-        low, high = min(float(m.min()) for m in members), max(float(m.max()) for m in members)
-        encoding = Encoding(1 / 255, -128) if point.kind == "input" else None
-        if encoding is None and not (point.tail and point.kind != "conv"):
-            encoding = Encoding.of_range(low, high)
-        tensors[name] = QuantizedTensor(
-            name=name,
-            kind=point.kind,
-            module=point.module,
-            shape=tuple(seen[name].shape),
-            encoding=encoding,
-            statistics=statistics_of(seen[name]),
-            weight=point.weight,
-            bias=point.bias,
-            sources=tuple(graph.sources(name)),
-            tail=point.tail,
-            rectified=point.rectified,
-        )
-    return QuantizedNetwork(PLAIN, "", tensors, weights, scales, graph.logits, photo, {})
-
-
 def run_of(folder: Path, network: nn.Module, output: str = "image", number: int | None = 0) -> Run:
     spec = ModelSpec("nano", ImageSpec(HEIGHT, WIDTH), MaskSpec(), output=number)
     run = Run(folder, spec, CARD, Options(coreml_output=output))  # type: ignore[arg-type]
-    view = prepare(network, spec)
-    make("program", view, run)
-    quantised(view).save(folder / "quantized-best.safetensors")
+    photo = scene(0, HEIGHT, WIDTH).photo.transpose(2, 0, 1)
+    recipe = Recipe(RECIPE, pass_bytes=True, wide_tail=True)
+    quantised, view = quantise(prepare(network, spec), photo[None], "", recipe)
+    make_quantized(_without_the_largest(quantised), view, run)
     return run
+
+
+def _without_the_largest(network: QuantizedNetwork) -> QuantizedNetwork:
+    """Weights of at most 100 steps: coremltools' own rounding takes the largest for 127."""
+    weights = dict(network.weights)
+    for path, scale in network.weight_scales.items():
+        most = 100 * scale.reshape(-1, 1, 1, 1)
+        weights[path] = weights[path].clamp(-most, most)
+    return replace(network, weights=weights)
 
 
 def nano() -> U2Net:
@@ -126,29 +93,25 @@ def drawn(package: Path, photo: np.ndarray) -> Tensor:
     return program.run({"image": torch.from_numpy(photo)[None].float()})["mask"]
 
 
-def simulated(run: Run, photo: np.ndarray) -> Tensor:
-    """What the quantised network draws, rounded where its encodings say."""
-    network = run.quantized("best")
-    graph = capture(network.apply_to(prepare(nano(), run.spec)), run.image_shape)
+def simulated(run: Run) -> Tensor:
+    """What the quantised network draws for its probe, rounded where its encodings say."""
+    network = run.quantized(RECIPE)
+    view = network.apply_to(load(str(run.quantized_program(RECIPE))).module(check_guards=False))
 
-    def rounded(name: str, value: Tensor) -> Tensor:
+    def stored(name: str, value: Tensor) -> Tensor:
         encoding = network.tensors[name].encoding
-        if encoding is None:
-            return value
-        steps = (value / encoding.scale).round() + encoding.zero_point
-        return (steps.clamp(encoding.lowest, encoding.highest) - encoding.zero_point) * (
-            encoding.scale
-        )
+        return value if encoding is None else rounded(value, encoding)
 
     with torch.no_grad():
-        return graph.run(torch.from_numpy(photo)[None].float() / 255, rounded)
+        photo = torch.from_numpy(network.probe)[None].float() / 255
+        return capture(view, run.image_shape).run(photo, stored)
 
 
 def test_it_draws_what_the_quantised_network_draws(
     package: tuple[Path, Exported], run: Run
 ) -> None:
-    photo = run.quantized("best").probe
-    given, expected = drawn(package[0], photo) / 255, simulated(run, photo)
+    photo = run.quantized(RECIPE).probe
+    given, expected = drawn(package[0], photo) / 255, simulated(run)
     # 0.001 is what float16 does to scales and to values next to the middle of a step; tensors
     # that were matched wrongly give another mask.
     assert float((given - expected).abs().mean()) < 4e-3
@@ -158,7 +121,7 @@ def test_it_draws_what_the_quantised_network_draws(
 def test_every_convolution_reads_integers_in_the_encoding_of_what_it_reads(
     package: tuple[Path, Exported], run: Run
 ) -> None:
-    tensors = run.quantized("best").tensors
+    tensors = run.quantized(RECIPE).tensors
     for convolution in operations(package[0], "conv"):
         dequantize = convolution.x.op
         assert dequantize.op_type == "dequantize"
@@ -177,17 +140,16 @@ def test_every_convolution_reads_integers_in_the_encoding_of_what_it_reads(
 def test_weights_are_the_quantised_networks_integers(
     package: tuple[Path, Exported], run: Run
 ) -> None:
-    network = run.quantized("best")
+    network = run.quantized(RECIPE)
     expected = {network.integers(path).tobytes() for path in network.weight_scales}
     stored = operations(package[0], "constexpr_affine_dequantize")
-    # The normalisation's three weights are too few for coremltools to store outside the program.
-    assert len(stored) == len(network.weight_scales) - 1
+    assert len(stored) == len(network.weight_scales)
     for weight in stored:
         assert weight.quantized_data.val.tobytes() in expected
 
 
 def test_what_stays_in_float_has_no_pair(package: tuple[Path, Exported], run: Run) -> None:
-    kept = {t.name for t in run.quantized("best").tensors.values() if t.encoding is None}
+    kept = {t.name for t in run.quantized(RECIPE).tensors.values() if t.encoding is None}
     assert kept
     for quantize in operations(package[0], "quantize"):
         assert quantize.input.name.removesuffix("_cast_fp16") not in kept
@@ -240,7 +202,7 @@ def test_operations_that_work_in_place_are_matched_and_an_array_can_come_out(
     tmp_path: Path,
 ) -> None:
     run = run_of(tmp_path, InPlace(), "multiarray", None)
-    network = run.quantized("best")
+    network = run.quantized(RECIPE)
     assert "relu_" in network.tensors
     path = tmp_path / "in-place.mlpackage"
     export_w8a8(run, path)
@@ -270,7 +232,7 @@ def test_a_value_of_unknown_range_is_an_error(run: Run, coremltools: Any) -> Non
         skip_model_load=True,
     )
     with pytest.raises(ExportError, match="'strange") as caught:
-        quantise(model, ProgramTensors(run.quantized("best"), {}))
+        in_integers(model, ProgramTensors(run.quantized(RECIPE), {}))
     assert "coreml-w8" in str(caught.value)
 
 
@@ -278,13 +240,13 @@ def test_a_scale_that_float16_can_not_hold_is_raised_to_one_that_it_can(
     run: Run, tmp_path: Path
 ) -> None:
     """A tensor that was zero on all calibration photos has next to no range."""
-    network = run.quantized("best")
+    network = run.quantized(RECIPE)
     name = next(t.name for t in network.tensors.values() if t.rectified)
     dead = replace(network.tensors[name], encoding=Encoding(1e-12, -128))
     quiet = replace(network, tensors={**network.tensors, name: dead})
     changed = replace(run, scratch=tmp_path)
-    changed.program.symlink_to(run.program)
-    quiet.save(tmp_path / "quantized-best.safetensors")
+    changed.quantized_program(RECIPE).symlink_to(run.quantized_program(RECIPE))
+    quiet.save(changed.quantized_file(RECIPE))
     path = tmp_path / "quiet.mlpackage"
     export_w8a8(changed, path)
     scales = [float(op.scale.val) for op in operations(path, "quantize")]

@@ -84,10 +84,16 @@ class Tensor(_Record):
 
 
 class Quantization(_Record):
-    """How a file's weights and activations are stored, where not in float."""
+    """How a file's weights and activations are stored, where not in float.
+
+    ``recipe`` names what chose its integers, and ``recipe_sha256`` is over everything in it but
+    the name; neither is there where a converter chose them.
+    """
 
     weights: str
     activations: str
+    recipe: str | None = None
+    recipe_sha256: Sha256 | None = None
 
 
 class FileEntry(_Record):

@@ -45,6 +45,8 @@ def export_w8a8(run: Run, path: Path) -> Exported:
         Quantization(
             weights="int8, symmetric, per output channel",
             activations="int8, per tensor, ranges from the calibration photos; else float16",
+            recipe=network.recipe.name,
+            recipe_sha256=network.recipe.digest,
         ),
     )
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = ["FORMATS", "TARGETS", "Format", "Target", "select", "target"]
 
-Source = Literal["onnx", "trace", "program"]
+Source = Literal["onnx", "trace", "program", "quantized"]
 Lane = Literal["tensorflow", "coreml", "torch"]
 
 
@@ -31,7 +31,7 @@ class Format:
     """What the targets of one format have in common.
 
     Attributes:
-        source: The intermediate they start from, made once for all targets of a run.
+        source: The intermediate they start from, but for those that have a recipe.
         lane: Targets of one lane share a process, and so their SDK and what it has converted.
         extra: The extra of maskport that installs what they need.
         modules: What must be importable.
@@ -71,6 +71,8 @@ class Target:
         suffix: Of the file in the bundle; empty for a folder without one.
         exporter: Dotted path of the function that makes it, relative to this package.
         summary: One line for ``maskport targets``.
+        recipe: Name of the recipe that quantises the network that the file holds; empty where
+            the file is made from the float network.
     """
 
     name: str
@@ -79,6 +81,7 @@ class Target:
     suffix: str
     exporter: str
     summary: str
+    recipe: str = ""
 
     @property
     def shared(self) -> Format:
@@ -86,9 +89,14 @@ class Target:
         return FORMATS[self.format]
 
     @property
+    def source(self) -> Source:
+        """The intermediate it starts from, made once for all targets of a run."""
+        return "quantized" if self.recipe else self.shared.source
+
+    @property
     def needs_calibration(self) -> bool:
         """Its activations are quantised by ranges that only photos can give."""
-        return self.precision == "int8"
+        return bool(self.recipe) or self.precision == "int8"
 
     def missing_modules(self) -> list[str]:
         """The modules that are not installed here; none are imported to find out."""
@@ -131,6 +139,8 @@ TARGETS = (
            "Core ML, weights from 64 values a tensor"),
     Target("coreml-palette4", "coreml", "palette4", ".mlpackage", ".coreml:export_palette4",
            "Core ML, weights from 16 values a tensor"),
+    Target("coreml-w8a8", "coreml", "w8a8", ".mlpackage", ".coreml_int8:export_w8a8",
+           "Core ML, int8 weights and activations, from iOS 17", recipe="best"),
     Target("torchscript-lite", "torchscript-lite", "fp32", ".ptl", ".torchscript:export",
            "PyTorch Mobile's lite interpreter"),
     Target("executorch", "executorch", "fp32", ".pte", ".executorch:export",

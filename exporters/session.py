@@ -41,8 +41,10 @@ from ..errors import ExportError, MaskportError, MissingToolError, NetworkError
 from ..models.devices import best_device, full_precision
 from ..models.prepared import PreparedMask, Reference, check_range, prepare
 from ..quantization.calibration import CalibrationSet
+from ..quantization.quantise import quantise
+from ..quantization.recipe import named
 from ..specs import ModelSpec
-from .intermediates import make
+from .intermediates import make, make_quantized
 from .lanes import Lanes
 from .registry import TARGETS, Target
 from .run import Card, Options, Run
@@ -156,7 +158,7 @@ def _make_all(
     _draw_references(order, prepared, run)
     # The longest way first: TensorFlow's lane starts from ONNX, ExecuTorch's from the program.
     for source in ("onnx", "program", "trace"):
-        rows = [row for row in available if row.shared.source == source]
+        rows = [row for row in available if row.source == source]
         if not rows:
             continue
         try:
@@ -169,8 +171,31 @@ def _make_all(
             continue
         lanes.order(rows)
         yield from lanes.so_far()
+    for recipe in dict.fromkeys(row.recipe for row in available if row.recipe):
+        rows = [row for row in available if row.recipe == recipe]
+        try:
+            yield _common(f"quantising the network ({recipe})")
+            with _into(log):
+                _quantise(order, prepared, run, recipe)
+        except MaskportError as exc:
+            for row in rows:
+                yield {"event": "failed", "target": row.name, "reason": str(exc)}
+            continue
+        lanes.order(rows)
+        yield from lanes.so_far()
     yield _common("")
     yield from lanes.finish()
+
+
+def _quantise(order: Order, prepared: PreparedMask, run: Run, recipe: str) -> None:
+    """The numbers that every integer target of a recipe starts from."""
+    calibration = order.calibration
+    if calibration is None:
+        raise ExportError(
+            "There are no calibration photos.", "Give a folder of them: --calibration DIR."
+        )
+    made = quantise(prepared, calibration.pixels, calibration.sha256, named(recipe))
+    make_quantized(*made, run)
 
 
 _DOING = {

@@ -16,6 +16,7 @@ from maskport.errors import ExportError
 from maskport.exporters.coreml_int8 import RECIPE, export_w8a8
 from maskport.exporters.coreml_integers import ProgramTensors, in_integers
 from maskport.exporters.intermediates import make_quantized
+from maskport.exporters.registry import target
 from maskport.exporters.run import Card, Exported, Options, Run
 from maskport.imaging.scenes import scene
 from maskport.models.prepared import prepare
@@ -165,6 +166,15 @@ def test_it_runs_from_ios_17_and_the_manifest_says_so(package: tuple[Path, Expor
     assert stored is not None
     assert stored.weights.startswith("int8")
     assert stored.activations.startswith("int8")
+
+
+def test_the_manifest_names_the_recipe_that_the_registry_asks_for(
+    package: tuple[Path, Exported], run: Run
+) -> None:
+    stored = package[1].quantization
+    assert stored is not None
+    assert stored.recipe == target("coreml-w8a8").recipe == RECIPE
+    assert stored.recipe_sha256 == run.quantized(RECIPE).recipe.digest
 
 
 def test_another_export_in_the_same_process_gives_the_same_bytes(

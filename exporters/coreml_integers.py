@@ -49,7 +49,7 @@ class ProgramTensors:
     def __init__(self, network: QuantizedNetwork, names: Mapping[str, str]) -> None:
         self._network = network
         self._names = names
-        self._photo = next(iter(network.tensors.values()))
+        self._photo, *_, self._mask = network.tensors.values()
 
     def find(self, variable: Any) -> QuantizedTensor | None:
         """The tensor, or None where the network has none that it could be."""
@@ -74,7 +74,10 @@ class ProgramTensors:
                 "Use coreml-w8, whose activations stay in float16, and report the network.",
             )
         encoding = tensor.encoding
-        return encoding if encoding is not None and encoding.bits == 8 else None
+        # The mask's bytes are other formats' business: here it is float16 on its way out.
+        if encoding is None or encoding.bits != 8 or tensor is self._mask:
+            return None
+        return encoding
 
     def weight(self, operation: Any) -> tuple[NDArray[np.int8], NDArray[np.float32]] | None:
         """The int8 weights (O, ...) that an operation computes with, and a scale (O,) of each

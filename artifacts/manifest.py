@@ -86,8 +86,8 @@ class Tensor(_Record):
 class Quantization(_Record):
     """How a file's weights and activations are stored, where not in float.
 
-    ``recipe`` names what chose its integers, and ``recipe_sha256`` is over everything in it but
-    the name; neither is there where a converter chose them.
+    ``recipe`` and the SHA-256 of its content name how the network was quantised, where a recipe
+    did it and not the format's converter.
     """
 
     weights: str

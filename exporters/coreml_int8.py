@@ -18,19 +18,20 @@ from .coreml_integers import TARGET, ProgramTensors, in_integers
 from .coreml_package import coremltools, features, finish, full_mask
 from .run import Exported, Run
 
-__all__ = ["RECIPE", "export_w8a8"]
-
-# Of the quantised network that the file holds.
-RECIPE = "best"
+__all__ = ["export_w8a8"]
 
 
 def export_w8a8(run: Run, path: Path) -> Exported:
     """Write the package with int8 weights and activations, for iOS 17 and macOS 14.
 
+    Args:
+        run: A recipe's own run, see `Run.of_recipe`.
+        path: Of the package.
+
     Raises:
         ExportError: coremltools can't convert the network, or makes values of unknown range.
     """
-    network = run.quantized(RECIPE)
+    network = run.quantized
     run.step("converting")
     model, names = _converted(run, network)
     run.step("quantising")
@@ -90,7 +91,7 @@ def _program(run: Run, network: QuantizedNetwork) -> Any:
     import torch
 
     full = full_mask(run)
-    exported = torch.export.load(str(run.quantized_program(RECIPE)))
+    exported = torch.export.load(str(run.program))
     view = network.apply_to(exported.module(check_guards=False))
 
     class Scaled(torch.nn.Module):

@@ -10,14 +10,12 @@ import warnings
 from pathlib import Path
 
 import torch
-from torch import nn
 
 from ..errors import ExportError
 from ..models.prepared import PreparedMask
-from ..quantization.encodings import QuantizedNetwork
 from .run import Run
 
-__all__ = ["MAKERS", "OPSET", "make_onnx", "make_program", "make_quantized", "make_trace"]
+__all__ = ["MAKERS", "OPSET", "make_onnx", "make_program", "make_trace"]
 
 # The newest opset at which onnx2tf's Resize handles every coordinate mode.
 OPSET = 17
@@ -58,28 +56,11 @@ def make_trace(prepared: PreparedMask, run: Run) -> None:
 
 def make_program(prepared: PreparedMask, run: Run) -> None:
     """Write `Run.program`."""
-    _write_program(prepared, run, run.program)
-
-
-def make_quantized(network: QuantizedNetwork, view: nn.Module, run: Run) -> None:
-    """Write `Run.quantized` and `Run.quantized_program` for the network's recipe.
-
-    Args:
-        network: What `quantise` gave.
-        view: The rewritten view that came with it.
-        run: The run.
-    """
-    name = network.recipe.name
-    network.save(run.quantized_file(name))
-    _write_program(view, run, run.quantized_program(name))
-
-
-def _write_program(view: nn.Module, run: Run, path: Path) -> None:
-    partial = path.with_name("partial.pt2")
+    partial: Path = run.program.with_name("partial.pt2")
     with _quiet(), torch.no_grad():
-        program = torch.export.export(view, (example(run),), strict=False)
+        program = torch.export.export(prepared, (example(run),), strict=False)
         torch.export.save(program, str(partial))
-    partial.rename(path)
+    partial.rename(run.program)
 
 
 MAKERS = {"onnx": make_onnx, "program": make_program, "trace": make_trace}

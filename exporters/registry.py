@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = ["FORMATS", "TARGETS", "Format", "Target", "select", "target"]
 
-Source = Literal["onnx", "trace", "program", "quantized"]
+Source = Literal["onnx", "trace", "program"]
 Lane = Literal["tensorflow", "coreml", "torch"]
 
 
@@ -31,7 +31,7 @@ class Format:
     """What the targets of one format have in common.
 
     Attributes:
-        source: The intermediate they start from, but for those that have a recipe.
+        source: The intermediate they start from.
         lane: Targets of one lane share a process, and so their SDK and what it has converted.
         extra: The extra of maskport that installs what they need.
         modules: What must be importable.
@@ -71,8 +71,9 @@ class Target:
         suffix: Of the file in the bundle; empty for a folder without one.
         exporter: Dotted path of the function that makes it, relative to this package.
         summary: One line for ``maskport targets``.
-        recipe: Name of the recipe that quantises the network that the file holds; empty where
-            the file is made from the float network.
+        recipe: Name of the recipe by which its network is quantised first, made once for all
+            targets that want it; empty for the float network.
+        starts_from: The intermediate it starts from, where that is not its format's.
     """
 
     name: str
@@ -82,6 +83,7 @@ class Target:
     exporter: str
     summary: str
     recipe: str = ""
+    starts_from: Source | None = None
 
     @property
     def shared(self) -> Format:
@@ -91,12 +93,12 @@ class Target:
     @property
     def source(self) -> Source:
         """The intermediate it starts from, made once for all targets of a run."""
-        return "quantized" if self.recipe else self.shared.source
+        return self.starts_from or self.shared.source
 
     @property
     def needs_calibration(self) -> bool:
         """Its activations are quantised by ranges that only photos can give."""
-        return bool(self.recipe) or self.precision == "int8"
+        return self.precision in {"int8", "int8x16", "w8a8"}
 
     def missing_modules(self) -> list[str]:
         """The modules that are not installed here; none are imported to find out."""
@@ -123,8 +125,12 @@ TARGETS = (
            "LiteRT, half the size, GPU delegate"),
     Target("tflite-dynamic-int8", "tflite", "dynamic-int8", ".tflite",
            ".tflite:export_dynamic_int8", "LiteRT, int8 weights, float activations"),
-    Target("tflite-int8", "tflite", "int8", ".tflite", ".tflite:export_int8",
-           "LiteRT, integers throughout, uint8 in and out; NPUs"),
+    Target("tflite-int8", "tflite", "int8", ".tflite", ".tflite_int8:export_int8",
+           "LiteRT, integers throughout, uint8 in and out; NPUs", recipe="best"),
+    Target("tflite-int8-plain", "tflite", "int8", ".tflite", ".tflite:export_int8_plain",
+           "the same, as TensorFlow's converter quantises by itself"),
+    Target("tflite-int8x16", "tflite", "int8x16", ".tflite", ".tflite:export_int8x16",
+           "LiteRT, int8 weights, int16 activations; exact, for hardware that has it"),
     Target("savedmodel", "savedmodel", "fp32", "", ".savedmodel:export",
            "TensorFlow SavedModel, for servers"),
     Target("keras", "keras", "fp32", ".keras", ".keras:export",
@@ -140,7 +146,8 @@ TARGETS = (
     Target("coreml-palette4", "coreml", "palette4", ".mlpackage", ".coreml:export_palette4",
            "Core ML, weights from 16 values a tensor"),
     Target("coreml-w8a8", "coreml", "w8a8", ".mlpackage", ".coreml_int8:export_w8a8",
-           "Core ML, int8 weights and activations, from iOS 17", recipe="best"),
+           "Core ML, int8 weights and activations, from iOS 17",
+           recipe="best", starts_from="program"),
     Target("torchscript-lite", "torchscript-lite", "fp32", ".ptl", ".torchscript:export",
            "PyTorch Mobile's lite interpreter"),
     Target("executorch", "executorch", "fp32", ".pte", ".executorch:export",

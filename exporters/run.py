@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
@@ -105,24 +105,26 @@ class Run:
         """The TensorFlow model that every TFLite precision is converted from."""
         return self.scratch / "saved_model"
 
+    @property
+    def numbers(self) -> Path:
+        """What `quantization.quantise` found; only in a recipe's own run, see `of_recipe`."""
+        return self.scratch / "numbers.safetensors"
+
+    def of_recipe(self, name: str) -> Run:
+        """The same run for a quantised network: its intermediates are of the rewritten view."""
+        return replace(self, scratch=self.scratch / f"recipe-{name}")
+
+    @cached_property
+    def quantized(self) -> QuantizedNetwork:
+        """The numbers of a recipe's own run."""
+        return QuantizedNetwork.load(self.numbers)
+
     @cached_property
     def calibration(self) -> NDArray[np.uint8]:
         """Calibration photos, (N, 3, H, W) RGB bytes at the network's size; maybe none."""
         path = self.scratch / "calibration.npy"
         shape = (0, 3, self.spec.image.height, self.spec.image.width)
         return np.load(path, mmap_mode="r") if path.exists() else np.zeros(shape, np.uint8)
-
-    def quantized(self, recipe: str) -> QuantizedNetwork:
-        """The network as a recipe quantised it, made once for all targets of a run."""
-        return QuantizedNetwork.load(self.quantized_file(recipe))
-
-    def quantized_file(self, recipe: str) -> Path:
-        """Where that is written."""
-        return self.scratch / f"quantized-{recipe}.safetensors"
-
-    def quantized_program(self, recipe: str) -> Path:
-        """That network's rewritten view as a torch.export program."""
-        return self.scratch / f"program-{recipe}.pt2"
 
     @property
     def image_shape(self) -> tuple[int, int, int, int]:

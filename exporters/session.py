@@ -6,10 +6,12 @@ import contextlib
 import importlib.metadata
 import os
 import platform
+import queue
 import shutil
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -44,7 +46,7 @@ from ..quantization.calibration import CalibrationSet
 from ..quantization.quantise import quantise
 from ..quantization.recipe import named
 from ..specs import ModelSpec
-from .intermediates import make, make_quantized
+from .intermediates import make
 from .lanes import Lanes
 from .registry import TARGETS, Target
 from .run import Card, Options, Run
@@ -158,49 +160,81 @@ def _make_all(
     _draw_references(order, prepared, run)
     # The longest way first: TensorFlow's lane starts from ONNX, ExecuTorch's from the program.
     for source in ("onnx", "program", "trace"):
-        rows = [row for row in available if row.source == source]
-        if not rows:
-            continue
+        rows = [row for row in available if row.source == source and not row.recipe]
+        yield from _make_from(source, rows, prepared, run, lanes, log)
+    for name in dict.fromkeys(row.recipe for row in available if row.recipe):
+        rows = [row for row in available if row.recipe == name]
+        own = run.of_recipe(name)
+        own.scratch.mkdir()
         try:
-            yield _common(_DOING[source])
-            with _into(log):
-                make(source, prepared, run)
+            yield _common(f"quantising by the recipe {name}")
+            view = yield from _quantised(order, prepared, own, name)
         except MaskportError as exc:
-            for row in rows:
-                yield {"event": "failed", "target": row.name, "reason": str(exc)}
+            yield from _all_failed(rows, exc)
             continue
-        lanes.order(rows)
-        yield from lanes.so_far()
-    for recipe in dict.fromkeys(row.recipe for row in available if row.recipe):
-        rows = [row for row in available if row.recipe == recipe]
-        try:
-            yield _common(f"quantising the network ({recipe})")
-            with _into(log):
-                _quantise(order, prepared, run, recipe)
-        except MaskportError as exc:
-            for row in rows:
-                yield {"event": "failed", "target": row.name, "reason": str(exc)}
-            continue
-        lanes.order(rows)
-        yield from lanes.so_far()
+        for source in dict.fromkeys(row.source for row in rows):
+            some = [row for row in rows if row.source == source]
+            yield from _make_from(source, some, view, own, lanes, log)
     yield _common("")
     yield from lanes.finish()
 
 
-def _quantise(order: Order, prepared: PreparedMask, run: Run, recipe: str) -> None:
-    """The numbers that every integer target of a recipe starts from."""
-    calibration = order.calibration
-    if calibration is None:
+def _make_from(
+    source: str,
+    rows: list[Target],
+    view: PreparedMask,
+    run: Run,
+    lanes: Lanes,
+    log: Path,
+) -> Iterator[dict[str, Any]]:
+    """One intermediate, and the targets that start from it."""
+    if not rows:
+        return
+    try:
+        yield _common(_DOING[source])
+        with _into(log):
+            make(source, view, run)
+    except MaskportError as exc:
+        yield from _all_failed(rows, exc)
+        return
+    lanes.order(rows)
+    yield from lanes.so_far()
+
+
+def _all_failed(rows: list[Target], exc: MaskportError) -> Iterator[dict[str, Any]]:
+    for row in rows:
+        yield {"event": "failed", "target": row.name, "reason": str(exc)}
+
+
+def _quantised(
+    order: Order, prepared: PreparedMask, run: Run, name: str
+) -> Generator[dict[str, Any], None, PreparedMask]:
+    """The network, rewritten by a recipe, whose numbers are kept in the recipe's run."""
+    photos = order.calibration
+    if photos is None:
         raise ExportError(
             "There are no calibration photos.", "Give a folder of them: --calibration DIR."
         )
-    made = quantise(prepared, calibration.pixels, calibration.sha256, named(recipe))
-    make_quantized(*made, run)
+    heard: queue.Queue[dict[str, Any] | None] = queue.Queue()
+
+    def watch(text: str, done: int, total: int) -> None:
+        heard.put({**_common(text), "done": done, "total": total})
+
+    with ThreadPoolExecutor(1) as pool:
+        result = pool.submit(
+            quantise, prepared, photos.pixels, photos.sha256, named(name), watch, best_device()
+        )
+        result.add_done_callback(lambda _: heard.put(None))
+        while (message := heard.get()) is not None:
+            yield message
+        network, view = result.result()
+    network.save(run.numbers)
+    return view
 
 
 _DOING = {
     "onnx": "making the ONNX graph",
-    "program": "making the program for ExecuTorch",
+    "program": "making the exported program",
     "trace": "tracing the network",
 }
 

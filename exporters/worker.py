@@ -92,7 +92,8 @@ def _make(row: Target, scratch: Path, inspector: str, send: Send) -> None:
 
 def _export(row: Target, run: Run, path: Path) -> Artifact:
     unfinished = run.scratch / path.name
-    exported = row.load_exporter()(run, unfinished)
+    seen = run.of_recipe(row.recipe) if row.recipe else run
+    exported = row.load_exporter()(seen, unfinished)
     unfinished.rename(path)
     files, size, digest = describe_files(path, path.parent)
     return Artifact(

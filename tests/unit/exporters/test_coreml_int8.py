@@ -13,10 +13,9 @@ from torch import Tensor, nn
 from torch.export import load
 
 from maskport.errors import ExportError
-from maskport.exporters.coreml_int8 import RECIPE, export_w8a8
+from maskport.exporters.coreml_int8 import export_w8a8
 from maskport.exporters.coreml_integers import ProgramTensors, in_integers
-from maskport.exporters.intermediates import make_quantized
-from maskport.exporters.registry import target
+from maskport.exporters.intermediates import make
 from maskport.exporters.run import Card, Exported, Options, Run
 from maskport.imaging.scenes import scene
 from maskport.models.prepared import prepare
@@ -53,9 +52,10 @@ def run_of(folder: Path, network: nn.Module, output: str = "image", number: int 
     spec = ModelSpec("nano", ImageSpec(HEIGHT, WIDTH), MaskSpec(), output=number)
     run = Run(folder, spec, CARD, Options(coreml_output=output))  # type: ignore[arg-type]
     photo = scene(0, HEIGHT, WIDTH).photo.transpose(2, 0, 1)
-    recipe = Recipe(RECIPE, pass_bytes=True, wide_tail=True)
+    recipe = Recipe("own", pass_bytes=True, wide_tail=True)
     quantised, view = quantise(prepare(network, spec), photo[None], "", recipe)
-    make_quantized(_without_the_largest(quantised), view, run)
+    _without_the_largest(quantised).save(run.numbers)
+    make("program", view, run)
     return run
 
 
@@ -96,8 +96,8 @@ def drawn(package: Path, photo: np.ndarray) -> Tensor:
 
 def simulated(run: Run) -> Tensor:
     """What the quantised network draws for its probe, rounded where its encodings say."""
-    network = run.quantized(RECIPE)
-    view = network.apply_to(load(str(run.quantized_program(RECIPE))).module(check_guards=False))
+    network = run.quantized
+    view = network.apply_to(load(str(run.program)).module(check_guards=False))
 
     def stored(name: str, value: Tensor) -> Tensor:
         encoding = network.tensors[name].encoding
@@ -112,7 +112,7 @@ def simulated(run: Run) -> Tensor:
 def test_it_draws_what_the_quantised_network_draws(
     package: tuple[Path, Exported], run: Run
 ) -> None:
-    photo = run.quantized(RECIPE).probe
+    photo = run.quantized.probe
     given, expected = drawn(package[0], photo) / 255, simulated(run)
     # 0.001 is what float16 does to scales and to values next to the middle of a step; tensors
     # that were matched wrongly give another mask.
@@ -123,7 +123,7 @@ def test_it_draws_what_the_quantised_network_draws(
 def test_every_convolution_reads_integers_in_the_encoding_of_what_it_reads(
     package: tuple[Path, Exported], run: Run
 ) -> None:
-    tensors = run.quantized(RECIPE).tensors
+    tensors = run.quantized.tensors
     for convolution in operations(package[0], "conv"):
         dequantize = convolution.x.op
         assert dequantize.op_type == "dequantize"
@@ -142,7 +142,7 @@ def test_every_convolution_reads_integers_in_the_encoding_of_what_it_reads(
 def test_weights_are_the_quantised_networks_integers(
     package: tuple[Path, Exported], run: Run
 ) -> None:
-    network = run.quantized(RECIPE)
+    network = run.quantized
     expected = {network.integers(path).tobytes() for path in network.weight_scales}
     stored = operations(package[0], "constexpr_affine_dequantize")
     assert len(stored) == len(network.weight_scales)
@@ -151,7 +151,7 @@ def test_weights_are_the_quantised_networks_integers(
 
 
 def test_what_stays_in_float_has_no_pair(package: tuple[Path, Exported], run: Run) -> None:
-    tensors = list(run.quantized(RECIPE).tensors.values())
+    tensors = list(run.quantized.tensors.values())
     kept = {t.name for t in tensors if t.encoding is None}
     assert kept
     kept.add(tensors[-1].name)  # the mask: bytes would be the loss of a whole network
@@ -171,13 +171,11 @@ def test_it_runs_from_ios_17_and_the_manifest_says_so(package: tuple[Path, Expor
     assert stored.activations.startswith("int8")
 
 
-def test_the_manifest_names_the_recipe_that_the_registry_asks_for(
-    package: tuple[Path, Exported], run: Run
-) -> None:
+def test_the_manifest_names_the_recipe(package: tuple[Path, Exported], run: Run) -> None:
     stored = package[1].quantization
     assert stored is not None
-    assert stored.recipe == target("coreml-w8a8").recipe == RECIPE
-    assert stored.recipe_sha256 == run.quantized(RECIPE).recipe.digest
+    assert stored.recipe == "own"
+    assert stored.recipe_sha256 == run.quantized.recipe.digest
 
 
 def test_another_export_in_the_same_process_gives_the_same_bytes(
@@ -215,7 +213,7 @@ def test_operations_that_work_in_place_are_matched_and_an_array_can_come_out(
     tmp_path: Path,
 ) -> None:
     run = run_of(tmp_path, InPlace(), "multiarray", None)
-    network = run.quantized(RECIPE)
+    network = run.quantized
     assert "relu_" in network.tensors
     path = tmp_path / "in-place.mlpackage"
     export_w8a8(run, path)
@@ -245,7 +243,7 @@ def test_a_value_of_unknown_range_is_an_error(run: Run, coremltools: Any) -> Non
         skip_model_load=True,
     )
     with pytest.raises(ExportError, match="'strange") as caught:
-        in_integers(model, ProgramTensors(run.quantized(RECIPE), {}))
+        in_integers(model, ProgramTensors(run.quantized, {}))
     assert "coreml-w8" in str(caught.value)
 
 
@@ -253,13 +251,13 @@ def test_a_scale_that_float16_can_not_hold_is_raised_to_one_that_it_can(
     run: Run, tmp_path: Path
 ) -> None:
     """A tensor that was zero on all calibration photos has next to no range."""
-    network = run.quantized(RECIPE)
+    network = run.quantized
     name = next(t.name for t in network.tensors.values() if t.rectified)
     dead = replace(network.tensors[name], encoding=Encoding(1e-12, -128))
     quiet = replace(network, tensors={**network.tensors, name: dead})
     changed = replace(run, scratch=tmp_path)
-    changed.quantized_program(RECIPE).symlink_to(run.quantized_program(RECIPE))
-    quiet.save(changed.quantized_file(RECIPE))
+    changed.program.symlink_to(run.program)
+    quiet.save(changed.numbers)
     path = tmp_path / "quiet.mlpackage"
     export_w8a8(changed, path)
     scales = [float(op.scale.val) for op in operations(path, "quantize")]

@@ -31,7 +31,7 @@ class Format:
     """What the targets of one format have in common.
 
     Attributes:
-        source: The intermediate they start from, made once for all targets of a run.
+        source: The intermediate they start from.
         lane: Targets of one lane share a process, and so their SDK and what it has converted.
         extra: The extra of maskport that installs what they need.
         modules: What must be importable.
@@ -73,6 +73,7 @@ class Target:
         summary: One line for ``maskport targets``.
         recipe: Name of the recipe by which its network is quantised first, made once for all
             targets that want it; empty for the float network.
+        starts_from: The intermediate it starts from, where that is not its format's.
     """
 
     name: str
@@ -82,6 +83,7 @@ class Target:
     exporter: str
     summary: str
     recipe: str = ""
+    starts_from: Source | None = None
 
     @property
     def shared(self) -> Format:
@@ -89,9 +91,14 @@ class Target:
         return FORMATS[self.format]
 
     @property
+    def source(self) -> Source:
+        """The intermediate it starts from, made once for all targets of a run."""
+        return self.starts_from or self.shared.source
+
+    @property
     def needs_calibration(self) -> bool:
         """Its activations are quantised by ranges that only photos can give."""
-        return self.precision in {"int8", "int8x16"}
+        return self.precision in {"int8", "int8x16", "w8a8"}
 
     def missing_modules(self) -> list[str]:
         """The modules that are not installed here; none are imported to find out."""
@@ -138,6 +145,9 @@ TARGETS = (
            "Core ML, weights from 64 values a tensor"),
     Target("coreml-palette4", "coreml", "palette4", ".mlpackage", ".coreml:export_palette4",
            "Core ML, weights from 16 values a tensor"),
+    Target("coreml-w8a8", "coreml", "w8a8", ".mlpackage", ".coreml_int8:export_w8a8",
+           "Core ML, int8 weights and activations, from iOS 17",
+           recipe="best", starts_from="program"),
     Target("torchscript-lite", "torchscript-lite", "fp32", ".ptl", ".torchscript:export",
            "PyTorch Mobile's lite interpreter"),
     Target("executorch", "executorch", "fp32", ".pte", ".executorch:export",

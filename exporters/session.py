@@ -167,7 +167,7 @@ def _make_all(
         yield {**looking, "warnings": _doubts(order, order.calibration)}
     # The longest way first: TensorFlow's lane starts from ONNX, ExecuTorch's from the program.
     for source in ("onnx", "program", "trace"):
-        rows = [row for row in available if row.shared.source == source and not row.recipe]
+        rows = [row for row in available if row.source == source and not row.recipe]
         yield from _make_from(source, rows, prepared, run, lanes, log)
     for name in dict.fromkeys(row.recipe for row in available if row.recipe):
         rows = [row for row in available if row.recipe == name]
@@ -179,8 +179,8 @@ def _make_all(
         except MaskportError as exc:
             yield from _all_failed(rows, exc)
             continue
-        for source in dict.fromkeys(row.shared.source for row in rows):
-            some = [row for row in rows if row.shared.source == source]
+        for source in dict.fromkeys(row.source for row in rows):
+            some = [row for row in rows if row.source == source]
             yield from _make_from(source, some, view, own, lanes, log)
     yield _common("")
     yield from lanes.finish()
@@ -241,7 +241,7 @@ def _quantised(
 
 _DOING = {
     "onnx": "making the ONNX graph",
-    "program": "making the program for ExecuTorch",
+    "program": "making the exported program",
     "trace": "tracing the network",
 }
 

@@ -27,6 +27,7 @@ TOLERANCES = {
     "int8": 2e-2,
     "int8x16": 2e-2,
     "w8": 2e-2,
+    "w8a8": 2e-2,
     "palette6": 4e-2,
     "palette4": 8e-2,
 }

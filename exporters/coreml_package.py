@@ -1,0 +1,146 @@
+"""What all Core ML packages of a run have in common: how photos and masks go in and out, what
+Xcode shows of them, and the same bytes from the same network.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sys
+import uuid
+from pathlib import Path
+from typing import Any
+
+from ..artifacts.manifest import Quantization, Tensor, TensorQuantization
+from .run import Exported, Run
+
+__all__ = ["coremltools", "features", "finish", "full_mask", "gives_image"]
+
+# Apple's keys for what its tools would write themselves.
+_DATE_KEY = "com.github.apple.coremltools.conversion_date"
+
+
+def features(run: Run) -> dict[str, Any]:
+    """``inputs`` and ``outputs`` for `coremltools.convert`: a photo, and an image or an array."""
+    ct = coremltools()
+    return {
+        "inputs": [
+            ct.ImageType(
+                name="image",
+                shape=run.image_shape,
+                scale=1 / 255,
+                color_layout=ct.colorlayout.RGB,
+            )
+        ],
+        "outputs": [
+            ct.ImageType(name="mask", color_layout=ct.colorlayout.GRAYSCALE)
+            if gives_image(run)
+            else ct.TensorType(name="mask", dtype=float)
+        ],
+    }
+
+
+def full_mask(run: Run) -> float:
+    """The program's value of a full mask: 8-bit images count to 255."""
+    return 255.0 if gives_image(run) else 1.0
+
+
+def coremltools() -> Any:
+    """coremltools, imported without the frameworks that it would load only to look at them.
+
+    It imports TensorFlow wherever that is installed, several seconds for a converter that we
+    don't use. A module that is None in `sys.modules` counts as not installed.
+    """
+    unused = [name for name in ("tensorflow", "torchao") if name not in sys.modules]
+    sys.modules.update(dict.fromkeys(unused))  # type: ignore[arg-type]
+    try:
+        import coremltools
+    finally:
+        for name in unused:
+            sys.modules.pop(name, None)
+    return coremltools
+
+
+def gives_image(run: Run) -> bool:
+    return run.options.coreml_output == "image" and run.spec.mask.channels == 1
+
+
+def finish(
+    model: Any, run: Run, path: Path, target: str, quantization: Quantization | None = None
+) -> Exported:
+    """Fill in what Xcode shows, save, and take out what would differ between equal runs.
+
+    Args:
+        model: A converted ``MLModel``.
+        run: The run.
+        path: Of the package.
+        target: coremltools' name of the oldest system that runs it, for example ``iOS16``.
+        quantization: For the manifest.
+    """
+    card = run.card
+    model.author, model.license, model.version = card.author, card.licence, card.version
+    model.short_description = card.description
+    image = run.spec.image
+    model.input_description["image"] = f"Photo, RGB, {image.width} x {image.height} pixels"
+    model.output_description["mask"] = _mask_text(run)
+    model.user_defined_metadata["maskport.spec"] = json.dumps(run.spec.to_dict(), sort_keys=True)
+    model.save(str(path))
+    _make_reproducible(path)
+    pixel = TensorQuantization(scale=1 / 255, zero_point=0)
+    inputs = [
+        Tensor(
+            name="image",
+            shape=list(run.image_shape),
+            dtype="uint8",
+            layout="image",
+            quantization=pixel,
+        )
+    ]
+    _, outputs = run.float_tensors("NCHW")
+    if gives_image(run):
+        update = {"dtype": "uint8", "layout": "image", "quantization": pixel}
+        outputs = [tensor.model_copy(update=update) for tensor in outputs]
+    return Exported(
+        inputs,
+        outputs,
+        quantization=quantization,
+        properties={
+            "minimum_deployment_target": target,
+            "specification_version": model.get_spec().specificationVersion,
+        },
+    )
+
+
+def _mask_text(run: Run) -> str:
+    labels = ", ".join(run.spec.mask.labels)
+    if gives_image(run):
+        return "Mask, 8-bit grayscale: 255 is the object, 0 the background"
+    return f"Mask, values from 0 to 1, one plane each for: {labels}"
+
+
+def _make_reproducible(package: Path) -> None:
+    """Replace random ids by ids made from the content, and drop the conversion's date."""
+    from coremltools.proto import Model_pb2
+
+    manifest_path = package / "Manifest.json"
+    manifest = json.loads(manifest_path.read_text(encoding="utf-8"))
+    entries = manifest["itemInfoEntries"]
+    renamed: dict[str, str] = {}
+    for key, entry in entries.items():
+        item = package / "Data" / entry["path"]
+        if item.suffix == ".mlmodel":
+            spec = Model_pb2.Model()
+            spec.ParseFromString(item.read_bytes())
+            spec.description.metadata.userDefined.pop(_DATE_KEY, None)
+            item.write_bytes(spec.SerializeToString(deterministic=True))
+        digest = hashlib.sha256(entry["path"].encode())
+        for file in sorted(p for p in (item, *item.rglob("*")) if p.is_file()):
+            digest.update(file.read_bytes())
+        renamed[key] = str(uuid.uuid5(uuid.NAMESPACE_OID, digest.hexdigest())).upper()
+    manifest["itemInfoEntries"] = {
+        renamed[key]: entries[key] for key in sorted(entries, key=renamed.__getitem__)
+    }
+    manifest["rootModelIdentifier"] = renamed[manifest["rootModelIdentifier"]]
+    manifest_path.write_text(json.dumps(manifest, indent=4) + "\n", encoding="utf-8")
+    for leftover in package.rglob(".DS_Store"):
+        leftover.unlink()

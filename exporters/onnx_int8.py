@@ -88,6 +88,7 @@ class _Writer:
         self.weights = _Weights(network)
         self.stored: dict[str, Any] = {}
         self.outputs = {value.name for value in graph.output}
+        self.resizes = 0
 
     def write(self) -> None:
         rounded = {
@@ -98,19 +99,15 @@ class _Writer:
         nodes: list[Any] = []
         for value in self.graph.input:
             if value.name in rounded:
-                nodes += self._pair(value.name, value.name, rounded[value.name], read_as)
+                nodes += self._pair(value.name, value.name, None, rounded[value.name], read_as)
         for node in self.graph.node:
             nodes += self._weights_of(node, rounded)
-            if _interpolates(node) and node.input[0] in rounded:
-                source = node.input[0]
-                nodes.append(self._apart(node, self.tensors[source], rounded[source]))
-            else:
-                node.input[:] = [read_as.get(name, name) for name in node.input]
+            node.input[:] = [read_as.get(name, name) for name in node.input]
             names = [name for name in node.output if name in rounded]
             made = [self._made_as(name, node, read_as) for name in names]
             nodes.append(node)
             for name, own in zip(names, made, strict=True):
-                nodes += self._pair(name, own, rounded[name], read_as)
+                nodes += self._pair(name, own, node, rounded[name], read_as)
         del self.graph.node[:]
         self.graph.node.extend(nodes)
         self._keep_used_constants()
@@ -126,44 +123,33 @@ class _Writer:
         return own
 
     def _pair(
-        self, name: str, own: str, encoding: Encoding, read_as: dict[str, str]
+        self, name: str, own: str, maker: Any, encoding: Encoding, read_as: dict[str, str]
     ) -> Iterator[Any]:
-        """The two nodes that round ``own``; from here on ``name`` is read rounded."""
+        """The two nodes that round ``own``; from here on ``name`` is read rounded.
+
+        ONNX Runtime before 2026 resizes integers where both sides have one scale, and cuts what
+        lies between two integers off instead of rounding it (microsoft/onnxruntime#21319, #28414): half
+        a step, always to the same side, resize after resize, until nothing of the mask is left.
+        With a scale that differs by 6e-8 it interpolates in float and rounds. Bilinear resizing
+        to twice the size gives exact halves for one value in sixteen; every other resize's scale
+        is larger, the rest's smaller, so those go up and down alike.
+        """
         from onnx import helper
 
         scale, zero = self._constants(encoding)
+        beside = scale
+        if maker is not None and _interpolates(maker):
+            self.resizes += 1
+            towards = np.float32(np.inf if self.resizes % 2 else 0)
+            neighbour = float(np.nextafter(np.float32(encoding.scale), towards))
+            beside, _ = self._constants(Encoding(neighbour, encoding.zero_point))
         integers = f"{name}_uint8"
         rounded = name if name in self.outputs else f"{name}_rounded"
-        yield helper.make_node("QuantizeLinear", [own, scale, zero], [integers], f"{name}_Q")
+        yield helper.make_node("QuantizeLinear", [own, beside, zero], [integers], f"{name}_Q")
         yield helper.make_node(
             "DequantizeLinear", [integers, scale, zero], [rounded], f"{name}_DQ"
         )
         read_as[name] = rounded
-
-    def _apart(self, node: Any, tensor: QuantizedTensor, encoding: Encoding) -> Any:
-        """Let a resize read values whose scales are the float32 next to the tensor's own.
-
-        ONNX Runtime resizes integers where both sides have one scale, and cuts what lies between
-        two integers off instead of rounding it: half a step, always to the same side. With
-        scales that differ, by 6e-8, it interpolates in float and rounds. Every other channel's
-        is larger, the rest's smaller: exact halves, which twofold bilinear resizing gives for
-        one value in sixteen, so go up and down alike.
-        """
-        from onnx import helper
-
-        name, channels = node.input[0], tensor.shape[1]
-        own = np.float32(encoding.scale)
-        neighbours = [np.nextafter(own, np.float32(end)) for end in (np.inf, 0)]
-        names = [f"{name}_{part}" for part in ("uint8", "scales", "zeros")]
-        zero = encoding.zero_point - encoding.lowest
-        self._store(
-            names[1:],
-            [np.resize(np.stack(neighbours), channels), np.full(channels, zero, np.uint8)],
-        )
-        node.input[0] = f"{node.output[0]}_source"
-        return helper.make_node(
-            "DequantizeLinear", names, [node.input[0]], f"{node.input[0]}_DQ", axis=1
-        )
 
     def _weights_of(self, node: Any, rounded: dict[str, Encoding]) -> Iterator[Any]:
         """The dequantisers of a node's weight and bias; the node then reads those."""

@@ -91,9 +91,7 @@ class _Writer:
         self.resizes = 0
 
     def write(self) -> None:
-        rounded = {
-            name: t.encoding for name, t in self.tensors.items() if t.encoding is not None
-        }
+        rounded = {name: t.encoding for name, t in self.tensors.items() if t.encoding is not None}
         self._drop_rectifiers(rounded)
         read_as: dict[str, str] = {}
         nodes: list[Any] = []
@@ -146,9 +144,7 @@ class _Writer:
         integers = f"{name}_uint8"
         rounded = name if name in self.outputs else f"{name}_rounded"
         yield helper.make_node("QuantizeLinear", [own, beside, zero], [integers], f"{name}_Q")
-        yield helper.make_node(
-            "DequantizeLinear", [integers, scale, zero], [rounded], f"{name}_DQ"
-        )
+        yield helper.make_node("DequantizeLinear", [integers, scale, zero], [rounded], f"{name}_DQ")
         read_as[name] = rounded
 
     def _weights_of(self, node: Any, rounded: dict[str, Encoding]) -> Iterator[Any]:
@@ -172,9 +168,7 @@ class _Writer:
         values = [integers, scales, np.zeros(len(scales), np.int8)]
         self._store(names, values)
         node.input[1] = f"{name}_rounded"
-        yield helper.make_node(
-            "DequantizeLinear", names, [node.input[1]], f"{name}_DQ", axis=axis
-        )
+        yield helper.make_node("DequantizeLinear", names, [node.input[1]], f"{name}_DQ", axis=axis)
         source = rounded.get(node.input[0])
         if len(node.input) < 3 or source is None or node.op_type == "ConvTranspose":
             return

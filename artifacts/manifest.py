@@ -84,10 +84,16 @@ class Tensor(_Record):
 
 
 class Quantization(_Record):
-    """How a file's weights and activations are stored, where not in float."""
+    """How a file's weights and activations are stored, where not in float.
+
+    ``recipe`` and the SHA-256 of what it says are there where maskport quantised the network
+    itself.
+    """
 
     weights: str
     activations: str
+    recipe: str | None = None
+    recipe_sha256: Sha256 | None = None
 
 
 class FileEntry(_Record):

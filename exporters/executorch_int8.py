@@ -20,6 +20,7 @@ from ..errors import ExportError
 from ..quantization.encodings import Encoding, QuantizedNetwork
 from .executorch import lower
 from .run import Exported, Run
+from .stored_encodings import stored_encodings
 
 __all__ = ["export_int8", "quantise"]
 
@@ -33,13 +34,12 @@ def export_int8(run: Run, path: Path) -> Exported:
     """
     import torch
 
-    rewritten, network = run.quantized("best")
     run.step("importing ExecuTorch")
     import executorch.exir  # noqa: F401
 
     run.step("quantising")
-    module = torch.export.load(str(rewritten.program)).module(check_guards=False)
-    quantise(module, network)
+    module = torch.export.load(str(run.program)).module(check_guards=False)
+    quantise(module, run.quantized)
     with torch.no_grad():
         program = torch.export.export(module, (torch.full(run.image_shape, 0.5),), strict=False)
     exported = lower(program, run, path)
@@ -48,8 +48,10 @@ def export_int8(run: Run, path: Path) -> Exported:
         exported.outputs,
         quantization=Quantization(
             weights="int8, symmetric, per output channel",
-            activations="int8, per tensor; float32 in, out, in resizes and behind the last "
-            "convolutions",
+            activations="int8, per tensor; float32 where the recipe keeps it, while resizing, "
+            "and the mask",
+            recipe=run.quantized.recipe.name,
+            recipe_sha256=run.quantized.recipe.digest,
         ),
         properties=exported.properties,
     )
@@ -72,20 +74,13 @@ def quantise(module: Any, network: QuantizedNetwork) -> None:
 
     graph = module.graph
     nodes = {node.name: node for node in graph.nodes}
-    for tensor in network.tensors.values():
-        if tensor.encoding is None:
-            continue
-        if tensor.encoding.bits != 8:
+    for name, encoding in stored_encodings(network).items():
+        if name not in nodes:
             raise ExportError(
-                f"{tensor.name} is to have {tensor.encoding.bits} bits; XNNPACK has 8.",
-                "Use a recipe with activation_bits = 8.",
-            )
-        if tensor.name not in nodes:
-            raise ExportError(
-                f"{tensor.name} of {tensor.module or 'the network'} is not in the program.",
+                f"{name} is to be rounded and is not in the program.",
                 "Report it with the network; targets that are not INT8 don't need it.",
             )
-        _round(graph, nodes[tensor.name], tensor.encoding)
+        _round(graph, nodes[name], encoding)
     for path in network.weight_scales:
         _store_integers(module, path, network)
     graph.lint()

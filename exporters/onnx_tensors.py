@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from ..errors import ExportError
 from ..quantization.encodings import QuantizedNetwork, QuantizedTensor, Statistics, statistics_of
+from .stored_encodings import stored_encodings
 
 __all__ = ["recognise"]
 
@@ -61,9 +62,10 @@ def recognise(model: Any, network: QuantizedNetwork) -> dict[str, QuantizedTenso
             makers |= origins.get(name, frozenset())
         for name in node.output:
             enter(name, makers)
+    stored = stored_encodings(network)
     for tensor in network.tensors.values():
         # What only moves values may have become a part of what reads it.
-        if tensor.encoding is not None and tensor.kind != "kept" and tensor.name not in seen:
+        if tensor.name in stored and tensor.kind != "kept" and tensor.name not in seen:
             raise ExportError(
                 f"{tensor.name} of {tensor.module or 'the network'} is nowhere in the ONNX graph.",
                 "Report it with the network; targets that are not INT8 don't need it.",

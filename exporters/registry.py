@@ -71,6 +71,8 @@ class Target:
         suffix: Of the file in the bundle; empty for a folder without one.
         exporter: Dotted path of the function that makes it, relative to this package.
         summary: One line for ``maskport targets``.
+        recipe: Name of the recipe by which the network is quantised first; empty where the
+            float network is what the exporter starts from.
     """
 
     name: str
@@ -79,6 +81,7 @@ class Target:
     suffix: str
     exporter: str
     summary: str
+    recipe: str = ""
 
     @property
     def shared(self) -> Format:
@@ -109,6 +112,8 @@ TARGETS = (
            "ONNX Runtime, any platform"),
     Target("onnx-fp16", "onnx", "fp16", ".onnx", ".onnx:export_fp16",
            "ONNX Runtime, half the size; float32 in and out"),
+    Target("onnx-int8", "onnx", "int8", ".onnx", ".onnx_int8:export_int8",
+           "ONNX Runtime, integers inside (QDQ); float32 in and out", "best"),
     Target("tflite-fp32", "tflite", "fp32", ".tflite", ".tflite:export_fp32",
            "LiteRT (TFLite), Android"),
     Target("tflite-fp16", "tflite", "fp16", ".tflite", ".tflite:export_fp16",
@@ -135,6 +140,8 @@ TARGETS = (
            "PyTorch Mobile's lite interpreter"),
     Target("executorch", "executorch", "fp32", ".pte", ".executorch:export",
            "ExecuTorch, XNNPACK"),
+    Target("executorch-int8", "executorch", "int8", ".pte", ".executorch_int8:export_int8",
+           "ExecuTorch, XNNPACK, integers inside; float32 in and out", "best"),
 )
 # fmt: on
 
@@ -154,12 +161,19 @@ def target(name: str) -> Target:
 def select(names: Iterable[str]) -> tuple[Target, ...]:
     """Targets by name, by format, or all of them; in the table's order, each once.
 
+    A name that is both, as ``executorch``, is the target's.
+
     Raises:
         UsageError: A name is neither a target nor a format.
     """
     chosen: set[str] = set()
+    targets = {row.name for row in TARGETS}
     for name in names:
-        rows = [row.name for row in TARGETS if name in {row.name, row.format} or name == "all"]
+        rows = (
+            [name]
+            if name in targets
+            else [row.name for row in TARGETS if row.format == name or name == "all"]
+        )
         if not rows:
             raise _unknown(name)
         chosen.update(rows)

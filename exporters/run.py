@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from ..artifacts.manifest import Quantization, Tensor
 from ..errors import UsageError
+from ..quantization.encodings import QuantizedNetwork
 from ..specs import ModelSpec
 
 __all__ = ["Card", "Exported", "Options", "Run"]
@@ -103,6 +104,27 @@ class Run:
     def saved_model(self) -> Path:
         """The TensorFlow model that every TFLite precision is converted from."""
         return self.scratch / "saved_model"
+
+    @property
+    def quantized_path(self) -> Path:
+        """The quantised network that the intermediates of this run's targets belong to."""
+        return self.scratch / "quantized.safetensors"
+
+    @cached_property
+    def quantized(self) -> QuantizedNetwork:
+        """It, read; only targets with a recipe have one.
+
+        Raises:
+            ExportError: There is none.
+        """
+        return QuantizedNetwork.load(self.quantized_path)
+
+    def of_recipe(self, name: str) -> Run:
+        """The same run for targets of a recipe: their intermediates are the rewritten view's.
+
+        An empty name gives the run itself.
+        """
+        return replace(self, scratch=self.scratch / name) if name else self
 
     @cached_property
     def calibration(self) -> NDArray[np.uint8]:

@@ -41,6 +41,8 @@ from ..errors import ExportError, MaskportError, MissingToolError, NetworkError
 from ..models.devices import best_device, full_precision
 from ..models.prepared import PreparedMask, Reference, check_range, prepare
 from ..quantization.calibration import CalibrationSet
+from ..quantization.quantise import quantise
+from ..quantization.recipe import named
 from ..specs import ModelSpec
 from .intermediates import make
 from .lanes import Lanes
@@ -75,6 +77,7 @@ class Event:
 PREPARED_TOLERANCE = 1e-4
 
 Watcher = Callable[[Event], None]
+Tell = Callable[[dict[str, Any]], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +132,7 @@ def run_export(order: Order, out: Path, watch: Watcher) -> Bundle:
             log_path.open("ab") as log,
             Lanes(_worker(scratch, order.inspector), log, order.jobs) as lanes,
         ):
-            for message in _make_all(order, prepared, run, lanes, log_path):
+            for message in _make_all(order, prepared, run, lanes, log_path, ledger.enter):
                 ledger.enter(message)
         shutil.rmtree(scratch)
         if not ledger.artifacts:
@@ -140,7 +143,7 @@ def run_export(order: Order, out: Path, watch: Watcher) -> Bundle:
 
 
 def _make_all(
-    order: Order, prepared: PreparedMask, run: Run, lanes: Lanes, log: Path
+    order: Order, prepared: PreparedMask, run: Run, lanes: Lanes, log: Path, tell: Tell
 ) -> Iterator[dict[str, Any]]:
     """Order every target as soon as what it starts from exists; pass on what is heard."""
     available = []
@@ -154,23 +157,72 @@ def _make_all(
     lanes.warm_up(available)
     yield _common("drawing the reference's masks")
     _draw_references(order, prepared, run)
+    # What needs no recipe first: lanes convert while this process quantises.
+    for name in sorted({row.recipe for row in available}):
+        rows = [row for row in available if row.recipe == name]
+        if not name:
+            yield from _make_sources(rows, prepared, run, lanes, log)
+            continue
+        try:
+            with _into(log):
+                rewritten = _quantise(name, order, prepared, run.of_recipe(name), tell)
+        except MaskportError as exc:
+            yield from _failed(rows, exc)
+            continue
+        yield from lanes.so_far()
+        yield from _make_sources(rows, rewritten, run.of_recipe(name), lanes, log)
+    yield _common("")
+    yield from lanes.finish()
+
+
+def _make_sources(
+    rows: list[Target], view: PreparedMask, run: Run, lanes: Lanes, log: Path
+) -> Iterator[dict[str, Any]]:
+    """What targets start from, all of one view, and the order of each as soon as it can go."""
     # The longest way first: TensorFlow's lane starts from ONNX, ExecuTorch's from the program.
     for source in ("onnx", "program", "trace"):
-        rows = [row for row in available if row.shared.source == source]
-        if not rows:
+        ready = [row for row in rows if row.shared.source == source]
+        if not ready:
             continue
         try:
             yield _common(_DOING[source])
             with _into(log):
-                make(source, prepared, run)
+                make(source, view, run)
         except MaskportError as exc:
-            for row in rows:
-                yield {"event": "failed", "target": row.name, "reason": str(exc)}
+            yield from _failed(ready, exc)
             continue
-        lanes.order(rows)
+        lanes.order(ready)
         yield from lanes.so_far()
-    yield _common("")
-    yield from lanes.finish()
+
+
+def _failed(rows: list[Target], exc: MaskportError) -> Iterator[dict[str, Any]]:
+    for row in rows:
+        yield {"event": "failed", "target": row.name, "reason": str(exc)}
+
+
+def _quantise(
+    name: str, order: Order, prepared: PreparedMask, run: Run, tell: Tell
+) -> PreparedMask:
+    """Write `Run.quantized_path`; the rewritten view.
+
+    Raises:
+        MaskportError: It can't be quantised, or there are no photos for it.
+    """
+    if order.calibration is None:
+        raise ExportError(
+            "There are no calibration photos.", "Give a folder of them: --calibration DIR."
+        )
+    run.scratch.mkdir()
+    network, rewritten = quantise(
+        prepared,
+        order.calibration.pixels,
+        order.calibration.sha256,
+        named(name),
+        lambda text, done, total: tell({**_common(text), "done": done, "total": total}),
+        best_device(),
+    )
+    network.save(run.quantized_path)
+    return rewritten
 
 
 _DOING = {

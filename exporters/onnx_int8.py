@@ -174,7 +174,7 @@ class _Writer:
         if len(node.input) < 3 or source is None or node.op_type == "ConvTranspose":
             return
         bias = node.input[2]
-        steps = np.float64(scales) * np.float64(np.float32(source.scale))
+        steps = scales.astype(np.float64) * np.float64(np.float32(source.scale))
         limits = np.iinfo(np.int32)
         whole = np.clip(np.round(self.float_weights[bias] / steps), limits.min, limits.max)
         # A bias that two convolutions share has two scales.

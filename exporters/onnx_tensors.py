@@ -79,7 +79,7 @@ def _alike(known: Statistics, tensors: Iterable[QuantizedTensor]) -> list[Quanti
 
 def _statistics(model: Any, probe: NDArray[np.uint8]) -> Mapping[str, Statistics]:
     """Of every float tensor that a node makes, and of the photo."""
-    photo = probe[None].astype(np.float32) / 255
+    photo = probe[None].astype(np.float32) / np.float32(255)
     found = {model.graph.input[0].name: statistics_of(photo)}
     names = [name for node in model.graph.node for name in node.output if name]
     for start in range(0, len(names), _AT_ONCE):

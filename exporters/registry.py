@@ -172,7 +172,7 @@ def select(names: Iterable[str]) -> tuple[Target, ...]:
         rows = (
             [name]
             if name in targets
-            else [row.name for row in TARGETS if row.format == name or name == "all"]
+            else [row.name for row in TARGETS if name in {row.format, "all"}]
         )
         if not rows:
             raise _unknown(name)

@@ -17,6 +17,7 @@ from typing import Any, Literal
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import nn
 
 from ..artifacts.bundle import (
     LOG,
@@ -176,7 +177,7 @@ def _make_all(
 
 
 def _make_sources(
-    rows: list[Target], view: PreparedMask, run: Run, lanes: Lanes, log: Path
+    rows: list[Target], view: nn.Module, run: Run, lanes: Lanes, log: Path
 ) -> Iterator[dict[str, Any]]:
     """What targets start from, all of one view, and the order of each as soon as it can go."""
     # The longest way first: TensorFlow's lane starts from ONNX, ExecuTorch's from the program.
@@ -200,9 +201,7 @@ def _failed(rows: list[Target], exc: MaskportError) -> Iterator[dict[str, Any]]:
         yield {"event": "failed", "target": row.name, "reason": str(exc)}
 
 
-def _quantise(
-    name: str, order: Order, prepared: PreparedMask, run: Run, tell: Tell
-) -> PreparedMask:
+def _quantise(name: str, order: Order, prepared: PreparedMask, run: Run, tell: Tell) -> nn.Module:
     """Write `Run.quantized_path`; the rewritten view.
 
     Raises:

@@ -16,7 +16,7 @@ def stored_encodings(network: QuantizedNetwork) -> dict[str, Encoding]:
     Raises:
         ExportError: One is to have another width than 8 bits.
     """
-    mask = next(reversed(network.tensors))
+    *_, mask = network.tensors
     found = {}
     for name, tensor in network.tensors.items():
         if tensor.encoding is None or name == mask:

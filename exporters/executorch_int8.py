@@ -20,7 +20,7 @@ from ..errors import ExportError
 from ..quantization.encodings import Encoding, QuantizedNetwork
 from .executorch import lower
 from .run import Exported, Run
-from .stored_encodings import stored_encodings
+from .stored_integers import Weight, stored_encodings, stored_weights
 
 __all__ = ["export_int8", "quantise"]
 
@@ -81,8 +81,8 @@ def quantise(module: Any, network: QuantizedNetwork) -> None:
                 "Report it with the network; targets that are not INT8 don't need it.",
             )
         _round(graph, nodes[name], encoding)
-    for path in network.weight_scales:
-        _store_integers(module, path, network)
+    for path, weight in stored_weights(network).items():
+        _store_integers(module, path, weight)
     graph.lint()
     module.recompile()
 
@@ -106,7 +106,7 @@ def _round(graph: Any, node: Any, encoding: Encoding) -> None:
         reader.replace_input_with(node, values)
 
 
-def _store_integers(module: Any, path: str, network: QuantizedNetwork) -> None:
+def _store_integers(module: Any, path: str, weight: Weight) -> None:
     """Let a weight's readers read int8 through one dequantiser each."""
     import torch
 
@@ -122,10 +122,10 @@ def _store_integers(module: Any, path: str, network: QuantizedNetwork) -> None:
             f"The weight {path} is not in the program.",
             "Report it with the network; targets that are not INT8 don't need it.",
         )
-    scales = network.weight_scales[path].float()
+    integers, scales = weight
     parts = {
-        "integers": torch.from_numpy(network.integers(path)),
-        "scales": scales,
+        "integers": torch.from_numpy(integers),
+        "scales": torch.from_numpy(scales),
         "zeros": torch.zeros(len(scales), dtype=torch.int64),
     }
     plain = path.replace(".", "_")

@@ -26,7 +26,7 @@ from ..quantization.encodings import Encoding, QuantizedNetwork, QuantizedTensor
 from .onnx import finish, simplified
 from .onnx_tensors import recognise
 from .run import Exported, Run
-from .stored_encodings import stored_encodings
+from .stored_integers import stored_encodings, stored_weights
 
 __all__ = ["export_int8", "quantise"]
 
@@ -241,7 +241,7 @@ class _Weights:
     """The quantised network's weights, found by their values."""
 
     def __init__(self, network: QuantizedNetwork) -> None:
-        self.network = network
+        self.stored = stored_weights(network)
         self.quantised: dict[bytes, tuple[str, bool]] = {}
         self.floats: set[bytes] = set()
         for path, weight in network.weights.items():
@@ -260,8 +260,7 @@ class _Weights:
         path, transposed = self.quantised.get(_key(values), ("", False))
         if not path:
             return None
-        integers = self.network.integers(path)
-        scales: NDArray[np.float32] = self.network.weight_scales[path].float().numpy()
+        integers, scales = self.stored[path]
         return (integers.T, scales, 1) if transposed else (integers, scales, 0)
 
     def is_float(self, values: NDArray[Any]) -> bool:

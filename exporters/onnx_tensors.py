@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from ..errors import ExportError
 from ..quantization.encodings import QuantizedNetwork, QuantizedTensor, Statistics, statistics_of
-from .stored_encodings import stored_encodings
+from .stored_integers import stored_encodings
 
 __all__ = ["recognise"]
 

@@ -86,8 +86,8 @@ class Tensor(_Record):
 class Quantization(_Record):
     """How a file's weights and activations are stored, where not in float.
 
-    ``recipe`` and the SHA-256 of what it says are there where maskport quantised the network
-    itself.
+    ``recipe`` and the SHA-256 of its content name how the network was quantised, where a recipe
+    did it and not the format's converter.
     """
 
     weights: str

@@ -10,9 +10,9 @@ import warnings
 from pathlib import Path
 
 import torch
-from torch import nn
 
 from ..errors import ExportError
+from ..models.prepared import PreparedMask
 from .run import Run
 
 __all__ = ["MAKERS", "OPSET", "make_onnx", "make_program", "make_trace"]
@@ -26,7 +26,7 @@ def example(run: Run) -> torch.Tensor:
     return torch.full(run.image_shape, 0.5)
 
 
-def make_onnx(prepared: nn.Module, run: Run) -> None:
+def make_onnx(prepared: PreparedMask, run: Run) -> None:
     """Write `Run.onnx`, as torch gives it: simplifying is the exporter's work.
 
     The tracing exporter is used, not the dynamo one: it is several times faster, and it names
@@ -45,7 +45,7 @@ def make_onnx(prepared: nn.Module, run: Run) -> None:
     run.onnx.with_suffix(".raw").rename(run.onnx)
 
 
-def make_trace(prepared: nn.Module, run: Run) -> None:
+def make_trace(prepared: PreparedMask, run: Run) -> None:
     """Write `Run.trace`."""
     partial = run.trace.with_suffix(".raw")
     with _quiet(), torch.no_grad():
@@ -54,7 +54,7 @@ def make_trace(prepared: nn.Module, run: Run) -> None:
     partial.rename(run.trace)
 
 
-def make_program(prepared: nn.Module, run: Run) -> None:
+def make_program(prepared: PreparedMask, run: Run) -> None:
     """Write `Run.program`."""
     partial: Path = run.program.with_name("partial.pt2")
     with _quiet(), torch.no_grad():
@@ -66,7 +66,7 @@ def make_program(prepared: nn.Module, run: Run) -> None:
 MAKERS = {"onnx": make_onnx, "program": make_program, "trace": make_trace}
 
 
-def make(source: str, prepared: nn.Module, run: Run) -> None:
+def make(source: str, prepared: PreparedMask, run: Run) -> None:
     """Write one intermediate.
 
     Raises:

@@ -71,8 +71,13 @@ class Target:
         suffix: Of the file in the bundle; empty for a folder without one.
         exporter: Dotted path of the function that makes it, relative to this package.
         summary: One line for ``maskport targets``.
-        recipe: Name of the recipe by which the network is quantised first; empty where the
-            float network is what the exporter starts from.
+<<<<<<< HEAD
+        recipe: Name of the recipe by which its network is quantised first, made once for all
+            targets that want it; empty for the float network.
+=======
+        recipe: Name of the recipe by which its network is quantised first, made once for all
+            targets that want it; empty for the float network.
+>>>>>>> int8
     """
 
     name: str
@@ -91,7 +96,7 @@ class Target:
     @property
     def needs_calibration(self) -> bool:
         """Its activations are quantised by ranges that only photos can give."""
-        return self.precision == "int8"
+        return self.precision in {"int8", "int8x16"}
 
     def missing_modules(self) -> list[str]:
         """The modules that are not installed here; none are imported to find out."""
@@ -113,15 +118,19 @@ TARGETS = (
     Target("onnx-fp16", "onnx", "fp16", ".onnx", ".onnx:export_fp16",
            "ONNX Runtime, half the size; float32 in and out"),
     Target("onnx-int8", "onnx", "int8", ".onnx", ".onnx_int8:export_int8",
-           "ONNX Runtime, integers inside (QDQ); float32 in and out", "best"),
+           "ONNX Runtime, integers inside (QDQ); float32 in and out", recipe="best"),
     Target("tflite-fp32", "tflite", "fp32", ".tflite", ".tflite:export_fp32",
            "LiteRT (TFLite), Android"),
     Target("tflite-fp16", "tflite", "fp16", ".tflite", ".tflite:export_fp16",
            "LiteRT, half the size, GPU delegate"),
     Target("tflite-dynamic-int8", "tflite", "dynamic-int8", ".tflite",
            ".tflite:export_dynamic_int8", "LiteRT, int8 weights, float activations"),
-    Target("tflite-int8", "tflite", "int8", ".tflite", ".tflite:export_int8",
-           "LiteRT, integers throughout, uint8 in and out; NPUs"),
+    Target("tflite-int8", "tflite", "int8", ".tflite", ".tflite_int8:export_int8",
+           "LiteRT, integers throughout, uint8 in and out; NPUs", recipe="best"),
+    Target("tflite-int8-plain", "tflite", "int8", ".tflite", ".tflite:export_int8_plain",
+           "the same, as TensorFlow's converter quantises by itself"),
+    Target("tflite-int8x16", "tflite", "int8x16", ".tflite", ".tflite:export_int8x16",
+           "LiteRT, int8 weights, int16 activations; exact, for hardware that has it"),
     Target("savedmodel", "savedmodel", "fp32", "", ".savedmodel:export",
            "TensorFlow SavedModel, for servers"),
     Target("keras", "keras", "fp32", ".keras", ".keras:export",
@@ -141,7 +150,7 @@ TARGETS = (
     Target("executorch", "executorch", "fp32", ".pte", ".executorch:export",
            "ExecuTorch, XNNPACK"),
     Target("executorch-int8", "executorch", "int8", ".pte", ".executorch_int8:export_int8",
-           "ExecuTorch, XNNPACK, integers inside; float32 in and out", "best"),
+           "ExecuTorch, XNNPACK, integers inside; float32 in and out", recipe="best"),
 )
 # fmt: on
 

@@ -106,25 +106,18 @@ class Run:
         return self.scratch / "saved_model"
 
     @property
-    def quantized_path(self) -> Path:
-        """The quantised network that the intermediates of this run's targets belong to."""
-        return self.scratch / "quantized.safetensors"
+    def numbers(self) -> Path:
+        """What `quantization.quantise` found; only in a recipe's own run, see `of_recipe`."""
+        return self.scratch / "numbers.safetensors"
+
+    def of_recipe(self, name: str) -> Run:
+        """The same run for a quantised network: its intermediates are of the rewritten view."""
+        return replace(self, scratch=self.scratch / f"recipe-{name}")
 
     @cached_property
     def quantized(self) -> QuantizedNetwork:
-        """It, read; only targets with a recipe have one.
-
-        Raises:
-            ExportError: There is none.
-        """
-        return QuantizedNetwork.load(self.quantized_path)
-
-    def of_recipe(self, name: str) -> Run:
-        """The same run for targets of a recipe: their intermediates are the rewritten view's.
-
-        An empty name gives the run itself.
-        """
-        return replace(self, scratch=self.scratch / name) if name else self
+        """The numbers of a recipe's own run."""
+        return QuantizedNetwork.load(self.numbers)
 
     @cached_property
     def calibration(self) -> NDArray[np.uint8]:

@@ -6,10 +6,12 @@ import contextlib
 import importlib.metadata
 import os
 import platform
+import queue
 import shutil
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -17,7 +19,6 @@ from typing import Any, Literal
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import nn
 
 from ..artifacts.bundle import (
     LOG,
@@ -78,7 +79,6 @@ class Event:
 PREPARED_TOLERANCE = 1e-4
 
 Watcher = Callable[[Event], None]
-Tell = Callable[[dict[str, Any]], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +133,7 @@ def run_export(order: Order, out: Path, watch: Watcher) -> Bundle:
             log_path.open("ab") as log,
             Lanes(_worker(scratch, order.inspector), log, order.jobs) as lanes,
         ):
-            for message in _make_all(order, prepared, run, lanes, log_path, ledger.enter):
+            for message in _make_all(order, prepared, run, lanes, log_path):
                 ledger.enter(message)
         shutil.rmtree(scratch)
         if not ledger.artifacts:
@@ -144,7 +144,7 @@ def run_export(order: Order, out: Path, watch: Watcher) -> Bundle:
 
 
 def _make_all(
-    order: Order, prepared: PreparedMask, run: Run, lanes: Lanes, log: Path, tell: Tell
+    order: Order, prepared: PreparedMask, run: Run, lanes: Lanes, log: Path
 ) -> Iterator[dict[str, Any]]:
     """Order every target as soon as what it starts from exists; pass on what is heard."""
     available = []
@@ -158,70 +158,78 @@ def _make_all(
     lanes.warm_up(available)
     yield _common("drawing the reference's masks")
     _draw_references(order, prepared, run)
-    # What needs no recipe first: lanes convert while this process quantises.
-    for name in sorted({row.recipe for row in available}):
+    # The longest way first: TensorFlow's lane starts from ONNX, ExecuTorch's from the program.
+    for source in ("onnx", "program", "trace"):
+        rows = [row for row in available if row.shared.source == source and not row.recipe]
+        yield from _make_from(source, rows, prepared, run, lanes, log)
+    for name in dict.fromkeys(row.recipe for row in available if row.recipe):
         rows = [row for row in available if row.recipe == name]
-        if not name:
-            yield from _make_sources(rows, prepared, run, lanes, log)
-            continue
+        own = run.of_recipe(name)
+        own.scratch.mkdir()
         try:
-            with _into(log):
-                rewritten = _quantise(name, order, prepared, run.of_recipe(name), tell)
+            yield _common(f"quantising by the recipe {name}")
+            view = yield from _quantised(order, prepared, own, name)
         except MaskportError as exc:
-            yield from _failed(rows, exc)
+            yield from _all_failed(rows, exc)
             continue
-        yield from lanes.so_far()
-        yield from _make_sources(rows, rewritten, run.of_recipe(name), lanes, log)
+        for source in dict.fromkeys(row.shared.source for row in rows):
+            some = [row for row in rows if row.shared.source == source]
+            yield from _make_from(source, some, view, own, lanes, log)
     yield _common("")
     yield from lanes.finish()
 
 
-def _make_sources(
-    rows: list[Target], view: nn.Module, run: Run, lanes: Lanes, log: Path
+def _make_from(
+    source: str,
+    rows: list[Target],
+    view: PreparedMask,
+    run: Run,
+    lanes: Lanes,
+    log: Path,
 ) -> Iterator[dict[str, Any]]:
-    """What targets start from, all of one view, and the order of each as soon as it can go."""
-    # The longest way first: TensorFlow's lane starts from ONNX, ExecuTorch's from the program.
-    for source in ("onnx", "program", "trace"):
-        ready = [row for row in rows if row.shared.source == source]
-        if not ready:
-            continue
-        try:
-            yield _common(_DOING[source])
-            with _into(log):
-                make(source, view, run)
-        except MaskportError as exc:
-            yield from _failed(ready, exc)
-            continue
-        lanes.order(ready)
-        yield from lanes.so_far()
+    """One intermediate, and the targets that start from it."""
+    if not rows:
+        return
+    try:
+        yield _common(_DOING[source])
+        with _into(log):
+            make(source, view, run)
+    except MaskportError as exc:
+        yield from _all_failed(rows, exc)
+        return
+    lanes.order(rows)
+    yield from lanes.so_far()
 
 
-def _failed(rows: list[Target], exc: MaskportError) -> Iterator[dict[str, Any]]:
+def _all_failed(rows: list[Target], exc: MaskportError) -> Iterator[dict[str, Any]]:
     for row in rows:
         yield {"event": "failed", "target": row.name, "reason": str(exc)}
 
 
-def _quantise(name: str, order: Order, prepared: PreparedMask, run: Run, tell: Tell) -> nn.Module:
-    """Write `Run.quantized_path`; the rewritten view.
-
-    Raises:
-        MaskportError: It can't be quantised, or there are no photos for it.
-    """
-    if order.calibration is None:
+def _quantised(
+    order: Order, prepared: PreparedMask, run: Run, name: str
+) -> Generator[dict[str, Any], None, PreparedMask]:
+    """The network, rewritten by a recipe, whose numbers are kept in the recipe's run."""
+    photos = order.calibration
+    if photos is None:
         raise ExportError(
             "There are no calibration photos.", "Give a folder of them: --calibration DIR."
         )
-    run.scratch.mkdir()
-    network, rewritten = quantise(
-        prepared,
-        order.calibration.pixels,
-        order.calibration.sha256,
-        named(name),
-        lambda text, done, total: tell({**_common(text), "done": done, "total": total}),
-        best_device(),
-    )
-    network.save(run.quantized_path)
-    return rewritten
+    heard: queue.Queue[dict[str, Any] | None] = queue.Queue()
+
+    def watch(text: str, done: int, total: int) -> None:
+        heard.put({**_common(text), "done": done, "total": total})
+
+    with ThreadPoolExecutor(1) as pool:
+        result = pool.submit(
+            quantise, prepared, photos.pixels, photos.sha256, named(name), watch, best_device()
+        )
+        result.add_done_callback(lambda _: heard.put(None))
+        while (message := heard.get()) is not None:
+            yield message
+        network, view = result.result()
+    network.save(run.numbers)
+    return view
 
 
 _DOING = {

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..artifacts.manifest import Quantization, Tensor, TensorQuantization
 from ..errors import ExportError
@@ -14,7 +15,15 @@ from .run import Exported, Run
 from .savedmodel import float_model
 from .tflite_graph import finish_float, finish_integer
 
-__all__ = ["export_dynamic_int8", "export_fp16", "export_fp32", "export_int8"]
+__all__ = [
+    "as_bytes",
+    "convert_integer",
+    "export_dynamic_int8",
+    "export_fp16",
+    "export_fp32",
+    "export_int8_plain",
+    "export_int8x16",
+]
 
 # A pixel's byte is its real value times 255, on both sides of the file.
 BYTE = TensorQuantization(scale=1 / 255, zero_point=0)
@@ -53,28 +62,50 @@ def export_dynamic_int8(run: Run, path: Path) -> Exported:
     )
 
 
-def export_int8(run: Run, path: Path) -> Exported:
-    """Write the fully integer file: uint8 in and out, scale 1/255, zero point 0.
+def export_int8_plain(run: Run, path: Path) -> Exported:
+    """Write the fully integer file as the converter makes it: uint8 in and out, scale 1/255.
 
     Activation ranges are the extremes over the calibration photos. What TensorFlow's fixed
     int8 sigmoid would cost is avoided in `tflite_graph.finish_integer`.
     """
-    photos = run.calibration
-    if not len(photos):
-        raise ExportError(
-            "tflite-int8 has no calibration photos.", "Give a folder of them: --calibration DIR."
-        )
+    path.write_bytes(finish_integer(convert_integer(run, run.calibration), run.card))
+    return Exported(
+        *as_bytes(run),
+        quantization=Quantization(
+            weights="int8, symmetric, per output channel",
+            activations="int8, per tensor, extremes over the calibration photos; int16 sigmoid",
+        ),
+        properties=_PROPERTIES,
+    )
 
-    def feed() -> Iterator[dict[str, Any]]:
-        for number, photo in enumerate(photos):
-            run.step("calibrating", number, len(photos))
-            image = photo.transpose(1, 2, 0)[None].astype(np.float32) / 255
-            if number == 0:
-                # Both ends of the contract's range must be in the ranges, or an input of real
-                # value 0 or 1 would be clipped; two pixels of one photo see to it.
-                image[0, 0, 0], image[0, 0, 1] = 0.0, 1.0
-            yield {"image": image}
-        run.step("quantising")
+
+def export_int8x16(run: Run, path: Path) -> Exported:
+    """Write the file with int8 weights and int16 activations; float32 in and out.
+
+    Few runtimes have fast kernels for it; on CPUs it is slower than float.
+    """
+    feed = _Feed(run, run.calibration)
+
+    def choose(converter: Any, tf: Any) -> None:
+        kind = tf.lite.OpsSet.EXPERIMENTAL_TFLITE_BUILTINS_ACTIVATIONS_INT16_WEIGHTS_INT8
+        converter.optimizations = [tf.lite.Optimize.DEFAULT]
+        converter.representative_dataset = feed
+        converter.target_spec.supported_ops = [kind]
+
+    path.write_bytes(finish_float(_convert(run, choose), run.card))
+    return Exported(
+        *run.float_tensors("NHWC"),
+        quantization=Quantization(
+            weights="int8, symmetric, per output channel",
+            activations="int16, symmetric, per tensor, extremes over the calibration photos",
+        ),
+        properties=_PROPERTIES,
+    )
+
+
+def convert_integer(run: Run, photos: NDArray[np.uint8]) -> bytes:
+    """The converter's integer file, uint8 in and out, calibrated on (N, 3, H, W) photos."""
+    feed = _Feed(run, photos)
 
     def choose(converter: Any, tf: Any) -> None:
         converter.optimizations = [tf.lite.Optimize.DEFAULT]
@@ -83,21 +114,38 @@ def export_int8(run: Run, path: Path) -> Exported:
         converter.inference_output_type = tf.uint8
         converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
 
-    path.write_bytes(finish_integer(_convert(run, choose), run.card))
+    return _convert(run, choose)
 
-    def as_bytes(tensors: list[Tensor]) -> list[Tensor]:
-        return [t.model_copy(update={"dtype": "uint8", "quantization": BYTE}) for t in tensors]
 
-    inputs, outputs = map(as_bytes, run.float_tensors("NHWC"))
-    return Exported(
-        inputs,
-        outputs,
-        quantization=Quantization(
-            weights="int8, symmetric, per output channel",
-            activations="int8, per tensor, extremes over the calibration photos; int16 sigmoid",
-        ),
-        properties=_PROPERTIES,
+def as_bytes(run: Run) -> tuple[list[Tensor], list[Tensor]]:
+    """The image and the mask as bytes of the contract."""
+    image, mask = (
+        [t.model_copy(update={"dtype": "uint8", "quantization": BYTE}) for t in tensors]
+        for tensors in run.float_tensors("NHWC")
     )
+    return image, mask
+
+
+class _Feed:
+    """Calibration photos, as the converter asks for them."""
+
+    def __init__(self, run: Run, photos: NDArray[np.uint8]) -> None:
+        if not len(photos):
+            raise ExportError(
+                "There are no calibration photos.", "Give a folder of them: --calibration DIR."
+            )
+        self.run, self.photos = run, photos
+
+    def __call__(self) -> Iterator[dict[str, Any]]:
+        for number, photo in enumerate(self.photos):
+            self.run.step("calibrating", number, len(self.photos))
+            image = photo.transpose(1, 2, 0)[None].astype(np.float32) / 255
+            if number == 0:
+                # Both ends of the contract's range must be in the ranges, or an input of real
+                # value 0 or 1 would be clipped; two pixels of one photo see to it.
+                image[0, 0, 0], image[0, 0, 1] = 0.0, 1.0
+            yield {"image": image}
+        self.run.step("quantising")
 
 
 _PROPERTIES = {"signature": "serving_default"}

@@ -65,12 +65,12 @@ def _make(row: Target, scratch: Path, inspector: str, send: Send) -> None:
         send({"event": "step", "target": row.name, "text": text, "done": done, "total": total})
 
     bundle = scratch.parent
-    run = Run.load(scratch / PLAN, step).of_recipe(row.recipe)
+    run = Run.load(scratch / PLAN, step)
     path = bundle / f"{run.spec.name}-{row.name}{row.suffix}"
     try:
         artifact = _export(row, run, path)
         step("checking")
-        artifact = _inspect(artifact, path, run, scratch / CHECK, inspector)
+        artifact = _inspect(artifact, path, run, inspector)
     except Exception as exc:  # one target's failure, whatever it is, must not stop the others
         traceback.print_exc()
         shutil.rmtree(path, ignore_errors=True)
@@ -92,7 +92,8 @@ def _make(row: Target, scratch: Path, inspector: str, send: Send) -> None:
 
 def _export(row: Target, run: Run, path: Path) -> Artifact:
     unfinished = run.scratch / path.name
-    exported = row.load_exporter()(run, unfinished)
+    seen = run.of_recipe(row.recipe) if row.recipe else run
+    exported = row.load_exporter()(seen, unfinished)
     unfinished.rename(path)
     files, size, digest = describe_files(path, path.parent)
     return Artifact(
@@ -110,7 +111,7 @@ def _export(row: Target, run: Run, path: Path) -> Artifact:
     )
 
 
-def _inspect(artifact: Artifact, path: Path, run: Run, check: Path, inspector: str) -> Artifact:
+def _inspect(artifact: Artifact, path: Path, run: Run, inspector: str) -> Artifact:
     """The artifact with what it drew.
 
     Raises:
@@ -119,9 +120,9 @@ def _inspect(artifact: Artifact, path: Path, run: Run, check: Path, inspector: s
     module, _, name = inspector.partition(":")
     inspect = getattr(importlib.import_module(module), name)
     try:
-        with np.load(check) as photos:
+        with np.load(run.scratch / CHECK) as check:
             inspection, objection = inspect(
-                path, artifact, photos["images"], photos["references"], run.spec.mask
+                path, artifact, check["images"], check["references"], run.spec.mask
             )
     except NotCoveredError as exc:  # says nothing of the file
         return artifact.model_copy(update={"inspection_skipped": exc.what})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -20,7 +20,7 @@ from .photo_input import pass_bytes
 from .ranges import RangeHistogram, estimate, histograms
 from .recipe import Recipe
 from .rounding import compensated, patch_statistics
-from .simulation import Simulation, rounded_weight, weight_scale
+from .simulation import Simulation, weight_scale
 
 __all__ = ["Watch", "quantise", "simulated"]
 
@@ -28,6 +28,8 @@ __all__ = ["Watch", "quantise", "simulated"]
 Watch = Callable[[str, int, int], None]
 # sigmoid(+-8) is 0.99966 and 0.00034: the bytes 255 and 0.
 _SATURATION = 8.0
+# Far from where 32 bits end, so that a convolution's sum has room beside it.
+_LARGEST_BIAS = 2.0**26
 # A pixel's byte is its real value times 255, on both sides of a file.
 _BYTE = Encoding(1 / 255, -128)
 
@@ -39,7 +41,7 @@ def quantise(
     recipe: Recipe,
     watch: Watch = lambda text, done, total: None,
     device: str = "cpu",
-) -> tuple[QuantizedNetwork, nn.Module]:
+) -> tuple[QuantizedNetwork, PreparedMask]:
     """Quantise a prepared view, which is left as it is.
 
     Args:
@@ -62,7 +64,7 @@ def quantise(
         raise ExportError(
             "There are no calibration photos.", "Give a folder of them: --calibration DIR."
         )
-    rewritten = copied(view).to(device)
+    rewritten = cast("PreparedMask", copied(view)).to(device)
     shape = (1, *photos.shape[1:])
     watch("capturing the graph", 0, 0)
     graph = capture(rewritten, shape)
@@ -91,9 +93,7 @@ def quantise(
         weights = compensated(
             weights, statistics, biases, lambda i, n: watch("rounding weights", i, n)
         )
-    scales = {path: weight_scale(weights[path]).cpu() for path in sorted(quantised)}
-    for path in quantised:
-        weights[path] = rounded_weight(weights[path])
+    scales = _settled(graph, weights, encodings, quantised)
     rewritten.load_state_dict(weights)
     rewritten.to("cpu")
     network = QuantizedNetwork(
@@ -224,6 +224,30 @@ def _clipped_ends(
 
 def _quantised_weights(graph: NetworkGraph, recipe: Recipe) -> set[str]:
     return {p.weight for p in graph.points.values() if p.weight and not recipe.is_float(p.module)}
+
+
+def _settled(
+    graph: NetworkGraph,
+    weights: dict[str, Tensor],
+    encodings: dict[str, Encoding],
+    quantised: set[str],
+) -> dict[str, Tensor]:
+    """Put weights on their grids, in place; the grids' scales by path."""
+    scales = {}
+    for point in graph.points.values():
+        path = point.weight
+        if path not in quantised or path in scales:
+            continue
+        scale = weight_scale(weights[path])
+        if point.bias and len(weights[point.bias]) == len(scale):
+            # A bias is stored in 32 bits, in steps of input scale times weight scale. Where
+            # weights are all but 0, that grid would be too fine for it.
+            source = encodings[graph.points[graph.sources(point.name)[0]].group].scale
+            scale = torch.maximum(scale, weights[point.bias].abs() / (source * _LARGEST_BIAS))
+        around = scale.reshape(-1, *[1] * (weights[path].ndim - 1))
+        weights[path] = (weights[path] / around).round() * around
+        scales[path] = scale.cpu()
+    return scales
 
 
 def _tensors(

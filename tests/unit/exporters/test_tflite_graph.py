@@ -13,7 +13,7 @@ import pytest
 from maskport.artifacts.manifest import TensorQuantization
 from maskport.errors import ExportError
 from maskport.exporters.run import Card, Run
-from maskport.exporters.tflite import export_fp32, export_int8
+from maskport.exporters.tflite import export_fp32, export_int8_plain
 from maskport.specs import ImageSpec, MaskSpec, ModelSpec
 
 pytestmark = [
@@ -62,7 +62,7 @@ def exported(
     network: Network,
     photos: np.ndarray,
     folder: Path,
-    export: Callable[[Run, Path], Any] = export_int8,
+    export: Callable[[Run, Path], Any] = export_int8_plain,
 ) -> Path:
     """A network in TensorFlow as an export run would have it, and the target made of it."""
 
@@ -173,7 +173,7 @@ def test_tensors_and_signature_are_called_image_and_mask(sure: Path) -> None:
     }
 
 
-@pytest.mark.parametrize("export", [export_fp32, export_int8], ids=["fp32", "int8"])
+@pytest.mark.parametrize("export", [export_fp32, export_int8_plain], ids=["fp32", "int8"])
 def test_the_file_says_what_it_is(
     export: Callable[[Run, Path], Any], tf: Any, photos: np.ndarray, tmp_path: Path
 ) -> None:
@@ -262,7 +262,9 @@ def test_no_calibration_photos_is_an_error_that_says_what_to_give(
 
 def test_the_manifest_learns_the_bytes_scale(tf: Any, photos: np.ndarray, tmp_path: Path) -> None:
     seen: list[Any] = []
-    exported(tf, SURE, photos[:1], tmp_path, lambda run, path: seen.append(export_int8(run, path)))
+    exported(
+        tf, SURE, photos[:1], tmp_path, lambda run, path: seen.append(export_int8_plain(run, path))
+    )
     for tensor in (*seen[0].inputs, *seen[0].outputs):
         assert tensor.dtype == "uint8"
         assert tensor.quantization == TensorQuantization(scale=1 / 255, zero_point=0)

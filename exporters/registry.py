@@ -71,13 +71,8 @@ class Target:
         suffix: Of the file in the bundle; empty for a folder without one.
         exporter: Dotted path of the function that makes it, relative to this package.
         summary: One line for ``maskport targets``.
-<<<<<<< HEAD
         recipe: Name of the recipe by which its network is quantised first, made once for all
             targets that want it; empty for the float network.
-=======
-        recipe: Name of the recipe by which its network is quantised first, made once for all
-            targets that want it; empty for the float network.
->>>>>>> int8
     """
 
     name: str

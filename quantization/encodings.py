@@ -1,10 +1,13 @@
 """The result of quantising a network, which every exporter of integers starts from.
 
-It holds numbers only: float weights that already lie on their integer grids, so that any
-converter's own rounding finds the same integers, and for each tensor its scale and zero point,
-by the node names of `graph.capture`. Exporters run in other processes and have neither the
-network's class nor torch.export, so each tensor also carries what it can be recognised by in
-another format's graph: its module, its shape, and statistics of its float values on one photo.
+It holds numbers only: float weights that already lie on their integer grids, the grids' scales,
+and for each tensor its scale and zero point, by the node names of `graph.capture`. A converter
+that takes a channel's scale from its largest weight would find other grids where rounding has
+made that weight smaller; so exporters hand the scales over, too.
+
+Exporters run in other processes and have neither the network's class nor torch.export, so each
+tensor also carries what it can be recognised by in another format's graph: its module, its
+shape, its sources, and statistics of its float values on one photo.
 """
 
 from __future__ import annotations
@@ -138,8 +141,8 @@ class QuantizedNetwork:
         calibration: SHA-256 of the calibration photos' pixels.
         tensors: By name, in order of execution; the first is the photo, the last the mask.
         weights: The rewritten view's state dict. Quantised weights are whole multiples of their
-            scale, at most 127 of them; biases are whole multiples of input scale times weight
-            scale.
+            scale, at most 127 of them. Biases are not rounded; files store them in 32 bits, in
+            steps of input scale times weight scale.
         weight_scales: By path, one scale for each output channel, float32; weights that are not
             here stay in float.
         logits: Name of the tensor that the last sigmoid or softmax reads.

@@ -47,8 +47,8 @@ def equalise(
     peaks: Mapping[str, Tensor],
     strength: float,
     fixed: Collection[str] = (),
-) -> dict[str, Tensor]:
-    """Weights of the same network with evened-out channels.
+) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    """The same network with evened-out channels.
 
     Args:
         graph: The network.
@@ -56,6 +56,9 @@ def equalise(
         peaks: For each point, the largest magnitude of each channel (C,) over calibration photos.
         strength: From 0 to 1.
         fixed: Names of points whose channels keep their factor.
+
+    Returns:
+        The rewritten weights, and for each point the factor of each of its channels (C,).
     """
     classes = channel_classes(graph, weights, fixed)
     count = len(classes.free)
@@ -84,7 +87,7 @@ def equalise(
         changed[point.weight] = weight
         if point.bias:
             changed[point.bias] = changed[point.bias] * made
-    return changed
+    return changed, {name: factor[owners] for name, owners in classes.of.items()}
 
 
 def channel_classes(

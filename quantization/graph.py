@@ -223,7 +223,7 @@ class NetworkGraph:
 
     def _find_points(self) -> Iterable[Point]:
         kept = [n for n in self._nodes if _is_float_tensor(n) and n.name not in self._merged]
-        parent = {node: node for node in kept}
+        parent: dict[fx.Node, fx.Node] = {node: node for node in kept}
 
         def root(node: fx.Node) -> fx.Node:
             while parent[node] is not node:

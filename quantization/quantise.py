@@ -19,7 +19,7 @@ from .graph import NetworkGraph, capture
 from .photo_input import pass_bytes
 from .ranges import RangeHistogram, estimate, histograms
 from .recipe import Recipe
-from .rounding import compensated, patch_statistics
+from .rounding import PatchCollector, compensated
 from .simulation import Simulation, weight_scale
 
 __all__ = ["Watch", "quantise", "simulated"]
@@ -78,22 +78,24 @@ def quantise(
     weights = _weights(rewritten)
     held = [p.name for g in fixed for p in graph.groups[g]]
     batches = _Photos(photos, device, watch)
+    survey = _Survey(graph, weights, recipe, len(photos))
+    survey.watch(batches.telling("measuring"))
     if recipe.equalise > 0:
-        peaks = _peaks(graph, weights, batches.telling("evening out channels"))
-        weights = equalise(graph, weights, peaks, recipe.equalise, held)
-    seen = histograms(graph, weights, batches.telling("measuring ranges"), recipe.ranges)
+        weights, factors = equalise(graph, weights, survey.peaks(), recipe.equalise, held)
+        survey.rescale(factors)
+    seen = survey.ranges()
+    if recipe.ranges != "min-max":
+        seen = histograms(graph, weights, batches.telling("counting values"), recipe.ranges)
     encodings = {**_encodings(graph, seen, recipe), **fixed}
     quantised = _quantised_weights(graph, recipe)
-    if recipe.rounding == "compensated":
-        statistics = patch_statistics(
-            graph, weights, batches.telling("measuring patches"), len(photos), recipe.seed
-        )
-        statistics = {path: seen for path, seen in statistics.items() if path in quantised}
+    scales: dict[str, Tensor] = {}
+    if survey.patches is not None:
+        found = {path: seen for path, seen in survey.patches.found.items() if path in quantised}
         biases = {p.weight: p.bias for p in graph.points.values() if p.weight and p.bias}
-        weights = compensated(
-            weights, statistics, biases, lambda i, n: watch("rounding weights", i, n)
+        weights, scales = compensated(
+            weights, found, biases, lambda i, n: watch("rounding weights", i, n)
         )
-    scales = _settled(graph, weights, encodings, quantised)
+    scales = _settled(graph, weights, encodings, quantised, scales)
     rewritten.load_state_dict(weights)
     rewritten.to("cpu")
     network = QuantizedNetwork(
@@ -129,7 +131,7 @@ def simulated(network: QuantizedNetwork, view: nn.Module, shape: tuple[int, ...]
         graph,
         network.weights,
         encodings,
-        frozenset(network.weight_scales),
+        frozenset(),  # they lie on their grids already
         frozenset(in_float),
     )
 
@@ -159,22 +161,54 @@ def _weights(view: nn.Module) -> dict[str, Tensor]:
     return {name: value.detach().clone() for name, value in view.state_dict().items()}
 
 
-def _peaks(
-    graph: NetworkGraph, weights: dict[str, Tensor], photos: Iterator[Tensor]
-) -> dict[str, Tensor]:
-    """For each point, the largest magnitude of each channel."""
-    found: dict[str, Tensor] = {}
+class _Survey:
+    """What one pass over the photos tells of the float network."""
 
-    def keep(name: str, value: Tensor) -> Tensor:
-        kept = [d for d in range(value.ndim) if d != 1]
-        peak = value.abs().amax(kept).cpu() if value.ndim > 1 else value.abs().amax()[None].cpu()
-        found[name] = torch.maximum(found[name], peak) if name in found else peak
+    def __init__(
+        self, graph: NetworkGraph, weights: dict[str, Tensor], recipe: Recipe, count: int
+    ) -> None:
+        self.graph, self.weights = graph, weights
+        self.patches = (
+            PatchCollector(graph, weights, count, recipe.seed)
+            if recipe.rounding == "compensated"
+            else None
+        )
+        # For each point, the smallest and the largest value of each channel.
+        self._ends: dict[str, tuple[Tensor, Tensor]] = {}
+
+    def watch(self, photos: Iterator[Tensor]) -> None:
+        with torch.no_grad():
+            for photo in photos:
+                self.graph.run(photo, self._take, self.weights)
+
+    def _take(self, name: str, value: Tensor) -> Tensor:
+        others = [d for d in range(value.ndim) if d != 1] if value.ndim > 1 else [0]
+        low, high = value.amin(others).cpu(), value.amax(others).cpu()
+        if name in self._ends:
+            known = self._ends[name]
+            low, high = torch.minimum(low, known[0]), torch.maximum(high, known[1])
+        self._ends[name] = (low, high)
+        if self.patches is not None:
+            self.patches.collect(name, value)
         return value
 
-    with torch.no_grad():
-        for photo in photos:
-            graph.run(photo, keep, weights)
-    return found
+    def peaks(self) -> dict[str, Tensor]:
+        """For each point, the largest magnitude of each channel."""
+        return {k: torch.maximum(-low, high).clamp(min=0) for k, (low, high) in self._ends.items()}
+
+    def rescale(self, factors: dict[str, Tensor]) -> None:
+        """As if each channel had been multiplied by its factor from the beginning."""
+        self._ends = {k: (a * factors[k], b * factors[k]) for k, (a, b) in self._ends.items()}
+        if self.patches is not None:
+            self.patches.rescale(factors)
+
+    def ranges(self) -> dict[str, RangeHistogram]:
+        """For each group, its extremes."""
+        found = {group: RangeHistogram() for group in self.graph.groups}
+        for name, (low, high) in self._ends.items():
+            histogram = found[self.graph.points[name].group]
+            histogram.widen_to(torch.stack((low.min(), high.max())))
+        return found
 
 
 def _encodings(
@@ -231,14 +265,24 @@ def _settled(
     weights: dict[str, Tensor],
     encodings: dict[str, Encoding],
     quantised: set[str],
+    known: dict[str, Tensor],
 ) -> dict[str, Tensor]:
-    """Put weights on their grids, in place; the grids' scales by path."""
-    scales = {}
+    """Put weights on their grids, in place; the grids' scales by path.
+
+    Args:
+        graph: The network.
+        weights: By path; changed.
+        encodings: By group.
+        quantised: Paths of the weights that have a grid.
+        known: Grids that weights lie on already.
+    """
+    scales: dict[str, Tensor] = {}
     for point in graph.points.values():
         path = point.weight
         if path not in quantised or path in scales:
             continue
-        scale = weight_scale(weights[path])
+        scale = known[path] if path in known else weight_scale(weights[path])
+        scale = scale.to(weights[path].device)
         if point.bias and len(weights[point.bias]) == len(scale):
             # A bias is stored in 32 bits, in steps of input scale times weight scale. Where
             # weights are all but 0, that grid would be too fine for it.

@@ -13,7 +13,7 @@ The mean of what is left goes into the bias (Nagel et al., ICCV 2019, section 4.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -24,7 +24,7 @@ from torch.nn import functional as F
 from .graph import NetworkGraph, Point
 from .simulation import LARGEST_WEIGHT, weight_scale
 
-__all__ = ["PatchStatistics", "compensated", "patch_statistics"]
+__all__ = ["PatchCollector", "PatchStatistics", "compensated"]
 
 # Inputs of one convolution that are rounded together; more are split by channels.
 _MOST_INPUTS = 1600
@@ -53,40 +53,48 @@ class PatchStatistics:
         return self.total / max(self.count, 1)
 
 
-def patch_statistics(
-    graph: NetworkGraph,
-    weights: Mapping[str, Tensor],
-    photos: Iterable[Tensor],
-    count: int,
-    seed: int,
-) -> dict[str, PatchStatistics]:
-    """Statistics for each dense convolution that owns its weights, by the weight's path.
+class PatchCollector:
+    """Gathers statistics for each dense convolution that owns its weights, in one pass.
 
     Args:
         graph: The network.
         weights: Values by path.
-        photos: Of the graph's shape.
-        count: How many photos there are.
+        count: How many photos there will be.
         seed: Of the positions.
     """
-    draw = np.random.default_rng(seed)
-    each = max(32, _PATCHES // max(count, 1))
-    wanted: dict[str, list[Point]] = {}
-    for point in graph.points.values():
-        if point.weight and _is_dense(graph, weights, point):
-            wanted.setdefault(graph.sources(point.name)[0], []).append(point)
-    found: dict[str, PatchStatistics] = {}
 
-    def collect(name: str, value: Tensor) -> Tensor:
-        for point in wanted.get(name, ()):
-            patches = _patches(graph, point, weights[point.weight], value, each, draw)
-            _add(found, point.weight, patches, weights[point.weight])
-        return value
+    def __init__(
+        self, graph: NetworkGraph, weights: Mapping[str, Tensor], count: int, seed: int
+    ) -> None:
+        self.graph, self.weights = graph, weights
+        self.found: dict[str, PatchStatistics] = {}
+        self._draw = np.random.default_rng(seed)
+        self._each = max(32, _PATCHES // max(count, 1))
+        self._wanted: dict[str, list[Point]] = {}
+        for point in graph.points.values():
+            if point.weight and _is_dense(graph, weights, point):
+                self._wanted.setdefault(graph.sources(point.name)[0], []).append(point)
 
-    with torch.no_grad():
-        for photo in photos:
-            graph.run(photo, collect, weights)
-    return found
+    def collect(self, name: str, value: Tensor) -> None:
+        """Take in one photo's value (1, C, H, W) of a point."""
+        for point in self._wanted.get(name, ()):
+            weight = self.weights[point.weight]
+            patches = _patches(self.graph, point, weight, value, self._each, self._draw)
+            _add(self.found, point.weight, patches, weight)
+
+    def rescale(self, factors: Mapping[str, Tensor]) -> None:
+        """As if the channels of each point had been multiplied by factors (C,)."""
+        for name, points in self._wanted.items():
+            for point in points:
+                seen, weight = self.found[point.weight], self.weights[point.weight]
+                by_input = factors[name].repeat_interleave(weight.shape[2] * weight.shape[3])
+                seen.total *= by_input
+                sizes = [len(product) for product in seen.products]
+                pieces = by_input.split(sizes)
+                seen.products = [
+                    product * piece[:, None] * piece[None]
+                    for product, piece in zip(seen.products, pieces, strict=True)
+                ]
 
 
 def compensated(
@@ -94,16 +102,20 @@ def compensated(
     statistics: Mapping[str, PatchStatistics],
     biases: Mapping[str, str],
     watch: Callable[[int, int], None],
-) -> dict[str, Tensor]:
+) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
     """Weights on their grids, and biases that make up for what is left.
 
     Args:
         weights: Values by path.
-        statistics: Of `patch_statistics`.
+        statistics: Of a `PatchCollector`.
         biases: For a weight's path, its bias's.
         watch: Told how many of how many are done.
+
+    Returns:
+        The changed values, and by path the (O,) scales of the grids. A channel's largest weight
+        may have become smaller than 127 steps, so its scale can't be told from it any more.
     """
-    changed = dict(weights)
+    changed, scales = dict(weights), {}
     for position, (path, seen) in enumerate(statistics.items()):
         watch(position, len(statistics))
         weight = weights[path]
@@ -119,11 +131,12 @@ def compensated(
             parts.append(_round_in_turn(flat[:, start:stop], scale, covariance))
             start = stop
         grid = torch.cat(parts, 1)
+        scales[path] = scale.float()
         changed[path] = grid.reshape(weight.shape).float()
         if path in biases:
             left = (flat - grid) @ mean
             changed[biases[path]] = (weights[biases[path]].double() + left).float()
-    return changed
+    return changed, scales
 
 
 def _round_in_turn(weight: Tensor, scale: Tensor, covariance: Tensor) -> Tensor:

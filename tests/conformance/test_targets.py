@@ -25,7 +25,7 @@ TOLERANCES = {
     "fp16": 2e-3,
     "dynamic-int8": 2e-2,
     "int8": 2e-2,
-    "int8x16": 5e-3,
+    "int8x16": 2e-2,
     "w8": 2e-2,
     "palette6": 4e-2,
     "palette4": 8e-2,

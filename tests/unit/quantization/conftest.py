@@ -1,0 +1,36 @@
+"""A small trained-like network, prepared, and photos to calibrate on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+import torch
+
+from maskport.imaging.scenes import scene
+from maskport.models.prepared import PreparedMask, prepare
+from maskport.models.seeding import seeded
+from maskport.models.u2net import U2Net
+from maskport.specs import ImageSpec, MaskSpec, ModelSpec
+
+HEIGHT, WIDTH = 50, 38
+
+
+@pytest.fixture(scope="session")
+def view(nano: Callable[..., U2Net]) -> PreparedMask:
+    network = nano()
+    seeded(network, 0, (HEIGHT, WIDTH))
+    return prepare(network, ModelSpec("nano", ImageSpec(HEIGHT, WIDTH), MaskSpec(), output=0))
+
+
+@pytest.fixture(scope="session")
+def photos() -> np.ndarray:
+    """(6, 3, H, W) bytes."""
+    return np.stack([scene(seed, HEIGHT, WIDTH).photo.transpose(2, 0, 1) for seed in range(6)])
+
+
+@pytest.fixture(scope="session")
+def images(photos: np.ndarray) -> torch.Tensor:
+    """The same in [0, 1]."""
+    return torch.from_numpy(photos).float() / 255

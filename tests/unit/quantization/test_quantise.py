@@ -1,0 +1,134 @@
+"""A quantised network: numbers on their grids, the same every time, kept in one file."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from maskport.errors import ExportError, UsageError
+from maskport.models.prepared import PreparedMask
+from maskport.quantization.encodings import Encoding, QuantizedNetwork
+from maskport.quantization.quantise import quantise, simulated
+from maskport.quantization.recipe import BEST, PLAIN, Recipe, named, read_recipe, write_recipe
+
+CALIBRATION = "0" * 64
+
+
+@pytest.fixture(scope="module")
+def best(view: PreparedMask, photos: np.ndarray) -> tuple[QuantizedNetwork, PreparedMask]:
+    return quantise(view, photos[:4], CALIBRATION, BEST)
+
+
+def error(
+    result: tuple[QuantizedNetwork, PreparedMask], view: PreparedMask, images: Tensor
+) -> float:
+    network, rewritten = result
+    simulation = simulated(network, rewritten, (1, *images.shape[1:]))
+    with torch.no_grad():
+        off = [(simulation(image[None]) - view(image[None])).abs().mean() for image in images]
+    return float(torch.stack(off).mean())
+
+
+def test_weights_and_biases_lie_on_their_grids(
+    best: tuple[QuantizedNetwork, PreparedMask],
+) -> None:
+    network, _ = best
+    for path, scale in network.weight_scales.items():
+        steps = network.weights[path] / scale.reshape(-1, 1, 1, 1)
+        assert torch.allclose(steps, steps.round(), atol=1e-3)
+        assert steps.abs().max() <= 127.01
+
+
+def test_shared_scales_are_shared(best: tuple[QuantizedNetwork, PreparedMask]) -> None:
+    network, _ = best
+    for tensor in network.tensors.values():
+        if tensor.operation in {"cat", "max_pool2d", "upsample_bilinear2d"} and tensor.encoding:
+            for source in tensor.sources:
+                assert network.tensors[source].encoding == tensor.encoding
+
+
+def test_the_best_recipe_is_nearer_to_float_than_the_plain_one(
+    best: tuple[QuantizedNetwork, PreparedMask],
+    view: PreparedMask,
+    photos: np.ndarray,
+    images: Tensor,
+) -> None:
+    plain = quantise(view, photos[:4], CALIBRATION, PLAIN)
+    unseen = images[4:]
+    assert error(best, view, unseen) < error(plain, view, unseen)
+
+
+def test_the_same_photos_give_the_same_numbers(
+    best: tuple[QuantizedNetwork, PreparedMask], view: PreparedMask, photos: np.ndarray
+) -> None:
+    again, _ = quantise(view, photos[:4], CALIBRATION, BEST)
+    assert dict(again.tensors) == dict(best[0].tensors)
+    assert all(torch.equal(again.weights[k], v) for k, v in best[0].weights.items())
+
+
+def test_it_survives_its_file(best: tuple[QuantizedNetwork, PreparedMask], tmp_path: Path) -> None:
+    network, _ = best
+    network.save(tmp_path / "numbers.safetensors")
+    loaded = QuantizedNetwork.load(tmp_path / "numbers.safetensors")
+    assert dict(loaded.tensors) == dict(network.tensors)
+    assert loaded.recipe == network.recipe
+    assert all(torch.equal(loaded.weights[k], v) for k, v in network.weights.items())
+    assert all(torch.equal(loaded.weight_scales[k], v) for k, v in network.weight_scales.items())
+    assert np.array_equal(loaded.probe, network.probe)
+
+
+def test_another_file_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "x").write_bytes(b"nothing")
+    with pytest.raises(ExportError, match="no quantised network"):
+        QuantizedNetwork.load(tmp_path / "x")
+
+
+def test_no_photos_is_an_error_that_says_what_to_give(
+    view: PreparedMask, photos: np.ndarray
+) -> None:
+    with pytest.raises(ExportError, match="no calibration photos") as caught:
+        quantise(view, photos[:0], CALIBRATION, BEST)
+    assert "--calibration" in caught.value.remedy
+
+
+def test_zero_is_exact_in_every_encoding() -> None:
+    for low, high in ((-1.0, 3.0), (0.5, 2.0), (-4.0, -1.0), (0.0, 0.0)):
+        encoding = Encoding.of_range(low, high)
+        assert encoding.lowest <= encoding.zero_point <= encoding.highest
+        assert encoding.low <= 0.0 <= encoding.high
+
+
+def test_a_recipe_survives_its_file(tmp_path: Path) -> None:
+    recipe = replace(BEST, name="mine", float_modules=("body.side1",), percentile=99.5)
+    write_recipe(recipe, tmp_path / "mine.toml")
+    assert read_recipe(tmp_path / "mine.toml") == recipe
+
+
+def test_a_recipes_digest_is_of_what_it_does_not_of_its_name() -> None:
+    assert replace(BEST, name="other").digest == BEST.digest
+    assert BEST.digest != PLAIN.digest
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        ({"rangs": "mse"}, "no 'rangs'"),
+        ({"ranges": "guess"}, "'guess'"),
+        ({"equalise": 2.0}, "equalise"),
+        ({"seed": "one"}, "seed"),
+        ({"activation_bits": 4}, "4 bits"),
+    ],
+)
+def test_a_recipe_that_makes_no_sense_is_refused(values: dict[str, object], words: str) -> None:
+    with pytest.raises(UsageError, match=words):
+        Recipe.from_dict(values)
+
+
+def test_an_unknown_name_is_refused() -> None:
+    with pytest.raises(UsageError, match="There are best, plain"):
+        named("bset")

@@ -8,7 +8,7 @@ from typing import Any
 from ..errors import ExportError
 from .run import Exported, Run
 
-__all__ = ["export"]
+__all__ = ["export", "lower"]
 
 
 def export(run: Run, path: Path) -> Exported:
@@ -20,13 +20,23 @@ def export(run: Run, path: Path) -> Exported:
     import torch
 
     run.step("importing ExecuTorch")
+    import executorch.exir  # noqa: F401
+
+    return lower(torch.export.load(str(run.program)), run, path)
+
+
+def lower(program: Any, run: Run, path: Path) -> Exported:
+    """Write a ``.pte`` file of a torch.export program.
+
+    Raises:
+        ExportError: Lowering failed, or XNNPACK took no part of the network.
+    """
     from executorch.backends.xnnpack.partition.xnnpack_partitioner import (
         XnnpackPartitioner,
     )
     from executorch.exir import to_edge_transform_and_lower
 
     run.step("lowering")
-    program = torch.export.load(str(run.program))
     try:
         lowered = to_edge_transform_and_lower(program, partitioner=[XnnpackPartitioner()])
         run.step("writing")

@@ -13,7 +13,7 @@ from ..errors import ExportError
 from .intermediates import OPSET
 from .run import Exported, Run
 
-__all__ = ["export_fp16", "export_fp32", "simplified"]
+__all__ = ["export_fp16", "export_fp32", "finish", "simplified"]
 
 # Inputs that ONNX types as float32 whatever the data's type is.
 _ALWAYS_FLOAT32 = {"Resize": {1, 2}, "Upsample": {1}}
@@ -26,7 +26,7 @@ def export_fp32(run: Run, path: Path) -> Exported:
     """Write the float32 model."""
     import onnx
 
-    return _finish(onnx.load(str(simplified(run))), run, path)
+    return finish(onnx.load(str(simplified(run))), run, path)
 
 
 def export_fp16(run: Run, path: Path) -> Exported:
@@ -35,7 +35,7 @@ def export_fp16(run: Run, path: Path) -> Exported:
 
     model = onnx.load(str(simplified(run)))
     to_half(model)
-    return _finish(model, run, path)
+    return finish(model, run, path)
 
 
 def simplified(run: Run) -> Path:
@@ -139,7 +139,7 @@ def _reroute(graph: Any, old: str, new: str, *, outputs: bool) -> None:
             node.output[:] = [new if name == old else name for name in node.output]
 
 
-def _finish(model: Any, run: Run, path: Path) -> Exported:
+def finish(model: Any, run: Run, path: Path) -> Exported:
     import onnx
 
     model.graph.name = run.spec.name

@@ -119,6 +119,8 @@ TARGETS = (
            "ONNX Runtime, any platform"),
     Target("onnx-fp16", "onnx", "fp16", ".onnx", ".onnx:export_fp16",
            "ONNX Runtime, half the size; float32 in and out"),
+    Target("onnx-int8", "onnx", "int8", ".onnx", ".onnx_int8:export_int8",
+           "ONNX Runtime, integers inside (QDQ); float32 in and out", recipe="best"),
     Target("tflite-fp32", "tflite", "fp32", ".tflite", ".tflite:export_fp32",
            "LiteRT (TFLite), Android"),
     Target("tflite-fp16", "tflite", "fp16", ".tflite", ".tflite:export_fp16",
@@ -152,6 +154,8 @@ TARGETS = (
            "PyTorch Mobile's lite interpreter"),
     Target("executorch", "executorch", "fp32", ".pte", ".executorch:export",
            "ExecuTorch, XNNPACK"),
+    Target("executorch-int8", "executorch", "int8", ".pte", ".executorch_int8:export_int8",
+           "ExecuTorch, XNNPACK, integers inside; float32 in and out", recipe="best"),
 )
 # fmt: on
 
@@ -171,12 +175,19 @@ def target(name: str) -> Target:
 def select(names: Iterable[str]) -> tuple[Target, ...]:
     """Targets by name, by format, or all of them; in the table's order, each once.
 
+    A name that is both, as ``executorch``, is the target's.
+
     Raises:
         UsageError: A name is neither a target nor a format.
     """
     chosen: set[str] = set()
+    targets = {row.name for row in TARGETS}
     for name in names:
-        rows = [row.name for row in TARGETS if name in {row.name, row.format} or name == "all"]
+        rows = (
+            [name]
+            if name in targets
+            else [row.name for row in TARGETS if name in {row.format, "all"}]
+        )
         if not rows:
             raise _unknown(name)
         chosen.update(rows)

@@ -11,7 +11,7 @@ from maskport.exporters.registry import FORMATS, TARGETS, select, target
 
 
 def test_names_are_unique_and_every_format_has_a_target() -> None:
-    assert len({row.name for row in TARGETS}) == len(TARGETS) == 18
+    assert len({row.name for row in TARGETS}) == len(TARGETS) == 20
     assert {row.format for row in TARGETS} == set(FORMATS)
 
 
@@ -19,9 +19,14 @@ def test_a_format_stands_for_its_targets_in_the_tables_order() -> None:
     assert [row.name for row in select(["tflite-int8", "onnx", "onnx-fp16"])] == [
         "onnx-fp32",
         "onnx-fp16",
+        "onnx-int8",
         "tflite-int8",
     ]
     assert select(["all"]) == TARGETS
+
+
+def test_a_name_that_is_a_target_and_a_format_is_the_target() -> None:
+    assert [row.name for row in select(["executorch"])] == ["executorch"]
 
 
 def test_a_mistyped_target_is_suggested_and_not_taken() -> None:

@@ -1,0 +1,263 @@
+"""INT8 files of a quantised network: our numbers are in them, and nothing is left out silently."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from maskport.errors import ExportError
+from maskport.exporters import executorch_int8, onnx_int8
+from maskport.exporters.intermediates import make
+from maskport.exporters.onnx import simplified
+from maskport.exporters.onnx_tensors import recognise
+from maskport.exporters.run import Card, Run
+from maskport.exporters.stored_integers import stored_encodings, stored_weights
+from maskport.imaging.scenes import scene
+from maskport.models.prepared import prepare
+from maskport.models.seeding import seeded
+from maskport.models.u2net import U2Net
+from maskport.quantization.encodings import Encoding, QuantizedNetwork
+from maskport.quantization.graph import capture
+from maskport.quantization.quantise import quantise, simulated
+from maskport.quantization.recipe import Recipe
+from maskport.specs import ImageSpec, MaskSpec, ModelSpec
+
+pytestmark = pytest.mark.sdk
+
+SIZE = (48, 40)
+CARD = Card("nano", "the author", "the licence", "0123456789ab", "Draws a mask")
+# Exact halves may round either way, and what comes of it goes through the whole network: about
+# as much as rounding itself does.
+TOLERANCE = 1e-2
+# Bytes pass unrounded: the rewrite that adds a channel without weights.
+RECIPE = Recipe("own", pass_bytes=True, wide_tail=True)
+
+
+@dataclass(frozen=True)
+class Sample:
+    run: Run
+    network: QuantizedNetwork
+    view: nn.Module
+    photo: NDArray[np.float32]
+    mask: NDArray[np.float32]
+    """What the simulation draws, unrounded: these files' masks are float32."""
+
+
+@pytest.fixture(scope="module")
+def sample(nano: Callable[..., U2Net], tmp_path_factory: pytest.TempPathFactory) -> Sample:
+    pytest.importorskip("onnxruntime", reason="needs maskport[onnx]")
+    network = nano()
+    seeded(network, 0, SIZE)
+    spec = ModelSpec("nano", ImageSpec(*SIZE), MaskSpec(), output=0)
+    photos = np.stack([scene(i, *SIZE).photo.transpose(2, 0, 1) for i in range(4)])
+    numbers, view = quantise(prepare(network, spec), photos, "0" * 64, RECIPE)
+    run = Run(tmp_path_factory.mktemp("recipe"), spec, CARD)
+    numbers.save(run.numbers)
+    make("onnx", view, run)
+    make("program", view, run)
+    pixels = np.ascontiguousarray(scene(9, *SIZE).photo.transpose(2, 0, 1)[None])
+    photo = pixels.astype(np.float32) / np.float32(255)
+    *_, mask = numbers.tensors
+    exact = replace(
+        numbers,
+        tensors={
+            name: replace(t, encoding=None) if name == mask else t
+            for name, t in numbers.tensors.items()
+        },
+    )
+    with torch.no_grad():
+        drawn = simulated(exact, view, (1, 3, *SIZE))(torch.from_numpy(photo)).numpy()
+    return Sample(run, numbers, view, photo, drawn)
+
+
+@pytest.fixture(scope="module")
+def onnx_file(sample: Sample, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("onnx") / "nano.onnx"
+    onnx_int8.export_int8(sample.run, path)
+    return path
+
+
+def session(path: Path, **options: Any) -> Any:
+    import onnxruntime
+
+    chosen = onnxruntime.SessionOptions()
+    chosen.log_severity_level = 3
+    for name, value in options.items():
+        setattr(chosen, name, value)
+    return onnxruntime.InferenceSession(str(path), chosen, providers=["CPUExecutionProvider"])
+
+
+def test_onnx_runtime_draws_what_the_simulation_draws(sample: Sample, onnx_file: Path) -> None:
+    mask = session(onnx_file).run(None, {"image": sample.photo})[0]
+    assert mask.dtype == np.float32
+    assert sample.mask.max() - sample.mask.min() > 0.3  # not flat, or it means nothing
+    assert np.abs(mask - sample.mask).mean() < TOLERANCE
+
+
+def test_each_operation_in_onnx_runtime_is_within_a_step_of_the_simulation(
+    sample: Sample, onnx_file: Path
+) -> None:
+    import onnx
+
+    tensors = recognise(onnx.load(str(simplified(sample.run))), sample.network)
+    encodings = stored_encodings(sample.network)
+    model = onnx.load(str(onnx_file))
+    stored = {node.output[0] for node in model.graph.node if node.op_type == "QuantizeLinear"}
+    names = {t.name: f"{name}_uint8" for name, t in tensors.items() if f"{name}_uint8" in stored}
+    assert names.keys() == encodings.keys()
+    model.graph.output.extend(map(onnx.helper.make_empty_tensor_value_info, names.values()))
+    watched = onnx_file.with_name("watched.onnx")
+    onnx.save(model, str(watched))
+    values = session(watched).run(list(names.values()), {"image": sample.photo})
+    integers = dict(zip(names, values, strict=True))
+    differences = []
+
+    def follow(name: str, value: Tensor) -> Tensor:
+        """Compare what is computed from the file's own values, and go on with the file's."""
+        if name not in encodings:
+            return value
+        scale, zero = encodings[name].scale, encodings[name].zero_point + 128
+        ours = (value / scale + zero).round().clamp(0, 255)
+        theirs = torch.from_numpy(integers[name].astype(np.float32))
+        differences.append((theirs - ours).flatten())
+        return (theirs - zero) * scale
+
+    with torch.no_grad():
+        capture(sample.view, (1, 3, *SIZE)).run(
+            torch.from_numpy(sample.photo), follow, sample.network.weights
+        )
+    steps = torch.cat(differences)
+    assert steps.abs().max() <= 1
+    # Only exact halves differ, and those to both sides.
+    assert (steps != 0).float().mean() < 0.02
+    assert abs(float(steps.mean())) < 0.005
+
+
+def test_onnx_runtime_runs_every_convolution_in_integers(
+    sample: Sample, onnx_file: Path, tmp_path: Path
+) -> None:
+    import onnx
+
+    seen = tmp_path / "optimised.onnx"
+    session(onnx_file, optimized_model_filepath=str(seen))
+    kinds = Counter(node.op_type for node in onnx.load(str(seen)).graph.node)
+    convolutions = sum(t.kind == "conv" for t in sample.network.tensors.values())
+    assert (kinds["QLinearConv"], kinds["Conv"]) == (convolutions, 0)
+    assert (kinds["QLinearConcat"], kinds["Concat"]) != (0, 0)
+    assert kinds["Concat"] == 0
+
+
+def test_resizes_have_another_scale_behind_them_so_that_no_release_cuts_off(
+    onnx_file: Path,
+) -> None:
+    import onnx
+    from onnx import numpy_helper
+
+    graph = onnx.load(str(onnx_file)).graph
+    values = {t.name: numpy_helper.to_array(t) for t in graph.initializer}
+    makers = {name: node for node in graph.node for name in node.output}
+    readers = {name: node for node in graph.node for name in node.input}
+    pairs = [
+        (values[makers[node.input[0]].input[1]], values[readers[node.output[0]].input[1]])
+        for node in graph.node
+        if node.op_type == "Resize" and readers[node.output[0]].op_type == "QuantizeLinear"
+    ]
+    assert pairs
+    for before, after in pairs:
+        assert before != after
+        assert np.isclose(before, after, rtol=2e-7)
+
+
+def test_the_weights_in_the_file_are_the_quantised_networks(
+    sample: Sample, onnx_file: Path
+) -> None:
+    import onnx
+    from onnx import numpy_helper
+
+    stored = {
+        numpy_helper.to_array(t).tobytes()
+        for t in onnx.load(str(onnx_file)).graph.initializer
+        if t.data_type == onnx.TensorProto.INT8
+    }
+    expected = {integers.tobytes() for integers, _ in stored_weights(sample.network).values()}
+    assert expected <= stored
+
+
+def test_a_tensor_that_is_not_in_the_graph_is_an_error(sample: Sample) -> None:
+    import onnx
+
+    name = next(t.name for t in sample.network.tensors.values() if t.kind == "conv")
+    strange = replace(sample.network.tensors[name].statistics, mean=1e3)
+    tensors = {
+        **sample.network.tensors,
+        name: replace(sample.network.tensors[name], statistics=strange),
+    }
+    model = onnx.load(str(simplified(sample.run)))
+    with pytest.raises(ExportError, match=f"{name} of .* is nowhere"):
+        recognise(model, replace(sample.network, tensors=tensors))
+
+
+def test_a_weight_that_is_not_in_the_graph_is_an_error(sample: Sample) -> None:
+    import onnx
+
+    path = next(iter(sample.network.weight_scales))
+    weights = {**sample.network.weights, path: sample.network.weights[path] + 1}
+    model = onnx.load(str(simplified(sample.run)))
+    with pytest.raises(ExportError, match="none of the quantised network's"):
+        onnx_int8.quantise(model, replace(sample.network, weights=weights))
+
+
+def test_widths_that_these_files_lack_are_an_error(sample: Sample) -> None:
+    name = next(iter(sample.network.tensors))
+    wide = replace(sample.network.tensors[name], encoding=Encoding(1e-3, 0, 16))
+    with pytest.raises(ExportError, match="16 bits"):
+        stored_encodings(replace(sample.network, tensors={**sample.network.tensors, name: wide}))
+
+
+def test_a_channel_that_only_gives_a_constant_has_a_bias_within_int32(sample: Sample) -> None:
+    first = next(t for t in sample.network.tensors.values() if t.weight == "normalise.weight")
+    source = sample.network.tensors[first.sources[0]].encoding
+    assert source is not None
+    # Its last channel has no weight but a bias; here with as small a scale as that allows.
+    plain = sample.network.weight_scales[first.weight].clone()
+    plain[-1] = 1e-11
+    given = {**sample.network.weight_scales, first.weight: plain}
+    integers, scales = stored_weights(replace(sample.network, weight_scales=given))[first.weight]
+    bias = sample.network.weights[first.bias].double().numpy()
+    assert not integers[-1].any()
+    assert np.abs(bias / (scales * source.scale)).max() < np.iinfo(np.int32).max
+    assert np.array_equal(scales[:-1], plain.numpy()[:-1])
+
+
+def test_executorch_draws_what_the_simulation_draws_all_inside_xnnpack(
+    sample: Sample, tmp_path: Path
+) -> None:
+    pytest.importorskip("executorch", reason="needs maskport[executorch]")
+    path = tmp_path / "nano.pte"
+    exported = executorch_int8.export_int8(sample.run, path)
+    assert exported.properties["undelegated_operators"] == []
+    assert exported.quantization is not None
+    assert exported.quantization.recipe_sha256 == RECIPE.digest
+    from executorch.runtime import Runtime
+
+    method = Runtime.get().load_program(path).load_method("forward")
+    mask = method.execute([torch.from_numpy(sample.photo)])[0].numpy()
+    assert np.abs(mask - sample.mask).mean() < TOLERANCE
+
+
+def test_a_program_without_the_networks_tensors_is_an_error(sample: Sample) -> None:
+    module = torch.export.load(str(sample.run.program)).module(check_guards=False)
+    tensors = dict(sample.network.tensors)
+    name = next(t.name for t in tensors.values() if t.kind == "conv")
+    tensors = {"other": replace(tensors[name], name="other"), **tensors}
+    with pytest.raises(ExportError, match="other is to be rounded"):
+        executorch_int8.quantise(module, replace(sample.network, tensors=tensors))

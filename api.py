@@ -29,7 +29,7 @@ from .models.checksums import checksum_of, digest_of, sha256_of
 from .models.download import fetch
 from .models.prepared import Reference, check_output, copied, count_macs
 from .models.seeding import seeded
-from .quantization.calibration import load_calibration
+from .quantization.calibration import generated, load_calibration
 from .specs import ImageSpec, MaskSpec, ModelSpec
 
 if TYPE_CHECKING:
@@ -68,13 +68,15 @@ def export(
             a network, or the network itself, which maps normalised photos (N, 3, H, W) to maps;
             a copy of it is exported, and it stays as it is.
         weights: A ``.pth``, ``.pt``, ``.safetensors`` or ``.onnx`` file, or ``"random:SEED"``
-            for reproducible untrained weights. Left out, a catalog network's published weights
-            are fetched; any other network keeps the weights that it has.
+            for reproducible untrained weights. Left out, a catalog network's weights are those
+            that come with maskport, or the published ones, which are fetched; any other network
+            keeps the weights that it has.
         spec: How photos go in and what the output means. Needed where ``network`` is not of
             the catalog.
         size: Another size than the specification's: a side, or (height, width).
         targets: Names of targets or formats, or ``"all"``. See `exporters.registry`.
-        calibration: Folder or list file of photos that give INT8 files their ranges.
+        calibration: Folder or list file of photos that give INT8 files their ranges, or
+            ``"scenes:N"`` for generated ones. Left out, what the catalog says of the network.
         photos: Folder or list file of photos that every file is checked on. Left out, some of
             the calibration photos are used, or generated scenes.
         out: The bundle's folder, ``exports/NAME-SIZE`` by default. A bundle that is there is
@@ -97,16 +99,19 @@ def export(
         raise UsageError(f"{jobs} jobs make nothing.", "Give 1 or more, or leave it out.")
     rows = select([targets] if isinstance(targets, str) else targets)
     found = _find(network, spec, size)
+    if calibration is None and found.entry is not None:
+        calibration = found.entry.calibration or None
     if calibration is None and any(row.needs_calibration for row in rows):
         raise UsageError(
             f"{', '.join(r.name for r in rows if r.needs_calibration)} needs photos to calibrate "
             "on: they decide which values its integers stand for.",
-            "Give --calibration DIR with some dozens of typical photos, or leave the target out.",
+            "Give --calibration DIR with some dozens of typical photos, or leave the target out. "
+            "For a try, --calibration scenes:32 generates some.",
         )
     checkpoint = _load(found, weights, source, licence)
     reference = Reference(found.module, found.spec)
     check_output(reference, found.spec)
-    calibrated = (calibration and load_calibration(Path(calibration), found.spec.image)) or None
+    calibrated = load_calibration(calibration, found.spec.image) if calibration else None
     image = found.spec.image
     side = str(image.height) if image.height == image.width else f"{image.height}x{image.width}"
     order = Order(
@@ -123,7 +128,7 @@ def export(
         card=_card(found, checkpoint, author),
         options=Options(coreml_output=coreml_output),
         calibration=calibrated,
-        check=_check_photos(image, photos or calibration),
+        check=_check_photos(image, photos or (None if generated(calibration) else calibration)),
         inspector=INSPECTOR,
         jobs=jobs or default_jobs(),
     )
@@ -209,7 +214,7 @@ def _published_checkpoint(
     return Checkpoint(
         file=path.name,
         sha256=sha256_of(path),
-        source=source or _page(entry, path) or entry.sources[0].page,
+        source=source or _page(entry, path) or entry.origin,
         licence=licence or entry.licence,
     )
 

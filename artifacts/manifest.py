@@ -169,12 +169,14 @@ class Checkpoint(_Record):
 class Calibration(_Record):
     """The photos that gave INT8 files their ranges.
 
-    ``left_out`` counts those of the source beyond what a calibration set takes.
+    ``left_out`` counts those of the source beyond what a calibration set takes; ``warnings``
+    say why other photos may not fit the ranges.
     """
 
     images: int = Field(ge=1)
     left_out: int = Field(ge=0)
     sha256: Sha256
+    warnings: list[str] = Field(default_factory=list)
 
 
 class Manifest(_Record):

@@ -20,14 +20,14 @@ def command() -> None:
         kind = "inverted" if mask.inverted else "mask"
         if mask.channels > 1:
             kind = f"argmax of {mask.channels}"
-        first = entry.sources[0]
-        checksum = (
-            f"{first.checksum[0]} {first.checksum[1]}" if first.checksum else "none published"
-        )
+        checksum = ""
+        if entry.sources:
+            published = entry.sources[0].checksum
+            checksum = " ".join(published) if published else "none published"
         state = "yes" if is_cached(entry) else "no"
         rows.append(
             (entry.name, f"{image.height}x{image.width}", kind, entry.licence, state,
-             entry.summary, first.page, checksum)
+             entry.summary, entry.origin, checksum)
         )  # fmt: skip
     print_table(("name", "size", "draws", "licence", "fetched", "what", "source", "checksum"), rows)
     for name, reason in LEFT_OUT.items():

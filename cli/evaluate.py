@@ -8,36 +8,51 @@ from pathlib import Path
 
 import click
 
+from ..errors import UsageError
+
 __all__ = ["command"]
 
 _PATH = click.Path(path_type=Path)
 
 
 @click.command(name="evaluate")
-@click.argument("what", metavar="WEIGHTS_OR_ARTIFACT", type=_PATH)
+@click.argument("what", metavar="WEIGHTS_OR_ARTIFACT")
 @click.option(
     "--images",
     metavar="PHOTOS",
     type=_PATH,
-    required=True,
     help="Folder or list file of photos; without --masks a published data set's folder.",
 )
 @click.option("--masks", metavar="DIR", type=_PATH, help="Ground truth, named as the photos.")
 @click.option(
+    "--scenes",
+    metavar="N",
+    type=click.IntRange(1),
+    help="Instead of --images: N generated scenes that nothing was trained on.",
+)
+@click.option(
     "--network",
-    default="u2netp",
-    show_default=True,
     metavar="NAME",
-    help="Whose weights they are: a name of the catalog.",
+    help=(
+        "Whose weights a file has: a name of the catalog, or package.module:factory.  "
+        "[default: u2netp]"
+    ),
+)
+@click.option(
+    "--size",
+    type=click.IntRange(16),
+    help="Of a checkpoint's photos, as it was trained or exported.  [default: the network's, 320]",
 )
 @click.option("--paper", is_flag=True, help="Beside the table of U²-Net's paper.")
 @click.option("--json", "json_out", metavar="FILE", type=_PATH, help="Write everything measured.")
 @click.option("--threads", type=click.IntRange(1), help="CPU threads of an artifact's runtime.")
 def command(
-    what: Path,
-    images: Path,
+    what: str,
+    images: Path | None,
     masks: Path | None,
-    network: str,
+    scenes: int | None,
+    network: str | None,
+    size: int | None,
     paper: bool,
     json_out: Path | None,
     threads: int | None,
@@ -45,25 +60,36 @@ def command(
     """Measure WEIGHTS_OR_ARTIFACT over photos with ground truth.
 
     A file that lies in a bundle is run as an app would run it; any other is a checkpoint, which
-    PyTorch runs.
+    PyTorch runs, and so are the weights of a name of the catalog.
 
     \b
+    maskport evaluate demo --scenes 500
     maskport evaluate u2netp.pth --images ECSSD --paper
     maskport evaluate exports/u2netp/u2netp-tflite-int8.tflite --images photos/ --masks masks/
     """
     from .evaluate_view import EvaluateView
 
+    if (images is None) == (scenes is None):
+        raise UsageError(
+            "There is nothing to measure on." if images is None else "Photos are given twice.",
+            "Give --images and --masks, or --scenes N.",
+        )
+    if masks is not None and images is None:
+        raise UsageError("There are --masks and no --images.", "Generated scenes have their own.")
+    if json_out is not None and not json_out.absolute().parent.is_dir():
+        raise UsageError(f"There is no folder for {json_out}.", "Make it, or give another --json.")
     with EvaluateView() as view, ExitStack() as stack:
         view.say("loading PyTorch")
         from ..training.datasets import find_pairs
-        from ..training.evaluation import evaluate
+        from ..training.evaluation import evaluate, of_pairs, of_scenes
         from ..validation.evaluated import open_evaluated
 
-        pairs = find_pairs(images, masks)
-        found = stack.enter_context(open_evaluated(what, network, threads))
+        pairs = find_pairs(images, masks) if images is not None else []
+        found = stack.enter_context(open_evaluated(what, network, threads, size))
         view.say(f"measuring {found.name}")
-        result = evaluate(found.draw, pairs, found.spec, view.photos)
-    view.summarise(result, found.name, network if paper else "", images)
+        samples = of_pairs(pairs) or of_scenes(scenes or 0, found.spec.image)
+        result = evaluate(found.draw, samples, found.spec, view.photos)
+    view.summarise(result, found.name, found.family if paper else None, images)
     if json_out is not None:
         values = {
             "what": found.name,

@@ -67,15 +67,17 @@ class EvaluateView:
         if not self._animated and (done % _EVERY == 0 or done == total):
             click.echo(f"{done} of {total} photos", err=True)
 
-    def summarise(self, found: Evaluation, name: str, network: str, images: Path) -> None:
-        """Every measure; beside the paper's table where ``network`` is given."""
-        if not network:
+    def summarise(
+        self, found: Evaluation, name: str, network: str | None, images: Path | None
+    ) -> None:
+        """Every measure; beside the paper's table of ``network`` where that is given."""
+        if network is None:
             rows = [(measure, f"{value:.4f}") for measure, value in found.scores.items()]
             print_table((name, f"{found.photos} photos"), rows)
             return
         from ..training.evaluation import PAPER, paper_set
 
-        here = paper_set(str(images))
+        here = paper_set(str(images or ""))
         rows_of_table = [_row(f"{name}, {found.photos} photos", found.scores, 4)]
         for data_set, row in PAPER.items():
             if network in row.scores and here in {None, data_set}:
@@ -83,7 +85,7 @@ class EvaluateView:
                 rows_of_table.append(_row(label, row.scores[network], 3))
         print_table(("", *_PAPER_COLUMNS.values()), rows_of_table)
         if len(rows_of_table) == 1:
-            click.echo(f"The paper has no numbers of {network}.")
+            click.echo("The paper has no numbers of this network.")
 
 
 def _row(label: str, scores: object, digits: int) -> tuple[str, ...]:

@@ -18,7 +18,7 @@ __all__ = ["command"]
     metavar="FILE",
     help=(
         "A .pth, .pt, .safetensors or .onnx file, or random:SEED. Left out, a catalog network's "
-        "published weights are fetched."
+        "weights come with maskport (demo) or are fetched."
     ),
 )
 @click.option(
@@ -32,8 +32,10 @@ __all__ = ["command"]
 @click.option(
     "--calibration",
     metavar="PHOTOS",
-    type=click.Path(path_type=Path),
-    help=("Folder or list file of photos that give INT8 files their ranges."),
+    help=(
+        "Folder or list file of photos that give INT8 files their ranges, or scenes:N for "
+        "generated ones."
+    ),
 )
 @click.option(
     "--photos",
@@ -105,7 +107,7 @@ def command(
     size: str | None,
     spec_file: Path | None,
     name: str | None,
-    calibration: Path | None,
+    calibration: str | None,
     photos: Path | None,
     out: Path | None,
     coreml_output: Any,
@@ -120,6 +122,7 @@ def command(
     NETWORK is a name of the catalog (`maskport catalog`) or package.module:factory of your own.
 
     \b
+    maskport export demo
     maskport export u2netp --targets coreml-fp16,tflite-fp16
     maskport export u2netp --weights my.pth --calibration photos/ --out exports/mine
     maskport export nets.sky:SkyNet --weights sky.pth --size 384 --activation sigmoid

@@ -114,6 +114,9 @@ class ExportView:
                 self._console.print(
                     Text.assemble((failure.target, "bold red"), f": {failure.reason}")
                 )
+        calibration = bundle.manifest.calibration
+        for warning in calibration.warnings if calibration else ():
+            self._console.print(Text.assemble(("Warning", "yellow"), f": {warning}."))
         self._console.print(network_text(bundle), soft_wrap=True)
         total = sum(artifact.bytes for artifact in bundle.manifest.artifacts)
         made, wanted = len(bundle.manifest.artifacts), len(self._lines)

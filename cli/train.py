@@ -164,7 +164,7 @@ def command(out: Path, resume: bool, **options: Any) -> int:
         else:
             config = TrainingConfig(**options)
         finished = train(config, out, resume=resume, watch=view.watch)
-    if finished.step < finished.steps:
+    if not finished.complete:
         raise KeyboardInterrupt(
             f"step {finished.step} of {finished.steps} is kept: "
             f"maskport train --resume --out {out} goes on from there."

@@ -41,6 +41,7 @@ from ..errors import ExportError, MaskportError, MissingToolError, NetworkError
 from ..models.devices import best_device, full_precision
 from ..models.prepared import PreparedMask, Reference, check_range, prepare
 from ..quantization.calibration import CalibrationSet
+from ..quantization.suitability import evenly_spaced, objections
 from ..specs import ModelSpec
 from .intermediates import make
 from .lanes import Lanes
@@ -73,6 +74,9 @@ class Event:
 # The exported view is exact up to rounding: 1e-5 on this machine, a little more where the
 # reference runs on a GPU.
 PREPARED_TOLERANCE = 1e-4
+
+# Calibration photos whose masks are looked at; each costs an inference.
+LOOKED_AT = 6
 
 Watcher = Callable[[Event], None]
 
@@ -154,6 +158,9 @@ def _make_all(
     lanes.warm_up(available)
     yield _common("drawing the reference's masks")
     _draw_references(order, prepared, run)
+    if order.calibration is not None:
+        looking = _common("looking at the calibration photos")
+        yield {**looking, "warnings": _doubts(order, order.calibration)}
     # The longest way first: TensorFlow's lane starts from ONNX, ExecuTorch's from the program.
     for source in ("onnx", "program", "trace"):
         rows = [row for row in available if row.shared.source == source]
@@ -206,17 +213,27 @@ def _draw_references(order: Order, prepared: PreparedMask, run: Run) -> None:
         )
 
 
+def _doubts(order: Order, calibration: CalibrationSet) -> tuple[str, ...]:
+    """What speaks against the calibration set, by a few of its masks."""
+    pixels = calibration.pixels
+    some = pixels[evenly_spaced(len(pixels), LOOKED_AT)].astype(np.float32) / np.float32(255)
+    masks = order.reference.draw(some, best_device())
+    return objections(pixels, masks, order.spec.mask.threshold)
+
+
 class _Ledger:
-    """What has become of each target."""
+    """What has become of each target, and what is to be said of its calibration."""
 
     def __init__(self, watch: Watcher) -> None:
         self.watch = watch
         self.artifacts: list[Artifact] = []
         self.failures: list[Failure] = []
         self.tools: dict[str, str] = {}
+        self.warnings: list[str] = []
 
     def enter(self, message: dict[str, Any]) -> None:
         kind, name = message["event"], message["target"]
+        self.warnings += message.get("warnings", ())
         artifact = None
         if kind == "finished":
             artifact = Artifact.model_validate(message["artifact"])
@@ -271,6 +288,7 @@ def _manifest(order: Order, ledger: _Ledger, reference: FileEntry) -> Manifest:
             images=len(calibration.names),
             left_out=calibration.left_out,
             sha256=calibration.sha256,
+            warnings=ledger.warnings,
         ),
         tools={
             "maskport": importlib.metadata.version("maskport"),

@@ -61,6 +61,8 @@ def read_photo(path: Path) -> NDArray[np.uint8]:
 def list_photos(source: Path) -> list[Path]:
     """The photos of a folder (sorted by name, sub-folders left out) or of a list file.
 
+    Hidden files are left out: macOS puts one beside each photo of an archive (``._0001.jpg``).
+
     A list file holds one path a line, relative to the file's own folder; empty lines and lines
     that begin with ``#`` are skipped. Its order is kept.
 
@@ -68,9 +70,7 @@ def list_photos(source: Path) -> list[Path]:
         ImageError: There is no such folder or file, or it names no photo.
     """
     if source.is_dir():
-        photos = sorted(
-            p for p in source.iterdir() if p.is_file() and p.suffix.lower() in PHOTO_SUFFIXES
-        )
+        photos = sorted(path for path in source.iterdir() if _is_photo(path))
     elif source.is_file() and source.suffix.lower() in PHOTO_SUFFIXES:
         photos = [source]
     elif source.is_file():
@@ -94,3 +94,8 @@ def list_photos(source: Path) -> list[Path]:
             f"Put images there ({', '.join(sorted(PHOTO_SUFFIXES))}).",
         )
     return photos
+
+
+def _is_photo(path: Path) -> bool:
+    hidden = path.name.startswith(".")
+    return path.suffix.lower() in PHOTO_SUFFIXES and not hidden and path.is_file()

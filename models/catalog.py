@@ -23,6 +23,7 @@ import difflib
 import importlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from ..errors import UsageError
@@ -82,6 +83,9 @@ class Entry:
         sources: Where its weights are, tried in this order: those with a checksum first.
         licence: Licence of the weights.
         summary: One line for the listing.
+        shipped: Name of the weights file in this package, where they come with it.
+        calibration: What gives INT8 files their ranges where the user names no photos;
+            empty where only the user's own will do.
         arguments: Keyword arguments of the factory.
     """
 
@@ -91,7 +95,19 @@ class Entry:
     sources: tuple[Source, ...]
     licence: str
     summary: str
+    shipped: str = ""
+    calibration: str = ""
     arguments: Mapping[str, int | bool] = field(default_factory=dict, hash=False)
+
+    @property
+    def origin(self) -> str:
+        """Where the weights come from: a web page, or this package."""
+        return "comes with maskport" if self.shipped else self.sources[0].page
+
+    @property
+    def shipped_file(self) -> Path | None:
+        """The weights file in this package; None where they are downloaded."""
+        return Path(__file__).with_name("weights") / self.shipped if self.shipped else None
 
     def build(self) -> nn.Module:
         """The network with untrained weights, in evaluation mode. Imports torch."""
@@ -131,6 +147,19 @@ _U2NET, _U2NETP = ".u2net:u2net", ".u2net:u2netp"
 _AUTHORS = "Apache-2.0"
 
 _ENTRIES = (
+    Entry(
+        name="demo",
+        network=_U2NETP,
+        spec=_as_the_authors("demo"),
+        sources=(),
+        licence="Apache-2.0",
+        summary=(
+            "U²-Netp trained on generated scenes: a demonstration for machines without a "
+            "network, no replacement for the published weights"
+        ),
+        shipped="demo.safetensors",
+        calibration="scenes:32",
+    ),
     Entry(
         name="u2net",
         network=_U2NET,

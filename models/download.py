@@ -39,13 +39,15 @@ def cache_folder() -> Path:
 
 def is_cached(entry: Entry, *, cache: Path | None = None) -> Path | None:
     """The file of ``entry`` that `fetch` would find without a download; its name only."""
+    if entry.shipped_file is not None:
+        return entry.shipped_file
     folder = cache or cache_folder()
     files = (folder / source.filename for source in entry.sources)
     return next((file for file in files if file.is_file()), None)
 
 
 def fetch(entry: Entry, *, cache: Path | None = None, progress: bool = True) -> Path:
-    """The weights of ``entry`` as a file, downloaded if they are not in the cache.
+    """The weights of ``entry`` as a file, downloaded if they are neither here nor in the cache.
 
     Sources are tried in order. A file with a published checksum is held against it, cached or
     new; for the others the SHA-256 is written beside the file on the first download and held
@@ -60,6 +62,8 @@ def fetch(entry: Entry, *, cache: Path | None = None, progress: bool = True) -> 
         DownloadError: No source gave the file, it is not the one published, or the cache can't
             be written. Names each address and its reason.
     """
+    if entry.shipped_file is not None:
+        return entry.shipped_file
     folder = cache or cache_folder()
     say = _say if progress else _say_nothing
     try:

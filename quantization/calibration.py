@@ -1,22 +1,35 @@
-"""Calibration sets: the photos that give quantised activations their ranges."""
+"""Calibration sets: the photos that give quantised activations their ranges.
+
+A set is a folder, a list file, or ``scenes:N``: so many generated scenes, always the same, which
+are neither trained on nor validated on.
+"""
 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
+from os import PathLike
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ..errors import UsageError
 from ..imaging.convert import resize_photo
 from ..imaging.photos import list_photos, read_photo
+from ..imaging.scenes import scene
+from ..imaging.scenes.seeds import CALIBRATION
 from ..specs import ImageSpec
+from .suitability import evenly_spaced
 
-__all__ = ["MOST_PHOTOS", "CalibrationSet", "load_calibration"]
+__all__ = ["MOST_PHOTOS", "CalibrationSet", "generated", "load_calibration"]
 
 # Extremes hardly move after a hundred photos, and each costs about a second.
 MOST_PHOTOS = 128
+
+SCENES = "scenes:"
 
 
 @dataclass(frozen=True)
@@ -24,7 +37,7 @@ class CalibrationSet:
     """Photos as the network's input bytes.
 
     Attributes:
-        names: The files, in order.
+        names: The files or scenes, in order.
         pixels: (N, 3, H, W) RGB bytes.
         sha256: Of the pixels, so of the photos, their order, and the size.
         left_out: Photos of the source beyond `MOST_PHOTOS`.
@@ -36,29 +49,63 @@ class CalibrationSet:
     left_out: int
 
 
-def load_calibration(source: Path, spec: ImageSpec, most: int = MOST_PHOTOS) -> CalibrationSet:
-    """Read a calibration set from a folder or a list file.
+def generated(source: str | PathLike[str] | None) -> bool:
+    """Whether a source names generated scenes, and not files."""
+    return isinstance(source, str) and source.startswith(SCENES)
+
+
+def load_calibration(
+    source: str | PathLike[str], spec: ImageSpec, most: int = MOST_PHOTOS
+) -> CalibrationSet:
+    """Read a calibration set from a folder or a list file, or generate it.
 
     Where there are more than ``most`` photos, evenly spaced ones are taken, so the same source
     always gives the same set.
 
+    Args:
+        source: Folder or list file, or ``"scenes:N"`` with N up to ``most``.
+        spec: How the network's photos go in.
+        most: Photos in a set.
+
     Raises:
         ImageError: The source or one of its photos can't be read.
+        UsageError: N is no such number.
     """
-    photos = list_photos(source)
-    chosen = photos
-    if len(photos) > most:
-        positions = np.linspace(0, len(photos) - 1, most).round().astype(int)
-        chosen = [photos[i] for i in positions]
-    pixels = np.stack([_as_bytes(photo, spec) for photo in chosen])
+    names, readers = _scenes(str(source), spec, most) if generated(source) else _files(Path(source))
+    chosen = evenly_spaced(len(names), most)
+    pixels = np.stack([_as_bytes(readers[i](), spec) for i in chosen])
     digest = hashlib.sha256(repr(pixels.shape).encode() + pixels.tobytes()).hexdigest()
-    names = tuple(photo.name for photo in chosen)
-    return CalibrationSet(names, pixels, digest, len(photos) - len(chosen))
+    kept = tuple(names[i] for i in chosen)
+    return CalibrationSet(kept, pixels, digest, len(names) - len(kept))
 
 
-def _as_bytes(photo: Path, spec: ImageSpec) -> NDArray[np.uint8]:
+Read = Callable[[], NDArray[np.uint8]]
+
+
+def _files(source: Path) -> tuple[Sequence[str], Sequence[Read]]:
+    photos = list_photos(source)
+    return [photo.name for photo in photos], [partial(read_photo, photo) for photo in photos]
+
+
+def _scenes(source: str, spec: ImageSpec, most: int) -> tuple[Sequence[str], Sequence[Read]]:
+    count = source.removeprefix(SCENES)
+    if not count.isdecimal() or not 1 <= int(count) <= most:
+        raise UsageError(
+            f"{source} is no number of scenes.", f"Write 1 to {most}: {SCENES}{min(32, most)}."
+        )
+    seeds = range(CALIBRATION, CALIBRATION + int(count))
+    return (
+        [f"scene {seed}" for seed in seeds],
+        [partial(_draw_scene, seed, spec) for seed in seeds],
+    )
+
+
+def _draw_scene(seed: int, spec: ImageSpec) -> NDArray[np.uint8]:
+    return scene(seed, spec.height, spec.width).photo
+
+
+def _as_bytes(pixels: NDArray[np.uint8], spec: ImageSpec) -> NDArray[np.uint8]:
     """(3, H, W) bytes of what `imaging.photo_to_input` gives."""
-    pixels = read_photo(photo)
     resized = resize_photo(pixels, spec)
     if spec.divide_by == "image-maximum":
         peak = int(pixels.max()) or 255

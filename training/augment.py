@@ -1,6 +1,7 @@
 """One training sample from a photo and its mask: resized, cropped, flipped, in other light.
 
-Source: Qin et al., U²-Net (2020), section 4.2: resized to 320x320, flipped, cropped to 288x288.
+Source: Qin et al., U²-Net (2020), section 4.2: resized to 320x320, "randomly flipped vertically"
+(their published `u2net_train.py` flips nothing; here left and right), cropped to 288x288.
 Colour changes are not the authors'; strength 0 leaves them out.
 """
 

@@ -25,6 +25,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from ..errors import CheckpointError
+from .failures import writing
 
 __all__ = ["BEST", "LAST", "RESUME", "RunState", "load_state", "save_state", "save_weights"]
 
@@ -136,13 +137,22 @@ def _write(tensors: Mapping[str, Tensor], file: Path, facts: Mapping[str, str]) 
 
 
 def write_atomically(file: Path, content: bytes) -> None:
-    """Replace a file as a whole: whoever reads sees the old one or the new one."""
+    """Replace a file as a whole: whoever reads sees the old one or the new one.
+
+    Raises:
+        ToolError: It can't be written; the old one is still there.
+    """
     partial = file.with_name(f".{file.name}.partial")
-    with partial.open("wb") as opened:
-        opened.write(content)
-        opened.flush()
-        os.fsync(opened.fileno())
-    partial.replace(file)
+    with writing(file):
+        try:
+            with partial.open("wb") as opened:
+                opened.write(content)
+                opened.flush()
+                os.fsync(opened.fileno())
+            partial.replace(file)
+        except BaseException:
+            partial.unlink(missing_ok=True)
+            raise
 
 
 def facts_of(state: RunState, network: str, scores: Mapping[str, Any]) -> dict[str, str]:

@@ -148,7 +148,10 @@ def resumed(kept: TrainingConfig, given: dict[str, Any]) -> TrainingConfig:
     differing = [
         f"{name}: {getattr(kept, name)} in the run, {value} now"
         for name, value in given.items()
-        if name not in CHANGEABLE and value != getattr(kept, name)
+        if name not in CHANGEABLE
+        and value != getattr(kept, name)
+        # What is kept is what "auto" chose.
+        and (name, value) != ("precision", "auto")
     ]
     longer = any(name in given and given[name] != getattr(kept, name) for name in LENGTH)
     if longer and kept.schedule != "constant":

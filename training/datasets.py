@@ -60,6 +60,9 @@ LAYOUTS = (
 
 SHOWN = 10
 
+# A mask whose brightest byte is below holds numbers of classes, not shares of an object.
+FAINT = 32
+
 
 def find_pairs(images: Path, masks: Path | None) -> list[Pair]:
     """The pairs of a folder of photos and a folder of masks, or of a published data set.
@@ -90,7 +93,7 @@ def find_pairs(images: Path, masks: Path | None) -> list[Pair]:
     return [Pair(photo, paired[photo]) for photo in photos]
 
 
-def check_pairs(pairs: Sequence[Pair], *, threads: int | None = None) -> int:
+def check_pairs(pairs: Sequence[Pair], *, threads: int | None = None) -> list[str]:
     """Read every file once, so that a run does not end in its third hour over a damaged one.
 
     Args:
@@ -98,11 +101,11 @@ def check_pairs(pairs: Sequence[Pair], *, threads: int | None = None) -> int:
         threads: At once; all cores where None.
 
     Returns:
-        How many masks have another scale than their photo; they are resized when used.
+        Names of masks that have another scale than their photo; they are resized when used.
 
     Raises:
-        ImageError: Photos or masks that can't be read, or masks of another shape than their
-            photo. Names the first ten.
+        ImageError: Photos or masks that can't be read, masks of another shape than their photo,
+            or masks written as numbers of classes (0 and 1). Names the first ten.
     """
     with ThreadPoolExecutor(threads or os.cpu_count()) as pool:
         found = list(pool.map(_problem, pairs))
@@ -112,7 +115,7 @@ def check_pairs(pairs: Sequence[Pair], *, threads: int | None = None) -> int:
             f"{len(wrong)} of {len(pairs)} pairs can't be used:\n{_listed(wrong)}",
             "Replace these files, or take them out.",
         )
-    return sum(scaled for _, scaled in found)
+    return [pair.mask.name for pair, (_, scaled) in zip(pairs, found, strict=True) if scaled]
 
 
 def fingerprint(pairs: Sequence[Pair]) -> str:
@@ -127,17 +130,22 @@ def fingerprint(pairs: Sequence[Pair]) -> str:
 def _published(root: Path) -> tuple[Path, Path]:
     if not root.is_dir():
         raise ImageError(f"There is no folder {root}.", "Check the path.")
-    folders = [root, *sorted(child for child in root.iterdir() if child.is_dir())]
-    found = {
-        (folder / layout.photos, folder / layout.masks): layout.name
-        for folder in folders
-        for layout in LAYOUTS
-        if (folder / layout.photos).is_dir() and (folder / layout.masks).is_dir()
-    }
+    # macOS writes a second, empty tree of the same names into its archives.
+    below = (child for child in root.iterdir() if child.is_dir() and child.name != "__MACOSX")
+    folders = [root, *sorted(below)]
+    found: dict[tuple[int, int], tuple[str, Path, Path]] = {}
+    for folder in folders:
+        for layout in LAYOUTS:
+            photos, masks = folder / layout.photos, folder / layout.masks
+            if photos.is_dir() and masks.is_dir():
+                # By what it is: many disks take HKU-IS's imgs and SOD's Imgs for the same.
+                itself = photos.stat()
+                found.setdefault((itself.st_dev, itself.st_ino), (layout.name, photos, masks))
     if len(found) == 1:
-        return next(iter(found))
+        _, photos, masks = next(iter(found.values()))
+        return photos, masks
     if found:
-        several = [f"{name}: {photos}" for (photos, _), name in found.items()]
+        several = [f"{name}: {photos}" for name, photos, _ in found.values()]
         raise ImageError(
             f"{root} holds several data sets:\n{_listed(several)}",
             "Give the folder of one, or --images and --masks.",
@@ -162,6 +170,9 @@ def _problem(pair: Pair) -> tuple[str, bool]:
         fit_mask(mask, height, width, str(pair.mask))
     except ImageError as exc:
         return exc.what, False
+    brightest = round(float(mask.max()) * 255)
+    if 0 < brightest < FAINT:
+        return f"{pair.mask} has no byte above {brightest}; objects are white (255)", False
     return "", mask.shape != (height, width)
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from types import MappingProxyType
 
 import numpy as np
@@ -16,15 +17,65 @@ from numpy.typing import NDArray
 from ..errors import InputError
 from ..imaging.convert import mask_for_photo, photo_to_input
 from ..imaging.photos import read_photo
+from ..imaging.scenes import scene
+from ..imaging.scenes.seeds import EVALUATION
 from ..imaging.truth import fit_mask, read_mask
-from ..specs import ModelSpec
+from ..specs import ImageSpec, ModelSpec
 from ..validation.metrics import SaliencyScores
 from .datasets import Pair
 
-__all__ = ["PAPER", "Evaluation", "PaperRow", "evaluate", "paper_set"]
+__all__ = [
+    "PAPER",
+    "Evaluation",
+    "PaperRow",
+    "Sample",
+    "evaluate",
+    "of_pairs",
+    "of_scenes",
+    "paper_set",
+]
 
 Map = NDArray[np.float32]
 Draw = Callable[[Map], Map]
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """A photo with its truth, read when it is needed.
+
+    Attributes:
+        name: Unique in the set.
+        read: Gives the photo (H, W, 3) in RGB bytes and its mask (H, W) in [0, 1]; raises
+            ImageError where they can't be read or don't fit each other.
+    """
+
+    name: str
+    read: Callable[[], tuple[NDArray[np.uint8], Map]]
+
+
+def of_pairs(pairs: Sequence[Pair]) -> list[Sample]:
+    """Photos and masks from disk."""
+    return [Sample(pair.photo.name, partial(_read, pair)) for pair in pairs]
+
+
+def of_scenes(count: int, spec: ImageSpec) -> list[Sample]:
+    """Generated scenes of a network's size, that nothing was trained on or chosen by."""
+    seeds = range(EVALUATION, EVALUATION + count)
+    return [
+        Sample(f"scene {seed}", partial(_draw_scene, seed, spec.height, spec.width))
+        for seed in seeds
+    ]
+
+
+def _read(pair: Pair) -> tuple[NDArray[np.uint8], Map]:
+    photo = read_photo(pair.photo)
+    height, width = photo.shape[:2]
+    return photo, fit_mask(read_mask(pair.mask), height, width, str(pair.mask))
+
+
+def _draw_scene(seed: int, height: int, width: int) -> tuple[NDArray[np.uint8], Map]:
+    drawn = scene(seed, height, width)
+    return drawn.photo, drawn.mask
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +85,7 @@ class Evaluation:
     Attributes:
         photos: How many.
         scores: By the names of `validation.metrics.SALIENCY`, over the data set.
-        by_photo: Each photo's own values, by its file's name.
+        by_photo: Each photo's own values, by its name.
     """
 
     photos: int
@@ -57,7 +108,7 @@ class PaperRow:
 
 def evaluate(
     draw: Draw,
-    pairs: Sequence[Pair],
+    samples: Sequence[Sample],
     spec: ModelSpec,
     watch: Callable[[int, int], None] = lambda done, total: None,
 ) -> Evaluation:
@@ -65,7 +116,7 @@ def evaluate(
 
     Args:
         draw: Gives (1, 1, H, W) in [0, 1] for a photo (1, 3, H, W) in [0, 1].
-        pairs: Photos and their truths; at least one.
+        samples: Photos and their truths; at least one.
         spec: How photos go in, and what the maps mean.
         watch: Called with the photos done and all of them.
 
@@ -81,23 +132,21 @@ def evaluate(
         )
     scores = SaliencyScores()
     by_photo: dict[str, Mapping[str, float]] = {}
-    for done, pair in enumerate(pairs, 1):
-        photo = read_photo(pair.photo)
-        height, width = photo.shape[:2]
+    for done, sample in enumerate(samples, 1):
+        photo, truth = sample.read()
         drawn = draw(photo_to_input(photo, spec.image))
         if not np.isfinite(drawn).all():
             raise InputError(
-                f"The mask of {pair.photo} has values that are not numbers.",
+                f"The mask of {sample.name} has values that are not numbers.",
                 "maskport validate says which files are broken.",
             )
-        final = mask_for_photo(drawn[0], spec.mask, height, width)
+        final = mask_for_photo(drawn[0], spec.mask, *truth.shape)
         levels = np.rint(final * 255).astype(np.float32) / np.float32(255)
-        truth = fit_mask(read_mask(pair.mask), height, width, str(pair.mask))
         scores.add(levels[None], truth[None, None])
-        by_photo[pair.photo.name] = {name: float(v[-1]) for name, v in scores.photos.items()}
-        watch(done, len(pairs))
+        by_photo[sample.name] = {name: float(v[-1]) for name, v in scores.photos.items()}
+        watch(done, len(samples))
     known = {name: value for name, value in scores.result().items() if value is not None}
-    return Evaluation(len(pairs), known, by_photo)
+    return Evaluation(len(samples), known, by_photo)
 
 
 def _row(photos: int, full: tuple[float, ...], small: tuple[float, ...]) -> PaperRow:

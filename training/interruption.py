@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import signal
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import FrameType, TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
-__all__ = ["Interruption", "ignore_in_worker"]
+if TYPE_CHECKING:
+    from torch.utils.data import DataLoader
+
+__all__ = ["Interruption", "ignore_in_worker", "loading"]
 
 SIGNALS = tuple(
     getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
@@ -47,7 +52,24 @@ class Interruption:
 def ignore_in_worker(_worker: int) -> None:
     """Signals often go to all processes of a group; those that load samples leave them to us.
 
-    They end by themselves when the run is done with them, or gone.
+    They end by themselves when the run is done with them (`loading`), or gone.
     """
     for number in SIGNALS:
         signal.signal(number, signal.SIG_IGN)
+
+
+@contextmanager
+def loading(loader: DataLoader[Any]) -> Iterator[Iterator[Any]]:
+    """A loader's batches; its processes are told to end when the block does.
+
+    PyTorch tells them when the iterator is deleted, which an exception with its traceback can
+    put off until the program's end; there Python sends the signal that they ignore, and waits.
+    """
+    batches = iter(loader)
+    try:
+        yield batches
+    finally:
+        # There is no public way; without processes there is nothing to end.
+        end: Any = getattr(batches, "_shutdown_workers", None)
+        if end is not None:
+            end()

@@ -11,6 +11,7 @@ import json
 from pathlib import Path
 
 from .checkpoint import write_atomically
+from .failures import writing
 from .tensorboard import EventWriter
 
 __all__ = ["LOG", "RunLog"]
@@ -24,35 +25,40 @@ class RunLog:
     Args:
         folder: Of the run.
         step: The step that it goes on from: what a killed run logged beyond it is dropped.
+        scored: The step of the last scoring that counts; later ones are dropped likewise.
     """
 
-    def __init__(self, folder: Path, step: int) -> None:
-        file = folder / LOG
-        if file.exists():
-            write_atomically(file, _until(file, step))
-        self._lines = file.open("a", encoding="utf-8")
-        self._events = EventWriter(folder, step)
+    def __init__(self, folder: Path, step: int, scored: int) -> None:
+        self._file = folder / LOG
+        if self._file.exists():
+            write_atomically(self._file, _until(self._file, step, scored))
+        with writing(self._file):
+            self._lines = self._file.open("a", encoding="utf-8")
+            self._events = EventWriter(folder, step)
 
     def add(self, kind: str, step: int, numbers: dict[str, float]) -> None:
         """Record a step's numbers under ``kind``, ``"train"`` or ``"validation"``."""
         rounded = {name: float(f"{value:.9g}") for name, value in numbers.items()}
-        self._lines.write(json.dumps({"step": step, **rounded}) + "\n")
-        self._lines.flush()
-        self._events.add(step, {f"{kind}/{name}": value for name, value in numbers.items()})
+        with writing(self._file):
+            self._lines.write(json.dumps({"step": step, **rounded}) + "\n")
+            self._lines.flush()
+            self._events.add(step, {f"{kind}/{name}": value for name, value in numbers.items()})
 
     def close(self) -> None:
         """Close both."""
-        self._lines.close()
-        self._events.close()
+        with writing(self._file):
+            self._lines.close()
+            self._events.close()
 
 
-def _until(file: Path, step: int) -> bytes:
+def _until(file: Path, step: int, scored: int) -> bytes:
     kept = []
     for line in file.read_bytes().splitlines(keepends=True):
         try:
-            if json.loads(line)["step"] > step:
-                continue
-        except (ValueError, KeyError):
+            numbers = json.loads(line)
+        except ValueError:
             continue  # cut off by the end of the process
-        kept.append(line)
+        # Only steps have a learning rate.
+        if numbers["step"] <= (step if "rate" in numbers else scored):
+            kept.append(line)
     return b"".join(kept)

@@ -22,7 +22,7 @@ from torch.nn.parallel import DistributedDataParallel
 from torch.optim import Adam, AdamW, Optimizer
 from torch.utils.data import DataLoader
 
-from ..errors import NetworkError, ToolError, UsageError
+from ..errors import NetworkError, UsageError
 from ..models.prepared import Normalise
 from ..models.u2net import U2Net
 from .checkpoint import (
@@ -39,7 +39,8 @@ from .checkpoint import (
 from .clock import Clock
 from .config import TrainingConfig
 from .distributed import Processes, average, joined, with_whole_batch_norms
-from .interruption import Interruption, ignore_in_worker
+from .failures import named_failures, writing
+from .interruption import Interruption, ignore_in_worker, loading
 from .log import RunLog
 from .losses import deep_supervision
 from .samples import Batches
@@ -92,8 +93,9 @@ class Finished:
     """What came of a run.
 
     Attributes:
-        step: Steps done; fewer than ``steps`` where it was interrupted.
+        step: Steps done.
         steps: Of the whole run.
+        complete: All are done and scored; not where it was interrupted.
         best: Scores of the best weights: ``loss``, ``step``, and with held-out photos ``mae``
             and ``max_f``.
         seconds: Spent on steps and scorings, over all sittings.
@@ -102,6 +104,7 @@ class Finished:
 
     step: int
     steps: int
+    complete: bool
     best: dict[str, float]
     seconds: float
     writes: bool
@@ -117,9 +120,9 @@ def train(
     """Train a network; the weights are in ``out/best.safetensors`` and ``out/last.safetensors``.
 
     The best are those of the highest max-F (ties: lowest MAE) on the held-out photos; without
-    any, of the lowest mean training loss between two scorings. The first Ctrl-C ends the run
-    after the step at hand, with its state kept. Under ``torchrun`` it is one of several
-    processes, all called alike.
+    any, of the lowest mean training loss between two scorings. Once photos are read, the first
+    Ctrl-C ends the run after the step at hand, with its state kept. Under ``torchrun`` it is one
+    of several processes, all called alike.
 
     Args:
         config: What to do.
@@ -129,35 +132,33 @@ def train(
         watch: Called with each event; of several processes, in the first.
 
     Raises:
-        UsageError: ``out`` holds a run and ``resume`` is false; or options that don't fit.
+        UsageError: ``out`` holds a run and ``resume`` is false, or is a file; or options that
+            don't fit.
         ImageError: As `start.data_of`.
         CheckpointError: Weights or state can't be read or don't fit.
         NetworkError: The network can't be trained here, or its loss became not finite.
-        ToolError: A process that loads samples was killed.
+        ToolError: A process that loads samples was killed, the memory is too small, or a file
+            can't be written.
     """
     device = chosen_device(config.device)
-    with (
-        _threads(config.threads),
-        joined(device) as processes,
-        Interruption() as interruption,
-    ):
+    with _threads(config.threads), joined(device) as processes:
         if not resume and (out / RESUME).exists():
             raise UsageError(
                 f"{out} holds a run already.",
                 f"Go on with it (--resume --out {out}), or give another --out.",
             )
+        if out.exists() and not out.is_dir():
+            raise UsageError(f"{out} is a file.", "Give a folder as --out.")
         quiet: Watch = watch if processes.writes else lambda _event: None
+        interruption = Interruption()
         run = _Run(config, out, device, processes, interruption, quiet, resume)
         try:
-            return run.finish()
-        except (RuntimeError, ConnectionError, EOFError) as exc:
-            # PyTorch notices wherever the run is; or reading from it fails first.
-            if isinstance(exc, RuntimeError) and "DataLoader worker" not in str(exc):
-                raise
-            raise ToolError(
-                f"A process that loads samples was ended from outside ({exc}).",
-                "Often the memory was full: go on with --resume and fewer --workers.",
-            ) from exc
+            with (
+                named_failures(config.batch, config.crop, out / RESUME),
+                interruption,
+                loading(run.loader()) as batches,
+            ):
+                return run.finish(batches)
         finally:
             run.close()
 
@@ -214,22 +215,22 @@ class _Run:
         self.steps = config.steps or math.ceil((config.epochs or 0) * epoch / config.batch)
         self.every = config.every or max(1, math.ceil(epoch / config.batch))
         if processes.writes:
-            out.mkdir(parents=True, exist_ok=True)
+            with writing(out):
+                out.mkdir(parents=True, exist_ok=True)
             write_atomically(out / CONFIG, self.config.to_json().encode())
-            self.log = RunLog(out, self.state.step)
+            self.log = RunLog(out, self.state.step, self.state.scored)
 
     def close(self) -> None:
         if self.log is not None:
             self.log.close()
 
-    def finish(self) -> Finished:
+    def finish(self, batches: Iterator[list[Tensor]]) -> Finished:
         """Run to the end, or until asked to stop."""
         state, saved = self.state, time.monotonic()
-        batches = self._batches()
         stop = False
         clock = Clock(state.seconds)
         while True:
-            due = state.step and (state.step % self.every == 0 or state.step == self.steps)
+            due = state.step and (state.step % self.every == 0 or state.step >= self.steps)
             if due and state.scored < state.step:
                 try:
                     self._score(clock)
@@ -250,10 +251,16 @@ class _Run:
         if stop:
             self.watch(Event("stopping", "keeping the state", state.step, self.steps))
             self._save(clock)
-        writes = self.processes.writes
-        return Finished(state.step, self.steps, state.best, clock.seconds(), writes)
+        return Finished(
+            state.step,
+            self.steps,
+            state.scored == state.step >= self.steps,
+            state.best,
+            clock.seconds(),
+            self.processes.writes,
+        )
 
-    def _batches(self) -> Iterator[list[Tensor]]:
+    def loader(self) -> DataLoader[Any]:
         """The steps' batches from here on, loaded ahead by worker processes."""
         order = Batches(
             self.state.step,
@@ -262,7 +269,7 @@ class _Run:
             process=self.processes.rank,
             processes=self.processes.count,
         )
-        loader: DataLoader[Any] = DataLoader(
+        return DataLoader(
             self.data.stream,
             batch_sampler=order,
             num_workers=self.workers,
@@ -270,7 +277,6 @@ class _Run:
             pin_memory=self.device.startswith("cuda"),
             prefetch_factor=4 if self.workers else None,
         )
-        return iter(loader)
 
     def _step(self, batch: list[Tensor], clock: Clock) -> bool:
         """One step; whether some process was asked to stop."""
@@ -365,8 +371,7 @@ class _Run:
     def _check_data(self) -> None:
         if self.state.data != self.data.fingerprint:
             raise UsageError(
-                "The photos or masks that are trained on are others than those that the run began "
-                "with.",
+                "The photos or masks are others than those that the run began with.",
                 f"Put them back, or start anew from its weights: --init {self.out / LAST}.",
             )
 

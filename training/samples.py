@@ -18,14 +18,12 @@ from torch.utils.data import Dataset, Sampler
 
 from ..imaging.photos import read_photo
 from ..imaging.scenes import scene
+from ..imaging.scenes.seeds import TRAINING
 from ..imaging.truth import read_mask
 from .augment import Augmentation, augmented
 from .datasets import Pair
 
-__all__ = ["FIRST_TRAINING_SCENE", "Batches", "FilePairs", "GeneratedScenes", "Source", "Stream"]
-
-FIRST_TRAINING_SCENE = 10**9
-"""Scenes of smaller seeds are never trained on: they are for validation and tests."""
+__all__ = ["Batches", "FilePairs", "GeneratedScenes", "Source", "Stream"]
 
 # A run of one seed draws at most so many scenes before it meets those of the next seed.
 SCENES_OF_A_SEED = 10**9
@@ -72,7 +70,7 @@ class GeneratedScenes:
 
     def __init__(self, count: int, size: int, seed: int) -> None:
         self._count, self._size = count, size
-        self._first = FIRST_TRAINING_SCENE + seed * SCENES_OF_A_SEED
+        self._first = TRAINING + seed * SCENES_OF_A_SEED
 
     def __len__(self) -> int:
         return self._count

@@ -15,6 +15,7 @@ from torch.utils.data import DataLoader, Dataset
 from ..imaging.convert import mask_for_photo, photo_to_input
 from ..imaging.photos import read_photo
 from ..imaging.scenes import scene
+from ..imaging.scenes.seeds import SCORING
 from ..imaging.truth import fit_mask, read_mask
 from ..models.devices import full_precision
 from ..models.prepared import Reference
@@ -25,7 +26,7 @@ from ..validation.metrics.f_measure import THRESHOLDS, f_measure
 from ..validation.metrics.truth import object_of
 from .datasets import Pair
 from .distributed import Processes, average
-from .interruption import Interruption, ignore_in_worker
+from .interruption import Interruption, ignore_in_worker, loading
 
 __all__ = ["HeldOut", "Scores", "StoppedError", "is_better", "score"]
 
@@ -51,7 +52,7 @@ class HeldOut(Dataset[tuple[Tensor, NDArray[np.float32]]]):
 
     Args:
         pairs: From disk.
-        scenes: How many generated scenes to add, of seeds 0, 1, …; never trained on.
+        scenes: How many generated scenes to add; never trained on.
         spec: Size and divisor of the network's photos.
     """
 
@@ -69,8 +70,7 @@ class HeldOut(Dataset[tuple[Tensor, NDArray[np.float32]]]):
             height, width = photo.shape[:2]
             truth = fit_mask(read_mask(pair.mask), height, width, str(pair.mask))
         else:
-            seed = index - len(self._pairs)
-            drawn = scene(seed, self._spec.height, self._spec.width)
+            drawn = scene(SCORING + index - len(self._pairs), self._spec.height, self._spec.width)
             photo, truth = drawn.photo, drawn.mask
         return torch.from_numpy(photo_to_input(photo, self._spec)[0]), truth
 
@@ -119,9 +119,14 @@ def score(
     # Of the photos: MAE, then precision and recall at each threshold.
     sums = np.zeros(1 + 2 * THRESHOLDS)
     done = 0
-    with _evaluating(network), torch.inference_mode(), full_precision():
+    with (
+        _evaluating(network),
+        torch.inference_mode(),
+        full_precision(),
+        loading(loader) as batches,
+    ):
         reference = Reference(network, spec).to(device)
-        for rows in loader:
+        for rows in batches:
             if interruption.asked and processes.count == 1:
                 raise StoppedError
             planes = reference(torch.stack([row[0] for row in rows]).to(device)).cpu().numpy()

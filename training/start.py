@@ -17,7 +17,7 @@ from ..models.checkpoints import load_weights
 from ..models.devices import best_device
 from ..models.download import fetch
 from ..models.u2net import U2Net
-from ..specs import ImageSpec, MaskSpec, ModelSpec
+from ..specs import ModelSpec
 from .augment import Augmentation
 from .config import TrainingConfig
 from .datasets import Pair, check_pairs, find_pairs, fingerprint
@@ -35,13 +35,17 @@ __all__ = [
 ]
 
 
+# Masks of another scale that are named.
+NAMED = 10
+
+
 class Data(NamedTuple):
     """What a run trains and is scored on.
 
     Attributes:
         stream: Samples.
         held_out: To score on, possibly empty.
-        fingerprint: Of the pairs on disk that are trained on; empty without any.
+        fingerprint: Of the pairs on disk, those that are scored on too; empty without any.
     """
 
     stream: Stream
@@ -63,8 +67,8 @@ def build_network(config: TrainingConfig) -> tuple[U2Net, ModelSpec]:
     torch.manual_seed(config.seed)
     if ":" in config.network:
         network = factory.build(config.network)
-        name = factory.plain_name(config.network)
-        spec = ModelSpec(name, ImageSpec(config.size, config.size), MaskSpec(), output=0)
+        options = {"size": config.size, "output": 0}
+        spec = factory.spec_from_options(factory.plain_name(config.network), options)
     else:
         entry = catalog.entry(config.network)
         network, spec = entry.build(), entry.spec
@@ -94,25 +98,27 @@ def data_of(config: TrainingConfig, spec: ModelSpec, say: Callable[[str], None])
         ImageError: As `datasets.find_pairs` and `datasets.check_pairs`.
     """
     sources: list[Source] = []
-    digest = ""
-    if config.images:
-        pairs = _pairs(config.images, config.masks)
+    pairs = _pairs(config.images, config.masks)
+    if pairs:
         say(f"reading {len(pairs)} pairs")
-        if scaled := check_pairs(pairs):
-            say(f"{scaled} masks have another scale than their photos, and are resized")
+        _check(pairs, say)
         sources.append(FilePairs(pairs))
-        digest = fingerprint(pairs)
     if config.scenes:
         sources.append(GeneratedScenes(config.scenes, config.size, config.seed))
     held_out = _pairs(config.val_images, config.val_masks)
     if held_out:
         say(f"reading {len(held_out)} pairs to score on")
-        check_pairs(held_out)
+        _check(held_out, say)
+        if known := _photos(held_out) & _photos(pairs):
+            say(
+                f"{len(known)} of {len(held_out)} photos that are scored on are trained on too: "
+                "the scores don't tell what others would have"
+            )
     how = Augmentation(spec.image, config.crop, config.flips, config.colour)
     return Data(
         Stream(sources, how, config.seed, inverted=spec.mask.inverted),
         HeldOut(held_out, config.val_scenes, spec.image),
-        digest,
+        fingerprint([*pairs, *held_out]) if pairs or held_out else "",
     )
 
 
@@ -147,6 +153,20 @@ def chosen_workers(given: int | None) -> int:
         return given
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     return max(1, min(8, (cores or 1) - 1))
+
+
+def _check(pairs: Sequence[Pair], say: Callable[[str], None]) -> None:
+    if scaled := check_pairs(pairs):
+        more = f" and {len(scaled) - NAMED} more" if len(scaled) > NAMED else ""
+        say(
+            "masks of another scale than their photos, which are resized: "
+            + ", ".join(scaled[:NAMED])
+            + more
+        )
+
+
+def _photos(pairs: Sequence[Pair]) -> set[Path]:
+    return {pair.photo.resolve() for pair in pairs}
 
 
 def _pairs(images: Sequence[str], masks: Sequence[str]) -> list[Pair]:

@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 from ..artifacts.bundle import MANIFEST, Bundle, load_bundle
 from ..artifacts.manifest import Artifact
 from ..errors import UsageError
-from ..models import catalog
+from ..models import catalog, factory
 from ..models.checkpoints import load_weights
 from ..models.devices import best_device
+from ..models.download import fetch
 from ..models.prepared import Reference
 from ..runtimes.worker import Limits, Worker, default_memory_limit
 from ..specs import ModelSpec
@@ -34,35 +35,52 @@ class Evaluated:
     Attributes:
         name: For people: the file, and what runs it.
         spec: How photos go in, and what its maps mean.
+        family: Of its network in U²-Net's paper, ``"u2net"`` or ``"u2netp"``; empty for others.
         draw: (1, 3, H, W) in [0, 1] to (1, C, H, W).
     """
 
     name: str
     spec: ModelSpec
+    family: str
     draw: Callable[[Map], Map]
 
 
 @contextmanager
-def open_evaluated(path: Path, network: str, threads: int | None = None) -> Iterator[Evaluated]:
+def open_evaluated(
+    what: str, network: str | None, threads: int | None = None, size: int | None = None
+) -> Iterator[Evaluated]:
     """Open a checkpoint, or a file of a bundle, for as long as the block lasts.
 
     Args:
-        path: A file or folder that a bundle's manifest names, which is run in a process of its
-            own; any other file is a checkpoint.
-        network: The catalog's network that a checkpoint is of.
+        what: A name of the catalog, for its own weights; or a file or folder that a bundle's
+            manifest names, which is run in a process of its own; any other file is a checkpoint.
+        network: What a checkpoint is of: a name of the catalog, or ``package.module:factory``,
+            which needs a size; u2netp where None.
         threads: CPU threads of a file's runtime.
+        size: Side of a checkpoint's photos; its network's own where None.
 
     Raises:
-        InputError: There is no such file, or it is neither.
+        InputError: There is no such file, or it is neither; or a bundle's file, which has a size
+            of its own, is given another.
         ToolError: The file's runtime is missing, or refuses it.
     """
+    path = Path(what)
+    if what in catalog.CATALOG and not path.exists():
+        yield _checkpoint(fetch(catalog.entry(what)), network or what, size)
+        return
     if not path.exists():
-        raise UsageError(f"There is no {path}.", "Give a checkpoint, or a file of a bundle.")
+        raise UsageError(
+            f"There is no {path}.",
+            "Give a checkpoint, a file of a bundle, or a name of the catalog "
+            f"({', '.join(catalog.CATALOG)}).",
+        )
     held = _in_a_bundle(path)
     if held is None:
-        yield _checkpoint(path, network)
+        yield _checkpoint(path, network or "u2netp", size)
         return
     bundle, artifact = held
+    if size is not None:
+        raise UsageError(f"{path} was exported for one size.", "Leave --size out.")
     limits = Limits(LIMITS_SECONDS, LIMITS_SECONDS, default_memory_limit())
     with Worker(artifact, path, threads=threads, limits=limits) as worker:
         loaded = worker.load()
@@ -70,21 +88,33 @@ def open_evaluated(path: Path, network: str, threads: int | None = None) -> Iter
         yield Evaluated(
             f"{path.name} ({loaded.runtime}{emulated})",
             bundle_spec(bundle),
+            _family(bundle.manifest.network.factory),
             lambda image: worker.run(image)[0],
         )
 
 
-def _checkpoint(path: Path, network: str) -> Evaluated:
-    entry = catalog.entry(network)
-    module = entry.build()
+def _checkpoint(path: Path, network: str, size: int | None) -> Evaluated:
+    if ":" in network:
+        spec = factory.spec_from_options(factory.plain_name(network), {"size": size, "output": 0})
+        module = factory.build(network)
+    else:
+        entry = catalog.entry(network)
+        spec = factory.with_options(entry.spec, {"size": size})
+        module = entry.build()
     load_weights(module, path)
-    reference = Reference(module.eval(), entry.spec)
+    reference = Reference(module.eval(), spec)
     device = best_device()
     return Evaluated(
         f"{path.name} (PyTorch, {device})",
-        entry.spec,
+        spec,
+        _family(network),
         lambda image: reference.draw(image, device),
     )
+
+
+def _family(network: str) -> str:
+    known = catalog.CATALOG.get(network)
+    return known.network.rpartition(":")[2] if known else ""
 
 
 def _in_a_bundle(path: Path) -> tuple[Bundle, Artifact] | None:

@@ -133,3 +133,9 @@ def test_a_photo_in_bytes_goes_into_the_integer_file_as_it_is(exported: Any) -> 
     with runner_for(artifact, exported.bundle.file("tflite-int8")) as runner:
         ours = runner.run((photo.transpose(2, 0, 1)[None] / 255).astype(np.float32))
     np.testing.assert_allclose(ours[0, 0], mask[0, ..., 0] / 255, atol=1e-6)
+
+
+def test_a_small_calibration_set_is_named_in_the_manifest(exported: Any) -> None:
+    calibration = exported.bundle.manifest.calibration
+    assert calibration is not None and calibration.images == 6
+    assert any(text.startswith("6 calibration photos") for text in calibration.warnings)

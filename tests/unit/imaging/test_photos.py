@@ -79,6 +79,13 @@ def test_a_folder_is_listed_by_name_without_what_is_no_photo(tmp_path: Path) -> 
     assert [p.name for p in list_photos(tmp_path)] == ["a.png", "b.JPG"]
 
 
+def test_hidden_files_are_no_photos(tmp_path: Path) -> None:
+    """Archives made on macOS have a file of attributes beside each photo."""
+    Image.new("RGB", (4, 4)).save(tmp_path / "1.jpg")
+    (tmp_path / "._1.jpg").write_bytes(b"attributes")
+    assert [photo.name for photo in list_photos(tmp_path)] == ["1.jpg"]
+
+
 def test_a_list_file_keeps_its_order_and_skips_comments(tmp_path: Path) -> None:
     for name in ("b.png", "a.png"):
         (tmp_path / name).write_bytes(b"")

@@ -16,19 +16,21 @@ each_entry = pytest.mark.parametrize("known", ENTRIES, ids=lambda e: e.name)
 
 def test_the_published_networks_are_there() -> None:
     assert list(CATALOG) == [
+        "demo",
         "u2net",
         "u2netp",
         "u2net_human_seg",
         "u2net_portrait",
         "u2net_cloth_seg",
     ]
-    assert [e.spec.image.height for e in ENTRIES] == [320, 320, 320, 512, 768]
+    assert [e.spec.image.height for e in ENTRIES] == [320, 320, 320, 320, 512, 768]
 
 
 @each_entry
 def test_an_entry_is_complete(known) -> None:
     assert known.name == known.spec.name
-    assert known.licence and known.summary and known.sources
+    assert known.licence and known.summary and known.origin
+    assert bool(known.sources) != bool(known.shipped)
     assert known.spec.image.height == known.spec.image.width
 
 
@@ -107,3 +109,18 @@ def test_listing_the_catalog_loads_nothing_heavy() -> None:
     )
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert run.stdout.strip() == "[]"
+
+
+def test_the_demonstration_comes_with_the_package(monkeypatch, tmp_path) -> None:
+    from maskport.models.checkpoints import load_weights
+    from maskport.models.download import fetch, is_cached
+
+    monkeypatch.setenv("MASKPORT_CACHE", str(tmp_path))
+    demo = entry("demo")
+    file = fetch(demo)
+    assert file == is_cached(demo) and file.stat().st_size < 2_400_000
+    network = demo.build()
+    load_weights(network, file)  # float16 in the file, float32 in the network
+    assert next(network.parameters()).element_size() == 4
+    assert not list(tmp_path.iterdir())
+    assert "demonstration" in demo.summary and "no replacement" in demo.summary

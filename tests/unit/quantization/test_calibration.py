@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from maskport.errors import ImageError
+from maskport.errors import ImageError, UsageError
 from maskport.imaging.convert import photo_to_input
 from maskport.imaging.photos import read_photo
 from maskport.imaging.scenes import scene
-from maskport.quantization.calibration import load_calibration
+from maskport.imaging.scenes.seeds import EVALUATION, TRAINING
+from maskport.quantization.calibration import generated, load_calibration
 from maskport.specs import ImageSpec
 
 
@@ -52,3 +53,19 @@ def test_a_damaged_photo_is_an_error_and_not_skipped(photos: Path) -> None:
     (photos / "3.png").write_bytes(b"no image")
     with pytest.raises(ImageError, match=r"3\.png"):
         load_calibration(photos, ImageSpec(8, 8))
+
+
+def test_generated_scenes_are_a_set_of_their_own_and_always_the_same() -> None:
+    spec = ImageSpec(24, 32)
+    found = load_calibration("scenes:3", spec)
+    assert found.pixels.shape == (3, 3, 24, 32) and found.left_out == 0
+    assert found.sha256 == load_calibration("scenes:3", spec).sha256
+    seeds = [int(name.removeprefix("scene ")) for name in found.names]
+    assert all(EVALUATION + 100_000 < seed < TRAINING for seed in seeds)
+    assert generated("scenes:3") and not generated("photos") and not generated(None)
+
+
+@pytest.mark.parametrize("source", ["scenes:", "scenes:0", "scenes:many", "scenes:1000000"])
+def test_a_number_of_scenes_that_is_none_is_refused(source: str) -> None:
+    with pytest.raises(UsageError, match="number of scenes"):
+        load_calibration(source, ImageSpec(8, 8))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -81,3 +82,10 @@ def test_the_learning_rate_falls_along_a_cosine() -> None:
     assert learning_rate(run, 60, 110) == pytest.approx(0.5e-3)
     assert learning_rate(run, 35, 110) == pytest.approx(1e-3 * (1 + math.sqrt(0.5)) / 2)
     assert 0 < learning_rate(run, 109, 110) < 1e-6
+
+
+def test_a_run_that_goes_on_keeps_what_auto_chose() -> None:
+    chosen = replace(RUN, precision="bf16")
+    assert resumed(chosen, {"precision": "auto"}) == chosen
+    with pytest.raises(UsageError, match="precision: bf16 in the run, fp32 now"):
+        resumed(chosen, {"precision": "fp32"})

@@ -84,10 +84,31 @@ def test_a_list_of_wrong_files_is_cut_after_ten(tmp_path: Path) -> None:
         check_pairs(find_pairs(tmp_path / "a", tmp_path / "b"))
 
 
-def test_masks_of_another_scale_are_counted_and_not_refused(pairs: Path) -> None:
+def test_masks_of_another_scale_are_named_and_not_refused(pairs: Path) -> None:
     mask = pairs / "masks/0000.png"
     Image.open(mask).resize((24, 20)).save(mask)
-    assert check_pairs(find_pairs(pairs / "photos", pairs / "masks")) == 1
+    assert check_pairs(find_pairs(pairs / "photos", pairs / "masks")) == ["0000.png"]
+
+
+def test_masks_of_class_numbers_are_refused_and_empty_ones_are_not(pairs: Path) -> None:
+    Image.fromarray(np.zeros((40, 48), np.uint8)).save(pairs / "masks/0001.png")
+    check_pairs(find_pairs(pairs / "photos", pairs / "masks"))
+    Image.fromarray(np.eye(40, 48, dtype=np.uint8)).save(pairs / "masks/0003.png")
+    with pytest.raises(ImageError, match=r"1 of 7 .*\n.*0003.png has no byte above 1;"):
+        check_pairs(find_pairs(pairs / "photos", pairs / "masks"))
+
+
+def test_a_disk_that_takes_two_spellings_for_one_folder_holds_one_set(tmp_path: Path) -> None:
+    write_pair(tmp_path / "imgs", tmp_path / "gt", 1)
+    (tmp_path / "Imgs").symlink_to(tmp_path / "imgs")
+    (tmp_path / "GT").symlink_to(tmp_path / "gt")
+    assert [pair.photo.name for pair in find_pairs(tmp_path, None)] == ["0001.jpg"]
+
+
+def test_the_second_tree_of_archives_from_macos_is_left_out(tmp_path: Path) -> None:
+    for root in (tmp_path, tmp_path / "__MACOSX"):
+        write_pair(root / "images", root / "ground_truth_mask", 1)
+    assert find_pairs(tmp_path, None)[0].photo.parent == tmp_path / "images"
 
 
 def test_a_changed_file_or_name_changes_the_fingerprint(pairs: Path) -> None:

@@ -12,12 +12,12 @@ from click.testing import CliRunner
 from PIL import Image
 
 from maskport.cli.main import cli
-from maskport.errors import InputError, UsageError
+from maskport.errors import InputError, SpecError, UsageError
 from maskport.imaging.scenes import scene
 from maskport.models.u2net import u2netp
 from maskport.specs import ImageSpec, MaskSpec, ModelSpec
 from maskport.training.datasets import Pair
-from maskport.training.evaluation import evaluate, paper_set
+from maskport.training.evaluation import evaluate, of_pairs, of_scenes, paper_set
 from maskport.validation.evaluated import open_evaluated
 
 SPEC = ModelSpec("any", ImageSpec(32, 32), MaskSpec())
@@ -46,7 +46,7 @@ def test_drawing_the_truth_scores_as_well_as_its_own_resizing_allows(pairs: list
         assert image.shape == (1, 3, 32, 32)
         return (next(truths) / np.float32(255)).astype(np.float32)[None, None]
 
-    found = evaluate(draw, pairs, SPEC, lambda done, total: seen.append((done, total)))
+    found = evaluate(draw, of_pairs(pairs), SPEC, lambda done, total: seen.append((done, total)))
     assert found.photos == 2 and seen == [(1, 2), (2, 2)]
     # Half the resolution blurs edges: a few per cent of an object's area.
     assert found.scores["max_f_authors"] > 0.9 and found.scores["mae"] < 0.1
@@ -62,17 +62,19 @@ def test_rounding_of_the_last_bit_changes_no_score(pairs: list[Pair]) -> None:
         # 0.13, because halves of 0 and 1 lie just between two grey levels.
         return np.where(image.mean(1, keepdims=True) > 0.4, 1, 0.13).astype(np.float32)
 
-    exact = evaluate(draw, pairs, SPEC).scores
-    nearly = evaluate(lambda image: draw(image) * np.float32(1 - 6e-8), pairs, SPEC).scores
+    exact = evaluate(draw, of_pairs(pairs), SPEC).scores
+    nearly = evaluate(
+        lambda image: draw(image) * np.float32(1 - 6e-8), of_pairs(pairs), SPEC
+    ).scores
     assert nearly == exact
 
 
 def test_masks_that_are_no_numbers_and_several_classes_are_refused(pairs: list[Pair]) -> None:
     with pytest.raises(InputError, match="not numbers"):
-        evaluate(lambda image: np.full((1, 1, 32, 32), np.nan, np.float32), pairs, SPEC)
+        evaluate(lambda image: np.full((1, 1, 32, 32), np.nan, np.float32), of_pairs(pairs), SPEC)
     classes = ModelSpec("cloth", SPEC.image, MaskSpec(channels=2, labels=("a", "b")))
     with pytest.raises(InputError, match="2 classes"):
-        evaluate(lambda image: image, pairs, classes)
+        evaluate(lambda image: image, of_pairs(pairs), classes)
 
 
 @pytest.mark.parametrize(
@@ -102,5 +104,55 @@ def test_a_checkpoint_is_measured_and_written_down(pairs: list[Pair], tmp_path: 
 
 
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match=r"gone\.pth"), open_evaluated(tmp_path / "gone.pth", "x"):
+    with (
+        pytest.raises(UsageError, match=r"gone\.pth"),
+        open_evaluated(str(tmp_path / "gone.pth"), None),
+    ):
+        pass
+
+
+def test_scenes_are_measured_that_nothing_was_trained_on(tmp_path: Path) -> None:
+    samples = of_scenes(3, ImageSpec(48, 64))
+    assert [sample.read()[1].shape for sample in samples] == [(48, 64)] * 3
+    arguments = ["evaluate", "demo", "--scenes", "2", "--paper", "--json", str(tmp_path / "e.json")]
+    ended = CliRunner().invoke(cli, arguments, standalone_mode=False)
+    assert ended.exception is None
+    assert "paper, u2netp" in ended.output  # the demonstration is a U²-Netp
+    names = json.loads((tmp_path / "e.json").read_text())["by_photo"]
+    assert list(names) == [sample.name for sample in samples[:2]]
+
+
+def test_a_checkpoint_is_measured_at_the_size_it_was_trained_for(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    torch.save(u2netp().state_dict(), tmp_path / "w.pth")
+    with open_evaluated(str(tmp_path / "w.pth"), None, size=48) as found:
+        assert (found.spec.image.height, found.spec.image.width) == (48, 48)
+        assert found.draw(np.zeros((1, 3, 48, 48), np.float32)).shape == (1, 1, 48, 48)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        [],
+        ["--scenes", "1", "--images", "."],
+        ["--scenes", "1", "--masks", "."],
+        ["--scenes", "1", "--json", "no/folder/e.json"],
+    ],
+)
+def test_what_can_not_be_measured_is_refused_before_anything_is(given: list[str]) -> None:
+    ended = CliRunner().invoke(cli, ["evaluate", "demo", *given], standalone_mode=False)
+    assert isinstance(ended.exception, UsageError)
+
+
+def test_a_network_of_ones_own_is_measured_at_its_size(pairs: list[Pair], tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    torch.save(u2netp().state_dict(), tmp_path / "w.pth")
+    own = "maskport.models.u2net:u2netp"
+    with open_evaluated(str(tmp_path / "w.pth"), own, size=32) as found:
+        assert found.spec.image.height == 32 and found.family == ""
+        assert found.draw(np.zeros((1, 3, 32, 32), np.float32)).shape == (1, 1, 32, 32)
+    with (
+        pytest.raises(SpecError, match="size is missing"),
+        open_evaluated(str(tmp_path / "w.pth"), own),
+    ):
         pass

@@ -9,10 +9,10 @@ import pytest
 import torch
 
 from maskport.imaging.scenes import scene
+from maskport.imaging.scenes.seeds import TRAINING
 from maskport.specs import ImageSpec
 from maskport.training.augment import Augmentation
 from maskport.training.samples import (
-    FIRST_TRAINING_SCENE,
     Batches,
     GeneratedScenes,
     Stream,
@@ -74,7 +74,7 @@ def test_scenes_are_new_in_every_epoch_and_none_that_others_may_use() -> None:
     source = GeneratedScenes(2, 48, seed=0)
     drawn = [source.take(epoch, index)[0].tobytes() for epoch in (0, 1) for index in (0, 1)]
     assert len(set(drawn)) == 4
-    first_of_second_epoch = FIRST_TRAINING_SCENE + 2  # a multiple of 3: a square
+    first_of_second_epoch = TRAINING + 2  # a multiple of 3: a square
     expected = scene(first_of_second_epoch, 48, 48)
     np.testing.assert_array_equal(source.take(1, 0)[0], expected.photo)
 

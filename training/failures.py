@@ -1,0 +1,90 @@
+"""What can end a run without being a bug: named, with what to do about it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import torch
+
+from ..errors import ImageError, ToolError, UsageError
+
+__all__ = ["named_failures", "writing"]
+
+# PyTorch's words for a process that is gone; "DataLoader worker process 0" are those for an
+# error inside one.
+GONE = re.compile(r"DataLoader worker \(pid")
+
+
+@contextmanager
+def writing(file: Path) -> Iterator[None]:
+    """Raise ToolError where ``file`` can't be written: a full disk, a folder of somebody else."""
+    try:
+        yield
+    except OSError as exc:
+        raise ToolError(
+            f"{file} can't be written: {exc.strerror or exc}.",
+            "Make room or mend the folder. A run that saved its state before goes on from there "
+            "with --resume.",
+        ) from exc
+
+
+@contextmanager
+def named_failures(batch: int, crop: int, state: Path) -> Iterator[None]:
+    """Raise errors of ours for what PyTorch raises while a run is under way.
+
+    Args:
+        batch: Samples of a step.
+        crop: Their sides.
+        state: The file to go on from, if it is there.
+    """
+    try:
+        yield
+    except KeyboardInterrupt as exc:
+        if exc.args or not state.exists():
+            raise
+        raise KeyboardInterrupt(
+            "the state that was saved last is kept: "
+            f"maskport train --resume --out {state.parent} goes on from there."
+        ) from exc
+    except ImageError as exc:
+        if not exc.what.startswith("Caught "):
+            raise
+        raise _out_of_its_process(exc) from exc
+    except ValueError as exc:
+        if "more than 1 value per channel" not in str(exc):
+            raise
+        raise UsageError(
+            f"A batch of {batch} at {crop}x{crop} leaves a batch norm a single value, which has no "
+            "variance.",
+            "Give a larger --batch or --crop.",
+        ) from exc
+    except (RuntimeError, ConnectionError, EOFError) as exc:
+        # PyTorch notices wherever the run is; or reading from the process fails first.
+        if isinstance(exc, RuntimeError) and not GONE.search(str(exc)):
+            if not _out_of_memory(exc):
+                raise
+            raise ToolError(
+                f"The memory is too small for a batch of {batch} at {crop}x{crop} "
+                f"({str(exc).splitlines()[0]}).",
+                "Give a smaller --batch or --crop, or --precision bf16.",
+            ) from exc
+        raise ToolError(
+            f"A process that loads samples was ended from outside ({exc}).",
+            "Often the memory was full: go on with --resume and fewer --workers.",
+        ) from exc
+
+
+def _out_of_its_process(error: ImageError) -> ImageError:
+    """What it was before PyTorch made a traceback of it, to bring it from another process."""
+    said = error.what.rpartition(f"{ImageError.__name__}: ")[2]
+    what, _, remedy = said.strip().rpartition("\n")
+    return ImageError(what, remedy)
+
+
+def _out_of_memory(error: RuntimeError) -> bool:
+    kind = getattr(torch, "OutOfMemoryError", None)
+    # The CPU's allocator has no error of its own.
+    return (kind is not None and isinstance(error, kind)) or "can't allocate memory" in str(error)

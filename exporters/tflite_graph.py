@@ -16,12 +16,12 @@ import numpy as np
 from ..errors import ExportError
 from .run import Card
 
-__all__ = ["finish_float", "finish_integer"]
+__all__ = ["INT16_LOGIT_SCALE", "Flatbuffer", "finish_float", "finish_integer", "finished"]
 
 # sigmoid(+-8) is 0.99966 and 0.00034: the bytes 255 and 0. 2^-12 is the scale at which every
 # runtime's int16 sigmoid works, and its range is just +-8.
 _SATURATION = 8.0
-_INT16_LOGIT_SCALE = 2.0**-12
+INT16_LOGIT_SCALE = 2.0**-12
 _INT16_SIGMOID_SCALE = 2.0**-15
 _BYTE_SCALE = 1 / 255
 # What computes with multipliers of its own, so that its result may have any scale. Resizing,
@@ -34,7 +34,7 @@ _RESCALING = (
 
 def finish_float(model: bytes, card: Card) -> bytes:
     """A float file with its card, and without what would differ between equal runs."""
-    graph = _Flatbuffer(model)
+    graph = Flatbuffer(model)
     graph.describe(card)
     return graph.pack()
 
@@ -45,8 +45,13 @@ def finish_integer(model: bytes, card: Card) -> bytes:
     Raises:
         ExportError: The converter left a float tensor in it.
     """
-    graph = _Flatbuffer(model)
+    graph = Flatbuffer(model)
     graph.describe(card)
+    return finished(graph)
+
+
+def finished(graph: Flatbuffer) -> bytes:
+    """The same for a file that is being worked on."""
     graph.set_byte_scale(graph.tensor(graph.subgraph.inputs[0]))
     last = graph.producer(graph.subgraph.outputs[0])
     if graph.is_op(last, "QUANTIZE"):
@@ -63,8 +68,12 @@ def finish_integer(model: bytes, card: Card) -> bytes:
     return graph.pack()
 
 
-class _Flatbuffer:
-    """A TFLite model as mutable objects."""
+class Flatbuffer:
+    """A TFLite model as mutable objects.
+
+    Attributes:
+        names: Tensors that are known by another name: index by name.
+    """
 
     def __init__(self, data: bytes) -> None:
         from tensorflow.lite.python import schema_py_generated as schema
@@ -72,6 +81,12 @@ class _Flatbuffer:
         self.schema: Any = schema
         self.model: Any = schema.ModelT.InitFromPackedBuf(data, 0)
         self.subgraph: Any = self.model.subgraphs[0]
+        self.names: dict[str, int] = {}
+        self._kinds = {
+            value: key
+            for key, value in vars(schema.BuiltinOperator).items()
+            if not key.startswith("_")
+        }
 
     def pack(self) -> bytes:
         import flatbuffers
@@ -94,6 +109,29 @@ class _Flatbuffer:
     def producer(self, index: int) -> Any:
         return next((op for op in self.subgraph.operators if index in op.outputs), None)
 
+    def name_of(self, operator: Any) -> str:
+        """The operation's name in the schema: ``CONV_2D``."""
+        return str(self._kinds[self.model.operatorCodes[operator.opcodeIndex].builtinCode])
+
+    def data_of(self, tensor: Any, kind: Any) -> Any:
+        """A constant tensor's values, flat."""
+        return np.frombuffer(bytes(self.model.buffers[tensor.buffer].data), kind)
+
+    def add_constant(
+        self, name: bytes, kind: int, shape: Any, values: Any, scales: Any, axis: int
+    ) -> int:
+        """A new constant tensor, quantised per channel along ``axis``; its index."""
+        index = self._add(name, kind, np.asarray(shape, np.int32), 1.0, 0)
+        tensor = self.tensor(index)
+        tensor.quantization.scale = np.asarray(scales, np.float32)
+        tensor.quantization.zeroPoint = np.zeros(len(scales), np.int64)
+        tensor.quantization.quantizedDimension = axis
+        buffer = self.schema.BufferT()
+        buffer.data = np.frombuffer(np.ascontiguousarray(values).tobytes(), np.uint8)
+        self.model.buffers.append(buffer)
+        tensor.buffer = len(self.model.buffers) - 1
+        return index
+
     def is_op(self, operator: Any, name: str) -> bool:
         if operator is None:
             return False
@@ -104,30 +142,63 @@ class _Flatbuffer:
         kinds = {self.schema.TensorType.FLOAT32, self.schema.TensorType.FLOAT16}
         return [t.name.decode() for t in self.subgraph.tensors if t.type in kinds]
 
+    def encode(self, tensor: Any, scale: float, zero_point: int) -> None:
+        """Say what an activation's integers stand for."""
+        tensor.quantization.scale = np.array([scale], np.float32)
+        tensor.quantization.zeroPoint = np.array([zero_point], np.int64)
+        tensor.quantization.min = tensor.quantization.max = None
+
     def set_byte_scale(self, tensor: Any) -> None:
         """The tensor's neighbour QUANTIZE reads the scale from here, so it stays right."""
-        tensor.quantization.scale = np.array([_BYTE_SCALE], np.float32)
-        tensor.quantization.zeroPoint = np.array([0], np.int64)
-        tensor.quantization.min = tensor.quantization.max = None
+        self.encode(tensor, _BYTE_SCALE, 0)
+
+    def insert_before(self, reader: Any, index: int, kind: int, scale: float) -> int:
+        """A QUANTIZE of a tensor to another kind, zero point 0, in front of its reader."""
+        source = self.tensor(index)
+        result = self._add(source.name + b"/wide", kind, source.shape, scale, 0)
+        pattern = next(op for op in self.subgraph.operators if self.is_op(op, "QUANTIZE"))
+        operator = self._like(pattern, index, result)
+        operators = self.subgraph.operators
+        operators.insert(next(i for i, op in enumerate(operators) if op is reader), operator)
+        self._require(operator, 2)
+        return result
+
+    def give_own_code(self, operator: Any, version: int) -> None:
+        """Let an operation be of a version that others of its kind need not be."""
+        old = self.model.operatorCodes[operator.opcodeIndex]
+        for index, code in enumerate(self.model.operatorCodes):
+            if code.builtinCode == old.builtinCode and code.version == version:
+                operator.opcodeIndex = index
+                return
+        code = self.schema.OperatorCodeT()
+        code.builtinCode, code.version = old.builtinCode, version
+        code.deprecatedBuiltinCode, code.customCode = old.deprecatedBuiltinCode, old.customCode
+        self.model.operatorCodes.append(code)
+        operator.opcodeIndex = len(self.model.operatorCodes) - 1
 
     def widen_sigmoid(self, sigmoid: Any, final: Any) -> None:
         """LOGISTIC int8, QUANTIZE to uint8 becomes int16 in between, as the module says."""
         kinds = self.schema.TensorType
         logits = self.tensor(sigmoid.inputs[0])
         maker = self.producer(sigmoid.inputs[0])
-        if any(self.is_op(maker, name) for name in _RESCALING):
+        already = logits.type == self.schema.TensorType.INT16
+        if not already and any(self.is_op(maker, name) for name in _RESCALING):
             self._clip(logits)
         shape = logits.shape
-        wide = self._add(b"mask/logits16", kinds.INT16, shape, _INT16_LOGIT_SCALE, 0)
+        wide = (
+            int(sigmoid.inputs[0])
+            if already
+            else self._add(b"mask/logits16", kinds.INT16, shape, INT16_LOGIT_SCALE, 0)
+        )
         curve = self._add(b"mask/sigmoid16", kinds.INT16, shape, _INT16_SIGMOID_SCALE, 0)
         narrow = self._add(b"mask/sigmoid8", kinds.INT8, shape, _BYTE_SCALE, -128)
         operators = self.subgraph.operators
         position = next(i for i, op in enumerate(operators) if op is sigmoid)
-        widen = self._like(final, sigmoid.inputs[0], wide)
+        widen = [] if already else [self._like(final, sigmoid.inputs[0], wide)]
         sigmoid.inputs, sigmoid.outputs = np.array([wide], np.int32), np.array([curve], np.int32)
         round_off = self._like(final, curve, narrow)
         final.inputs = np.array([narrow], np.int32)
-        operators[position : position + 1] = [widen, sigmoid, round_off]
+        operators[position : position + 1] = [*widen, sigmoid, round_off]
         # The int16 kernel is version 3 of LOGISTIC; int16 QUANTIZE is version 2.
         self._require(sigmoid, 3)
         self._require(final, 2)

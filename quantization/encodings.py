@@ -102,6 +102,8 @@ class QuantizedTensor:
     Attributes:
         name: Of its `graph.Point`.
         kind: Of the point.
+        operation: ATen's name of what computes it, ``conv2d`` or ``cat``; of a convolution
+            where a ReLU follows.
         module: Path of the module that computes it.
         shape: (N, C, H, W) for one photo.
         encoding: None where it stays in float (or as wide as the format can).
@@ -115,6 +117,7 @@ class QuantizedTensor:
 
     name: str
     kind: str
+    operation: str
     module: str
     shape: tuple[int, ...]
     encoding: Encoding | None

@@ -137,8 +137,41 @@ class NetworkGraph:
         return found
 
     def operation(self, name: str) -> str:
-        """ATen's name of what computes a point: ``conv2d``, ``cat``, ``upsample_bilinear2d``."""
+        """ATen's name of what gives a point: ``relu``, ``cat``, ``upsample_bilinear2d``."""
         return _operation(self._by_name[name])
+
+    def operation_of_maker(self, name: str) -> str:
+        """ATen's name of what a point is computed by; of the convolution before a ReLU."""
+        return _operation(self._maker(name))
+
+    def owns_weights(self, point: Point) -> bool:
+        """Nothing else reads its weight or its bias, and no batch norm follows."""
+        mine = {point.weight, point.bias} - {""}
+        shared = [p for p in self.points.values() if mine & {p.weight, p.bias}]
+        return len(shared) == 1 and not any(
+            _operation(n) == "batch_norm" for n in self._maker(point.name).users
+        )
+
+    def window(self, name: str) -> tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]:
+        """Stride, padding and dilation of the conv2d that computes a point, each two numbers."""
+        args = list(self._maker(name).args) + [None] * 7
+
+        def pair(value: Any, default: int) -> tuple[int, ...]:
+            if value is None:
+                return (default, default)
+            values = value if isinstance(value, list | tuple) else [value]
+            return tuple(int(v) for v in (values * 2)[:2])
+
+        return pair(args[3], 1), pair(args[4], 0), pair(args[5], 1)
+
+    def channels(self, name: str) -> int:
+        """Channels of a point's value: its second dimension."""
+        shape = self._by_name[name].meta["val"].shape
+        return int(shape[1]) if len(shape) > 1 else 1
+
+    def shape_of(self, name: str) -> tuple[int, ...]:
+        """Shape of a point's value."""
+        return tuple(int(side) for side in self._by_name[name].meta["val"].shape)
 
     def arguments(self, name: str) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """What that operation is called with; tensors as torch.fx nodes."""
@@ -177,6 +210,12 @@ class NetworkGraph:
                 del memory[spent]
         result: Tensor = memory[self._result]
         return result
+
+    def _maker(self, name: str) -> fx.Node:
+        node = self._by_name[name]
+        while node.all_input_nodes and node.all_input_nodes[0].name in self._merged:
+            node = node.all_input_nodes[0]
+        return node
 
     @cached_property
     def _by_name(self) -> dict[str, fx.Node]:
@@ -232,14 +271,13 @@ def capture(view: nn.Module, shape: tuple[int, int, int, int]) -> NetworkGraph:
         with warnings.catch_warnings(), torch.no_grad():
             warnings.simplefilter("ignore")
             program = torch.export.export(view, (torch.full(shape, 0.5),), strict=False)
-            module = program.module(check_guards=False)
+            module: Any = program.module(check_guards=False)
     except Exception as exc:  # torch raises many kinds, some of them private
         raise NetworkError(
             f"The network's graph can't be captured: {str(exc).strip().splitlines()[0]}",
             "Its forward must not depend on what the photo shows; targets that are not INT8 "
             "don't need its graph.",
         ) from exc
-    assert isinstance(module, fx.GraphModule)
     return NetworkGraph(module, shape)
 
 

@@ -14,6 +14,8 @@ from ..errors import UsageError
 __all__ = ["RECIPES", "Estimator", "Recipe", "named", "read_recipe", "write_recipe"]
 
 Estimator = Literal["min-max", "percentile", "mse", "kl"]
+Rounding = Literal["nearest", "compensated"]
+_ROUNDINGS = ("nearest", "compensated")
 _ESTIMATORS = ("min-max", "percentile", "mse", "kl")
 
 
@@ -25,17 +27,14 @@ class Recipe:
         name: For the manifest and for people; not part of the hash.
         ranges: What gives activations their ranges before anything is learned.
         percentile: Share of values that a percentile range keeps, in percent.
-        equalise: Even out channels across convolutions first (exact in float).
-        bias_correction: Take from each bias what rounding shifts its channel by.
-        distil_steps: Steps of learning weights and ranges against the network's own float
-            masks; 0 for none.
-        distil_size: Side of the squares, in pixels, that are learned on.
-        distil_batch: Squares a step.
-        distil_scenes: Share of the squares that are cut from generated scenes, in [0, 1].
-        learning_rate: Of weights, relative to the largest value of each output channel.
+        pass_bytes: Let the photo's bytes into the network without rounding them again (exact).
+        equalise: How far to even out channels across convolutions, 0 to 1 (exact in float).
+        rounding: Weights each to the nearest integer, or ``compensated``: so that what a
+            convolution gives changes least, its bias making up for the mean of the rest.
         seed: Of everything that is drawn.
         wide_tail: Sums and resizes behind the last convolutions, and the sigmoid, are kept in
-            more than 8 bits.
+            more than 8 bits, and what the last convolutions give is clipped to where the
+            sigmoid still moves.
         float_modules: Paths of modules that stay in float, for example
             ``body.network.stage1d``; everything below one is meant too.
         activation_bits: 8, or 16 where the runtime has it.
@@ -44,13 +43,9 @@ class Recipe:
     name: str = "custom"
     ranges: Estimator = "min-max"
     percentile: float = 99.99
-    equalise: bool = False
-    bias_correction: bool = False
-    distil_steps: int = 0
-    distil_size: int = 160
-    distil_batch: int = 2
-    distil_scenes: float = 0.5
-    learning_rate: float = 1e-3
+    pass_bytes: bool = False
+    equalise: float = 0.0
+    rounding: Rounding = "nearest"
     seed: int = 0
     wide_tail: bool = False
     float_modules: tuple[str, ...] = ()
@@ -69,11 +64,12 @@ class Recipe:
             raise UsageError(
                 f"No runtime has activations of {self.activation_bits} bits.", "Use 8 or 16."
             )
-        for name in ("distil_steps", "distil_size", "distil_batch", "learning_rate"):
-            if getattr(self, name) < 0:
-                raise UsageError(f"A recipe's {name} can't be negative.", "Use 0 or more.")
-        if not 0.0 <= self.distil_scenes <= 1.0:
-            raise UsageError("distil_scenes is a share.", "Use 0 to 1.")
+        if self.rounding not in _ROUNDINGS:
+            raise UsageError(
+                f"A recipe can't round {self.rounding!r}.", f"Use {', '.join(_ROUNDINGS)}."
+            )
+        if not 0.0 <= self.equalise <= 1.0:
+            raise UsageError(f"equalise can't be {self.equalise}.", "Use 0 to 1.")
 
     @property
     def digest(self) -> str:
@@ -114,7 +110,7 @@ class Recipe:
 
 # What a converter gives by itself; and the most that we know how to win back.
 PLAIN = Recipe("plain")
-BEST = Recipe("best", distil_steps=200, wide_tail=True)
+BEST = Recipe("best", pass_bytes=True, equalise=0.4, rounding="compensated", wide_tail=True)
 
 RECIPES = {recipe.name: recipe for recipe in (BEST, PLAIN)}
 

@@ -1,0 +1,170 @@
+"""Cross-layer equalisation: evening out channels, exactly.
+
+A convolution's output channel may be multiplied by any positive factor if everything that reads
+it divides its weights by the same: ReLU, max-pooling, resizing, joining and adding pass positive
+factors on (Nagel et al., "Data-Free Quantization Through Weight Equalization and Bias
+Correction", ICCV 2019, section 4.1, here for whole graphs instead of chains of two). Channels
+that are added share their factor. With one scale for a tensor, channels that are much smaller
+than the largest lose most of their bits; with factors they keep them.
+
+How far to go is a balance: what a channel gains in activations its readers may lose in weights,
+whose scale is shared over all they read. The exponent ``strength`` is between none (0) and
+channels of equal range (1).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from .graph import NetworkGraph, Point
+
+__all__ = ["ChannelClasses", "channel_classes", "equalise"]
+
+# Beyond it a channel is as good as dead, and its factor would only amplify rounding.
+_LARGEST_FACTOR = 64.0
+
+
+@dataclass(frozen=True)
+class ChannelClasses:
+    """Channels that must share their factor.
+
+    Attributes:
+        of: For each point, the class (a number) of each of its channels.
+        free: For each class, whether its factor may be other than 1.
+    """
+
+    of: Mapping[str, Tensor]
+    free: Tensor
+
+
+def equalise(
+    graph: NetworkGraph,
+    weights: Mapping[str, Tensor],
+    peaks: Mapping[str, Tensor],
+    strength: float,
+    fixed: Collection[str] = (),
+) -> dict[str, Tensor]:
+    """Weights of the same network with evened-out channels.
+
+    Args:
+        graph: The network.
+        weights: Values by path.
+        peaks: For each point, the largest magnitude of each channel (C,) over calibration photos.
+        strength: From 0 to 1.
+        fixed: Names of points whose channels keep their factor.
+    """
+    classes = channel_classes(graph, weights, fixed)
+    count = len(classes.free)
+    largest = torch.zeros(count)
+    wanted = torch.zeros(count)
+    for group in graph.groups.values():
+        top = max(float(peaks[p.name].max()) for p in group)
+        for point in group:
+            owners = classes.of[point.name]
+            largest.scatter_reduce_(0, owners, peaks[point.name], "amax")
+            wanted.scatter_reduce_(0, owners, torch.full(owners.shape, top), "amax")
+    ratio = wanted / largest.clamp(min=1e-12)
+    factor = ratio.clamp(1.0, _LARGEST_FACTOR) ** strength
+    # A channel that is never lit has nothing to even out.
+    factor = torch.where(classes.free & (largest > 1e-6), factor, torch.ones(count))
+    changed = dict(weights)
+    for point in graph.points.values():
+        if not point.weight or not graph.owns_weights(point):
+            continue
+        weight = changed[point.weight]
+        made = factor[classes.of[point.name]]
+        read = factor[classes.of[graph.sources(point.name)[0]]]
+        weight = weight * made.reshape(-1, *[1] * (weight.ndim - 1))
+        if weight.shape[1] == len(read):
+            weight = weight / read.reshape(1, -1, *[1] * (weight.ndim - 2))
+        changed[point.weight] = weight
+        if point.bias:
+            changed[point.bias] = changed[point.bias] * made
+    return changed
+
+
+def channel_classes(
+    graph: NetworkGraph, weights: Mapping[str, Tensor], fixed: Collection[str] = ()
+) -> ChannelClasses:
+    """Which channels of which points hang together, and which of them can be rescaled."""
+    start: dict[str, int] = {}
+    total = 0
+    for point in graph.points.values():
+        start[point.name] = total
+        total += graph.channels(point.name)
+    parent = list(range(total))
+    bound = [False] * total
+
+    def root(index: int) -> int:
+        while parent[index] != index:
+            parent[index] = parent[parent[index]]
+            index = parent[index]
+        return index
+
+    def channels(name: str) -> range:
+        return range(start[name], start[name] + graph.channels(name))
+
+    def tie(first: range, second: range) -> None:
+        for a, b in zip(first, second, strict=True):
+            parent[root(a)] = root(b)
+
+    def bind(name: str) -> None:
+        for index in channels(name):
+            bound[index] = True
+
+    for point in graph.points.values():
+        sources = graph.sources(point.name)
+        if point.kind == "conv" and _is_plain(graph, weights, point):
+            continue
+        how = _passing(graph, point)
+        if how == "same" and all(graph.channels(s) == graph.channels(point.name) for s in sources):
+            for source in sources:
+                tie(channels(source), channels(point.name))
+        elif how == "joined":
+            position = start[point.name]
+            for source in sources:
+                size = graph.channels(source)
+                tie(channels(source), range(position, position + size))
+                position += size
+        else:
+            for name in (point.name, *sources):
+                bind(name)
+    for name in (next(iter(graph.points)), graph.logits, graph.mask, *fixed):
+        bind(name)
+    roots = [root(index) for index in range(total)]
+    stuck = {roots[index] for index in range(total) if bound[index]}
+    numbers = {r: n for n, r in enumerate(dict.fromkeys(roots))}
+    of = {name: torch.tensor([numbers[roots[i]] for i in channels(name)]) for name in graph.points}
+    free = torch.tensor([r not in stuck for r in numbers])
+    return ChannelClasses(of, free)
+
+
+def _is_plain(graph: NetworkGraph, weights: Mapping[str, Tensor], point: Point) -> bool:
+    """A dense convolution or matrix product of its own weights: takes any factors in and out."""
+    if graph.operation_of_maker(point.name) not in {"conv2d", "linear"}:
+        return False
+    if not graph.owns_weights(point) or len(graph.sources(point.name)) != 1:
+        return False
+    # With a bound ReLU6 behind it, or of groups, factors don't pass.
+    bounded = graph.operation(point.name) == "hardtanh"
+    inputs = graph.channels(graph.sources(point.name)[0])
+    return not bounded and weights[point.weight].shape[1] == inputs
+
+
+def _passing(graph: NetworkGraph, point: Point) -> str:
+    """How factors go from a point's sources to it."""
+    operation = graph.operation(point.name)
+    if operation in {"cat", "concat"}:
+        args, kwargs = graph.arguments(point.name)
+        dimension = args[1] if len(args) > 1 else kwargs.get("dim", 0)
+        return "joined" if dimension in {1, -3} else "stuck"
+    homogeneous = {"max_pool2d", "avg_pool2d", "upsample_bilinear2d", "upsample_nearest2d"}
+    if operation in homogeneous | {"dropout", "clone", "contiguous", "alias", "detach"}:
+        return "same"
+    if point.kind == "sum" and operation in {"add", "sub", "relu"}:
+        return "same" if operation == "relu" or len(graph.sources(point.name)) == 2 else "stuck"
+    return "same" if operation == "relu" else "stuck"

@@ -1,0 +1,199 @@
+"""Rounding weights so that a convolution's result changes least, and biases by what is left.
+
+Rounding each weight to the nearest integer is the best choice for each weight, and far from it
+for their sum: neighbouring pixels and channels of a feature map are alike, so an error made at
+one tap can be taken back at another. Frantar et al. ("GPTQ: Accurate post-training quantization
+for generative pre-trained transformers", ICLR 2023, section 3; after LeCun's Optimal Brain
+Surgeon) round one input after the other and let the remaining ones make up for the error, in the
+metric of the inputs' covariance on calibration photos. Here for convolutions: an input is a tap
+of a channel, and the covariance is of patches at random positions.
+
+The mean of what is left goes into the bias (Nagel et al., ICCV 2019, section 4.2).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from .graph import NetworkGraph, Point
+from .simulation import LARGEST_WEIGHT, weight_scale
+
+__all__ = ["PatchStatistics", "compensated", "patch_statistics"]
+
+# Inputs of one convolution that are rounded together; more are split by channels.
+_MOST_INPUTS = 1600
+# So many patches tell a covariance of that size well enough.
+_PATCHES = 8192
+_DAMPING = 0.01
+
+
+@dataclass
+class PatchStatistics:
+    """What a convolution sees, over all calibration photos.
+
+    Attributes:
+        count: Patches.
+        total: (D,) their sum, D = channels x taps.
+        products: For each chunk of channels, (d, d) sum of outer products.
+    """
+
+    count: int
+    total: Tensor
+    products: list[Tensor]
+
+    @property
+    def mean(self) -> Tensor:
+        """(D,) mean patch."""
+        return self.total / max(self.count, 1)
+
+
+def patch_statistics(
+    graph: NetworkGraph,
+    weights: Mapping[str, Tensor],
+    photos: Iterable[Tensor],
+    count: int,
+    seed: int,
+) -> dict[str, PatchStatistics]:
+    """Statistics for each dense convolution that owns its weights, by the weight's path.
+
+    Args:
+        graph: The network.
+        weights: Values by path.
+        photos: Of the graph's shape.
+        count: How many photos there are.
+        seed: Of the positions.
+    """
+    draw = np.random.default_rng(seed)
+    each = max(32, _PATCHES // max(count, 1))
+    wanted: dict[str, list[Point]] = {}
+    for point in graph.points.values():
+        if point.weight and _is_dense(graph, weights, point):
+            wanted.setdefault(graph.sources(point.name)[0], []).append(point)
+    found: dict[str, PatchStatistics] = {}
+
+    def collect(name: str, value: Tensor) -> Tensor:
+        for point in wanted.get(name, ()):
+            patches = _patches(graph, point, weights[point.weight], value, each, draw)
+            _add(found, point.weight, patches, weights[point.weight])
+        return value
+
+    with torch.no_grad():
+        for photo in photos:
+            graph.run(photo, collect, weights)
+    return found
+
+
+def compensated(
+    weights: Mapping[str, Tensor],
+    statistics: Mapping[str, PatchStatistics],
+    biases: Mapping[str, str],
+    watch: Callable[[int, int], None],
+) -> dict[str, Tensor]:
+    """Weights on their grids, and biases that make up for what is left.
+
+    Args:
+        weights: Values by path.
+        statistics: Of `patch_statistics`.
+        biases: For a weight's path, its bias's.
+        watch: Told how many of how many are done.
+    """
+    changed = dict(weights)
+    for position, (path, seen) in enumerate(statistics.items()):
+        watch(position, len(statistics))
+        weight = weights[path]
+        flat = weight.flatten(1).double()
+        scale = weight_scale(weight).double()
+        parts = []
+        start = 0
+        mean = seen.mean.double()
+        for products in seen.products:
+            stop = start + len(products)
+            centre = mean[start:stop]
+            covariance = products.double() / seen.count - torch.outer(centre, centre)
+            parts.append(_round_in_turn(flat[:, start:stop], scale, covariance))
+            start = stop
+        grid = torch.cat(parts, 1)
+        changed[path] = grid.reshape(weight.shape).float()
+        if path in biases:
+            left = (flat - grid) @ mean
+            changed[biases[path]] = (weights[biases[path]].double() + left).float()
+    return changed
+
+
+def _round_in_turn(weight: Tensor, scale: Tensor, covariance: Tensor) -> Tensor:
+    """(O, d) on the grid of (O,) scales, for inputs of that (d, d) covariance."""
+    count = len(covariance)
+    power = covariance.diagonal().clone()
+    damping = _DAMPING * float(power.mean()) + 1e-12
+    # What varies most is rounded first, while the most can still make up for it.
+    order = power.argsort(descending=True, stable=True)
+    covariance = covariance[order][:, order] + damping * torch.eye(count, dtype=torch.float64)
+    inverse = torch.cholesky_inverse(torch.linalg.cholesky(covariance))
+    factor = torch.linalg.cholesky(inverse, upper=True)
+    open_weights = weight[:, order].t().contiguous()  # (d, O): rows are contiguous
+    rounded = torch.empty_like(open_weights)
+    block = 64
+    for start in range(0, count, block):
+        stop = min(start + block, count)
+        errors = torch.empty(stop - start, weight.shape[0], dtype=torch.float64)
+        for i in range(start, stop):
+            now = open_weights[i]
+            steps = (now / scale).round_().clamp_(-LARGEST_WEIGHT, LARGEST_WEIGHT)
+            rounded[i] = steps * scale
+            error = (now - rounded[i]) / factor[i, i]
+            errors[i - start] = error
+            if i + 1 < stop:
+                open_weights[i + 1 : stop] -= factor[i, i + 1 : stop, None] * error
+        open_weights[stop:] -= factor[start:stop, stop:].t() @ errors
+    result = torch.empty_like(rounded)
+    result[order] = rounded
+    return result.t()
+
+
+def _is_dense(graph: NetworkGraph, weights: Mapping[str, Tensor], point: Point) -> bool:
+    if graph.operation_of_maker(point.name) != "conv2d" or not graph.owns_weights(point):
+        return False
+    sources = graph.sources(point.name)
+    return len(sources) == 1 and weights[point.weight].shape[1] == graph.channels(sources[0])
+
+
+def _patches(
+    graph: NetworkGraph,
+    point: Point,
+    weight: Tensor,
+    value: Tensor,
+    each: int,
+    draw: np.random.Generator,
+) -> Tensor:
+    """(each, D) patches of a feature map (1, C, H, W), as the convolution sees them."""
+    stride, padding, dilation = graph.window(point.name)
+    rows, columns = weight.shape[2:]
+    padded = F.pad(value[0], (padding[1], padding[1], padding[0], padding[0]))
+    tall = (padded.shape[1] - dilation[0] * (rows - 1) - 1) // stride[0] + 1
+    wide = (padded.shape[2] - dilation[1] * (columns - 1) - 1) // stride[1] + 1
+    top = torch.from_numpy(draw.integers(tall, size=each)) * stride[0]
+    left = torch.from_numpy(draw.integers(wide, size=each)) * stride[1]
+    y = top[:, None, None] + torch.arange(rows)[None, :, None] * dilation[0]
+    x = left[:, None, None] + torch.arange(columns)[None, None, :] * dilation[1]
+    taken = padded[:, y.to(padded.device), x.to(padded.device)]  # (C, each, rows, columns)
+    return taken.permute(1, 0, 2, 3).reshape(each, -1).float().cpu()
+
+
+def _add(found: dict[str, PatchStatistics], path: str, patches: Tensor, weight: Tensor) -> None:
+    taps = weight.shape[2] * weight.shape[3]
+    size = max(1, _MOST_INPUTS // taps) * taps
+    chunks = patches.split(size, 1)
+    products = [chunk.t() @ chunk for chunk in chunks]
+    if path not in found:
+        found[path] = PatchStatistics(len(patches), patches.sum(0), products)
+        return
+    seen = found[path]
+    seen.count += len(patches)
+    seen.total += patches.sum(0)
+    seen.products = [old + new for old, new in zip(seen.products, products, strict=True)]

@@ -5,7 +5,7 @@ This module wires the rooms together, so it may import all of them; the logic is
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
@@ -27,20 +27,25 @@ from .models import catalog, factory
 from .models.checkpoints import load_weights
 from .models.checksums import checksum_of, digest_of, sha256_of
 from .models.download import fetch
-from .models.prepared import Reference, check_output, copied, count_macs
+from .models.prepared import Reference, check_output, copied, count_macs, prepare
 from .models.seeding import seeded
+from .quantization.analysis import Analysis, analyse
 from .quantization.calibration import generated, load_calibration
+from .quantization.recipe import Recipe, named
+from .quantization.suitability import evenly_spaced
 from .specs import ImageSpec, MaskSpec, ModelSpec
 
 if TYPE_CHECKING:
     from torch import nn
 
-__all__ = ["Event", "export"]
+__all__ = ["Event", "export", "sensitivity"]
 
 # Judges every fresh file; named by its path because it runs in the lanes' processes.
 INSPECTOR = "maskport.validation.inspection:inspect_artifact"
 # So many photos are enough to tell a broken file, and few enough not to cost time.
 CHECK_PHOTOS = 4
+# Each costs a sensitivity analysis an inference a part.
+JUDGED = 8
 RANDOM = "random:"
 
 
@@ -136,6 +141,54 @@ def export(
     return run_export(order, folder, watch or (lambda event: None))
 
 
+def sensitivity(
+    network: str | nn.Module,
+    *,
+    weights: str | PathLike[str] | None = None,
+    spec: ModelSpec | None = None,
+    size: int | str | tuple[int, int] | None = None,
+    calibration: str | PathLike[str] | None = None,
+    photos: str | PathLike[str] | None = None,
+    recipe: Recipe | None = None,
+    watch: Callable[[str, int, int], None] = lambda text, done, total: None,
+) -> Analysis:
+    """What INT8 costs each part of a network: fidelity in integers, time in float.
+
+    Args:
+        network: As `export` takes it.
+        weights: Likewise.
+        spec: Likewise.
+        size: Likewise, or as text: ``"320"``, ``"320x480"``.
+        calibration: Likewise.
+        photos: Folder or list file, or ``"scenes:N"``, of photos to compare masks on; eight of
+            the calibration photos where None.
+        recipe: Its ranges are used; the extremes where None.
+        watch: Told what is being done, how far it is, and of how much (0 where that is unknown).
+
+    Raises:
+        InputError: Something given can't be used.
+    """
+    found = _find(network, spec, size)
+    calibration = calibration or (found.entry.calibration if found.entry else "")
+    if not calibration:
+        raise UsageError(
+            "Ranges of integers come from photos, and none were given.",
+            "Give --calibration DIR with some dozens of typical photos.",
+        )
+    watch("loading the weights", 0, 0)
+    _load(found, weights, "", "")
+    check_output(Reference(found.module, found.spec), found.spec)
+    shown = load_calibration(calibration, found.spec.image).pixels
+    judged = (
+        load_calibration(photos, found.spec.image).pixels
+        if photos
+        else shown[evenly_spaced(len(shown), JUDGED)]
+    )
+    view = prepare(found.module, found.spec)
+    threshold = found.spec.mask.threshold
+    return analyse(view, shown, judged, threshold, recipe or named("plain"), watch)
+
+
 @dataclass(frozen=True)
 class _Found:
     """A network, and how it was asked for."""
@@ -147,7 +200,7 @@ class _Found:
 
 
 def _find(
-    network: str | nn.Module, spec: ModelSpec | None, size: int | tuple[int, int] | None
+    network: str | nn.Module, spec: ModelSpec | None, size: int | str | tuple[int, int] | None
 ) -> _Found:
     entry = None
     if not isinstance(network, str):
@@ -247,7 +300,5 @@ def _check_photos(image: ImageSpec, source: str | PathLike[str] | None) -> NDArr
         chosen = [scene(seed).photo for seed in range(CHECK_PHOTOS)]
     else:
         paths = list_photos(Path(source))
-        count = min(CHECK_PHOTOS, len(paths))
-        positions = np.linspace(0, len(paths) - 1, count).round().astype(int)
-        chosen = [read_photo(paths[i]) for i in positions]
+        chosen = [read_photo(paths[i]) for i in evenly_spaced(len(paths), CHECK_PHOTOS)]
     return np.concatenate([photo_to_input(photo, image) for photo in chosen])

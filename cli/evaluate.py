@@ -67,7 +67,8 @@ def command(
     maskport evaluate u2netp.pth --images ECSSD --paper
     maskport evaluate exports/u2netp/u2netp-tflite-int8.tflite --images photos/ --masks masks/
     """
-    from .evaluate_view import EvaluateView
+    from .evaluate_view import print_evaluation
+    from .progress_bar import ProgressBar
 
     if (images is None) == (scenes is None):
         raise UsageError(
@@ -78,18 +79,18 @@ def command(
         raise UsageError("There are --masks and no --images.", "Generated scenes have their own.")
     if json_out is not None and not json_out.absolute().parent.is_dir():
         raise UsageError(f"There is no folder for {json_out}.", "Make it, or give another --json.")
-    with EvaluateView() as view, ExitStack() as stack:
-        view.say("loading PyTorch")
+    with ProgressBar("photos") as bar, ExitStack() as stack:
+        bar.say("loading PyTorch")
         from ..training.datasets import find_pairs
         from ..training.evaluation import evaluate, of_pairs, of_scenes
         from ..validation.evaluated import open_evaluated
 
         pairs = find_pairs(images, masks) if images is not None else []
         found = stack.enter_context(open_evaluated(what, network, threads, size))
-        view.say(f"measuring {found.name}")
+        bar.say(f"measuring {found.name}")
         samples = of_pairs(pairs) or of_scenes(scenes or 0, found.spec.image)
-        result = evaluate(found.draw, samples, found.spec, view.photos)
-    view.summarise(result, found.name, found.family if paper else None, images)
+        result = evaluate(found.draw, samples, found.spec, bar.count)
+    print_evaluation(result, found.name, found.family if paper else None, images)
     if json_out is not None:
         values = {
             "what": found.name,

@@ -1,0 +1,96 @@
+"""``maskport sensitivity``."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+import click
+
+__all__ = ["command"]
+
+_FILE = click.Path(path_type=Path, dir_okay=False)
+
+
+@click.command(name="sensitivity")
+@click.argument("network")
+@click.option(
+    "--weights",
+    metavar="FILE",
+    help="A .pth, .pt, .safetensors or .onnx file; the catalog's own where left out.",
+)
+@click.option("--size", metavar="SIDE", help="320 for a square, 320x480 for height x width.")
+@click.option(
+    "--calibration",
+    metavar="PHOTOS",
+    help="Folder or list file of photos that give the ranges, or scenes:N.",
+)
+@click.option(
+    "--photos",
+    metavar="PHOTOS",
+    help="Folder or list file to compare masks on; eight calibration photos where left out.",
+)
+@click.option(
+    "--ranges",
+    type=click.Choice(["min-max", "percentile", "mse", "kl"]),
+    default="min-max",
+    show_default=True,
+    help="How photos give ranges.",
+)
+@click.option("--json", "json_out", metavar="FILE", type=_FILE, help="Write the table.")
+@click.option("--plot", metavar="FILE", type=_FILE, help="Write the table as a picture (SVG).")
+def command(
+    network: str,
+    weights: str | None,
+    size: str | None,
+    calibration: str | None,
+    photos: str | None,
+    ranges: str,
+    json_out: Path | None,
+    plot: Path | None,
+) -> int:
+    """Show what INT8 costs each part of NETWORK.
+
+    Each part is rounded alone while the rest stays in float, and its masks are compared with the
+    float network's. The last columns say what the part would cost if it stayed in float: its share
+    of the multiplications, and the time that adds, counted and not timed.
+
+    \b
+    maskport sensitivity demo
+    maskport sensitivity u2netp --weights my.pth --calibration photos/ --plot sensitivity.svg
+    """
+    from .progress_bar import ProgressBar
+    from .sensitivity_view import print_sensitivity
+
+    with ProgressBar("masks") as bar:
+        bar.say("loading PyTorch")
+        from ..api import sensitivity
+        from ..quantization.recipe import Recipe
+
+        def watch(text: str, done: int, total: int) -> None:
+            bar.say(text)
+            bar.count(done, total)
+
+        found = sensitivity(
+            network,
+            weights=weights,
+            size=size,
+            calibration=calibration,
+            photos=photos,
+            recipe=Recipe.from_dict({"ranges": ranges}),
+            watch=watch,
+        )
+    print_sensitivity(found)
+    if json_out is not None:
+        values = {
+            "photos": found.photos,
+            "whole": asdict(found.whole),
+            "parts": [part.to_dict() for part in found.parts],
+        }
+        json_out.write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
+    if plot is not None:
+        from ..quantization.plot import sensitivity_svg
+
+        plot.write_text(sensitivity_svg(found), encoding="utf-8")
+    return 0

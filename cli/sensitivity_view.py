@@ -1,0 +1,37 @@
+"""What a sensitivity analysis looks like in a terminal."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from .tables import print_table
+
+if TYPE_CHECKING:
+    from ..quantization.analysis import Analysis
+    from ..quantization.sensitivity import Fidelity
+
+__all__ = ["print_sensitivity"]
+
+
+def print_sensitivity(found: Analysis) -> None:
+    """A line a part, and one for all of them."""
+    whole = sum(part.macs for part in found.parts) or 1
+    rows = [
+        (part.module, *_numbers(part.alone), f"{part.macs / whole:.1%}", f"+{part.slower:.2f}×")
+        for part in found.parts
+    ]
+    rows.append(("all of them", *_numbers(found.whole), "", ""))
+    columns = ("rounded alone", "MAE", "worst", "IoU", "worst", "of the work", "time in float")
+    print_table(columns, rows)
+    click.echo(f"{found.photos} photos; time in units of the integer network's own.")
+
+
+def _numbers(found: Fidelity) -> tuple[str, ...]:
+    return (
+        f"{found.mae:.5f}",
+        f"{found.worst_mae:.5f}",
+        f"{found.iou:.5f}",
+        f"{found.worst_iou:.5f}",
+    )

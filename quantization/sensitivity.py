@@ -1,0 +1,202 @@
+"""What each part of a network costs in integers: fidelity where it is rounded, time where not.
+
+Each part is rounded alone, everything else staying in float, and its mask is held against the
+float network's. What a part would cost if it stayed in float is counted, not timed: its share of
+the multiplications, at a float multiplication's price. The search that uses these numbers
+verifies what it finds.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from .encodings import Encoding
+from .graph import NetworkGraph
+from .simulation import Simulation
+
+__all__ = [
+    "FLOAT_PRICE",
+    "Fidelity",
+    "PartCost",
+    "fidelity",
+    "multiplications",
+    "parts_of",
+    "sensitivity",
+]
+
+FLOAT_PRICE = 4.4
+"""Time of a float multiplication in that of an int8 one: 186 ms to 42 ms, LiteRT with XNNPACK,
+U²-Netp at 320, two threads of an x86 server. `maskport bench` tells a device's own."""
+
+# More parts than that make a table that nobody reads, and cost an inference a photo each.
+MOST_PARTS = 24
+
+
+@dataclass(frozen=True, slots=True)
+class Fidelity:
+    """Masks held against the float network's, over photos.
+
+    Attributes:
+        mae: Mean absolute error.
+        worst_mae: Of the worst photo.
+        iou: Mean intersection over union of the objects.
+        worst_iou: Of the worst photo.
+    """
+
+    mae: float
+    worst_mae: float
+    iou: float
+    worst_iou: float
+
+
+@dataclass(frozen=True, slots=True)
+class PartCost:
+    """One part.
+
+    Attributes:
+        module: Its path in the exported view.
+        macs: Multiplications for a photo.
+        alone: Fidelity where nothing but this part is rounded.
+        slower: What leaving it in float adds, in units of the integer network's whole time.
+    """
+
+    module: str
+    macs: int
+    alone: Fidelity
+    slower: float
+
+    def to_dict(self) -> dict[str, float | int | str]:
+        """Flat, for a table in JSON."""
+        return {
+            "module": self.module,
+            "macs": self.macs,
+            **asdict(self.alone),
+            "slower": self.slower,
+        }
+
+
+def parts_of(graph: NetworkGraph, most: int = MOST_PARTS) -> dict[str, frozenset[str]]:
+    """The network's parts: the names of their points, by path.
+
+    Of all depths of the module tree, the deepest with at most ``most`` modules that compute
+    something. What is computed outside of any module of that depth belongs to the module that
+    it is in.
+    """
+    paths = [point.module.split(".") for point in graph.points.values() if point.module]
+    chosen: dict[str, set[str]] = {}
+    for depth in range(1, max(map(len, paths), default=0) + 1):
+        found: dict[str, set[str]] = {}
+        for point in graph.points.values():
+            if point.module:
+                part = ".".join(point.module.split(".")[:depth])
+                found.setdefault(part, set()).add(point.name)
+        if len(found) > most and chosen:
+            break
+        chosen = found
+    return {part: frozenset(names) for part, names in chosen.items()}
+
+
+def multiplications(graph: NetworkGraph, weights: Mapping[str, Tensor]) -> dict[str, int]:
+    """Multiplications for one photo, by point; only convolutions and matrix products have any."""
+    found = {}
+    for point in graph.points.values():
+        if point.weight:
+            shape = graph.shape_of(point.name)
+            # Each output value is a sum over one output channel's weights.
+            places = math.prod(shape[1:])
+            found[point.name] = places * weights[point.weight][0].numel()
+    return found
+
+
+def sensitivity(
+    graph: NetworkGraph,
+    weights: Mapping[str, Tensor],
+    encodings: Mapping[str, Encoding],
+    photos: NDArray[np.uint8],
+    threshold: float,
+    *,
+    parts: Mapping[str, frozenset[str]] | None = None,
+    watch: Callable[[int, int], None] = lambda done, total: None,
+) -> list[PartCost]:
+    """Round each part alone.
+
+    Args:
+        graph: For one photo at a time.
+        weights: Float values by path.
+        encodings: By group, from calibration.
+        photos: (N, 3, H, W) RGB bytes to judge by.
+        threshold: From which a pixel belongs to the object.
+        parts: Points by path; `parts_of` the graph where None.
+        watch: Called with masks drawn and all of them.
+
+    Returns:
+        In the network's order.
+    """
+    parts = parts or parts_of(graph)
+    macs = multiplications(graph, weights)
+    whole = sum(macs.values()) or 1
+    total = len(photos) * (len(parts) + 1)
+    drawn = 0
+
+    def tell() -> None:
+        nonlocal drawn
+        drawn += 1
+        watch(drawn, total)
+
+    truths = draw(lambda photo: graph.run(photo, None, weights), photos, tell)
+    rows = []
+    for part, names in parts.items():
+        own = {graph.points[name].weight for name in names} - {""}
+        others = frozenset(graph.points) - names
+        rounded = Simulation(graph, weights, encodings, frozenset(own), others)
+        alone = fidelity(draw(rounded, photos, tell), truths, threshold)
+        count = sum(macs.get(name, 0) for name in names)
+        rows.append(PartCost(part, count, alone, count / whole * (FLOAT_PRICE - 1)))
+    return rows
+
+
+def draw(
+    network: Callable[[Tensor], Tensor],
+    photos: NDArray[np.uint8],
+    tell: Callable[[], None] = lambda: None,
+) -> Tensor:
+    """The masks (N, C, H, W) of photos (N, 3, H, W) in bytes, one by one."""
+    masks = []
+    with torch.no_grad():
+        for photo in photos:
+            image = torch.from_numpy(np.ascontiguousarray(photo))[None].float() / 255
+            masks.append(network(image.contiguous(memory_format=torch.channels_last)))
+            tell()
+    return torch.cat(masks)
+
+
+def fidelity(masks: Tensor, truths: Tensor, threshold: float) -> Fidelity:
+    """Hold masks (N, C, H, W) against others; classes are compared by their highest value."""
+    errors = (masks - truths).abs().flatten(1).mean(1)
+    if masks.shape[1] > 1:
+        classes = torch.arange(masks.shape[1]).reshape(1, -1, 1, 1)
+        mine, theirs = (m.argmax(1, keepdim=True) == classes for m in (masks, truths))
+        both = (mine & theirs).sum((2, 3)).double()
+        either = (mine | theirs).sum((2, 3)).double()
+        present = either > 0
+        overlap = (both / either.clamp(min=1) * present).sum(1) / present.sum(1)
+    else:
+        mine, theirs = masks >= threshold, truths >= threshold
+        both = (mine & theirs).flatten(1).sum(1).double()
+        either = (mine | theirs).flatten(1).sum(1).double()
+        overlap = torch.where(either > 0, both / either.clamp(min=1), torch.ones_like(both))
+    return Fidelity(
+        float(errors.mean()), float(errors.max()), float(overlap.mean()), float(overlap.min())
+    )
+
+
+def ranked(costs: Sequence[PartCost]) -> list[PartCost]:
+    """By what leaving a part in float wins for the time that it costs, the best first."""
+    return sorted(costs, key=lambda c: (1 - c.alone.iou) / (c.slower + 1e-3), reverse=True)

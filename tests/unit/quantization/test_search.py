@@ -1,0 +1,81 @@
+"""A search finds the parts that must stay in float, and says so where none will do."""
+
+from __future__ import annotations
+
+import pytest
+
+from maskport.errors import UsageError
+from maskport.quantization.search import read_budget, search
+from maskport.quantization.sensitivity import Fidelity, PartCost
+
+# What each part loses in integers, and what it costs in float.
+LOSSES = {"first": (0.004, 0.5), "middle": (0.0001, 1.0), "last": (0.006, 0.2), "side": (0.0, 0.01)}
+
+
+def _costs() -> list[PartCost]:
+    return [
+        PartCost(name, 1, Fidelity(0, 0, 1 - loss, 1 - loss), price)
+        for name, (loss, price) in LOSSES.items()
+    ]
+
+
+def _score(extra: float = 0.0):
+    """Losses add up; held-out photos lose a little more."""
+
+    def score(parts, photos):
+        lost = sum(loss for name, (loss, _) in LOSSES.items() if name not in parts)
+        iou = 1 - lost - (extra if photos == "held-out" else 0)
+        return Fidelity(1 - iou, 1 - iou, iou, iou)
+
+    return score
+
+
+def test_nothing_stays_in_float_where_integers_hold_the_budget() -> None:
+    found = search(_costs(), read_budget(["iou>=0.98"]), _score())
+    assert found.holds and found.float_parts == () and found.slower == 0
+    assert [tried.photos for tried in found.tries] == ["calibration", "held-out"]
+
+
+def test_the_part_that_wins_most_for_its_time_stays_in_float() -> None:
+    found = search(_costs(), read_budget(["iou>=0.995"]), _score())
+    assert found.holds and found.float_parts == ("last",)
+    assert found.slower == pytest.approx(0.2)
+
+
+def test_parts_that_turn_out_not_to_be_needed_go_back_to_integers() -> None:
+    """Together `last` and `first` win enough; had `side` been taken, it would go back."""
+    costs = [
+        PartCost("side", 1, Fidelity(0, 0, 0.99, 0.99), 0.0),  # ranked first, wins nothing
+        *(cost for cost in _costs() if cost.module != "side"),
+    ]
+    found = search(costs, read_budget(["iou>=0.9995"]), _score())
+    assert found.holds and found.float_parts == ("first", "last")
+
+
+def test_what_fails_on_other_photos_is_widened_until_it_holds_there() -> None:
+    found = search(_costs(), read_budget(["iou>=0.995"]), _score(extra=0.003))
+    assert found.holds and found.float_parts == ("first", "last")
+    assert [tried.holds for tried in found.tries if tried.photos == "held-out"] == [False, True]
+
+
+def test_a_budget_that_nothing_holds_is_not_held() -> None:
+    found = search(_costs(), read_budget(["iou>=0.999", "mae<=0.5"]), _score(extra=0.01))
+    assert not found.holds
+    assert found.verified.iou == pytest.approx(0.99)  # the best there is
+
+
+def test_fidelity_may_be_preferred_where_it_costs_next_to_nothing() -> None:
+    found = search(_costs(), read_budget(["iou>=0.98"]), _score(), prefer="fidelity")
+    assert found.float_parts == ("side",)
+
+
+@pytest.mark.parametrize("text", ["iou", "iou>0.9", "iou<=0.9", "mae>=0.1", "psnr>=3", "iou>=e"])
+def test_a_budget_that_makes_no_sense_is_refused(text: str) -> None:
+    with pytest.raises(UsageError):
+        read_budget([text])
+
+
+def test_budgets_are_read_as_they_are_written() -> None:
+    assert str(read_budget(["iou>=0.999,mae<=0.0006", " worst_iou >= .99 "])) == (
+        "iou>=0.999, mae<=0.0006, worst_iou>=0.99"
+    )

@@ -1,0 +1,101 @@
+"""Each part's own loss, and the share of the work that it would be in float."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+import torch
+
+from maskport.imaging.scenes import scene
+from maskport.models.prepared import Reference, count_macs, prepare
+from maskport.models.seeding import seeded
+from maskport.models.u2net import U2Net
+from maskport.quantization.encodings import Encoding
+from maskport.quantization.graph import NetworkGraph, capture
+from maskport.quantization.sensitivity import (
+    FLOAT_PRICE,
+    fidelity,
+    multiplications,
+    parts_of,
+    sensitivity,
+)
+from maskport.specs import ImageSpec, MaskSpec, ModelSpec
+
+SPEC = ModelSpec("nano", ImageSpec(32, 48), MaskSpec(), output=0)
+
+
+@pytest.fixture(scope="module")
+def captured(nano: Callable[..., U2Net]) -> tuple[NetworkGraph, dict[str, torch.Tensor]]:
+    network = nano()
+    seeded(network, 0, (32, 48))
+    view = prepare(network, SPEC)
+    return capture(view, (1, 3, 32, 48)), dict(view.state_dict())
+
+
+@pytest.fixture(scope="module")
+def photos() -> np.ndarray:
+    return np.stack([scene(seed, 32, 48).photo.transpose(2, 0, 1) for seed in range(3)])
+
+
+def test_parts_cover_every_tensor_of_a_module_once(captured) -> None:
+    graph, _ = captured
+    parts = parts_of(graph)
+    named = [name for names in parts.values() for name in names]
+    assert len(named) == len(set(named))
+    assert set(named) == {p.name for p in graph.points.values() if p.module}
+    assert any(part.endswith("stage1") for part in parts)
+
+
+def test_multiplications_are_those_of_the_view_that_is_exported(captured, nano) -> None:
+    """Counted by PyTorch's own hooks for the manifest, by shapes here; the view has no outconv."""
+    graph, weights = captured
+    network = nano()
+    whole = count_macs(Reference(network, SPEC), SPEC.image)
+    outconv = 32 * 48 * network.levels
+    assert sum(multiplications(graph, weights).values()) == whole - outconv
+
+
+def test_rounding_a_part_alone_costs_it_alone(captured, photos) -> None:
+    graph, weights = captured
+    peaks: dict[str, float] = {}
+
+    def look(name: str, value: torch.Tensor) -> torch.Tensor:
+        group = graph.points[name].group
+        peaks[group] = max(peaks.get(group, 0.0), float(value.abs().max()))
+        return value
+
+    for photo in photos:
+        graph.run(torch.from_numpy(photo)[None].float() / 255, look, weights)
+    fine = {group: Encoding.of_range(-peak, peak) for group, peak in peaks.items()}
+    coarse = dict(fine)
+    guilty = next(part for part in parts_of(graph) if part.endswith("stage2"))
+    for name in parts_of(graph)[guilty]:
+        group = graph.points[name].group
+        if all(p.module.startswith(guilty) for p in graph.groups[group]):
+            coarse[group] = Encoding.of_range(-100 * peaks[group], 100 * peaks[group])
+    seen: list[tuple[int, int]] = []
+    rows = sensitivity(
+        graph, weights, coarse, photos, 0.5, watch=lambda done, total: seen.append((done, total))
+    )
+    worst = max(rows, key=lambda row: row.alone.mae)
+    assert worst.module == guilty
+    assert seen[-1][0] == seen[-1][1] == len(seen) == len(photos) * (len(rows) + 1)
+    assert sum(row.slower for row in rows) == pytest.approx(FLOAT_PRICE - 1)
+
+
+def test_fidelity_is_that_of_each_photo() -> None:
+    truth = torch.zeros(2, 1, 2, 2)
+    truth[:, :, 0] = 1
+    mask = truth.clone()
+    mask[1, 0, 1, 0] = 1  # one pixel too much: 2 of 3
+    found = fidelity(mask, truth, 0.5)
+    assert found.iou == pytest.approx((1 + 2 / 3) / 2) and found.worst_iou == pytest.approx(2 / 3)
+    assert found.mae == pytest.approx(1 / 8) and found.worst_mae == pytest.approx(1 / 4)
+
+
+def test_classes_are_compared_by_the_highest() -> None:
+    truth = torch.tensor([[[[0.9, 0.1]], [[0.1, 0.9]], [[0.0, 0.0]]]])
+    assert fidelity(truth * 0.5, truth, 0.5).iou == 1
+    assert fidelity(truth.flip(3), truth, 0.5).iou == 0

@@ -21,6 +21,8 @@ def command() -> None:
             extras.append(target.shared.extra)
         state = f"needs maskport[{target.shared.extra}]" if missing else "ready"
         needs = "calibration photos" if target.needs_calibration else ""
+        if target.by_name:
+            needs += "; to be named: all leaves it out"
         rows.append((target.name, target.format, target.precision, state, needs, target.summary))
     print_table(("target", "format", "precision", "here", "also needs", "for"), rows)
     if extras:

@@ -74,6 +74,8 @@ class Target:
         recipe: Name of the recipe by which its network is quantised first, made once for all
             targets that want it; empty for the float network.
         starts_from: The intermediate it starts from, where that is not its format's.
+        by_name: Made only where it is asked for by its name: neither ``all`` nor its format
+            means it.
     """
 
     name: str
@@ -84,6 +86,7 @@ class Target:
     summary: str
     recipe: str = ""
     starts_from: Source | None = None
+    by_name: bool = False
 
     @property
     def shared(self) -> Format:
@@ -130,9 +133,10 @@ TARGETS = (
     Target("tflite-int8", "tflite", "int8", ".tflite", ".tflite_int8:export_int8",
            "LiteRT, integers throughout, uint8 in and out; NPUs", recipe="best"),
     Target("tflite-int8-plain", "tflite", "int8", ".tflite", ".tflite:export_int8_plain",
-           "the same, as TensorFlow's converter quantises by itself"),
+           "the same, as TensorFlow's converter quantises by itself", by_name=True),
     Target("tflite-int8x16", "tflite", "int8x16", ".tflite", ".tflite:export_int8x16",
-           "LiteRT, int8 weights, int16 activations; exact, for hardware that has it"),
+           "LiteRT, int8 weights, int16 activations; for hardware that has it, slow on CPUs",
+           by_name=True),
     Target("savedmodel", "savedmodel", "fp32", "", ".savedmodel:export",
            "TensorFlow SavedModel, for servers"),
     Target("keras", "keras", "fp32", ".keras", ".keras:export",
@@ -173,7 +177,8 @@ def target(name: str) -> Target:
 
 
 def select(names: Iterable[str]) -> tuple[Target, ...]:
-    """Targets by name, by format, or all of them; in the table's order, each once.
+    """Targets by name, by format, or all of them but those `Target.by_name`; in the table's
+    order, each once.
 
     A name that is both, as ``executorch``, is the target's.
 
@@ -186,7 +191,7 @@ def select(names: Iterable[str]) -> tuple[Target, ...]:
         rows = (
             [name]
             if name in targets
-            else [row.name for row in TARGETS if name in {row.format, "all"}]
+            else [r.name for r in TARGETS if name in {r.format, "all"} and not r.by_name]
         )
         if not rows:
             raise _unknown(name)

@@ -11,11 +11,7 @@ from maskport.exporters.registry import FORMATS, TARGETS, select, target
 
 
 def test_names_are_unique_and_every_format_has_a_target() -> None:
-<<<<<<< HEAD
     assert len({row.name for row in TARGETS}) == len(TARGETS) == 19
-=======
-    assert len({row.name for row in TARGETS}) == len(TARGETS) == 17
->>>>>>> int8
     assert {row.format for row in TARGETS} == set(FORMATS)
 
 

@@ -79,7 +79,8 @@ def export(
         spec: How photos go in and what the output means. Needed where ``network`` is not of
             the catalog.
         size: Another size than the specification's: a side, or (height, width).
-        targets: Names of targets or formats, or ``"all"``. See `exporters.registry`.
+        targets: Names of targets or formats, or ``"all"``. See `exporters.registry`. Without
+            calibration photos a format's name doesn't mean its targets that need some.
         calibration: Folder or list file of photos that give INT8 files their ranges, or
             ``"scenes:N"`` for generated ones. Left out, what the catalog says of the network.
         photos: Folder or list file of photos that every file is checked on. Left out, some of
@@ -102,10 +103,11 @@ def export(
     """
     if jobs is not None and jobs < 1:
         raise UsageError(f"{jobs} jobs make nothing.", "Give 1 or more, or leave it out.")
-    rows = select([targets] if isinstance(targets, str) else targets)
     found = _find(network, spec, size)
     if calibration is None and found.entry is not None:
         calibration = found.entry.calibration or None
+    names = [targets] if isinstance(targets, str) else targets
+    rows = select(names, calibrated=calibration is not None)
     if calibration is None and any(row.needs_calibration for row in rows):
         raise UsageError(
             f"{', '.join(r.name for r in rows if r.needs_calibration)} needs photos to calibrate "

@@ -128,13 +128,18 @@ def command(
     maskport export nets.sky:SkyNet --weights sky.pth --size 384 --activation sigmoid
     """
     from ..exporters.registry import select
+    from ..models import catalog
     from .export_view import ExportView
 
-    rows = select(part.strip() for part in targets.split(",") if part.strip())
+    known = catalog.CATALOG.get(network)
+    names = [part.strip() for part in targets.split(",") if part.strip()]
+    rows = select(names, calibrated=bool(calibration or (known and known.calibration)))
+    if without := [row.name for row in select(names) if row not in rows]:
+        click.echo(f"Left out without --calibration: {', '.join(without)}.", err=True)
     with ExportView(rows) as view:
         view.say("loading PyTorch")
         from ..api import export
-        from ..models import catalog, factory
+        from ..models import factory
         from ..models.download import fetch
 
         own = ":" in network

@@ -176,11 +176,16 @@ def target(name: str) -> Target:
     raise _unknown(name)
 
 
-def select(names: Iterable[str]) -> tuple[Target, ...]:
+def select(names: Iterable[str], *, calibrated: bool = True) -> tuple[Target, ...]:
     """Targets by name, by format, or all of them but those `Target.by_name`; in the table's
     order, each once.
 
     A name that is both, as ``executorch``, is the target's.
+
+    Args:
+        names: Of targets or formats, or ``all``.
+        calibrated: There are calibration photos; without, a format's name doesn't mean those of
+            its targets that need some.
 
     Raises:
         UsageError: A name is neither a target nor a format.
@@ -191,7 +196,15 @@ def select(names: Iterable[str]) -> tuple[Target, ...]:
         rows = (
             [name]
             if name in targets
-            else [r.name for r in TARGETS if name in {r.format, "all"} and not r.by_name]
+            else [
+                row.name
+                for row in TARGETS
+                if not row.by_name
+                and (
+                    name == "all"
+                    or (name == row.format and (calibrated or not row.needs_calibration))
+                )
+            ]
         )
         if not rows:
             raise _unknown(name)

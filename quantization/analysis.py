@@ -1,11 +1,9 @@
-"""What integers cost a network, and which of its parts had better stay in float: from its exported
-view and two sets of photos."""
+"""A network's sensitivity to integers, from its exported view and two sets of photos."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
-from typing import Literal
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -16,18 +14,12 @@ from ..models.prepared import PreparedMask, copied
 from .encodings import Encoding
 from .graph import capture
 from .photo_input import pass_bytes
-from .quantise import quantise, simulated
 from .ranges import estimate, histograms
 from .recipe import Recipe
-from .search import Budget, Found, Prefer, Try, search
-from .sensitivity import Fidelity, PartCost, draw, fidelity, parts_of, sensitivity
+from .sensitivity import Fidelity, PartCost, draw, fidelity, sensitivity
 from .simulation import Simulation
-from .suitability import evenly_spaced
 
-__all__ = ["Analysis", "Mixed", "analyse", "find_mix"]
-
-# Calibration photos that parts and mixes are tried on: each costs an inference a try.
-SEARCHED = 8
+__all__ = ["Analysis", "analyse"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,83 +99,3 @@ def analyse(
     truths = draw(lambda photo: graph.run(photo, None, weights), photos)
     found = fidelity(draw(whole, photos), truths, threshold)
     return Analysis(tuple(parts), found, len(photos))
-
-
-@dataclass(frozen=True, slots=True)
-class Mixed:
-    """A recipe for a budget.
-
-    Attributes:
-        recipe: With the parts that stay in float.
-        found: How it was found, and whether the budget holds.
-        verified: The recipe's own fidelity on the held-out photos, made anew and simulated as
-            files compute it.
-        holds: Whether the budget holds there.
-    """
-
-    recipe: Recipe
-    found: Found
-    verified: Fidelity
-    holds: bool
-
-
-def find_mix(
-    view: PreparedMask,
-    calibration: NDArray[np.uint8],
-    held_out: NDArray[np.uint8],
-    threshold: float,
-    base: Recipe,
-    budget: Budget,
-    prefer: Prefer,
-    watch: Callable[[str, int, int], None] = lambda text, done, total: None,
-    tell: Callable[[Try], None] = lambda tried: None,
-) -> Mixed:
-    """The fastest mix of integers and float that holds a budget.
-
-    Args:
-        view: As it is exported.
-        calibration: (N, 3, H, W) RGB bytes, for ranges and for the search.
-        held_out: (M, 3, H, W) RGB bytes of other photos, to verify on.
-        threshold: From which a pixel belongs to the object.
-        base: What is done to the parts in integers.
-        budget: To hold.
-        prefer: As `search.search`.
-        watch: Told what is being done and how far it is.
-        tell: Told of each try.
-
-    Raises:
-        NetworkError: The network's graph can't be captured.
-    """
-    few = calibration[evenly_spaced(len(calibration), SEARCHED)]
-    analysis = analyse(view, calibration, few, threshold, base, watch)
-    network, rewritten = quantise(view, calibration, "", base, watch)
-    shape = (1, *few.shape[1:])
-    whole = simulated(network, rewritten, shape)
-    parts = parts_of(whole.graph)
-    photos = {"calibration": few, "held-out": held_out}
-    plain = capture(view, shape)  # type: ignore[arg-type]
-    floats = {name: value.detach() for name, value in view.state_dict().items()}
-    truths = {
-        name: draw(lambda photo: plain.run(photo, None, floats), some)
-        for name, some in photos.items()
-    }
-
-    def score(chosen: frozenset[str], on: Literal["calibration", "held-out"]) -> Fidelity:
-        watch(f"trying {len(chosen)} parts in float", 0, 0)
-        names = frozenset().union(*(parts[part] for part in chosen))
-        mixed = Simulation(
-            whole.graph,
-            network.weights,
-            whole.encodings,
-            whole.quantised,
-            whole.kept_in_float | names,
-        )
-        return fidelity(draw(mixed, photos[on]), truths[on], threshold)
-
-    found = search(analysis.parts, budget, score, prefer=prefer, watch=tell)
-    recipe = replace(base, name="mixed", float_modules=found.float_parts)
-    watch("making the recipe's network", 0, 0)
-    made, rewritten = quantise(view, calibration, "", recipe, watch)
-    final = simulated(made, rewritten, shape)
-    verified = fidelity(draw(final, held_out), truths["held-out"], threshold)
-    return Mixed(recipe, found, verified, budget.holds(verified))

@@ -227,7 +227,7 @@ def test_a_target_that_is_not_installed_says_what_to_install(
     )
     ended = maskport("targets")
     assert ended.code == OK
-    assert ended.out.count("needs maskport[coreml]") == 5  # its precisions
+    assert ended.out.count("needs maskport[coreml]") == 6  # its precisions
     assert "pip install 'maskport[coreml" in ended.out
 
 

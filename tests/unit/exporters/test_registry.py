@@ -15,6 +15,13 @@ def test_names_are_unique_and_every_format_has_a_target() -> None:
     assert {row.format for row in TARGETS} == set(FORMATS)
 
 
+def test_a_formats_name_means_what_can_be_made_without_photos() -> None:
+    assert [row.name for row in select(["onnx"], calibrated=False)] == ["onnx-fp32", "onnx-fp16"]
+    named = select(["onnx-int8", "onnx"], calibrated=False)
+    assert "onnx-int8" in {row.name for row in named}  # asked for: photos will be, too
+    assert select(["all"], calibrated=False) == select(["all"])
+
+
 def test_a_target_for_comparison_is_made_only_where_it_is_named() -> None:
     everything = {row.name for row in select(["all"])}
     assert "tflite-int8" in everything and "tflite-int8x16" not in everything

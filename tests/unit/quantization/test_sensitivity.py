@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
+from pathlib import Path
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
 import torch
+from click.testing import CliRunner
 
+from maskport.cli.main import cli
+from maskport.errors import UsageError
 from maskport.imaging.scenes import scene
 from maskport.models.prepared import Reference, count_macs, prepare
 from maskport.models.seeding import seeded
@@ -99,3 +105,23 @@ def test_classes_are_compared_by_the_highest() -> None:
     truth = torch.tensor([[[[0.9, 0.1]], [[0.1, 0.9]], [[0.0, 0.0]]]])
     assert fidelity(truth * 0.5, truth, 0.5).iou == 1
     assert fidelity(truth.flip(3), truth, 0.5).iou == 0
+
+
+def test_the_command_prints_a_line_a_part_and_draws_it(tmp_path: Path) -> None:
+    arguments = ["sensitivity", "demo", "--size", "48", "--calibration", "scenes:3"]
+    arguments += ["--photos", "scenes:2", "--json", str(tmp_path / "s.json")]
+    arguments += ["--plot", str(tmp_path / "s.svg")]
+    ended = CliRunner().invoke(cli, arguments, standalone_mode=False)
+    assert ended.exception is None
+    assert "all of them" in ended.output and "2 photos" in ended.output
+    saved = json.loads((tmp_path / "s.json").read_text())
+    modules = [part["module"] for part in saved["parts"]]
+    assert any(module.endswith("stage1d") for module in modules)
+    assert all(0 <= part["iou"] <= 1 for part in saved["parts"])
+    drawn = ElementTree.fromstring((tmp_path / "s.svg").read_text())  # our own
+    assert len(list(drawn)) > 2 * len(modules)
+
+
+def test_a_network_without_photos_to_calibrate_on_is_refused() -> None:
+    ended = CliRunner().invoke(cli, ["sensitivity", "u2netp"], standalone_mode=False)
+    assert isinstance(ended.exception, UsageError)

@@ -65,6 +65,7 @@ def finished(graph: Flatbuffer) -> bytes:
             f"The integer file still has float tensors: {', '.join(floats[:3])}.",
             "An operation has no int8 form; tflite-dynamic-int8 keeps such in float.",
         )
+    graph.prune()
     return graph.pack()
 
 
@@ -94,6 +95,36 @@ class Flatbuffer:
         builder = flatbuffers.Builder(1 << 20)
         builder.Finish(self.model.Pack(builder), b"TFL3")
         return bytes(builder.Output())
+
+    def prune(self) -> None:
+        """Drop tensors and buffers that nothing reads any more."""
+        graph = self.subgraph
+        ends = [*graph.inputs, *graph.outputs]
+        ends += [index for op in graph.operators for index in (*op.inputs, *op.outputs)]
+        for signature in self.model.signatureDefs or ():
+            ends += [m.tensorIndex for m in (*signature.inputs, *signature.outputs)]
+        tensors = {old: new for new, old in enumerate(sorted({int(i) for i in ends if i >= 0}))}
+        graph.tensors = [graph.tensors[old] for old in tensors]
+        tensors[-1] = -1  # an input that is left out
+
+        def renumbered(indices: Any) -> Any:
+            return np.array([tensors[int(i)] for i in indices], np.int32)
+
+        graph.inputs, graph.outputs = renumbered(graph.inputs), renumbered(graph.outputs)
+        for operator in graph.operators:
+            operator.inputs = renumbered(operator.inputs)
+            operator.outputs = renumbered(operator.outputs)
+        for signature in self.model.signatureDefs or ():
+            for entry in (*signature.inputs, *signature.outputs):
+                entry.tensorIndex = tensors[int(entry.tensorIndex)]
+        holders = [*graph.tensors, *(self.model.metadata or ())]
+        # Buffer 0 is the empty one, by the format.
+        used = {0, *(int(holder.buffer) for holder in holders)}
+        buffers = {old: new for new, old in enumerate(sorted(used))}
+        self.model.buffers = [self.model.buffers[old] for old in buffers]
+        for holder in holders:
+            holder.buffer = buffers[int(holder.buffer)]
+        self.names = {k: tensors[v] for k, v in self.names.items() if v in tensors}
 
     def describe(self, card: Card) -> None:
         """Embed the card, and give input and output the names that the signature has."""

@@ -8,7 +8,6 @@ from contextlib import contextmanager
 from types import TracebackType
 from typing import TYPE_CHECKING
 
-from rich.console import Console
 from rich.live import Live
 from rich.spinner import Spinner
 from rich.table import Table
@@ -16,6 +15,7 @@ from rich.text import Text
 
 from ..exporters.registry import Target
 from ..specs import ModelSpec
+from .live_view import LiveView
 
 if TYPE_CHECKING:
     from ..artifacts.bundle import Bundle
@@ -38,7 +38,7 @@ class _Line:
         self.artifact: Artifact | None = None
 
 
-class ExportView:
+class ExportView(LiveView):
     """Follows an export's events. A context manager; on a terminal it redraws its lines, and
     elsewhere it prints each target once, when it has ended.
 
@@ -47,7 +47,7 @@ class ExportView:
     """
 
     def __init__(self, rows: tuple[Target, ...]) -> None:
-        self._console = Console(stderr=True, highlight=False)
+        super().__init__()
         self._lines = {row.name: _Line() for row in rows}
         self._spinner = Spinner("dots")
         self._common = ""
@@ -58,12 +58,6 @@ class ExportView:
             redirect_stdout=False,
             redirect_stderr=False,
         )
-        self._animated = self._console.is_terminal
-
-    def __enter__(self) -> ExportView:
-        if self._animated:
-            self._live.start()
-        return self
 
     def __exit__(
         self,
@@ -72,8 +66,7 @@ class ExportView:
         trace: TracebackType | None,
     ) -> None:
         self._common = ""
-        if self._animated:
-            self._live.stop()
+        super().__exit__(kind, error, trace)
 
     @contextmanager
     def paused(self) -> Iterator[None]:

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from types import TracebackType
-from typing import Self
-
 import click
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from .live_view import LiveView
 
 __all__ = ["ProgressBar"]
 
 
-class ProgressBar:
+class ProgressBar(LiveView):
     """A context manager; nothing of it stays on a terminal.
 
     Args:
@@ -21,38 +19,25 @@ class ProgressBar:
     """
 
     def __init__(self, unit: str, every: int = 50) -> None:
-        console = Console(stderr=True, highlight=False)
+        super().__init__()
         self._unit, self._every = unit, every
-        self._animated = console.is_terminal
-        self._progress = Progress(
+        self._live: Progress = Progress(
             TextColumn("{task.description}"),
             BarColumn(),
             MofNCompleteColumn(),
             TimeRemainingColumn(),
-            console=console,
+            console=self._console,
             transient=True,
             disable=not self._animated,
         )
-        self._task = self._progress.add_task("", total=None)
-
-    def __enter__(self) -> Self:
-        self._progress.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._progress.stop()
+        self._task = self._live.add_task("", total=None)
 
     def say(self, text: str) -> None:
         """What is being done."""
-        self._progress.update(self._task, description=text)
+        self._live.update(self._task, description=text)
 
     def count(self, done: int, total: int) -> None:
         """How far it is; a total of 0 where that isn't known."""
-        self._progress.update(self._task, completed=done, total=total or None)
+        self._live.update(self._task, completed=done, total=total or None)
         if not self._animated and total and (done % self._every == 0 or done == total) and done:
             click.echo(f"{done} of {total} {self._unit}", err=True)

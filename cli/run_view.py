@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import time
-from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
-from rich.console import Console
 from rich.live import Live
 from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 
+from .live_view import LiveView
 from .tables import printable
 
 if TYPE_CHECKING:
@@ -31,18 +30,17 @@ class _Line:
         self.rounds = (0, 0)
 
 
-class RunView:
+class RunView(LiveView):
     """Follows a run's events on stderr. A context manager; on a terminal it redraws its lines,
     and elsewhere it prints each artifact when its photos are compared, and each that is lost.
     """
 
     def __init__(self) -> None:
-        self._console = Console(stderr=True, highlight=False)
+        super().__init__()
         self._lines: dict[str, _Line] = {}
         self._spinner = Spinner("dots")
         self._stage = ""
         self._began = time.monotonic()
-        self._animated = self._console.is_terminal
         self._live = Live(
             console=self._console,
             get_renderable=self._table,
@@ -51,20 +49,6 @@ class RunView:
             redirect_stderr=False,
             transient=True,
         )
-
-    def __enter__(self) -> Self:
-        if self._animated:
-            self._live.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        if self._animated:
-            self._live.stop()
 
     def say(self, text: str) -> None:
         """What is being done for all of them."""

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import time
-from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
-from rich.console import Console
 from rich.progress import BarColumn, Progress, ProgressColumn, Task, TaskID, TextColumn
 from rich.text import Text
+
+from .live_view import LiveView
 
 if TYPE_CHECKING:
     from ..training.loop import Event
@@ -19,15 +19,14 @@ __all__ = ["TrainView", "duration"]
 PLAIN_EVERY = 30.0
 
 
-class TrainView:
+class TrainView(LiveView):
     """Follows a run's events on stderr. A context manager; on a terminal it redraws one line
     and prints each scoring above it, and elsewhere it prints a line now and then.
     """
 
     def __init__(self) -> None:
-        self._console = Console(stderr=True, highlight=False)
-        self._animated = self._console.is_terminal
-        self._progress = Progress(
+        super().__init__()
+        self._live: Progress = Progress(
             TextColumn("{task.description}"),
             BarColumn(),
             TextColumn("{task.completed:.0f}/{task.total:.0f}"),
@@ -40,20 +39,6 @@ class TrainView:
         )
         self._task: TaskID | None = None
         self._printed = 0.0
-
-    def __enter__(self) -> Self:
-        if self._animated:
-            self._progress.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        if self._animated:
-            self._progress.stop()
 
     def watch(self, event: Event) -> None:
         """Take an event of the run."""
@@ -85,10 +70,8 @@ class TrainView:
         if not self._animated:
             return
         if self._task is None:
-            self._task = self._progress.add_task(what, total=total, facts="")
-        self._progress.update(
-            self._task, description=what, completed=done, total=total, facts=facts
-        )
+            self._task = self._live.add_task(what, total=total, facts="")
+        self._live.update(self._task, description=what, completed=done, total=total, facts=facts)
 
     def _say(self, text: str) -> None:
         self._console.print(Text(text), soft_wrap=True)

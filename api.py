@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 from .artifacts.bundle import Bundle
 from .artifacts.manifest import Checkpoint, Network
 from .errors import UsageError
-from .exporters.registry import select
+from .exporters.registry import Target, select
 from .exporters.run import Card, Options
-from .exporters.session import Event, Order, Watcher, default_jobs, run_export
+from .exporters.session import Event, Order, Watcher, Wish, default_jobs, run_export
 from .imaging.convert import photo_to_input
 from .imaging.photos import list_photos, read_photo
 from .imaging.scenes import scene
@@ -27,18 +27,20 @@ from .models import catalog, factory
 from .models.checkpoints import load_weights
 from .models.checksums import checksum_of, digest_of, sha256_of
 from .models.download import fetch
-from .models.prepared import Reference, check_output, copied, count_macs, prepare
+from .models.prepared import PreparedMask, Reference, check_output, copied, count_macs, prepare
 from .models.seeding import seeded
 from .quantization.analysis import Analysis, analyse
 from .quantization.calibration import generated, load_calibration
+from .quantization.mix import Mixed, find_mix, held_out
 from .quantization.recipe import Recipe, named
+from .quantization.search import Budget, Prefer, Try, read_budget
 from .quantization.suitability import evenly_spaced
 from .specs import ImageSpec, MaskSpec, ModelSpec
 
 if TYPE_CHECKING:
     from torch import nn
 
-__all__ = ["Event", "export", "sensitivity"]
+__all__ = ["Event", "export", "quantize", "sensitivity"]
 
 # Judges every fresh file; named by its path because it runs in the lanes' processes.
 INSPECTOR = "maskport.validation.inspection:inspect_artifact"
@@ -47,6 +49,11 @@ CHECK_PHOTOS = 4
 # Each costs a sensitivity analysis an inference a part.
 JUDGED = 8
 RANDOM = "random:"
+# The recipe of targets whose parts in float a search finds, and what it has to hold unless told.
+MIXED = "mixed"
+BUDGET = "iou>=0.999"
+# Targets that promise to be without float.
+ALL_INTEGERS = ("tflite-int8",)
 
 
 def export(
@@ -58,6 +65,9 @@ def export(
     targets: str | Iterable[str] = ("all",),
     calibration: str | PathLike[str] | None = None,
     photos: str | PathLike[str] | None = None,
+    recipe: Recipe | None = None,
+    budget: Budget | None = None,
+    prefer: Prefer = "latency",
     out: str | PathLike[str] | None = None,
     coreml_output: Literal["image", "multiarray"] = "image",
     author: str = "",
@@ -85,6 +95,10 @@ def export(
             ``"scenes:N"`` for generated ones. Left out, what the catalog says of the network.
         photos: Folder or list file of photos that every file is checked on. Left out, some of
             the calibration photos are used, or generated scenes.
+        recipe: What all targets that have one are quantised by, instead of their own.
+        budget: What the masks of ``tflite-mixed`` must hold, where ``recipe`` doesn't say what
+            stays in float: a mean IoU of 0.999 where None.
+        prefer: Of several mixes that hold it, the fastest or the most faithful.
         out: The bundle's folder, ``exports/NAME-SIZE`` by default. A bundle that is there is
             replaced in one step at the end.
         coreml_output: What Core ML files give: an 8-bit grayscale image, or a multi-array.
@@ -115,6 +129,7 @@ def export(
             "Give --calibration DIR with some dozens of typical photos, or leave the target out. "
             "For a try, --calibration scenes:32 generates some.",
         )
+    recipes = _recipes(rows, recipe, budget, prefer)
     checkpoint = _load(found, weights, source, licence)
     reference = Reference(found.module, found.spec)
     check_output(reference, found.spec)
@@ -135,6 +150,7 @@ def export(
         card=_card(found, checkpoint, author),
         options=Options(coreml_output=coreml_output),
         calibration=calibrated,
+        recipes=recipes,
         check=_check_photos(image, photos or (None if generated(calibration) else calibration)),
         inspector=INSPECTOR,
         jobs=jobs or default_jobs(),
@@ -170,6 +186,71 @@ def sensitivity(
     Raises:
         InputError: Something given can't be used.
     """
+    seen = _calibrated_view(network, weights, spec, size, calibration, photos, watch)
+    judged = seen.others
+    if judged is None:
+        judged = seen.shown[evenly_spaced(len(seen.shown), JUDGED)]
+    return analyse(seen.view, seen.shown, judged, seen.threshold, recipe or named("plain"), watch)
+
+
+def quantize(
+    network: str | nn.Module,
+    *,
+    budget: Budget,
+    prefer: Prefer = "latency",
+    weights: str | PathLike[str] | None = None,
+    spec: ModelSpec | None = None,
+    size: int | str | tuple[int, int] | None = None,
+    calibration: str | PathLike[str] | None = None,
+    photos: str | PathLike[str] | None = None,
+    recipe: Recipe | None = None,
+    watch: Callable[[str, int, int], None] = lambda text, done, total: None,
+    tell: Callable[[Try], None] = lambda tried: None,
+) -> Mixed:
+    """The recipe that holds a budget, found on some photos and verified on others.
+
+    Args:
+        network: As `export` takes it.
+        budget: What masks must hold, see `quantization.search.read_budget`.
+        prefer: Of several recipes that hold it, the fastest or the most faithful.
+        weights: As `export` takes them.
+        spec: Likewise.
+        size: Likewise, or as text: ``"320"``, ``"320x480"``.
+        calibration: Likewise.
+        photos: Folder or list file, or ``"scenes:N"``, of photos to verify on; every third of
+            the calibration photos where None, which then is not calibrated on.
+        recipe: What is done to the parts in integers; ``best`` where None.
+        watch: Told what is being done, how far it is, and of how much (0 where that is unknown).
+        tell: Told of each mix that was tried.
+
+    Raises:
+        InputError: Something given can't be used.
+    """
+    seen = _calibrated_view(network, weights, spec, size, calibration, photos, watch)
+    shown, others = (seen.shown, seen.others) if seen.others is not None else held_out(seen.shown)
+    base = recipe or named("best")
+    return find_mix(seen.view, shown, others, seen.threshold, base, budget, prefer, watch, tell)
+
+
+@dataclass(frozen=True)
+class _CalibratedView:
+    """A network as it is exported, and photos (N, 3, H, W) to calibrate and to judge on."""
+
+    view: PreparedMask
+    threshold: float
+    shown: NDArray[np.uint8]
+    others: NDArray[np.uint8] | None
+
+
+def _calibrated_view(
+    network: str | nn.Module,
+    weights: str | PathLike[str] | None,
+    spec: ModelSpec | None,
+    size: int | str | tuple[int, int] | None,
+    calibration: str | PathLike[str] | None,
+    photos: str | PathLike[str] | None,
+    watch: Callable[[str, int, int], None],
+) -> _CalibratedView:
     found = _find(network, spec, size)
     calibration = calibration or (found.entry.calibration if found.entry else "")
     if not calibration:
@@ -180,15 +261,42 @@ def sensitivity(
     watch("loading the weights", 0, 0)
     _load(found, weights, "", "")
     check_output(Reference(found.module, found.spec), found.spec)
-    shown = load_calibration(calibration, found.spec.image).pixels
-    judged = (
-        load_calibration(photos, found.spec.image).pixels
-        if photos
-        else shown[evenly_spaced(len(shown), JUDGED)]
+    image = found.spec.image
+    return _CalibratedView(
+        prepare(found.module, found.spec),
+        found.spec.mask.threshold,
+        load_calibration(calibration, image).pixels,
+        load_calibration(photos, image).pixels if photos else None,
     )
-    view = prepare(found.module, found.spec)
-    threshold = found.spec.mask.threshold
-    return analyse(view, shown, judged, threshold, recipe or named("plain"), watch)
+
+
+def _recipes(
+    rows: Iterable[Target], given: Recipe | None, budget: Budget | None, prefer: Prefer
+) -> dict[str, Recipe | Wish]:
+    """What each of the targets' recipes is."""
+    rows = list(rows)
+    if budget is not None and all(row.recipe != MIXED for row in rows):
+        raise UsageError(
+            "A budget is for tflite-mixed, and that is not asked for.", "Add it to --targets."
+        )
+    if given is not None and budget is not None:
+        raise UsageError(
+            "A recipe says itself what stays in float; a budget would, too.",
+            "Give --recipe or --budget.",
+        )
+    integers = [row.name for row in rows if row.name in ALL_INTEGERS]
+    if given is not None and given.float_modules and integers:
+        raise UsageError(
+            f"The recipe leaves {', '.join(given.float_modules)} in float, and "
+            f"{', '.join(integers)} is integers throughout.",
+            "Make tflite-mixed of it.",
+        )
+    wish = Wish(budget or read_budget([BUDGET]), prefer)
+    return {
+        row.recipe: given or (wish if row.recipe == MIXED else named(row.recipe))
+        for row in rows
+        if row.recipe
+    }
 
 
 @dataclass(frozen=True)

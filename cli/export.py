@@ -47,6 +47,27 @@ __all__ = ["command"]
     ),
 )
 @click.option(
+    "--recipe",
+    "recipe_file",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="TOML file that says how integer targets are quantised; see `maskport quantize`.",
+)
+@click.option(
+    "--budget",
+    "budgets",
+    multiple=True,
+    metavar="TERMS",
+    help="What masks of tflite-mixed must hold: iou>=0.999, worst_iou, mae.  [default: iou>=0.999]",
+)
+@click.option(
+    "--prefer",
+    type=click.Choice(["latency", "fidelity"]),
+    default="latency",
+    show_default=True,
+    help="Of several mixes that hold the budget.",
+)
+@click.option(
     "--out",
     metavar="DIR",
     type=click.Path(path_type=Path),
@@ -109,6 +130,9 @@ def command(
     name: str | None,
     calibration: str | None,
     photos: Path | None,
+    recipe_file: Path | None,
+    budgets: tuple[str, ...],
+    prefer: Any,
     out: Path | None,
     coreml_output: Any,
     author: str,
@@ -125,6 +149,7 @@ def command(
     maskport export demo
     maskport export u2netp --targets coreml-fp16,tflite-fp16
     maskport export u2netp --weights my.pth --calibration photos/ --out exports/mine
+    maskport export u2netp --targets tflite-mixed --calibration photos/ --budget 'iou>=0.9995'
     maskport export nets.sky:SkyNet --weights sky.pth --size 384 --activation sigmoid
     """
     from ..exporters.registry import select
@@ -141,7 +166,11 @@ def command(
         from ..api import export
         from ..models import factory
         from ..models.download import fetch
+        from ..quantization.recipe import read_recipe
+        from ..quantization.search import read_budget
 
+        recipe = read_recipe(recipe_file) if recipe_file is not None else None
+        budget = read_budget(budgets) if budgets else None
         own = ":" in network
         entry = None if own else catalog.entry(network)
         if entry is not None and weights is None:
@@ -164,6 +193,9 @@ def command(
             targets=[row.name for row in rows],
             calibration=calibration,
             photos=photos,
+            recipe=recipe,
+            budget=budget,
+            prefer=prefer,
             out=out,
             coreml_output=coreml_output,
             author=author,

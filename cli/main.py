@@ -26,6 +26,7 @@ _COMMANDS = {
     "train": (".train", "Train or fine-tune a network on photos with masks."),
     "evaluate": (".evaluate", "Measure a checkpoint or an artifact against ground truth."),
     "sensitivity": (".sensitivity", "Show what INT8 costs each part of a network."),
+    "quantize": (".quantize", "Find the recipe whose masks hold a budget."),
     "verify": (".verify", "Hold a bundle's files against its manifest."),
     "targets": (".targets", "List the targets and what is installed for them."),
     "catalog": (".catalog", "List the networks that have a name."),

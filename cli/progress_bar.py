@@ -41,3 +41,8 @@ class ProgressBar(LiveView):
         self._live.update(self._task, completed=done, total=total or None)
         if not self._animated and total and (done % self._every == 0 or done == total) and done:
             click.echo(f"{done} of {total} {self._unit}", err=True)
+
+    def watch(self, text: str, done: int, total: int) -> None:
+        """Both at once."""
+        self.say(text)
+        self.count(done, total)

@@ -68,10 +68,6 @@ def command(
         from ..api import sensitivity
         from ..quantization.recipe import Recipe
 
-        def watch(text: str, done: int, total: int) -> None:
-            bar.say(text)
-            bar.count(done, total)
-
         found = sensitivity(
             network,
             weights=weights,
@@ -79,7 +75,7 @@ def command(
             calibration=calibration,
             photos=photos,
             recipe=Recipe.from_dict({"ranges": ranges}),
-            watch=watch,
+            watch=bar.watch,
         )
     print_sensitivity(found)
     if json_out is not None:

@@ -12,23 +12,24 @@ if TYPE_CHECKING:
     from ..quantization.analysis import Analysis
     from ..quantization.sensitivity import Fidelity
 
-__all__ = ["print_sensitivity"]
+__all__ = ["numbers", "print_sensitivity"]
 
 
 def print_sensitivity(found: Analysis) -> None:
     """A line a part, and one for all of them."""
     whole = sum(part.macs for part in found.parts) or 1
     rows = [
-        (part.module, *_numbers(part.alone), f"{part.macs / whole:.1%}", f"+{part.slower:.2f}×")
+        (part.module, *numbers(part.alone), f"{part.macs / whole:.1%}", f"+{part.slower:.2f}×")
         for part in found.parts
     ]
-    rows.append(("all of them", *_numbers(found.whole), "", ""))
+    rows.append(("all of them", *numbers(found.whole), "", ""))
     columns = ("rounded alone", "MAE", "worst", "IoU", "worst", "of the work", "time in float")
     print_table(columns, rows)
     click.echo(f"{found.photos} photos; time in units of the integer network's own.")
 
 
-def _numbers(found: Fidelity) -> tuple[str, ...]:
+def numbers(found: Fidelity) -> tuple[str, ...]:
+    """MAE, worst MAE, IoU and worst IoU, as they stand in tables."""
     return (
         f"{found.mae:.5f}",
         f"{found.worst_mae:.5f}",

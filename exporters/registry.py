@@ -72,7 +72,8 @@ class Target:
         exporter: Dotted path of the function that makes it, relative to this package.
         summary: One line for ``maskport targets``.
         recipe: Name of the recipe by which its network is quantised first, made once for all
-            targets that want it; empty for the float network.
+            targets that want it; ``mixed`` for the one that a budget gives; empty for the float
+            network.
         starts_from: The intermediate it starts from, where that is not its format's.
         by_name: Made only where it is asked for by its name: neither ``all`` nor its format
             means it.
@@ -101,7 +102,7 @@ class Target:
     @property
     def needs_calibration(self) -> bool:
         """Its activations are quantised by ranges that only photos can give."""
-        return self.precision in {"int8", "int8x16", "w8a8"}
+        return self.precision in {"int8", "int8x16", "mixed", "w8a8"}
 
     def missing_modules(self) -> list[str]:
         """The modules that are not installed here; none are imported to find out."""
@@ -134,6 +135,9 @@ TARGETS = (
            "LiteRT, integers throughout, uint8 in and out; NPUs", recipe="best"),
     Target("tflite-int8-plain", "tflite", "int8", ".tflite", ".tflite:export_int8_plain",
            "the same, as TensorFlow's converter quantises by itself", by_name=True),
+    Target("tflite-mixed", "tflite", "mixed", ".tflite", ".tflite_int8:export_mixed",
+           "LiteRT, integers but where a budget or a recipe wants float (--budget, --recipe)",
+           recipe="mixed", by_name=True),
     Target("tflite-int8x16", "tflite", "int8x16", ".tflite", ".tflite:export_int8x16",
            "LiteRT, int8 weights, int16 activations; for hardware that has it, slow on CPUs",
            by_name=True),

@@ -10,7 +10,7 @@ import queue
 import shutil
 import sys
 import time
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -43,8 +43,11 @@ from ..errors import ExportError, MaskportError, MissingToolError, NetworkError
 from ..models.devices import best_device, full_precision
 from ..models.prepared import PreparedMask, Reference, check_range, prepare
 from ..quantization.calibration import CalibrationSet
-from ..quantization.quantise import quantise
-from ..quantization.recipe import named
+from ..quantization.encodings import QuantizedNetwork
+from ..quantization.mix import find_mix, held_out
+from ..quantization.quantise import Watch, quantise
+from ..quantization.recipe import Recipe, named
+from ..quantization.search import Budget, Prefer
 from ..quantization.suitability import evenly_spaced, objections
 from ..specs import ModelSpec
 from .intermediates import make
@@ -53,7 +56,7 @@ from .registry import TARGETS, Target
 from .run import Card, Options, Run
 from .worker import CHECK, PLAN
 
-__all__ = ["Event", "Order", "Watcher", "run_export"]
+__all__ = ["Event", "Order", "Watcher", "Wish", "run_export"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +89,19 @@ Watcher = Callable[[Event], None]
 
 
 @dataclass(frozen=True, slots=True)
+class Wish:
+    """A recipe that is to be found.
+
+    Attributes:
+        budget: What its masks must hold, on photos that nothing was chosen by.
+        prefer: Of several that do.
+    """
+
+    budget: Budget
+    prefer: Prefer = "latency"
+
+
+@dataclass(frozen=True, slots=True)
 class Order:
     """What is to be exported, and everything that the manifest says of it.
 
@@ -98,6 +114,7 @@ class Order:
         card: Texts to embed in the files.
         options: Choices that change what is inside the files.
         calibration: Photos for INT8 targets.
+        recipes: By the name that targets have for them, what they are quantised by.
         check: (N, 3, H, W) float32, RGB in [0, 1]: photos that every file must draw rightly.
         inspector: Dotted path of the judge, see `worker.main`.
         jobs: Lanes at once.
@@ -111,6 +128,7 @@ class Order:
     card: Card
     options: Options
     calibration: CalibrationSet | None
+    recipes: Mapping[str, Recipe | Wish]
     check: NDArray[np.float32]
     inspector: str
     jobs: int
@@ -228,15 +246,53 @@ def _quantised(
         heard.put({**_common(text), "done": done, "total": total})
 
     with ThreadPoolExecutor(1) as pool:
-        result = pool.submit(
-            quantise, prepared, photos.pixels, photos.sha256, named(name), watch, best_device()
-        )
+        result = pool.submit(_by_recipe, order, prepared, photos, order.recipes[name], watch)
         result.add_done_callback(lambda _: heard.put(None))
         while (message := heard.get()) is not None:
             yield message
         network, view = result.result()
     network.save(run.numbers)
     return view
+
+
+def _by_recipe(
+    order: Order,
+    prepared: PreparedMask,
+    photos: CalibrationSet,
+    recipe: Recipe | Wish,
+    watch: Watch,
+) -> tuple[QuantizedNetwork, PreparedMask]:
+    if isinstance(recipe, Wish):
+        recipe = _granted(order, prepared, photos, recipe, watch)
+    return quantise(prepared, photos.pixels, photos.sha256, recipe, watch, best_device())
+
+
+def _granted(
+    order: Order, prepared: PreparedMask, photos: CalibrationSet, wish: Wish, watch: Watch
+) -> Recipe:
+    """The recipe that holds a budget.
+
+    Raises:
+        ExportError: There is none.
+    """
+    mixed = find_mix(
+        prepared,
+        *held_out(photos.pixels),
+        order.spec.mask.threshold,
+        named("best"),
+        wish.budget,
+        wish.prefer,
+        watch,
+    )
+    if not mixed.found.holds:
+        best = mixed.found.verified
+        raise ExportError(
+            f"No mix of integers and float holds {wish.budget} on {mixed.photos[1]} photos that "
+            f"were kept apart; the best reaches an IoU of {best.iou:.5f} (worst "
+            f"{best.worst_iou:.5f}) and an MAE of {best.mae:.5f}.",
+            "`maskport quantize` shows what was tried; ask for less, or give more photos.",
+        )
+    return mixed.recipe
 
 
 _DOING = {

@@ -24,6 +24,8 @@ _SATURATION = 8.0
 INT16_LOGIT_SCALE = 2.0**-12
 _INT16_SIGMOID_SCALE = 2.0**-15
 _BYTE_SCALE = 1 / 255
+# Operations with higher numbers are in the schema's second field; this then stands in the first.
+_LAST_OLD_CODE = 127
 # What computes with multipliers of its own, so that its result may have any scale. Resizing,
 # pooling or joining logits keeps their scale, and runtimes refuse a file where it doesn't.
 _RESCALING = (
@@ -50,8 +52,8 @@ def finish_integer(model: bytes, card: Card) -> bytes:
     return finished(graph)
 
 
-def finished(graph: Flatbuffer) -> bytes:
-    """The same for a file that is being worked on."""
+def finished(graph: Flatbuffer, *, floats: bool = False) -> bytes:
+    """The same for a file that is being worked on; ``floats`` may be in it where they are meant."""
     graph.set_byte_scale(graph.tensor(graph.subgraph.inputs[0]))
     last = graph.producer(graph.subgraph.outputs[0])
     if graph.is_op(last, "QUANTIZE"):
@@ -59,10 +61,10 @@ def finished(graph: Flatbuffer) -> bytes:
         if before is not None and graph.is_op(before, "LOGISTIC"):
             graph.widen_sigmoid(before, last)
     graph.set_byte_scale(graph.tensor(graph.subgraph.outputs[0]))
-    floats = graph.float_tensors()
-    if floats:
+    left = [] if floats else graph.float_tensors()
+    if left:
         raise ExportError(
-            f"The integer file still has float tensors: {', '.join(floats[:3])}.",
+            f"The integer file still has float tensors: {', '.join(left[:3])}.",
             "An operation has no int8 form; tflite-dynamic-int8 keeps such in float.",
         )
     graph.prune()
@@ -162,6 +164,41 @@ class Flatbuffer:
         self.model.buffers.append(buffer)
         tensor.buffer = len(self.model.buffers) - 1
         return index
+
+    def add_float_constant(self, name: bytes, shape: Any, values: Any) -> int:
+        """A new float32 constant tensor; its index."""
+        index = self.add_float(name, shape)
+        buffer = self.schema.BufferT()
+        whole = np.ascontiguousarray(values, np.float32)
+        buffer.data = np.frombuffer(whole.tobytes(), np.uint8)
+        self.model.buffers.append(buffer)
+        self.tensor(index).buffer = len(self.model.buffers) - 1
+        return index
+
+    def add_float(self, name: bytes, shape: Any) -> int:
+        """A new float32 activation tensor; its index."""
+        kind = self.schema.TensorType.FLOAT32
+        index = self._add(name, kind, np.asarray(shape, np.int32), 1.0, 0)
+        self.tensor(index).quantization = None
+        return index
+
+    def new_operator(self, name: str, version: int, source: int, result: int) -> Any:
+        """An operation of one tensor without options, by its name in the schema; not yet in it."""
+        builtin = getattr(self.schema.BuiltinOperator, name)
+        codes = self.model.operatorCodes
+        known = [i for i, code in enumerate(codes) if code.builtinCode == builtin]
+        if not known:
+            code = self.schema.OperatorCodeT()
+            code.builtinCode = builtin
+            code.deprecatedBuiltinCode = min(builtin, _LAST_OLD_CODE)
+            codes.append(code)
+            known = [len(codes) - 1]
+        operator = self.schema.OperatorT()
+        operator.opcodeIndex = known[0]
+        operator.inputs = np.array([source], np.int32)
+        operator.outputs = np.array([result], np.int32)
+        self._require(operator, version)
+        return operator
 
     def is_op(self, operator: Any, name: str) -> bool:
         if operator is None:

@@ -5,13 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 
 from ..artifacts.manifest import Quantization
+from ..errors import ExportError
 from .run import Exported, Run
 from .tflite import as_bytes, convert_integer
 from .tflite_graph import finished
+from .tflite_mixed import leave_in_float
 from .tflite_numbers import insert_numbers
 from .tflite_tail import widen_tail
 
-__all__ = ["export_int8"]
+__all__ = ["export_int8", "export_mixed"]
 
 
 def export_int8(run: Run, path: Path) -> Exported:
@@ -22,20 +24,33 @@ def export_int8(run: Run, path: Path) -> Exported:
         path: Of the file.
 
     Raises:
-        ExportError: The converter's graph is not the network's.
+        ExportError: The converter's graph is not the network's, or the recipe leaves a part of
+            it in float.
     """
-    network = run.quantized
+    parts = run.quantized.recipe.float_modules
+    if parts:
+        raise ExportError(
+            f"The recipe leaves {', '.join(parts)} in float; tflite-int8 is integers throughout.",
+            "Make tflite-mixed of it.",
+        )
+    return export_mixed(run, path)
+
+
+def export_mixed(run: Run, path: Path) -> Exported:
+    """Write the same with the parts in float32 that the recipe leaves in float."""
+    network, recipe = run.quantized, run.quantized.recipe
     # One photo: the converter's own ranges are thrown away.
     graph = insert_numbers(convert_integer(run, network.probe[None]), network, run.card)
     run.step("inserting scales and weights")
     wide = widen_tail(graph, network)
-    path.write_bytes(finished(graph))
-    recipe = network.recipe
+    in_float = leave_in_float(graph, network) > 0
+    path.write_bytes(finished(graph, floats=in_float))
+    parts = f"; float32 in {', '.join(recipe.float_modules)}" * in_float
     return Exported(
         *as_bytes(run),
         quantization=Quantization(
-            weights="int8, symmetric, per output channel",
-            activations="int8, per tensor" + (", int16 behind the last convolutions" * wide),
+            weights=f"int8, symmetric, per output channel{parts}",
+            activations="int8, per tensor" + ", int16 behind the last convolutions" * wide + parts,
             recipe=recipe.name,
             recipe_sha256=recipe.digest,
         ),

@@ -18,7 +18,7 @@ from ..quantization.encodings import QuantizedNetwork, QuantizedTensor
 from .run import Card
 from .tflite_graph import Flatbuffer
 
-__all__ = ["insert_numbers"]
+__all__ = ["from_torch", "insert_numbers"]
 
 _MATRIX = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "TRANSPOSE_CONV")
 # The file's operations for one of ours; those of other names are found by sources and shape.
@@ -193,7 +193,8 @@ def _to_torch(weight: NDArray[Any], kind: str, dimensions: int) -> NDArray[Any] 
     return weight.transpose(3, 0, 1, 2) if weight.ndim == 4 else None  # TRANSPOSE_CONV: OHWI
 
 
-def _from_torch(weight: NDArray[Any], kind: str, shape: Any) -> NDArray[Any]:
+def from_torch(weight: NDArray[Any], kind: str, shape: Any) -> NDArray[Any]:
+    """A weight in torch's layout, in the file's."""
     if kind in {"CONV_2D"} and weight.ndim == 4:
         weight = weight.transpose(0, 2, 3, 1)
     elif kind in {"DEPTHWISE_CONV_2D", "TRANSPOSE_CONV"}:
@@ -211,7 +212,7 @@ def _insert_weights(
     channels = old.shape[3] if kind == "DEPTHWISE_CONV_2D" else old.shape[0]
     if kind == "TRANSPOSE_CONV" or len(scales) != channels:
         return  # its output channels are torch's second dimension: the converter's stay
-    whole = _from_torch(network.integers(tensor.weight), kind, old.shape)
+    whole = from_torch(network.integers(tensor.weight), kind, old.shape)
     axis = 3 if kind == "DEPTHWISE_CONV_2D" else 0
     weight = graph.add_constant(old.name, _int8(graph), old.shape, whole, scales, axis)
     inputs = [int(i) for i in operator.inputs]

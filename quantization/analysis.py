@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
-from ..models.prepared import PreparedMask, copied
-from .encodings import Encoding
-from .graph import capture
-from .photo_input import pass_bytes
-from .ranges import estimate, histograms
+from ..models.prepared import PreparedMask
+from .quantise import measure
 from .recipe import Recipe
 from .sensitivity import Fidelity, PartCost, draw, fidelity, sensitivity
 from .simulation import Simulation
@@ -52,50 +47,28 @@ def analyse(
         calibration: (N, 3, H, W) RGB bytes that give the ranges.
         photos: (M, 3, H, W) RGB bytes that masks are compared on.
         threshold: From which a pixel belongs to the object.
-        recipe: Its ranges are used; nothing is corrected, so that parts can be told apart.
+        recipe: Its rewrites and ranges are used; weights go to the nearest integer, so that parts
+            can be told apart.
         watch: Told what is being done and how far it is.
 
     Raises:
+        ExportError: There are no calibration photos.
         NetworkError: The network's graph can't be captured.
     """
-    watch("capturing the network's graph", 0, 0)
-    shape = (1, *photos.shape[1:])
-    rewritten = copied(view)
-    graph = capture(rewritten, (1, 3, shape[2], shape[3]))
-    encoding = pass_bytes(rewritten, graph)
-    if encoding is not None:
-        graph = capture(rewritten, (1, 3, shape[2], shape[3]))
-    weights = {name: value.detach() for name, value in rewritten.state_dict().items()}
-    total = len(calibration)
-
-    def shown() -> Iterator[Tensor]:
-        for number, photo in enumerate(calibration):
-            watch("calibrating", number, total)
-            yield torch.from_numpy(np.ascontiguousarray(photo))[None].float() / 255
-
-    encodings = {
-        group: Encoding.of_range(*estimate(seen, recipe.ranges, recipe.percentile))
-        for group, seen in histograms(graph, weights, shown(), recipe.ranges).items()
-    }
-    for group, points in graph.groups.items():
-        if points[0].fixed is not None:
-            encodings[group] = Encoding(*points[0].fixed)
-    photo = next(iter(graph.points))
-    encodings[graph.points[photo].group] = Encoding(1 / 255, -128)
-    if encoding is not None:
-        encodings[graph.readers[photo][0].group] = encoding
+    measured = measure(view, calibration, replace(recipe, rounding="nearest"), watch)
+    graph, weights, encodings = measured.graph, measured.weights, measured.encodings
     parts = sensitivity(
         graph,
         weights,
         encodings,
         photos,
         threshold,
+        wide=measured.wide,
         watch=lambda done, of: watch("rounding part after part", done, of),
     )
     watch("rounding all of them", 0, 0)
-    whole = Simulation(
-        graph, weights, encodings, frozenset(p.weight for p in graph.points.values() if p.weight)
-    )
+    all_weights = frozenset(p.weight for p in graph.points.values() if p.weight)
+    whole = Simulation(graph, weights, encodings, all_weights, measured.wide)
     truths = draw(lambda photo: graph.run(photo, None, weights), photos)
     found = fidelity(draw(whole, photos), truths, threshold)
     return Analysis(tuple(parts), found, len(photos))

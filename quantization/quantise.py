@@ -22,7 +22,7 @@ from .recipe import Recipe
 from .rounding import PatchCollector, compensated
 from .simulation import Simulation, weight_scale
 
-__all__ = ["Watch", "quantise", "simulated"]
+__all__ = ["Measured", "Watch", "measure", "quantise", "simulated"]
 
 # What is being done, and how much of how much is done.
 Watch = Callable[[str, int, int], None]
@@ -60,6 +60,80 @@ def quantise(
         ExportError: There are no photos.
         NetworkError: The network's graph can't be captured.
     """
+    measured = measure(view, photos, recipe, watch, device)
+    weights, scales = measured.rounded(watch)
+    rewritten = measured.view
+    rewritten.load_state_dict(weights)
+    rewritten.to("cpu")
+    network = QuantizedNetwork(
+        recipe=recipe,
+        calibration=calibration,
+        tensors=_tensors(measured, weights),
+        weights={path: value.cpu() for path, value in weights.items()},
+        weight_scales=scales,
+        logits=measured.graph.logits,
+        probe=photos[0],
+        report={},
+    )
+    return network, rewritten
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A network in float, as a recipe rewrites it, and what its integers will stand for.
+
+    Attributes:
+        recipe: Which.
+        view: The rewritten view; its own weights are older than ``weights``.
+        graph: Of the view, for one photo.
+        weights: By path in the view's state dict.
+        encodings: By group of the graph.
+        patches: What convolutions have read, where the rounding wants to know.
+        probe: (1, 3, H, W) the first photo.
+    """
+
+    recipe: Recipe
+    view: PreparedMask
+    graph: NetworkGraph
+    weights: dict[str, Tensor]
+    encodings: dict[str, Encoding]
+    patches: PatchCollector | None
+    probe: Tensor
+
+    @property
+    def wide(self) -> frozenset[str]:
+        """Names of the points that are not rounded to 8 bits."""
+        names = self.graph.points
+        return frozenset(n for n in names if _stays_wide(self.graph, self.recipe, n))
+
+    def rounded(self, watch: Watch) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        """The weights, those of integer modules on their grids; and the grids' scales."""
+        quantised = _quantised_weights(self.graph, self.recipe)
+        weights = dict(self.weights)
+        scales: dict[str, Tensor] = {}
+        if self.patches is not None:
+            found = {path: seen for path, seen in self.patches.found.items() if path in quantised}
+            biases = {p.weight: p.bias for p in self.graph.points.values() if p.weight and p.bias}
+            weights, scales = compensated(
+                weights, found, biases, lambda i, n: watch("rounding weights", i, n)
+            )
+        scales = _settled(self.graph, weights, self.encodings, quantised, scales)
+        return weights, scales
+
+
+def measure(
+    view: PreparedMask,
+    photos: NDArray[np.uint8],
+    recipe: Recipe,
+    watch: Watch = lambda text, done, total: None,
+    device: str = "cpu",
+) -> Measured:
+    """Rewrite a copy of a view exactly, and find its ranges; as `quantise` begins.
+
+    Raises:
+        ExportError: There are no photos.
+        NetworkError: The network's graph can't be captured.
+    """
     if not len(photos):
         raise ExportError(
             "There are no calibration photos.", "Give a folder of them: --calibration DIR."
@@ -87,28 +161,7 @@ def quantise(
     if recipe.ranges != "min-max":
         seen = histograms(graph, weights, batches.telling("counting values"), recipe.ranges)
     encodings = {**_encodings(graph, seen, recipe), **fixed}
-    quantised = _quantised_weights(graph, recipe)
-    scales: dict[str, Tensor] = {}
-    if survey.patches is not None:
-        found = {path: seen for path, seen in survey.patches.found.items() if path in quantised}
-        biases = {p.weight: p.bias for p in graph.points.values() if p.weight and p.bias}
-        weights, scales = compensated(
-            weights, found, biases, lambda i, n: watch("rounding weights", i, n)
-        )
-    scales = _settled(graph, weights, encodings, quantised, scales)
-    rewritten.load_state_dict(weights)
-    rewritten.to("cpu")
-    network = QuantizedNetwork(
-        recipe=recipe,
-        calibration=calibration,
-        tensors=_tensors(graph, weights, encodings, recipe, batches.first()),
-        weights={path: value.cpu() for path, value in weights.items()},
-        weight_scales=scales,
-        logits=graph.logits,
-        probe=photos[0],
-        report={},
-    )
-    return network, rewritten
+    return Measured(recipe, rewritten, graph, weights, encodings, survey.patches, batches.first())
 
 
 def simulated(network: QuantizedNetwork, view: nn.Module, shape: tuple[int, ...]) -> Simulation:
@@ -294,21 +347,16 @@ def _settled(
     return scales
 
 
-def _tensors(
-    graph: NetworkGraph,
-    weights: dict[str, Tensor],
-    encodings: dict[str, Encoding],
-    recipe: Recipe,
-    probe: Tensor,
-) -> dict[str, QuantizedTensor]:
+def _tensors(network: Measured, weights: dict[str, Tensor]) -> dict[str, QuantizedTensor]:
+    graph, wide = network.graph, network.wide
     measured: dict[str, Statistics] = {}
 
-    def measure(name: str, value: Tensor) -> Tensor:
+    def note(name: str, value: Tensor) -> Tensor:
         measured[name] = statistics_of(value)
         return value
 
     with torch.no_grad():
-        graph.run(probe, measure, weights)
+        graph.run(network.probe, note, weights)
     return {
         point.name: QuantizedTensor(
             name=point.name,
@@ -316,7 +364,7 @@ def _tensors(
             operation=graph.operation_of_maker(point.name),
             module=point.module,
             shape=graph.shape_of(point.name),
-            encoding=None if _stays_wide(graph, recipe, point.name) else encodings[point.group],
+            encoding=None if point.name in wide else network.encodings[point.group],
             statistics=measured[point.name],
             weight=point.weight,
             bias=point.bias,

@@ -123,6 +123,7 @@ def sensitivity(
     threshold: float,
     *,
     parts: Mapping[str, frozenset[str]] | None = None,
+    wide: frozenset[str] = frozenset(),
     watch: Callable[[int, int], None] = lambda done, total: None,
 ) -> list[PartCost]:
     """Round each part alone.
@@ -134,6 +135,7 @@ def sensitivity(
         photos: (N, 3, H, W) RGB bytes to judge by.
         threshold: From which a pixel belongs to the object.
         parts: Points by path; `parts_of` the graph where None.
+        wide: Names of points that no recipe rounds to 8 bits.
         watch: Called with masks drawn and all of them.
 
     Returns:
@@ -154,7 +156,7 @@ def sensitivity(
     rows = []
     for part, names in parts.items():
         own = {graph.points[name].weight for name in names} - {""}
-        others = frozenset(graph.points) - names
+        others = (frozenset(graph.points) - names) | wide
         rounded = Simulation(graph, weights, encodings, frozenset(own), others)
         alone = fidelity(draw(rounded, photos, tell), truths, threshold)
         count = sum(macs.get(name, 0) for name in names)
@@ -199,4 +201,8 @@ def fidelity(masks: Tensor, truths: Tensor, threshold: float) -> Fidelity:
 
 def ranked(costs: Sequence[PartCost]) -> list[PartCost]:
     """By what leaving a part in float wins for the time that it costs, the best first."""
-    return sorted(costs, key=lambda c: (1 - c.alone.iou) / (c.slower + 1e-3), reverse=True)
+
+    def worth(cost: PartCost) -> float:
+        return (1 - cost.alone.iou + cost.alone.mae) / (cost.slower + 1e-3)
+
+    return sorted(costs, key=worth, reverse=True)

@@ -1,0 +1,117 @@
+"""``maskport quantize``."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+
+__all__ = ["command"]
+
+_FILE = click.Path(path_type=Path, dir_okay=False)
+
+
+@click.command(name="quantize")
+@click.argument("network")
+@click.option(
+    "--budget",
+    "budgets",
+    multiple=True,
+    metavar="TERMS",
+    default=["iou>=0.999"],
+    show_default=True,
+    help="What masks must hold: iou, worst_iou (>=), mae, worst_mae (<=); several with commas.",
+)
+@click.option(
+    "--prefer",
+    type=click.Choice(["latency", "fidelity"]),
+    default="latency",
+    show_default=True,
+    help="Of several recipes that hold it.",
+)
+@click.option(
+    "--recipe",
+    "recipe_file",
+    metavar="FILE",
+    type=_FILE,
+    help="TOML file that says what is done to the parts in integers; the best we know otherwise.",
+)
+@click.option(
+    "--weights",
+    metavar="FILE",
+    help="A .pth, .pt, .safetensors or .onnx file; the catalog's own where left out.",
+)
+@click.option("--size", metavar="SIDE", help="320 for a square, 320x480 for height x width.")
+@click.option(
+    "--calibration",
+    metavar="PHOTOS",
+    help="Folder or list file of photos to search on, or scenes:N.",
+)
+@click.option(
+    "--photos",
+    metavar="PHOTOS",
+    help="Folder or list file to verify on; every third calibration photo where left out.",
+)
+@click.option(
+    "--out",
+    metavar="FILE",
+    type=_FILE,
+    default="recipe.toml",
+    show_default=True,
+    help="Where the recipe is written.",
+)
+@click.option("--json", "json_out", metavar="FILE", type=_FILE, help="Write all that was tried.")
+def command(
+    network: str,
+    budgets: tuple[str, ...],
+    prefer: Any,
+    recipe_file: Path | None,
+    weights: str | None,
+    size: str | None,
+    calibration: str | None,
+    photos: str | None,
+    out: Path,
+    json_out: Path | None,
+) -> int:
+    """Find the fastest recipe whose masks hold a budget: which parts of NETWORK stay in float.
+
+    Parts go into float by what they win for the time they cost, until the budget holds; the recipe
+    is verified on photos that nothing was chosen by. Where none holds, nothing is written and the
+    exit code is 1.
+
+    \b
+    maskport quantize demo --budget 'iou>=0.998' --out demo.toml
+    maskport quantize u2netp --calibration photos/ --budget 'iou>=0.9995,mae<=0.0005'
+    maskport export u2netp --calibration photos/ --targets tflite-mixed --recipe recipe.toml
+    """
+    from ..quantization.search import read_budget
+    from .progress_bar import ProgressBar
+    from .quantize_view import print_mix, to_dict
+
+    budget = read_budget(budgets)
+    with ProgressBar("masks") as bar:
+        bar.say("loading PyTorch")
+        from ..api import quantize
+        from ..quantization.recipe import read_recipe, write_recipe
+
+        found = quantize(
+            network,
+            budget=budget,
+            prefer=prefer,
+            weights=weights,
+            size=size,
+            calibration=calibration,
+            photos=photos,
+            recipe=read_recipe(recipe_file) if recipe_file is not None else None,
+            watch=bar.watch,
+        )
+    print_mix(found)
+    if json_out is not None:
+        json_out.write_text(json.dumps(to_dict(found), indent=2) + "\n", encoding="utf-8")
+    if not found.found.holds:
+        return 1
+    write_recipe(found.recipe, out)
+    click.echo(f"{out} is the recipe; `maskport export … --recipe {out}` makes files by it.")
+    return 0

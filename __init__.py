@@ -14,7 +14,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .api import export
+    from .api import export, quantize, sensitivity
     from .artifacts.bundle import Bundle, load_bundle, verify
     from .specs import ImageSpec, MaskSpec, ModelSpec
     from .validation.validate import bench, validate
@@ -28,6 +28,8 @@ __all__ = [
     "bench",
     "export",
     "load_bundle",
+    "quantize",
+    "sensitivity",
     "validate",
     "verify",
 ]
@@ -40,6 +42,8 @@ _HOMES = {
     "bench": ".validation.validate",
     "export": ".api",
     "load_bundle": ".artifacts.bundle",
+    "quantize": ".api",
+    "sensitivity": ".api",
     "validate": ".validation.validate",
     "verify": ".artifacts.bundle",
 }

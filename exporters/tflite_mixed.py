@@ -68,7 +68,7 @@ class _Floats:
     def _is_float(self, operator: Any) -> bool:
         tensor = self.tensors.get(int(operator.outputs[0]))
         if tensor is not None:
-            return self.network.recipe.is_float(tensor.module)
+            return tensor.in_float
         kind = self.graph.name_of(operator)
         return kind in _ARRANGING and int(operator.inputs[0]) in self.made_in_float
 
@@ -103,7 +103,8 @@ class _Floats:
     def _round(self, index: int) -> None:
         """Make an activation's integers from its float twin."""
         twin = self.twins[index]
-        self.operators.append(self.graph.new_operator("QUANTIZE", 1, twin, index))
+        # The kernel that gives int16 came with version 2.
+        self.operators.append(self.graph.new_operator("QUANTIZE", 2, twin, index))
         self.made_in_float.discard(index)
 
     def _constant(

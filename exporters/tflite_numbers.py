@@ -54,7 +54,10 @@ def insert_numbers(model: bytes, network: QuantizedNetwork, card: Card) -> Flatb
         for twin in (index, *match.passed.get(index, ())):
             # A wide tensor's integers are its neighbours' affair, see `tflite_tail`.
             if encoding is not None:
-                graph.encode(graph.tensor(twin), encoding.scale, encoding.zero_point)
+                stored = graph.tensor(twin)
+                graph.encode(stored, encoding.scale, encoding.zero_point)
+                if encoding.bits == 16:
+                    stored.type = graph.schema.TensorType.INT16
     for name, operator in match.operators.items():
         if network.tensors[name].weight in network.weight_scales:
             _insert_weights(graph, network, network.tensors[name], operator)

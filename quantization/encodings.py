@@ -116,6 +116,7 @@ class QuantizedTensor:
         sources: Names of the tensors that it is computed from.
         tail: It lies between the last convolutions and the mask.
         rectified: It has no negative values, by construction.
+        in_float: It is computed in float, and rounded only for what reads it in integers.
     """
 
     name: str
@@ -130,6 +131,7 @@ class QuantizedTensor:
     sources: tuple[str, ...] = ()
     tail: bool = False
     rectified: bool = False
+    in_float: bool = False
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from torch import Tensor
 from ..errors import UsageError
 from ..models.prepared import PreparedMask
 from .graph import NetworkGraph, capture
-from .quantise import Measured, Watch, measure
+from .quantise import Measured, Watch, measure, simulation
 from .recipe import Recipe
 from .search import Budget, Found, Prefer, Try, search
 from .sensitivity import Fidelity, PartCost, draw, fidelity, parts_of, sensitivity
@@ -128,12 +128,14 @@ def find_mix(
 
 
 def _choosable(graph: NetworkGraph, base: Recipe) -> dict[str, frozenset[str]]:
-    """The parts that a recipe can name without naming others: none that others lie in."""
+    """The parts with weights that a recipe can name without naming others that lie in them."""
     parts = parts_of(graph)
     return {
         part: names
         for part, names in parts.items()
-        if not any(other.startswith(f"{part}.") for other in parts) and not base.is_float(part)
+        if any(graph.points[name].weight for name in names)
+        and not any(other.startswith(f"{part}.") for other in parts)
+        and not base.is_float(part)
     }
 
 
@@ -148,5 +150,6 @@ def _mixed(measured: Measured, integers: dict[str, Tensor], chosen: frozenset[st
         for path in (point.weight, point.bias)
     }
     weights = {k: measured.weights[k] if k in own else v for k, v in integers.items()}
-    wide = replace(measured, recipe=recipe).wide
-    return Simulation(measured.graph, weights, measured.encodings, frozenset(), wide)
+    mixed = replace(measured, recipe=recipe)
+    encodings = {name: mixed.encoding(name) for name in measured.graph.points}
+    return simulation(measured.graph, weights, encodings)

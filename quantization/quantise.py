@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, cast
+from functools import cached_property
+from typing import cast
 
 import numpy as np
 import torch
@@ -22,7 +23,7 @@ from .recipe import Recipe
 from .rounding import PatchCollector, compensated
 from .simulation import Simulation, weight_scale
 
-__all__ = ["Measured", "Watch", "measure", "quantise", "simulated"]
+__all__ = ["Measured", "Watch", "measure", "quantise", "simulated", "simulation"]
 
 # What is being done, and how much of how much is done.
 Watch = Callable[[str, int, int], None]
@@ -32,6 +33,7 @@ _SATURATION = 8.0
 _LARGEST_BIAS = 2.0**26
 # A pixel's byte is its real value times 255, on both sides of a file.
 _BYTE = Encoding(1 / 255, -128)
+_INTERPOLATING = frozenset({"upsample_bilinear2d", "avg_pool2d"})
 
 
 def quantise(
@@ -100,11 +102,35 @@ class Measured:
     patches: PatchCollector | None
     probe: Tensor
 
-    @property
+    @cached_property
+    def floats(self) -> frozenset[str]:
+        """Names of the points that are computed in float."""
+        return _in_float(self.graph, self.recipe)
+
+    @cached_property
     def wide(self) -> frozenset[str]:
-        """Names of the points that are not rounded to 8 bits."""
-        names = self.graph.points
-        return frozenset(n for n in names if _stays_wide(self.graph, self.recipe, n))
+        """Names of the points that are not rounded."""
+        return frozenset(name for name in self.graph.points if self._stays_wide(name))
+
+    def encoding(self, name: str) -> Encoding | None:
+        """What a point's integers stand for; None where it isn't rounded."""
+        if name in self.wide:
+            return None
+        point = self.graph.points[name]
+        encoding = self.encodings[point.group]
+        if self.recipe.wide_tail and point.tail and point.kind == "conv" and name in self.floats:
+            # Sums of 16 bits read it, and nothing that gives 8 made it.
+            return Encoding.of_range(encoding.low, encoding.high, 16)
+        return encoding
+
+    def _stays_wide(self, name: str) -> bool:
+        point = self.graph.points[name]
+        wide_tail = self.recipe.wide_tail and point.tail
+        if wide_tail and point.kind != "conv" and name != self.graph.mask:
+            return True
+        readers = {reader.name for reader in self.graph.readers[name]}
+        # What is in float is rounded where something in integers reads it.
+        return name in self.floats and bool(readers) and readers <= self.floats
 
     def rounded(self, watch: Watch) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
         """The weights, those of integer modules on their grids; and the grids' scales."""
@@ -174,19 +200,25 @@ def simulated(network: QuantizedNetwork, view: nn.Module, shape: tuple[int, ...]
     """
     batch, channels, height, width = shape
     graph = capture(view, (batch, channels, height, width))
-    encodings, in_float = {}, set()
-    for name, tensor in network.tensors.items():
-        if tensor.encoding is None:
-            in_float.add(name)
-        else:
-            encodings[graph.points[name].group] = tensor.encoding
-    return Simulation(
-        graph,
-        network.weights,
-        encodings,
-        frozenset(),  # they lie on their grids already
-        frozenset(in_float),
-    )
+    encodings = {name: tensor.encoding for name, tensor in network.tensors.items()}
+    return simulation(graph, network.weights, encodings)
+
+
+def simulation(
+    graph: NetworkGraph,
+    weights: Mapping[str, Tensor],
+    encodings: Mapping[str, Encoding | None],
+) -> Simulation:
+    """The same of its parts.
+
+    Args:
+        graph: Of the rewritten view.
+        weights: By path, on their grids already.
+        encodings: By point; None where it isn't rounded.
+    """
+    rounded = {graph.points[name].group: e for name, e in encodings.items() if e is not None}
+    in_float = frozenset(name for name, e in encodings.items() if e is None)
+    return Simulation(graph, weights, rounded, frozenset(), in_float)
 
 
 @dataclass(frozen=True)
@@ -348,7 +380,7 @@ def _settled(
 
 
 def _tensors(network: Measured, weights: dict[str, Tensor]) -> dict[str, QuantizedTensor]:
-    graph, wide = network.graph, network.wide
+    graph = network.graph
     measured: dict[str, Statistics] = {}
 
     def note(name: str, value: Tensor) -> Tensor:
@@ -364,26 +396,45 @@ def _tensors(network: Measured, weights: dict[str, Tensor]) -> dict[str, Quantiz
             operation=graph.operation_of_maker(point.name),
             module=point.module,
             shape=graph.shape_of(point.name),
-            encoding=None if point.name in wide else network.encodings[point.group],
+            encoding=network.encoding(point.name),
             statistics=measured[point.name],
             weight=point.weight,
             bias=point.bias,
             sources=tuple(graph.sources(point.name)),
             tail=point.tail,
             rectified=point.rectified,
+            in_float=point.name in network.floats,
         )
         for point in graph.points.values()
     }
 
 
-def _stays_wide(graph: NetworkGraph, recipe: Recipe, name: str) -> bool:
-    point = graph.points[name]
-    if recipe.wide_tail and point.tail and point.kind != "conv" and name != graph.mask:
-        return True
-    readers: Sequence[Any] = graph.readers[name]
-    # A float module's result is rounded where a quantised one reads it.
-    return (
-        recipe.is_float(point.module)
-        and bool(readers)
-        and all(recipe.is_float(reader.module) for reader in readers)
-    )
+def _in_float(graph: NetworkGraph, recipe: Recipe) -> frozenset[str]:
+    """Names of the points that are computed in float.
+
+    Those of the recipe's float modules; and what is pooled, resized or joined between them,
+    whatever module does it: where all that read it are in float, and it would have to be rounded
+    otherwise, because one of its sources is in float or because it interpolates.
+    """
+    found = {p.name for p in graph.points.values() if recipe.is_float(p.module)}
+    if not found:
+        return frozenset()
+    between: set[str] = set()
+    for point in reversed(graph.points.values()):
+        readers = {reader.name for reader in graph.readers[point.name]}
+        if point.kind == "kept" and readers and readers <= found | between:
+            between.add(point.name)
+    between -= found
+    while True:
+        floats = frozenset(found | between)
+        idle = {name for name in between if not _has_to_be_float(graph, floats, name)}
+        if not idle:
+            return floats
+        between -= idle
+
+
+def _has_to_be_float(graph: NetworkGraph, floats: frozenset[str], name: str) -> bool:
+    """What only passes values on would round them, and all that reads them is in float."""
+    sources = graph.sources(name)
+    loses = graph.operation(name) in _INTERPOLATING or any(s in floats for s in sources)
+    return loses and all(reader.name in floats for reader in graph.readers[name])

@@ -12,10 +12,11 @@ __all__ = ["bfloat16_is_faster"]
 def bfloat16_is_faster(device: str) -> bool:
     """Whether a device trains faster under bfloat16 autocast, by what it says of itself.
 
-    On CPUs that is asked for matrix units (AMX): there U²-Netp trains 2.5 times as fast
-    (`benchmarks/train.py`); without them, bfloat16 convolutions are slower than float32 ones or
-    were not measured. A trial would be as true and not always give the same answer, and a run
-    that is begun twice shall be the same twice.
+    On CPUs that is asked for bfloat16 arithmetic: with matrix units (AMX) U²-Netp trains 2.5
+    times as fast, with vector units (AVX512_BF16, an AMD EPYC) twice (`benchmarks/train.py`);
+    without either, bfloat16 convolutions are slower than float32 ones or were not measured. A
+    trial would be as true and not always give the same answer, and a run that is begun twice shall
+    be the same twice.
     """
     if device.startswith("cuda"):
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
@@ -23,4 +24,5 @@ def bfloat16_is_faster(device: str) -> bool:
         return False
     # Older versions of PyTorch have no such question; float32 is never wrong.
     ask: Any = getattr(torch.cpu, "get_capabilities", dict)
-    return bool(ask().get("amx_bf16", False))
+    known = ask()
+    return any(known.get(name, False) for name in ("amx_bf16", "avx512_bf16"))

@@ -16,7 +16,7 @@ from maskport.exporters import intermediates
 from maskport.exporters.run import Card, Run
 from maskport.exporters.tflite import convert_integer
 from maskport.exporters.tflite_graph import Flatbuffer
-from maskport.exporters.tflite_int8 import export_int8
+from maskport.exporters.tflite_int8 import export_int8, export_mixed
 from maskport.exporters.tflite_numbers import insert_numbers
 from maskport.imaging.scenes import scene
 from maskport.models.prepared import PreparedMask, prepare
@@ -42,14 +42,15 @@ class Made:
     """A run with a quantised network, and the file made of it."""
 
     def __init__(self, nano: Callable[..., U2Net], folder: Path) -> None:
-        network = nano()
-        seeded(network, 0, (HEIGHT, WIDTH))
+        self.module = nano()
+        seeded(self.module, 0, (HEIGHT, WIDTH))
         spec = ModelSpec("nano", ImageSpec(HEIGHT, WIDTH), MaskSpec(), output=0)
         scenes = [scene(seed, HEIGHT, WIDTH).photo.transpose(2, 0, 1) for seed in range(8)]
         self.photos = np.stack(scenes)
         self.network: QuantizedNetwork
         self.view: PreparedMask
-        self.network, self.view = quantise(prepare(network, spec), self.photos[:6], "0" * 64, BEST)
+        view = prepare(self.module, spec)
+        self.network, self.view = quantise(view, self.photos[:6], "0" * 64, BEST)
         self.run = Run(folder, spec, CARD)
         self.network.save(self.run.numbers)
         intermediates.make("onnx", self.view, self.run)
@@ -65,17 +66,24 @@ def made(nano: Callable[..., U2Net], tmp_path_factory: pytest.TempPathFactory) -
 
 
 def test_the_file_draws_what_the_simulation_says(made: Made) -> None:
+    simulation = simulated(made.network, made.view, (1, 3, HEIGHT, WIDTH))
+    # Runtimes round multipliers and bilinear weights a little differently: a step here and
+    # there, which at the sigmoid's steepest is a few bytes of the mask.
+    assert _differences(made.path, simulation, made.photos) < 2 / 255
+
+
+def _differences(path: Path, simulation: torch.nn.Module, photos: np.ndarray) -> float:
+    """The largest mean difference of a photo's mask."""
     from ai_edge_litert.interpreter import Interpreter
 
-    runner = Interpreter(str(made.path)).get_signature_runner("serving_default")
-    simulation = simulated(made.network, made.view, (1, 3, HEIGHT, WIDTH))
-    for photo in made.photos:
+    runner = Interpreter(str(path)).get_signature_runner("serving_default")
+    found = []
+    for photo in photos:
         drawn = runner(image=photo.transpose(1, 2, 0)[None])["mask"][0, :, :, 0] / 255
         with torch.no_grad():
             said = simulation(torch.from_numpy(photo)[None].float() / 255)[0, 0].numpy()
-        # Runtimes round multipliers and bilinear weights a little differently: a step here and
-        # there, which at the sigmoid's steepest is a few bytes of the mask.
-        assert np.abs(drawn - said).mean() < 2 / 255
+        found.append(float(np.abs(drawn - said).mean()))
+    return max(found)
 
 
 def test_every_convolution_has_the_recipes_integers(made: Made) -> None:
@@ -111,6 +119,66 @@ def test_nothing_that_was_replaced_stays_in_the_file(made: Made) -> None:
 def test_the_manifest_learns_the_recipe(made: Made) -> None:
     said: Any = made.said.quantization
     assert (said.recipe, said.recipe_sha256) == ("best", BEST.digest)
+
+
+@pytest.fixture(scope="module")
+def mixed(made: Made) -> tuple[QuantizedNetwork, PreparedMask, Path, Any]:
+    """The same network with a decoder's stage, which reads and is read by integers, in float."""
+    recipe = replace(
+        BEST, name="mixed", float_modules=("body.network.stage2d", "body.network.side1")
+    )
+    network, view = quantise(prepare(made.module, made.run.spec), made.photos[:6], "0" * 64, recipe)
+    run = made.run.of_recipe("mixed")
+    run.scratch.mkdir()
+    network.save(run.numbers)
+    intermediates.make("onnx", view, run)
+    path = run.scratch / "nano.tflite"
+    return network, view, path, export_mixed(run, path)
+
+
+def test_a_mixed_file_draws_what_its_simulation_says(
+    made: Made, mixed: tuple[QuantizedNetwork, PreparedMask, Path, Any]
+) -> None:
+    network, view, path, said = mixed
+    simulation = simulated(network, view, (1, 3, HEIGHT, WIDTH))
+    assert _differences(path, simulation, made.photos) < 2 / 255
+    assert "float32 in body.network.stage2d" in said.quantization.activations
+
+
+def test_only_the_recipes_modules_are_in_float(
+    mixed: tuple[QuantizedNetwork, PreparedMask, Path, Any],
+) -> None:
+    network, _, path, _ = mixed
+    graph = Flatbuffer(path.read_bytes())
+    kinds = graph.schema.TensorType
+    convolutions = [op for op in graph.subgraph.operators if graph.name_of(op) == "CONV_2D"]
+    in_float = [op for op in convolutions if graph.tensor(int(op.inputs[1])).type == kinds.FLOAT32]
+    wanted = [t for t in network.tensors.values() if t.weight and t.weight not in _grids(network)]
+    assert len(in_float) == len(wanted) > 3
+    for operator in in_float:  # all of it: input, weight, bias and result
+        indices = [int(i) for i in (*operator.inputs, *operator.outputs)]
+        assert {graph.tensor(i).type for i in indices} == {kinds.FLOAT32}
+    values = [graph.data_of(graph.tensor(int(op.inputs[1])), np.float32) for op in in_float]
+    weights = [network.weights[t.weight].permute(0, 2, 3, 1).numpy().ravel() for t in wanted]
+    assert {v.tobytes() for v in values} == {np.ascontiguousarray(w).tobytes() for w in weights}
+    # Each tensor changes its kind once, however many read it.
+    changed = [
+        (graph.name_of(op), int(op.inputs[0]))
+        for op in graph.subgraph.operators
+        if graph.name_of(op) == "DEQUANTIZE"
+    ]
+    assert changed and len(changed) == len(set(changed))
+
+
+def test_integers_throughout_are_refused_for_a_mixed_recipe(
+    made: Made, mixed: tuple[QuantizedNetwork, PreparedMask, Path, Any]
+) -> None:
+    with pytest.raises(ExportError, match="integers throughout"):
+        export_int8(made.run.of_recipe("mixed"), made.path.with_name("other.tflite"))
+
+
+def _grids(network: QuantizedNetwork) -> set[str]:
+    return set(network.weight_scales)
 
 
 def test_another_networks_file_is_refused(made: Made) -> None:

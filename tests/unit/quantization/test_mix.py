@@ -1,0 +1,120 @@
+"""A found mix holds its budget by the numbers that files are made of."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from maskport.cli.main import cli
+from maskport.errors import UsageError
+from maskport.models.prepared import PreparedMask
+from maskport.quantization.graph import capture
+from maskport.quantization.mix import Mixed, find_mix, held_out
+from maskport.quantization.quantise import quantise, simulated
+from maskport.quantization.recipe import BEST, read_recipe
+from maskport.quantization.search import read_budget
+from maskport.quantization.sensitivity import draw, fidelity
+
+HARD = "mae<=1e-4"
+
+
+@pytest.fixture(scope="module")
+def mixed(view: PreparedMask, photos: np.ndarray) -> Mixed:
+    return find_mix(view, *held_out(photos), 0.5, BEST, read_budget([HARD]))
+
+
+def test_photos_to_verify_on_are_not_calibrated_on(photos: np.ndarray) -> None:
+    shown, others = held_out(photos)
+    assert (len(shown), len(others)) == (4, 2)
+    assert not any((other == one).all() for other in others for one in shown)
+
+
+def test_too_few_photos_to_divide_are_refused(photos: np.ndarray) -> None:
+    with pytest.raises(UsageError, match="can't be divided"):
+        held_out(photos[:2])
+
+
+def test_what_was_verified_is_what_the_recipe_gives(
+    mixed: Mixed, view: PreparedMask, photos: np.ndarray
+) -> None:
+    """The search puts float weights beside rounded ones; quantising by the recipe does the same."""
+    shown, others = held_out(photos)
+    network, rewritten = quantise(view, shown, "0" * 64, mixed.recipe)
+    shape = (1, *photos.shape[1:])
+    plain = capture(view, shape)
+    truths = draw(lambda photo: plain.run(photo, None, None), others)
+    again = fidelity(draw(simulated(network, rewritten, shape), others), truths, 0.5)
+    assert again.mae == pytest.approx(mixed.found.verified.mae, abs=1e-7)
+    assert again.iou == pytest.approx(mixed.found.verified.iou, abs=1e-7)
+
+
+def test_parts_that_must_stay_in_float_do_and_win_fidelity(mixed: Mixed) -> None:
+    first, last = mixed.found.tries[0], mixed.found.tries[-1]
+    assert first.float_parts == () and not first.holds
+    assert last.fidelity.mae < first.fidelity.mae and last.slower > 0
+    assert mixed.recipe.float_modules == mixed.found.float_parts != ()
+
+
+def test_no_part_that_holds_others_is_chosen(mixed: Mixed) -> None:
+    modules = [cost.module for cost in mixed.costs]
+    assert not any(a != b and a.startswith(f"{b}.") for a in modules for b in modules)
+
+
+def test_what_the_base_recipe_leaves_in_float_stays_there(
+    view: PreparedMask, photos: np.ndarray, mixed: Mixed
+) -> None:
+    part = mixed.costs[0].module
+    base = replace(BEST, float_modules=(part,))
+    found = find_mix(view, *held_out(photos), 0.5, base, read_budget(["iou>=0"]))
+    assert found.recipe.float_modules == (part,)
+    assert part not in [cost.module for cost in found.costs]
+
+
+def test_the_command_writes_a_recipe_that_can_be_read_again(tmp_path: Path) -> None:
+    out, table = tmp_path / "r.toml", tmp_path / "t.json"
+    arguments = ["quantize", "demo", "--size", "48", "--calibration", "scenes:3"]
+    arguments += ["--photos", "scenes:2", "--budget", "iou>=0.1", "--out", str(out)]
+    ended = CliRunner().invoke(cli, [*arguments, "--json", str(table)], standalone_mode=False)
+    assert ended.exception is None and ended.return_value == 0
+    assert "holds with nothing in float" in ended.output
+    assert read_recipe(out) == replace(BEST, name="mixed")
+    assert json.loads(table.read_text())["holds"] is True
+
+
+def test_a_budget_that_nothing_holds_fails_and_writes_nothing(tmp_path: Path) -> None:
+    out = tmp_path / "r.toml"
+    arguments = ["quantize", "demo", "--size", "48", "--calibration", "scenes:3"]
+    arguments += ["--photos", "scenes:1", "--budget", "mae<=0", "--out", str(out)]
+    ended = CliRunner().invoke(cli, arguments, standalone_mode=False)
+    assert ended.return_value == 1
+    assert "No recipe holds mae<=0. The best, with" in ended.output
+    assert not out.exists()
+
+
+@pytest.mark.parametrize(
+    ("targets", "recipe", "budget", "said"),
+    [
+        ("onnx-int8", "", "iou>=0.9", "for tflite-mixed"),
+        ("tflite-mixed", "name = 'a'", "iou>=0.9", "says itself"),
+        ("tflite-int8", "float_modules = ['body.network.stage1']", "", "integers throughout"),
+        ("tflite-mixed", "rounding = 'up'", "", "can't round"),
+        ("tflite-mixed", "", "iou<=0.9", "asks for bad masks"),
+    ],
+)
+def test_recipes_and_budgets_that_contradict_are_refused_before_any_work(
+    targets: str, recipe: str, budget: str, said: str, tmp_path: Path
+) -> None:
+    arguments = ["export", "demo", "--targets", targets, "--out", str(tmp_path / "out")]
+    if recipe:
+        (tmp_path / "r.toml").write_text(recipe)
+        arguments += ["--recipe", str(tmp_path / "r.toml")]
+    if budget:
+        arguments += ["--budget", budget]
+    ended = CliRunner().invoke(cli, arguments, standalone_mode=False)
+    assert isinstance(ended.exception, UsageError) and said in str(ended.exception)
+    assert not (tmp_path / "out").exists()

@@ -23,10 +23,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import ImageError
-from ..imaging.photos import list_photos, read_photo
+from ..imaging.photos import PHOTO_SUFFIXES, list_photos, read_photo
 from ..imaging.truth import fit_mask, pair_masks, read_mask
 
-__all__ = ["LAYOUTS", "Layout", "Pair", "check_pairs", "find_pairs", "fingerprint"]
+__all__ = ["LAYOUTS", "Layout", "Pair", "check_pairs", "find_pairs", "fingerprint", "unused_masks"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +116,18 @@ def check_pairs(pairs: Sequence[Pair], *, threads: int | None = None) -> list[st
             "Replace these files, or take them out.",
         )
     return [pair.mask.name for pair, (_, scaled) in zip(pairs, found, strict=True) if scaled]
+
+
+def unused_masks(pairs: Sequence[Pair]) -> list[str]:
+    """Names of the images beside the pairs' masks that are no photo's mask."""
+    used = {pair.mask for pair in pairs}
+    folders = dict.fromkeys(pair.mask.parent for pair in pairs)
+    return [
+        file.name
+        for folder in folders
+        for file in sorted(folder.iterdir())
+        if file.suffix.lower() in PHOTO_SUFFIXES and file.is_file() and file not in used
+    ]
 
 
 def fingerprint(pairs: Sequence[Pair]) -> str:

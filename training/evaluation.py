@@ -6,6 +6,7 @@ phone's runtime are measured by the same lines.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -54,8 +55,15 @@ class Sample:
 
 
 def of_pairs(pairs: Sequence[Pair]) -> list[Sample]:
-    """Photos and masks from disk."""
-    return [Sample(pair.photo.name, partial(_read, pair)) for pair in pairs]
+    """Photos and masks from disk, named as the files; by their paths where names are alike."""
+    times = Counter(pair.photo.name for pair in pairs)
+    return [
+        Sample(
+            pair.photo.name if times[pair.photo.name] == 1 else str(pair.photo),
+            partial(_read, pair),
+        )
+        for pair in pairs
+    ]
 
 
 def of_scenes(count: int, spec: ImageSpec) -> list[Sample]:

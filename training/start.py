@@ -20,7 +20,7 @@ from ..models.u2net import U2Net
 from ..specs import ModelSpec
 from .augment import Augmentation
 from .config import TrainingConfig
-from .datasets import Pair, check_pairs, find_pairs, fingerprint
+from .datasets import Pair, check_pairs, find_pairs, fingerprint, unused_masks
 from .precision import bfloat16_is_faster
 from .samples import FilePairs, GeneratedScenes, Source, Stream
 from .scoring import HeldOut
@@ -35,7 +35,7 @@ __all__ = [
 ]
 
 
-# Masks of another scale that are named.
+# Masks that are named where something is to be said of them.
 NAMED = 10
 
 
@@ -157,12 +157,14 @@ def chosen_workers(given: int | None) -> int:
 
 def _check(pairs: Sequence[Pair], say: Callable[[str], None]) -> None:
     if scaled := check_pairs(pairs):
-        more = f" and {len(scaled) - NAMED} more" if len(scaled) > NAMED else ""
-        say(
-            "masks of another scale than their photos, which are resized: "
-            + ", ".join(scaled[:NAMED])
-            + more
-        )
+        say(f"masks of another scale than their photos, which are resized: {_some(scaled)}")
+    if unused := unused_masks(pairs):
+        say(f"masks of no photo, which are left out: {_some(unused)}")
+
+
+def _some(names: Sequence[str]) -> str:
+    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+    return ", ".join(names[:NAMED]) + more
 
 
 def _photos(pairs: Sequence[Pair]) -> set[Path]:

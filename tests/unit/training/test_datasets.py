@@ -9,7 +9,14 @@ import pytest
 from PIL import Image
 
 from maskport.errors import ImageError
-from maskport.training.datasets import LAYOUTS, Layout, check_pairs, find_pairs, fingerprint
+from maskport.training.datasets import (
+    LAYOUTS,
+    Layout,
+    check_pairs,
+    find_pairs,
+    fingerprint,
+    unused_masks,
+)
 
 from .conftest import write_pair
 
@@ -60,6 +67,12 @@ def test_every_photo_without_a_mask_is_named(pairs: Path) -> None:
     (pairs / "masks/0005.png").unlink()
     with pytest.raises(ImageError, match=r"2 of 7 photos .*\n  0002.jpg\n  0005.jpg\n"):
         find_pairs(pairs / "photos", pairs / "masks")
+
+
+def test_masks_of_no_photo_are_named(pairs: Path) -> None:
+    (pairs / "photos/0002.jpg").unlink()
+    found = find_pairs(pairs / "photos", pairs / "masks")
+    assert unused_masks(found) == ["0002.png"]
 
 
 def test_everything_unreadable_or_of_another_shape_is_named_at_once(pairs: Path) -> None:

@@ -55,6 +55,11 @@ def test_drawing_the_truth_scores_as_well_as_its_own_resizing_allows(pairs: list
     assert found.scores["mae"] == pytest.approx(mean)
 
 
+def test_photos_of_one_name_are_told_apart(pairs: list[Pair]) -> None:
+    names = [sample.name for sample in of_pairs([*pairs, pairs[0]])]
+    assert names == [str(pairs[0].photo), "1.png", str(pairs[0].photo)]
+
+
 def test_rounding_of_the_last_bit_changes_no_score(pairs: list[Pair]) -> None:
     """1 - 6e-8 and 1 are the same white: masks are measured in grey levels, rounded."""
 

@@ -32,8 +32,8 @@ from .models.seeding import seeded
 from .quantization.analysis import Analysis, analyse
 from .quantization.calibration import generated, load_calibration
 from .quantization.mix import Mixed, find_mix, held_out
-from .quantization.recipe import Recipe, named
-from .quantization.search import Budget, Prefer, Try, read_budget
+from .quantization.recipe import Recipe, named, recipe_of
+from .quantization.search import Budget, Prefer, Try, budget_of
 from .quantization.suitability import evenly_spaced
 from .specs import ImageSpec, MaskSpec, ModelSpec
 
@@ -65,8 +65,8 @@ def export(
     targets: str | Iterable[str] = ("all",),
     calibration: str | PathLike[str] | None = None,
     photos: str | PathLike[str] | None = None,
-    recipe: Recipe | None = None,
-    budget: Budget | None = None,
+    recipe: Recipe | str | PathLike[str] | None = None,
+    budget: Budget | str | None = None,
     prefer: Prefer = "latency",
     out: str | PathLike[str] | None = None,
     coreml_output: Literal["image", "multiarray"] = "image",
@@ -95,9 +95,10 @@ def export(
             ``"scenes:N"`` for generated ones. Left out, what the catalog says of the network.
         photos: Folder or list file of photos that every file is checked on. Left out, some of
             the calibration photos are used, or generated scenes.
-        recipe: What all targets that have one are quantised by, instead of their own.
+        recipe: What all targets that have one are quantised by, instead of their own: a recipe,
+            its name (``"best"``, ``"plain"``) or its TOML file.
         budget: What the masks of ``tflite-mixed`` must hold, where ``recipe`` doesn't say what
-            stays in float: a mean IoU of 0.999 where None.
+            stays in float: ``"iou>=0.999"`` where None. See `quantization.search.read_budget`.
         prefer: Of several mixes that hold it, the fastest or the most faithful.
         out: The bundle's folder, ``exports/NAME-SIZE`` by default. A bundle that is there is
             replaced in one step at the end.
@@ -129,7 +130,12 @@ def export(
             "Give --calibration DIR with some dozens of typical photos, or leave the target out. "
             "For a try, --calibration scenes:32 generates some.",
         )
-    recipes = _recipes(rows, recipe, budget, prefer)
+    recipes = _recipes(
+        rows,
+        None if recipe is None else recipe_of(recipe),
+        None if budget is None else budget_of(budget),
+        prefer,
+    )
     checkpoint = _load(found, weights, source, licence)
     reference = Reference(found.module, found.spec)
     check_output(reference, found.spec)
@@ -196,14 +202,14 @@ def sensitivity(
 def quantize(
     network: str | nn.Module,
     *,
-    budget: Budget,
+    budget: Budget | str,
     prefer: Prefer = "latency",
     weights: str | PathLike[str] | None = None,
     spec: ModelSpec | None = None,
     size: int | str | tuple[int, int] | None = None,
     calibration: str | PathLike[str] | None = None,
     photos: str | PathLike[str] | None = None,
-    recipe: Recipe | None = None,
+    recipe: Recipe | str | PathLike[str] | None = None,
     watch: Callable[[str, int, int], None] = lambda text, done, total: None,
     tell: Callable[[Try], None] = lambda tried: None,
 ) -> Mixed:
@@ -226,10 +232,10 @@ def quantize(
     Raises:
         InputError: Something given can't be used.
     """
+    base, wanted = recipe_of(recipe or "best"), budget_of(budget)
     seen = _calibrated_view(network, weights, spec, size, calibration, photos, watch)
     shown, others = (seen.shown, seen.others) if seen.others is not None else held_out(seen.shown)
-    base = recipe or named("best")
-    return find_mix(seen.view, shown, others, seen.threshold, base, budget, prefer, watch, tell)
+    return find_mix(seen.view, shown, others, seen.threshold, base, wanted, prefer, watch, tell)
 
 
 @dataclass(frozen=True)
@@ -291,7 +297,7 @@ def _recipes(
             f"{', '.join(integers)} is integers throughout.",
             "Make tflite-mixed of it.",
         )
-    wish = Wish(budget or read_budget([BUDGET]), prefer)
+    wish = Wish(budget or budget_of(BUDGET), prefer)
     return {
         row.recipe: given or (wish if row.recipe == MIXED else named(row.recipe))
         for row in rows

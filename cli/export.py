@@ -48,10 +48,8 @@ __all__ = ["command"]
 )
 @click.option(
     "--recipe",
-    "recipe_file",
-    metavar="FILE",
-    type=click.Path(path_type=Path),
-    help="TOML file that says how integer targets are quantised; see `maskport quantize`.",
+    metavar="FILE|NAME",
+    help="TOML file that says how integer targets are quantised (`maskport quantize`), or plain.",
 )
 @click.option(
     "--budget",
@@ -130,7 +128,7 @@ def command(
     name: str | None,
     calibration: str | None,
     photos: Path | None,
-    recipe_file: Path | None,
+    recipe: str | None,
     budgets: tuple[str, ...],
     prefer: Any,
     out: Path | None,
@@ -166,11 +164,7 @@ def command(
         from ..api import export
         from ..models import factory
         from ..models.download import fetch
-        from ..quantization.recipe import read_recipe
-        from ..quantization.search import read_budget
 
-        recipe = read_recipe(recipe_file) if recipe_file is not None else None
-        budget = read_budget(budgets) if budgets else None
         own = ":" in network
         entry = None if own else catalog.entry(network)
         if entry is not None and weights is None:
@@ -194,7 +188,7 @@ def command(
             calibration=calibration,
             photos=photos,
             recipe=recipe,
-            budget=budget,
+            budget=",".join(budgets) or None,
             prefer=prefer,
             out=out,
             coreml_output=coreml_output,

@@ -33,10 +33,10 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
 )
 @click.option(
     "--recipe",
-    "recipe_file",
-    metavar="FILE",
-    type=_FILE,
-    help="TOML file that says what is done to the parts in integers; the best we know otherwise.",
+    metavar="FILE|NAME",
+    default="best",
+    show_default=True,
+    help="What is done to the parts in integers: a TOML file, best or plain.",
 )
 @click.option(
     "--weights",
@@ -67,7 +67,7 @@ def command(
     network: str,
     budgets: tuple[str, ...],
     prefer: Any,
-    recipe_file: Path | None,
+    recipe: str,
     weights: str | None,
     size: str | None,
     calibration: str | None,
@@ -86,25 +86,23 @@ def command(
     maskport quantize u2netp --calibration photos/ --budget 'iou>=0.9995,mae<=0.0005'
     maskport export u2netp --calibration photos/ --targets tflite-mixed --recipe recipe.toml
     """
-    from ..quantization.search import read_budget
     from .progress_bar import ProgressBar
     from .quantize_view import print_mix, to_dict
 
-    budget = read_budget(budgets)
     with ProgressBar("masks") as bar:
         bar.say("loading PyTorch")
         from ..api import quantize
-        from ..quantization.recipe import read_recipe, write_recipe
+        from ..quantization.recipe import write_recipe
 
         found = quantize(
             network,
-            budget=budget,
+            budget=",".join(budgets),
             prefer=prefer,
             weights=weights,
             size=size,
             calibration=calibration,
             photos=photos,
-            recipe=read_recipe(recipe_file) if recipe_file is not None else None,
+            recipe=recipe,
             watch=bar.watch,
         )
     print_mix(found)

@@ -150,6 +150,7 @@ def command(out: Path, resume: bool, **options: Any) -> int:
     maskport train --resume --out runs/mine
     torchrun --nproc-per-node 4 -m maskport train ...
     """
+    from .main import INTERRUPTED
     from .train_view import TrainView, duration
 
     with TrainView() as view:
@@ -164,6 +165,8 @@ def command(out: Path, resume: bool, **options: Any) -> int:
         else:
             config = TrainingConfig(**options)
         finished = train(config, out, resume=resume, watch=view.watch)
+    if not finished.complete and not finished.writes:
+        return INTERRUPTED  # one of several processes, of which the first says it
     if not finished.complete:
         raise KeyboardInterrupt(
             f"step {finished.step} of {finished.steps} is kept: "

@@ -6,12 +6,13 @@ import hashlib
 import json
 import tomllib
 from dataclasses import asdict, dataclass, fields, replace
+from os import PathLike
 from pathlib import Path
 from typing import Any, Literal
 
 from ..errors import UsageError
 
-__all__ = ["RECIPES", "Estimator", "Recipe", "named", "read_recipe", "write_recipe"]
+__all__ = ["RECIPES", "Estimator", "Recipe", "named", "read_recipe", "recipe_of", "write_recipe"]
 
 Estimator = Literal["min-max", "percentile", "mse", "kl"]
 Rounding = Literal["nearest", "compensated"]
@@ -126,6 +127,18 @@ def named(name: str) -> Recipe:
     return RECIPES[name]
 
 
+def recipe_of(given: Recipe | str | PathLike[str]) -> Recipe:
+    """A recipe as it is, by its name, or from its TOML file.
+
+    Raises:
+        UsageError: There is none of that name, and the file can't be read or is no recipe.
+    """
+    if isinstance(given, Recipe):
+        return given
+    text = str(given)
+    return RECIPES[text] if text in RECIPES else read_recipe(Path(given))
+
+
 def read_recipe(path: Path) -> Recipe:
     """A recipe from a TOML file.
 
@@ -135,7 +148,10 @@ def read_recipe(path: Path) -> Recipe:
     try:
         values = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as exc:
-        raise UsageError(f"{path} can't be read: {exc.strerror}.", "Check the path.") from exc
+        raise UsageError(
+            f"{path} can't be read: {exc.strerror}.",
+            f"Check the path; by name there are {', '.join(RECIPES)}.",
+        ) from exc
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as exc:
         raise UsageError(f"{path} is no TOML file: {exc}", "Mend it.") from exc
     return Recipe.from_dict({"name": path.stem, **values})

@@ -18,7 +18,7 @@ from typing import Literal
 from ..errors import UsageError
 from .sensitivity import Fidelity, PartCost, ranked
 
-__all__ = ["Budget", "Found", "Prefer", "Try", "read_budget", "search"]
+__all__ = ["Budget", "Found", "Prefer", "Try", "budget_of", "read_budget", "search"]
 
 Prefer = Literal["latency", "fidelity"]
 Score = Callable[[frozenset[str], Literal["calibration", "held-out"]], Fidelity]
@@ -84,6 +84,15 @@ class Found:
     holds: bool
     slower: float
     tries: tuple[Try, ...]
+
+
+def budget_of(given: Budget | str) -> Budget:
+    """A budget as it is, or from its text.
+
+    Raises:
+        UsageError: As `read_budget`.
+    """
+    return given if isinstance(given, Budget) else read_budget([given])
 
 
 def read_budget(texts: Sequence[str]) -> Budget:

@@ -12,8 +12,12 @@ from .losses import LOSSES
 
 __all__ = ["CHANGEABLE", "TrainingConfig", "read_config", "resumed"]
 
-CHANGEABLE = ("device", "epochs", "every", "steps", "threads", "workers")
-"""What may be another when a run goes on: nothing but rounding depends on it."""
+CHANGEABLE = (
+    *("device", "epochs", "every", "steps", "threads", "workers"),
+    *("images", "masks", "val_images", "val_masks"),
+)
+"""What may be another when a run goes on: nothing but rounding depends on it. Folders may have
+moved; the photos in them are held against those that the run began with."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -54,9 +54,10 @@ def test_a_folder_without_a_run_is_named(tmp_path: Path) -> None:
 def test_a_run_that_goes_on_may_be_longer_and_elsewhere() -> None:
     later = resumed(RUN, {"epochs": 2.0, "device": "cpu", "workers": 3, "batch": 12})
     assert (later.epochs, later.steps, later.device, later.workers) == (2.0, None, "cpu", 3)
+    assert resumed(RUN, {"images": ("moved",)}).images == ("moved",)
 
 
-@pytest.mark.parametrize("change", [{"batch": 6}, {"seed": 1}, {"images": ("others",)}])
+@pytest.mark.parametrize("change", [{"batch": 6}, {"seed": 1}, {"scenes": 5}])
 def test_a_run_that_goes_on_keeps_what_its_losses_depend_on(change: dict) -> None:
     with pytest.raises(UsageError, match=f"{next(iter(change))}: "):
         resumed(RUN, change)

@@ -103,6 +103,23 @@ def test_ctrl_c_while_scoring_scores_that_step_again(config: Make, tmp_path: Pat
     assert without_times(tmp_path / "parts") == without_times(tmp_path / "whole")
 
 
+def test_photos_may_have_moved_but_must_be_the_same(
+    config: Make, pairs: Path, tmp_path: Path
+) -> None:
+    run = config(steps=6, every=3)
+    train(run, tmp_path / "out")
+    moved = pairs.rename(tmp_path / "elsewhere")
+    there = {
+        name: tuple(path.replace(str(pairs), str(moved)) for path in getattr(run, name))
+        for name in ("images", "masks", "val_images", "val_masks")
+    }
+    assert train(replace(run, steps=9, **there), tmp_path / "out", resume=True).step == 9
+    first = next((moved / "photos").iterdir())
+    first.write_bytes(first.read_bytes() + b"more")
+    with pytest.raises(UsageError, match="are others than"):
+        train(replace(run, steps=12, **there), tmp_path / "out", resume=True)
+
+
 def test_a_run_can_be_made_longer(config: Make, tmp_path: Path) -> None:
     run = config(steps=6, every=3)
     train(run, tmp_path / "parts")

@@ -23,6 +23,7 @@ from .exporters.session import Event, Order, Watcher, Wish, default_jobs, run_ex
 from .imaging.convert import photo_to_input
 from .imaging.photos import list_photos, read_photo
 from .imaging.scenes import scene
+from .imaging.scenes.seeds import EVALUATION
 from .models import catalog, factory
 from .models.checkpoints import load_weights
 from .models.checksums import checksum_of, digest_of, sha256_of
@@ -31,7 +32,7 @@ from .models.prepared import PreparedMask, Reference, check_output, copied, coun
 from .models.seeding import seeded
 from .quantization.analysis import Analysis, analyse
 from .quantization.calibration import generated, load_calibration
-from .quantization.mix import Mixed, find_mix, held_out
+from .quantization.mix import Mixed, check_apart, find_mix, held_out
 from .quantization.recipe import Recipe, named, recipe_of
 from .quantization.search import Budget, Prefer, Try, budget_of
 from .quantization.suitability import evenly_spaced
@@ -97,8 +98,9 @@ def export(
             the calibration photos are used, or generated scenes.
         recipe: What all targets that have one are quantised by, instead of their own: a recipe,
             its name (``"best"``, ``"plain"``) or its TOML file.
-        budget: What the masks of ``tflite-mixed`` must hold, where ``recipe`` doesn't say what
-            stays in float: ``"iou>=0.999"`` where None. See `quantization.search.read_budget`.
+        budget: What the masks of ``tflite-mixed`` must hold: parts beyond those that ``recipe``
+            leaves in float are found for it. Where both are None, ``"iou>=0.999"``. See
+            `quantization.search.read_budget`.
         prefer: Of several mixes that hold it, the fastest or the most faithful.
         out: The bundle's folder, ``exports/NAME-SIZE`` by default. A bundle that is there is
             replaced in one step at the end.
@@ -186,7 +188,7 @@ def sensitivity(
         calibration: Likewise.
         photos: Folder or list file, or ``"scenes:N"``, of photos to compare masks on; eight of
             the calibration photos where None.
-        recipe: Its ranges are used; the extremes where None.
+        recipe: Its rewrites and ranges are used; those of ``best`` where None.
         watch: Told what is being done, how far it is, and of how much (0 where that is unknown).
 
     Raises:
@@ -196,7 +198,7 @@ def sensitivity(
     judged = seen.others
     if judged is None:
         judged = seen.shown[evenly_spaced(len(seen.shown), JUDGED)]
-    return analyse(seen.view, seen.shown, judged, seen.threshold, recipe or named("plain"), watch)
+    return analyse(seen.view, seen.shown, judged, seen.threshold, recipe or named("best"), watch)
 
 
 def quantize(
@@ -235,6 +237,7 @@ def quantize(
     base, wanted = recipe_of(recipe or "best"), budget_of(budget)
     seen = _calibrated_view(network, weights, spec, size, calibration, photos, watch)
     shown, others = (seen.shown, seen.others) if seen.others is not None else held_out(seen.shown)
+    check_apart(shown, others)
     return find_mix(seen.view, shown, others, seen.threshold, base, wanted, prefer, watch, tell)
 
 
@@ -272,7 +275,7 @@ def _calibrated_view(
         prepare(found.module, found.spec),
         found.spec.mask.threshold,
         load_calibration(calibration, image).pixels,
-        load_calibration(photos, image).pixels if photos else None,
+        load_calibration(photos, image, first=EVALUATION).pixels if photos else None,
     )
 
 
@@ -285,10 +288,10 @@ def _recipes(
         raise UsageError(
             "A budget is for tflite-mixed, and that is not asked for.", "Add it to --targets."
         )
-    if given is not None and budget is not None:
+    if given is not None and all(not row.recipe for row in rows):
         raise UsageError(
-            "A recipe says itself what stays in float; a budget would, too.",
-            "Give --recipe or --budget.",
+            "No target that is asked for is quantised by a recipe.",
+            "Leave --recipe out, or add tflite-int8, onnx-int8 or another of them to --targets.",
         )
     integers = [row.name for row in rows if row.name in ALL_INTEGERS]
     if given is not None and given.float_modules and integers:
@@ -297,12 +300,13 @@ def _recipes(
             f"{', '.join(integers)} is integers throughout.",
             "Make tflite-mixed of it.",
         )
-    wish = Wish(budget or budget_of(BUDGET), prefer)
-    return {
-        row.recipe: given or (wish if row.recipe == MIXED else named(row.recipe))
-        for row in rows
-        if row.recipe
+    found: dict[str, Recipe | Wish] = {
+        row.recipe: given or named(row.recipe) for row in rows if row.recipe not in {"", MIXED}
     }
+    if any(row.recipe == MIXED for row in rows):
+        wish = Wish(budget or budget_of(BUDGET), prefer, given or named("best"))
+        found[MIXED] = given if given is not None and budget is None else wish
+    return found
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,8 @@ from typing import Any
 
 import click
 
+from ..errors import UsageError
+
 __all__ = ["command"]
 
 _FILE = click.Path(path_type=Path, dir_okay=False)
@@ -78,14 +80,19 @@ def command(
     """Find the fastest recipe whose masks hold a budget: which parts of NETWORK stay in float.
 
     Parts go into float by what they win for the time they cost, until the budget holds; the recipe
-    is verified on photos that nothing was chosen by. Where none holds, nothing is written and the
-    exit code is 1.
+    is verified on photos that nothing was chosen by. Where none holds, no recipe is written and
+    the exit code is 1.
 
     \b
     maskport quantize demo --budget 'iou>=0.998' --out demo.toml
     maskport quantize u2netp --calibration photos/ --budget 'iou>=0.9995,mae<=0.0005'
     maskport export u2netp --calibration photos/ --targets tflite-mixed --recipe recipe.toml
     """
+    for option, file in (("--out", out), ("--json", json_out)):
+        if file is not None and not file.absolute().parent.is_dir():
+            raise UsageError(
+                f"There is no folder for {file}.", f"Make it, or give another {option}."
+            )
     from .progress_bar import ProgressBar
     from .quantize_view import print_mix, to_dict
 

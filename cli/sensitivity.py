@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import click
@@ -66,7 +66,7 @@ def command(
     with ProgressBar("masks") as bar:
         bar.say("loading PyTorch")
         from ..api import sensitivity
-        from ..quantization.recipe import Recipe
+        from ..quantization.recipe import named
 
         found = sensitivity(
             network,
@@ -74,7 +74,7 @@ def command(
             size=size,
             calibration=calibration,
             photos=photos,
-            recipe=Recipe.from_dict({"ranges": ranges}),
+            recipe=replace(named("best"), ranges=ranges),
             watch=bar.watch,
         )
     print_sensitivity(found)

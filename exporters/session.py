@@ -46,7 +46,7 @@ from ..quantization.calibration import CalibrationSet
 from ..quantization.encodings import QuantizedNetwork
 from ..quantization.mix import find_mix, held_out
 from ..quantization.quantise import Watch, quantise
-from ..quantization.recipe import Recipe, named
+from ..quantization.recipe import Recipe
 from ..quantization.search import Budget, Prefer
 from ..quantization.suitability import evenly_spaced, objections
 from ..specs import ModelSpec
@@ -93,12 +93,14 @@ class Wish:
     """A recipe that is to be found.
 
     Attributes:
-        budget: What its masks must hold, on photos that nothing was chosen by.
+        budget: What its masks must hold, on photos that are not calibrated on.
         prefer: Of several that do.
+        base: What is done to the parts in integers.
     """
 
     budget: Budget
-    prefer: Prefer = "latency"
+    prefer: Prefer
+    base: Recipe
 
 
 @dataclass(frozen=True, slots=True)
@@ -262,13 +264,21 @@ def _by_recipe(
     recipe: Recipe | Wish,
     watch: Watch,
 ) -> tuple[QuantizedNetwork, PreparedMask]:
+    pixels = photos.pixels
     if isinstance(recipe, Wish):
-        recipe = _granted(order, prepared, photos, recipe, watch)
-    return quantise(prepared, photos.pixels, photos.sha256, recipe, watch, best_device())
+        # What was verified is what is made: the photos kept apart stay apart.
+        pixels, others = held_out(photos.pixels)
+        recipe = _granted(order, prepared, pixels, others, recipe, watch)
+    return quantise(prepared, pixels, photos.sha256, recipe, watch, best_device())
 
 
 def _granted(
-    order: Order, prepared: PreparedMask, photos: CalibrationSet, wish: Wish, watch: Watch
+    order: Order,
+    prepared: PreparedMask,
+    shown: NDArray[np.uint8],
+    others: NDArray[np.uint8],
+    wish: Wish,
+    watch: Watch,
 ) -> Recipe:
     """The recipe that holds a budget.
 
@@ -277,9 +287,10 @@ def _granted(
     """
     mixed = find_mix(
         prepared,
-        *held_out(photos.pixels),
+        shown,
+        others,
         order.spec.mask.threshold,
-        named("best"),
+        wish.base,
         wish.budget,
         wish.prefer,
         watch,

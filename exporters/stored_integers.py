@@ -30,8 +30,8 @@ def stored_encodings(network: QuantizedNetwork) -> dict[str, Encoding]:
     for name, tensor in network.tensors.items():
         if tensor.encoding is None or name == mask:
             continue
-        if tensor.in_float and tensor.tail:
-            continue  # what reads it is wide, and float here
+        if tensor.in_float and tensor.encoding.bits == 16:
+            continue  # only sums of 16 bits read it, and they are float here
         if tensor.encoding.bits != 8:
             raise ExportError(
                 f"{name} is to have {tensor.encoding.bits} bits; this format has 8.",

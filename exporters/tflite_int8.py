@@ -39,6 +39,11 @@ def export_int8(run: Run, path: Path) -> Exported:
 def export_mixed(run: Run, path: Path) -> Exported:
     """Write the same with the parts in float32 that the recipe leaves in float."""
     network, recipe = run.quantized, run.quantized.recipe
+    if recipe.activation_bits != 8:
+        raise ExportError(
+            f"The recipe has activations of {recipe.activation_bits} bits; these files have 8.",
+            "tflite-int8x16 has 16; or use a recipe with activation_bits = 8.",
+        )
     # One photo: the converter's own ranges are thrown away.
     graph = insert_numbers(convert_integer(run, network.probe[None]), network, run.card)
     run.step("inserting scales and weights")

@@ -102,6 +102,12 @@ class _Floats:
 
     def _round(self, index: int) -> None:
         """Make an activation's integers from its float twin."""
+        tensor = self.tensors.get(index)
+        if tensor is not None and tensor.encoding is None:
+            raise ExportError(
+                f"{tensor.name} of {tensor.module} is read in integers, which the recipe has not.",
+                "Leave another part in float: `maskport sensitivity` lists them.",
+            )
         twin = self.twins[index]
         # The kernel that gives int16 came with version 2.
         self.operators.append(self.graph.new_operator("QUANTIZE", 2, twin, index))

@@ -9,10 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..models.prepared import PreparedMask
-from .quantise import measure
+from .quantise import measure, simulation
 from .recipe import Recipe
 from .sensitivity import Fidelity, PartCost, draw, fidelity, sensitivity
-from .simulation import Simulation
 
 __all__ = ["Analysis", "analyse"]
 
@@ -67,8 +66,9 @@ def analyse(
         watch=lambda done, of: watch("rounding part after part", done, of),
     )
     watch("rounding all of them", 0, 0)
-    all_weights = frozenset(p.weight for p in graph.points.values() if p.weight)
-    whole = Simulation(graph, weights, encodings, all_weights, measured.wide)
+    rounded, _ = measured.rounded(watch)
+    encoded = {name: measured.encoding(name) for name in graph.points}
+    whole = simulation(graph, rounded, encoded)
     truths = draw(lambda photo: graph.run(photo, None, weights), photos)
     found = fidelity(draw(whole, photos), truths, threshold)
     return Analysis(tuple(parts), found, len(photos))

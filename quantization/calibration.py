@@ -55,7 +55,10 @@ def generated(source: str | PathLike[str] | None) -> bool:
 
 
 def load_calibration(
-    source: str | PathLike[str], spec: ImageSpec, most: int = MOST_PHOTOS
+    source: str | PathLike[str],
+    spec: ImageSpec,
+    most: int = MOST_PHOTOS,
+    first: int = CALIBRATION,
 ) -> CalibrationSet:
     """Read a calibration set from a folder or a list file, or generate it.
 
@@ -66,12 +69,15 @@ def load_calibration(
         source: Folder or list file, or ``"scenes:N"`` with N up to ``most``.
         spec: How the network's photos go in.
         most: Photos in a set.
+        first: Seed of the first generated scene.
 
     Raises:
         ImageError: The source or one of its photos can't be read.
         UsageError: N is no such number.
     """
-    names, readers = _scenes(str(source), spec, most) if generated(source) else _files(Path(source))
+    names, readers = (
+        _scenes(str(source), spec, most, first) if generated(source) else _files(Path(source))
+    )
     chosen = evenly_spaced(len(names), most)
     pixels = np.stack([_as_bytes(readers[i](), spec) for i in chosen])
     digest = hashlib.sha256(repr(pixels.shape).encode() + pixels.tobytes()).hexdigest()
@@ -87,13 +93,15 @@ def _files(source: Path) -> tuple[Sequence[str], Sequence[Read]]:
     return [photo.name for photo in photos], [partial(read_photo, photo) for photo in photos]
 
 
-def _scenes(source: str, spec: ImageSpec, most: int) -> tuple[Sequence[str], Sequence[Read]]:
+def _scenes(
+    source: str, spec: ImageSpec, most: int, first: int
+) -> tuple[Sequence[str], Sequence[Read]]:
     count = source.removeprefix(SCENES)
     if not count.isdecimal() or not 1 <= int(count) <= most:
         raise UsageError(
             f"{source} is no number of scenes.", f"Write 1 to {most}: {SCENES}{min(32, most)}."
         )
-    seeds = range(CALIBRATION, CALIBRATION + int(count))
+    seeds = range(first, first + int(count))
     return (
         [f"scene {seed}" for seed in seeds],
         [partial(_draw_scene, seed, spec) for seed in seeds],

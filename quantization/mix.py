@@ -20,7 +20,7 @@ from .sensitivity import Fidelity, PartCost, draw, fidelity, parts_of, sensitivi
 from .simulation import Simulation
 from .suitability import evenly_spaced
 
-__all__ = ["Mixed", "find_mix", "held_out"]
+__all__ = ["Mixed", "check_apart", "find_mix", "held_out"]
 
 # Calibration photos that parts and mixes are tried on: each costs an inference a try.
 SEARCHED = 8
@@ -60,6 +60,21 @@ def held_out(photos: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], NDArray[np.u
         )
     kept = np.arange(len(photos)) % KEPT_APART == KEPT_APART - 1
     return photos[~kept], photos[kept]
+
+
+def check_apart(shown: NDArray[np.uint8], others: NDArray[np.uint8]) -> None:
+    """See that no photo to verify on is one to calibrate on.
+
+    Raises:
+        UsageError: Some are.
+    """
+    known = {photo.tobytes() for photo in shown}
+    twice = sum(photo.tobytes() in known for photo in others)
+    if twice:
+        raise UsageError(
+            f"{twice} of {len(others)} photos to verify on are calibrated on, too.",
+            "Give others as --photos, or leave it out: then every third is kept apart.",
+        )
 
 
 def find_mix(
@@ -110,11 +125,10 @@ def find_mix(
     photos = {"calibration": few, "held-out": others}
     # The network as it was given, so that an inexact rewrite would be seen.
     plain = capture(view, measured.graph.shape)
-    floats = {name: value.detach() for name, value in view.state_dict().items()}
     truths = {}
     for name, some in photos.items():
         watch(f"drawing the masks of the {name} photos in float", 0, 0)
-        truths[name] = draw(lambda photo: plain.run(photo, None, floats), some)
+        truths[name] = draw(plain.run, some)
 
     def score(chosen: frozenset[str], on: Literal["calibration", "held-out"]) -> Fidelity:
         watch(f"trying {len(chosen)} of {len(parts)} parts in float", 0, 0)
@@ -143,10 +157,18 @@ def _mixed(measured: Measured, integers: dict[str, Tensor], chosen: frozenset[st
     """The network with some parts in float, and the rest's weights on their grids."""
     recipe = measured.recipe
     recipe = replace(recipe, float_modules=(*recipe.float_modules, *sorted(chosen)))
+    points = measured.graph.points.values()
     own = {
         path
-        for point in measured.graph.points.values()
+        for point in points
         if recipe.is_float(point.module)
+        for path in (point.weight, point.bias)
+    }
+    # What an integer part shares is rounded.
+    own -= {
+        path
+        for point in points
+        if not recipe.is_float(point.module)
         for path in (point.weight, point.bias)
     }
     weights = {k: measured.weights[k] if k in own else v for k, v in integers.items()}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -12,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from ..errors import ExportError
+from ..errors import ExportError, UsageError
 from ..models.prepared import PreparedMask, copied
 from .encodings import Encoding, QuantizedNetwork, QuantizedTensor, Statistics, statistics_of
 from .equalisation import equalise
@@ -118,7 +119,14 @@ class Measured:
             return None
         point = self.graph.points[name]
         encoding = self.encodings[point.group]
-        if self.recipe.wide_tail and point.tail and point.kind == "conv" and name in self.floats:
+        readers = self.graph.readers[name]
+        if (
+            name in self.floats
+            and point.kind == "conv"
+            and _tail_only_sums(self.graph)
+            and readers
+            and all(r.name in self.wide and r.name != self.graph.mask for r in readers)
+        ):
             # Sums of 16 bits read it, and nothing that gives 8 made it.
             return Encoding.of_range(encoding.low, encoding.high, 16)
         return encoding
@@ -159,6 +167,7 @@ def measure(
     Raises:
         ExportError: There are no photos.
         NetworkError: The network's graph can't be captured.
+        UsageError: The recipe names a module that is not there.
     """
     if not len(photos):
         raise ExportError(
@@ -168,6 +177,7 @@ def measure(
     shape = (1, *photos.shape[1:])
     watch("capturing the graph", 0, 0)
     graph = capture(rewritten, shape)
+    _check_float_modules(graph, recipe)
     fixed: dict[str, Encoding] = {}
     if recipe.pass_bytes:
         encoding = pass_bytes(rewritten, graph)
@@ -323,12 +333,7 @@ def _clipped_ends(
     can't bring the sum back to where the sigmoid moves.
     """
     ends = [p for p in graph.points.values() if p.tail and p.kind == "conv"]
-    others_pass = all(
-        p.kind in {"conv", "sum"} or graph.operation(p.name).startswith("upsample")
-        for p in graph.points.values()
-        if p.tail and p.name != graph.mask
-    )
-    if not others_pass:
+    if not _tail_only_sums(graph):
         return {}
     found = {}
     reach = {p.name: max(-seen[p.group].minimum, seen[p.group].maximum) for p in ends}
@@ -339,6 +344,15 @@ def _clipped_ends(
             max(low, -limit), min(high, limit), recipe.activation_bits
         )
     return found
+
+
+def _tail_only_sums(graph: NetworkGraph) -> bool:
+    """Behind the last convolutions nothing but sums and resizes of logits comes, up to the end."""
+    return all(
+        p.kind in {"conv", "sum"} or graph.operation(p.name).startswith("upsample")
+        for p in graph.points.values()
+        if p.tail and p.name != graph.mask
+    )
 
 
 def _quantised_weights(graph: NetworkGraph, recipe: Recipe) -> set[str]:
@@ -407,6 +421,25 @@ def _tensors(network: Measured, weights: dict[str, Tensor]) -> dict[str, Quantiz
         )
         for point in graph.points.values()
     }
+
+
+def _check_float_modules(graph: NetworkGraph, recipe: Recipe) -> None:
+    """Each path that a recipe names computes something.
+
+    Raises:
+        UsageError: One does not.
+    """
+    modules = list(dict.fromkeys(p.module for p in graph.points.values() if p.module))
+    known = {".".join(m.split(".")[:n]) for m in modules for n in range(1, m.count(".") + 2)}
+    for path in recipe.float_modules:
+        if path not in known:
+            close = [m for m in sorted(known) if m.endswith(f".{path}")]
+            close = close or difflib.get_close_matches(path, known, 3)
+            hint = f"Did you mean {' or '.join(close)}? " if close else ""
+            raise UsageError(
+                f"The recipe leaves {path} in float, and no module of that path computes anything.",
+                f"{hint}`maskport sensitivity` lists the parts.",
+            )
 
 
 def _in_float(graph: NetworkGraph, recipe: Recipe) -> frozenset[str]:

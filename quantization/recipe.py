@@ -94,16 +94,16 @@ class Recipe:
             if key not in known:
                 raise UsageError(f"A recipe has no {key!r}.", f"It has {', '.join(known)}.")
         checked = dict(values)
-        if "float_modules" in checked:
-            checked["float_modules"] = tuple(checked["float_modules"])
+        modules = checked.get("float_modules")
+        if isinstance(modules, list) and all(isinstance(path, str) for path in modules):
+            checked["float_modules"] = tuple(modules)
         plain = cls()
         for key, value in checked.items():
             expected = type(getattr(plain, key))
             right = isinstance(value, int | float) if expected is float else None
             if not (right or type(value) is expected):
-                raise UsageError(
-                    f"A recipe's {key} can't be {value!r}.", f"It is a {expected.__name__}."
-                )
+                kind = "list of module paths" if expected is tuple else expected.__name__
+                raise UsageError(f"A recipe's {key} can't be {value!r}.", f"It is a {kind}.")
             if expected is float:
                 checked[key] = float(value)
         return replace(plain, **checked)
@@ -163,4 +163,6 @@ def write_recipe(recipe: Recipe, path: Path) -> None:
     for key, value in asdict(recipe).items():
         # TOML's strings, numbers, booleans and arrays of strings are written as JSON's.
         lines.append(f"{key} = {json.dumps(value, ensure_ascii=False)}\n")
-    path.write_text("".join(lines), encoding="utf-8")
+    partial = path.with_name(f"{path.name}.partial")
+    partial.write_text("".join(lines), encoding="utf-8")
+    partial.replace(path)

@@ -141,7 +141,7 @@ def sensitivity(
     Returns:
         In the network's order.
     """
-    parts = parts or parts_of(graph)
+    parts = parts_of(graph) if parts is None else parts
     macs = multiplications(graph, weights)
     whole = sum(macs.values()) or 1
     total = len(photos) * (len(parts) + 1)

@@ -126,7 +126,10 @@ def unused_masks(pairs: Sequence[Pair]) -> list[str]:
         file.name
         for folder in folders
         for file in sorted(folder.iterdir())
-        if file.suffix.lower() in PHOTO_SUFFIXES and file.is_file() and file not in used
+        if file.suffix.lower() in PHOTO_SUFFIXES
+        and file.is_file()
+        and file not in used
+        and not file.name.startswith(".")
     ]
 
 

@@ -118,7 +118,7 @@ def data_of(config: TrainingConfig, spec: ModelSpec, say: Callable[[str], None])
     return Data(
         Stream(sources, how, config.seed, inverted=spec.mask.inverted),
         HeldOut(held_out, config.val_scenes, spec.image),
-        fingerprint([*pairs, *held_out]) if pairs or held_out else "",
+        "+".join(fingerprint(some) for some in (pairs, held_out) if some),
     )
 
 

@@ -26,6 +26,7 @@ TOLERANCES = {
     "dynamic-int8": 2e-2,
     "int8": 2e-2,
     "int8x16": 2e-2,
+    "mixed": 2e-2,
     "w8": 2e-2,
     "w8a8": 2e-2,
     "palette6": 4e-2,

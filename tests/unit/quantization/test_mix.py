@@ -14,7 +14,7 @@ from maskport.cli.main import cli
 from maskport.errors import UsageError
 from maskport.models.prepared import PreparedMask
 from maskport.quantization.graph import capture
-from maskport.quantization.mix import Mixed, find_mix, held_out
+from maskport.quantization.mix import Mixed, check_apart, find_mix, held_out
 from maskport.quantization.quantise import quantise, simulated
 from maskport.quantization.recipe import BEST, read_recipe
 from maskport.quantization.search import read_budget
@@ -65,6 +65,21 @@ def test_no_part_that_holds_others_is_chosen(mixed: Mixed) -> None:
     assert not any(a != b and a.startswith(f"{b}.") for a in modules for b in modules)
 
 
+def test_photos_that_are_calibrated_on_verify_nothing(photos: np.ndarray) -> None:
+    check_apart(photos[:4], photos[4:])
+    with pytest.raises(UsageError, match="1 of 2 photos to verify on"):
+        check_apart(photos[:5], photos[4:])
+
+
+def test_a_module_that_is_not_there_is_refused_with_those_that_are_meant(
+    view: PreparedMask, photos: np.ndarray
+) -> None:
+    recipe = replace(BEST, float_modules=("stage2d",))
+    with pytest.raises(UsageError) as raised:
+        quantise(view, photos, "0" * 64, recipe)
+    assert "Did you mean body.network.stage2d?" in str(raised.value)
+
+
 def test_what_the_base_recipe_leaves_in_float_stays_there(
     view: PreparedMask, photos: np.ndarray, mixed: Mixed
 ) -> None:
@@ -100,7 +115,8 @@ def test_a_budget_that_nothing_holds_fails_and_writes_nothing(tmp_path: Path) ->
     ("targets", "recipe", "budget", "said"),
     [
         ("onnx-int8", "", "iou>=0.9", "for tflite-mixed"),
-        ("tflite-mixed", "name = 'a'", "iou>=0.9", "says itself"),
+        ("tflite-fp16", "name = 'a'", "", "by a recipe"),
+        ("tflite-mixed", "float_modules = 'body'", "", "list of module paths"),
         ("tflite-int8", "float_modules = ['body.network.stage1']", "", "integers throughout"),
         ("tflite-mixed", "rounding = 'up'", "", "can't round"),
         ("tflite-mixed", "", "iou<=0.9", "asks for bad masks"),

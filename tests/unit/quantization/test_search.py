@@ -64,12 +64,33 @@ def test_a_budget_that_nothing_holds_is_not_held() -> None:
     assert found.verified.iou == pytest.approx(0.99)  # the best there is
 
 
+def test_what_fails_where_it_was_searched_does_not_hold() -> None:
+    """Other photos may be easier; a recipe for them alone is none."""
+    found = search(_costs(), read_budget(["iou>=0.9999"]), _easier)
+    assert not found.holds and found.verified.iou == 1.0
+
+
+def _easier(parts: frozenset[str], photos: str) -> Fidelity:
+    return Fidelity(0, 0, 1, 1) if photos == "held-out" else Fidelity(0.1, 0.1, 0.9, 0.9)
+
+
+def test_the_best_of_what_fails_misses_least() -> None:
+    def score(parts: frozenset[str], photos: str) -> Fidelity:
+        lost = 0.004 - 0.001 * len(parts)
+        return Fidelity(lost, lost, 1.0, 1.0)  # no pixel crosses the threshold
+
+    found = search(_costs(), read_budget(["mae<=0"]), score)
+    assert not found.holds and len(found.float_parts) == len(LOSSES)
+
+
 def test_fidelity_may_be_preferred_where_it_costs_next_to_nothing() -> None:
     found = search(_costs(), read_budget(["iou>=0.98"]), _score(), prefer="fidelity")
     assert found.float_parts == ("side",)
 
 
-@pytest.mark.parametrize("text", ["iou", "iou>0.9", "iou<=0.9", "mae>=0.1", "psnr>=3", "iou>=e"])
+@pytest.mark.parametrize(
+    "text", ["iou", "iou>0.9", "iou<=0.9", "mae>=0.1", "psnr>=3", "iou>=e", "iou>=99"]
+)
 def test_a_budget_that_makes_no_sense_is_refused(text: str) -> None:
     with pytest.raises(UsageError):
         read_budget([text])

@@ -31,6 +31,7 @@ _MOST_INPUTS = 1600
 # So many patches tell a covariance of that size well enough.
 _PATCHES = 8192
 _DAMPING = 0.01
+_ATTEMPTS = 20
 
 
 @dataclass
@@ -139,16 +140,31 @@ def compensated(
     return changed, scales
 
 
+def _inverse_factor(covariance: Tensor, damping: float) -> Tensor:
+    """The upper Cholesky factor of the inverse of a damped (d, d) covariance.
+
+    Where inputs hardly vary (a map of a few pixels), the rounding of float32 sums is larger than
+    their variance, and the matrix not positive definite: then the damping grows until it is.
+    """
+    same = torch.eye(len(covariance), dtype=covariance.dtype)
+    for _ in range(_ATTEMPTS):
+        lower, failed = torch.linalg.cholesky_ex(covariance + damping * same)
+        if not failed:
+            factor, failed = torch.linalg.cholesky_ex(torch.cholesky_inverse(lower), upper=True)
+            if not failed:
+                return factor
+        damping *= 10
+    return same  # rounded to the nearest, one by one
+
+
 def _round_in_turn(weight: Tensor, scale: Tensor, covariance: Tensor) -> Tensor:
     """(O, d) on the grid of (O,) scales, for inputs of that (d, d) covariance."""
     count = len(covariance)
-    power = covariance.diagonal().clone()
+    power = covariance.diagonal().clamp(min=0)
     damping = _DAMPING * float(power.mean()) + 1e-12
     # What varies most is rounded first, while the most can still make up for it.
     order = power.argsort(descending=True, stable=True)
-    covariance = covariance[order][:, order] + damping * torch.eye(count, dtype=torch.float64)
-    inverse = torch.cholesky_inverse(torch.linalg.cholesky(covariance))
-    factor = torch.linalg.cholesky(inverse, upper=True)
+    factor = _inverse_factor(covariance[order][:, order], damping)
     open_weights = weight[:, order].t().contiguous()  # (d, O): rows are contiguous
     rounded = torch.empty_like(open_weights)
     block = 64

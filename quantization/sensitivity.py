@@ -20,6 +20,7 @@ from torch import Tensor
 from .encodings import Encoding
 from .graph import NetworkGraph
 from .simulation import Simulation
+from .suitability import NOTHING
 
 __all__ = [
     "FLOAT_PRICE",
@@ -180,7 +181,12 @@ def draw(
 
 
 def fidelity(masks: Tensor, truths: Tensor, threshold: float) -> Fidelity:
-    """Hold masks (N, C, H, W) against others; classes are compared by their highest value."""
+    """Hold masks (N, C, H, W) against others; classes are compared by their highest value.
+
+    Photos with next to nothing in both masks (`suitability.NOTHING` of the pixels) count in the
+    error and not in the IoU, which a few pixels at the threshold would decide. Without any other
+    photo the IoU is 1.
+    """
     errors = (masks - truths).abs().flatten(1).mean(1)
     if masks.shape[1] > 1:
         classes = torch.arange(masks.shape[1]).reshape(1, -1, 1, 1)
@@ -193,7 +199,10 @@ def fidelity(masks: Tensor, truths: Tensor, threshold: float) -> Fidelity:
         mine, theirs = masks >= threshold, truths >= threshold
         both = (mine & theirs).flatten(1).sum(1).double()
         either = (mine | theirs).flatten(1).sum(1).double()
-        overlap = torch.where(either > 0, both / either.clamp(min=1), torch.ones_like(both))
+        overlap = both / either.clamp(min=1)
+        overlap = overlap[either > NOTHING * mine[0].numel()]
+    if not len(overlap):
+        overlap = torch.ones(1)
     return Fidelity(
         float(errors.mean()), float(errors.max()), float(overlap.mean()), float(overlap.min())
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["ENOUGH", "evenly_spaced", "objections"]
+__all__ = ["ENOUGH", "NOTHING", "evenly_spaced", "objections"]
 
 ENOUGH = 16
 """Below so many photos a range is that of single ones."""

@@ -107,6 +107,16 @@ def test_classes_are_compared_by_the_highest() -> None:
     assert fidelity(truth.flip(3), truth, 0.5).iou == 0
 
 
+def test_a_few_pixels_of_a_nearly_empty_mask_decide_nothing() -> None:
+    truth = torch.zeros(2, 1, 40, 40)
+    truth[0, :, :20] = 1
+    mask = truth.clone()
+    mask[1, :, 0, :3] = 1  # 3 of 1600 pixels
+    found = fidelity(mask, truth, 0.5)
+    assert (found.iou, found.worst_iou) == (1, 1)
+    assert found.worst_mae == pytest.approx(3 / 1600)
+
+
 def test_the_command_prints_a_line_a_part_and_draws_it(tmp_path: Path) -> None:
     arguments = ["sensitivity", "demo", "--size", "48", "--calibration", "scenes:3"]
     arguments += ["--photos", "scenes:2", "--json", str(tmp_path / "s.json")]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -46,7 +47,7 @@ def command(
     size: str | None,
     calibration: str | None,
     photos: str | None,
-    ranges: str,
+    ranges: Any,
     json_out: Path | None,
     plot: Path | None,
 ) -> int:

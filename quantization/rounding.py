@@ -150,6 +150,7 @@ def _inverse_factor(covariance: Tensor, damping: float) -> Tensor:
     for _ in range(_ATTEMPTS):
         lower, failed = torch.linalg.cholesky_ex(covariance + damping * same)
         if not failed:
+            factor: Tensor
             factor, failed = torch.linalg.cholesky_ex(torch.cholesky_inverse(lower), upper=True)
             if not failed:
                 return factor

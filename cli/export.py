@@ -8,6 +8,8 @@ from typing import Any
 
 import click
 
+from .network_options import prefer_option, size_option
+
 __all__ = ["command"]
 
 
@@ -28,7 +30,7 @@ __all__ = ["command"]
     metavar="NAMES",
     help=("Targets or formats, separated by commas; see `maskport targets`."),
 )
-@click.option("--size", metavar="SIDE", help="320 for a square, 320x480 for height x width.")
+@size_option
 @click.option(
     "--calibration",
     metavar="PHOTOS",
@@ -58,13 +60,7 @@ __all__ = ["command"]
     metavar="TERMS",
     help="What masks of tflite-mixed must hold: iou>=0.999, worst_iou, mae.  [default: iou>=0.999]",
 )
-@click.option(
-    "--prefer",
-    type=click.Choice(["latency", "fidelity"]),
-    default="latency",
-    show_default=True,
-    help="Of several mixes that hold the budget.",
-)
+@prefer_option
 @click.option(
     "--out",
     metavar="DIR",

@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from ..errors import UsageError
+from .network_options import prefer_option, size_option, weights_option
 
 __all__ = ["command"]
 
@@ -26,13 +27,7 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
     show_default=True,
     help="What masks must hold: iou, worst_iou (>=), mae, worst_mae (<=); several with commas.",
 )
-@click.option(
-    "--prefer",
-    type=click.Choice(["latency", "fidelity"]),
-    default="latency",
-    show_default=True,
-    help="Of several recipes that hold it.",
-)
+@prefer_option
 @click.option(
     "--recipe",
     metavar="FILE|NAME",
@@ -40,12 +35,8 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
     show_default=True,
     help="What is done to the parts in integers: a TOML file, best or plain.",
 )
-@click.option(
-    "--weights",
-    metavar="FILE",
-    help="A .pth, .pt, .safetensors or .onnx file; the catalog's own where left out.",
-)
-@click.option("--size", metavar="SIDE", help="320 for a square, 320x480 for height x width.")
+@weights_option
+@size_option
 @click.option(
     "--calibration",
     metavar="PHOTOS",

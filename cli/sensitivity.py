@@ -9,6 +9,8 @@ from typing import Any
 
 import click
 
+from .network_options import size_option, weights_option
+
 __all__ = ["command"]
 
 _FILE = click.Path(path_type=Path, dir_okay=False)
@@ -16,12 +18,8 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
 
 @click.command(name="sensitivity")
 @click.argument("network")
-@click.option(
-    "--weights",
-    metavar="FILE",
-    help="A .pth, .pt, .safetensors or .onnx file; the catalog's own where left out.",
-)
-@click.option("--size", metavar="SIDE", help="320 for a square, 320x480 for height x width.")
+@weights_option
+@size_option
 @click.option(
     "--calibration",
     metavar="PHOTOS",

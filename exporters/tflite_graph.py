@@ -159,20 +159,13 @@ class Flatbuffer:
         tensor.quantization.scale = np.asarray(scales, np.float32)
         tensor.quantization.zeroPoint = np.zeros(len(scales), np.int64)
         tensor.quantization.quantizedDimension = axis
-        buffer = self.schema.BufferT()
-        buffer.data = np.frombuffer(np.ascontiguousarray(values).tobytes(), np.uint8)
-        self.model.buffers.append(buffer)
-        tensor.buffer = len(self.model.buffers) - 1
+        self._fill(tensor, values)
         return index
 
     def add_float_constant(self, name: bytes, shape: Any, values: Any) -> int:
         """A new float32 constant tensor; its index."""
         index = self.add_float(name, shape)
-        buffer = self.schema.BufferT()
-        whole = np.ascontiguousarray(values, np.float32)
-        buffer.data = np.frombuffer(whole.tobytes(), np.uint8)
-        self.model.buffers.append(buffer)
-        self.tensor(index).buffer = len(self.model.buffers) - 1
+        self._fill(self.tensor(index), np.asarray(values, np.float32))
         return index
 
     def add_float(self, name: bytes, shape: Any) -> int:
@@ -297,6 +290,13 @@ class Flatbuffer:
         tensor.quantization.zeroPoint = np.array([zero], np.int64)
         self.subgraph.tensors.append(tensor)
         return len(self.subgraph.tensors) - 1
+
+    def _fill(self, tensor: Any, values: Any) -> None:
+        """Give a tensor constant values, in a buffer of its own."""
+        buffer = self.schema.BufferT()
+        buffer.data = np.frombuffer(np.ascontiguousarray(values).tobytes(), np.uint8)
+        self.model.buffers.append(buffer)
+        tensor.buffer = len(self.model.buffers) - 1
 
     def _like(self, operator: Any, source: int, result: int) -> Any:
         """Another operation of the same kind."""

@@ -157,21 +157,14 @@ def _mixed(measured: Measured, integers: dict[str, Tensor], chosen: frozenset[st
     """The network with some parts in float, and the rest's weights on their grids."""
     recipe = measured.recipe
     recipe = replace(recipe, float_modules=(*recipe.float_modules, *sorted(chosen)))
-    points = measured.graph.points.values()
-    own = {
+    # What a float part shares with an integer one is rounded.
+    on_grids = {
         path
-        for point in points
-        if recipe.is_float(point.module)
-        for path in (point.weight, point.bias)
-    }
-    # What an integer part shares is rounded.
-    own -= {
-        path
-        for point in points
+        for point in measured.graph.points.values()
         if not recipe.is_float(point.module)
         for path in (point.weight, point.bias)
     }
-    weights = {k: measured.weights[k] if k in own else v for k, v in integers.items()}
+    weights = {k: v if k in on_grids else measured.weights[k] for k, v in integers.items()}
     mixed = replace(measured, recipe=recipe)
     encodings = {name: mixed.encoding(name) for name in measured.graph.points}
     return simulation(measured.graph, weights, encodings)

@@ -187,12 +187,11 @@ def search(
         part = waiting.pop(0)
         chosen |= {part}
         last = judge(chosen, "held-out", f"{part} as well")
-    if held and last.holds:
-        best = last
-    else:
+    holds = held and last.holds
+    best = last
+    if not holds:
         verified = [tried for tried in tries if tried.photos == "held-out"]
         best = min(verified, key=lambda t: (budget.shortfall(t.fidelity), -t.fidelity.iou))
-    holds = held and last.holds
     return Found(best.float_parts, best.fidelity, holds, best.slower, tuple(tries))
 
 

@@ -153,7 +153,9 @@ def test_only_the_recipes_modules_are_in_float(
     kinds = graph.schema.TensorType
     convolutions = [op for op in graph.subgraph.operators if graph.name_of(op) == "CONV_2D"]
     in_float = [op for op in convolutions if graph.tensor(int(op.inputs[1])).type == kinds.FLOAT32]
-    wanted = [t for t in network.tensors.values() if t.weight and t.weight not in _grids(network)]
+    wanted = [
+        t for t in network.tensors.values() if t.weight and t.weight not in network.weight_scales
+    ]
     assert len(in_float) == len(wanted) > 3
     for operator in in_float:  # all of it: input, weight, bias and result
         indices = [int(i) for i in (*operator.inputs, *operator.outputs)]
@@ -175,10 +177,6 @@ def test_integers_throughout_are_refused_for_a_mixed_recipe(
 ) -> None:
     with pytest.raises(ExportError, match="integers throughout"):
         export_int8(made.run.of_recipe("mixed"), made.path.with_name("other.tflite"))
-
-
-def _grids(network: QuantizedNetwork) -> set[str]:
-    return set(network.weight_scales)
 
 
 def test_another_networks_file_is_refused(made: Made) -> None:

@@ -17,26 +17,24 @@ from numpy.typing import NDArray
 from .artifacts.bundle import Bundle
 from .artifacts.manifest import Checkpoint, Network
 from .errors import UsageError
+from .exporters.network import Found, find, load
+from .exporters.quantised import Wish
 from .exporters.registry import Target, select
 from .exporters.run import Card, Options
-from .exporters.session import Event, Order, Watcher, Wish, default_jobs, run_export
+from .exporters.session import Event, Order, Watcher, default_jobs, run_export
 from .imaging.convert import photo_to_input
 from .imaging.photos import list_photos, read_photo
 from .imaging.scenes import scene
 from .imaging.scenes.seeds import EVALUATION
-from .models import catalog, factory
-from .models.checkpoints import load_weights
-from .models.checksums import checksum_of, digest_of, sha256_of
-from .models.download import fetch
-from .models.prepared import PreparedMask, Reference, check_output, copied, count_macs, prepare
-from .models.seeding import seeded
+from .models.devices import best_device
+from .models.prepared import PreparedMask, Reference, check_output, count_macs, prepare
 from .quantization.analysis import Analysis, analyse
 from .quantization.calibration import generated, load_calibration
 from .quantization.mix import Mixed, check_apart, find_mix, held_out
 from .quantization.recipe import Recipe, named, recipe_of
 from .quantization.search import Budget, Prefer, Try, budget_of
 from .quantization.suitability import evenly_spaced
-from .specs import ImageSpec, MaskSpec, ModelSpec
+from .specs import ImageSpec, ModelSpec
 
 if TYPE_CHECKING:
     from torch import nn
@@ -49,7 +47,6 @@ INSPECTOR = "maskport.validation.inspection:inspect_artifact"
 CHECK_PHOTOS = 4
 # Each costs a sensitivity analysis an inference a part.
 JUDGED = 8
-RANDOM = "random:"
 # The recipe of targets whose parts in float a search finds, and what it has to hold unless told.
 MIXED = "mixed"
 BUDGET = "iou>=0.999"
@@ -120,7 +117,7 @@ def export(
     """
     if jobs is not None and jobs < 1:
         raise UsageError(f"{jobs} jobs make nothing.", "Give 1 or more, or leave it out.")
-    found = _find(network, spec, size)
+    found = find(network, spec, size)
     if calibration is None and found.entry is not None:
         calibration = found.entry.calibration or None
     names = [targets] if isinstance(targets, str) else targets
@@ -138,7 +135,7 @@ def export(
         None if budget is None else budget_of(budget),
         prefer,
     )
-    checkpoint = _load(found, weights, source, licence)
+    checkpoint = load(found, weights, source, licence)
     reference = Reference(found.module, found.spec)
     check_output(reference, found.spec)
     calibrated = load_calibration(calibration, found.spec.image) if calibration else None
@@ -198,7 +195,8 @@ def sensitivity(
     judged = seen.others
     if judged is None:
         judged = seen.shown[evenly_spaced(len(seen.shown), JUDGED)]
-    return analyse(seen.view, seen.shown, judged, seen.threshold, recipe or named("best"), watch)
+    base, device = recipe or named("best"), best_device()
+    return analyse(seen.view, seen.shown, judged, seen.threshold, base, watch, device)
 
 
 def quantize(
@@ -238,7 +236,8 @@ def quantize(
     seen = _calibrated_view(network, weights, spec, size, calibration, photos, watch)
     shown, others = (seen.shown, seen.others) if seen.others is not None else held_out(seen.shown)
     check_apart(shown, others)
-    return find_mix(seen.view, shown, others, seen.threshold, base, wanted, prefer, watch, tell)
+    view, threshold, device = seen.view, seen.threshold, best_device()
+    return find_mix(view, shown, others, threshold, base, wanted, prefer, watch, tell, device)
 
 
 @dataclass(frozen=True)
@@ -260,7 +259,7 @@ def _calibrated_view(
     photos: str | PathLike[str] | None,
     watch: Callable[[str, int, int], None],
 ) -> _CalibratedView:
-    found = _find(network, spec, size)
+    found = find(network, spec, size)
     calibration = calibration or (found.entry.calibration if found.entry else "")
     if not calibration:
         raise UsageError(
@@ -268,7 +267,7 @@ def _calibrated_view(
             "Give --calibration DIR with some dozens of typical photos.",
         )
     watch("loading the weights", 0, 0)
-    _load(found, weights, "", "")
+    load(found, weights, "", "")
     check_output(Reference(found.module, found.spec), found.spec)
     image = found.spec.image
     return _CalibratedView(
@@ -309,100 +308,7 @@ def _recipes(
     return found
 
 
-@dataclass(frozen=True)
-class _Found:
-    """A network, and how it was asked for."""
-
-    module: nn.Module
-    spec: ModelSpec
-    factory: str
-    entry: catalog.Entry | None
-
-
-def _find(
-    network: str | nn.Module, spec: ModelSpec | None, size: int | str | tuple[int, int] | None
-) -> _Found:
-    entry = None
-    if not isinstance(network, str):
-        module, name = copied(network), type(network).__qualname__
-    elif ":" in network:
-        module, name = factory.build(network), network
-    else:
-        entry = catalog.entry(network)
-        module, name = entry.build(), entry.name
-        spec = spec or entry.spec
-    if spec is None:
-        if size is None:
-            raise UsageError(
-                f"{name} is not of the catalog, so its specification must be given.",
-                "Give --size at least; --spec FILE.toml or options say the rest.",
-            )
-        spec = ModelSpec(factory.plain_name(name), ImageSpec(1, 1), MaskSpec())
-    if size is not None:
-        spec = factory.with_options(spec, {"size": size})
-    return _Found(module.eval(), spec, name, entry)
-
-
-def _load(
-    found: _Found, weights: str | PathLike[str] | None, source: str, licence: str
-) -> Checkpoint:
-    """Put the weights into the network; what the manifest says of them."""
-    if weights is None:
-        if found.entry is not None:
-            return _published_checkpoint(found, found.entry, source, licence)
-        return Checkpoint(
-            file="(in memory)",
-            sha256=digest_of(found.module),
-            source=source or f"as {found.factory} made it",
-            licence=licence or "not stated",
-        )
-    if isinstance(weights, str) and weights.startswith(RANDOM):
-        seed = weights.removeprefix(RANDOM)
-        if not seed.isdigit():
-            raise UsageError(f"{weights} has no seed.", "Write a number: random:0.")
-        image = found.spec.image
-        seeded(found.module, int(seed), (image.height, image.width))
-        return Checkpoint(
-            file=weights,
-            sha256=digest_of(found.module),
-            source=f"drawn from seed {seed}: untrained, for trying the tool",
-            licence="none needed",
-        )
-    path = Path(weights)
-    load_weights(found.module, path)
-    page = _page(found.entry, path) if found.entry else ""
-    return Checkpoint(
-        file=path.name,
-        sha256=sha256_of(path),
-        source=source or page or "given as a file",
-        licence=licence or (found.entry.licence if found.entry and page else "not stated"),
-    )
-
-
-def _published_checkpoint(
-    found: _Found, entry: catalog.Entry, source: str, licence: str
-) -> Checkpoint:
-    path = fetch(entry, progress=False)
-    load_weights(found.module, path)
-    return Checkpoint(
-        file=path.name,
-        sha256=sha256_of(path),
-        source=source or _page(entry, path) or entry.origin,
-        licence=licence or entry.licence,
-    )
-
-
-def _page(entry: catalog.Entry, path: Path) -> str:
-    """Where a file was published, known by its checksum; empty for any other file."""
-    for known in entry.sources:
-        if known.checksum is not None:
-            algorithm, digits = known.checksum
-            if checksum_of(path, algorithm) == digits:
-                return known.page
-    return ""
-
-
-def _card(found: _Found, checkpoint: Checkpoint, author: str) -> Card:
+def _card(found: Found, checkpoint: Checkpoint, author: str) -> Card:
     image = found.spec.image
     summary = found.entry.summary if found.entry else found.factory
     return Card(

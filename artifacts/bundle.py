@@ -109,7 +109,10 @@ def verify(path: str | os.PathLike[str]) -> list[str]:
     for artifact in bundle.manifest.artifacts:
         differences.extend(verify_artifact(bundle, artifact))
     differences.extend(verify_reference(bundle))
+    for entry in bundle.manifest.recipes:
+        differences.extend(_compare(bundle.path / entry.path, entry.path, entry))
     known = {MANIFEST, LOG, *(artifact.path for artifact in bundle.manifest.artifacts)}
+    known |= {entry.path for entry in bundle.manifest.recipes}
     if bundle.manifest.reference is not None:
         known.add(bundle.manifest.reference.path)
     strays = sorted(p.name for p in bundle.path.iterdir() if p.name not in known)

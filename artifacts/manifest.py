@@ -189,7 +189,7 @@ class Manifest(_Record):
     """Everything that a bundle says of itself.
 
     ``reference`` is the network's state dict as it was before anything was rewritten, for
-    `maskport validate`; no app needs it.
+    `maskport validate`; no app needs it. ``recipes`` are those that its files were quantised by.
     """
 
     model_config = ConfigDict(
@@ -202,6 +202,7 @@ class Manifest(_Record):
     spec: dict[str, Any]
     reference_device: str
     reference: FileEntry | None = None
+    recipes: list[FileEntry] = Field(default_factory=list)
     artifacts: list[Artifact] = Field(min_length=1)
     failures: list[Failure] = Field(default_factory=list)
     calibration: Calibration | None = None

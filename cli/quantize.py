@@ -25,7 +25,8 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
     metavar="TERMS",
     default=["iou>=0.999"],
     show_default=True,
-    help="What masks must hold: iou, worst_iou (>=), mae, worst_mae (<=); several with commas.",
+    help="What masks must hold: iou, worst_iou (>=), mae, worst_mae (<=), and time<=1.35, in "
+    "the integer network's; several with commas.",
 )
 @prefer_option
 @click.option(

@@ -11,7 +11,6 @@ import warnings
 from pathlib import Path
 from typing import Any
 
-from ..artifacts.manifest import Quantization
 from ..errors import ExportError
 from ..quantization.encodings import QuantizedNetwork
 from .coreml_integers import TARGET, ProgramTensors, in_integers
@@ -43,12 +42,7 @@ def export_w8a8(run: Run, path: Path) -> Exported:
         run,
         path,
         TARGET,
-        Quantization(
-            weights="int8, symmetric, per output channel",
-            activations="int8, per tensor, ranges from the calibration photos; else float16",
-            recipe=network.recipe.name,
-            recipe_sha256=network.recipe.digest,
-        ),
+        run.quantization("int8, per tensor, ranges from the calibration photos; else float16"),
     )
 
 

@@ -15,7 +15,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from ..artifacts.manifest import Quantization
 from ..errors import ExportError
 from ..quantization.encodings import Encoding, QuantizedNetwork
 from .executorch import lower
@@ -46,12 +45,8 @@ def export_int8(run: Run, path: Path) -> Exported:
     return Exported(
         exported.inputs,
         exported.outputs,
-        quantization=Quantization(
-            weights="int8, symmetric, per output channel",
-            activations="int8, per tensor; float32 where the recipe keeps it, while resizing, "
-            "and the mask",
-            recipe=run.quantized.recipe.name,
-            recipe_sha256=run.quantized.recipe.digest,
+        quantization=run.quantization(
+            "int8, per tensor; float32 where the recipe keeps it, while resizing, and the mask"
         ),
         properties=exported.properties,
     )

@@ -20,7 +20,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..artifacts.manifest import Quantization
 from ..errors import ExportError
 from ..quantization.encodings import Encoding, QuantizedNetwork, QuantizedTensor
 from .onnx import finish, simplified
@@ -45,11 +44,8 @@ def export_int8(run: Run, path: Path) -> Exported:
     return Exported(
         exported.inputs,
         exported.outputs,
-        quantization=Quantization(
-            weights="int8, symmetric, per output channel",
-            activations="uint8, per tensor; float32 where the recipe keeps it, and the mask",
-            recipe=run.quantized.recipe.name,
-            recipe_sha256=run.quantized.recipe.digest,
+        quantization=run.quantization(
+            "uint8, per tensor; float32 where the recipe keeps it, and the mask"
         ),
         properties=exported.properties,
     )

@@ -119,6 +119,17 @@ class Run:
         """The numbers of a recipe's own run."""
         return QuantizedNetwork.load(self.numbers)
 
+    def quantization(self, activations: str) -> Quantization:
+        """For the manifest: how a recipe's own run stores weights, and ``activations``."""
+        recipe = self.quantized.recipe
+        parts = f"; float in {', '.join(recipe.float_modules)}" if recipe.float_modules else ""
+        return Quantization(
+            weights=f"int8, symmetric, per output channel{parts}",
+            activations=activations + parts,
+            recipe=recipe.name,
+            recipe_sha256=recipe.digest,
+        )
+
     @cached_property
     def calibration(self) -> NDArray[np.uint8]:
         """Calibration photos, (N, 3, H, W) RGB bytes at the network's size; maybe none."""

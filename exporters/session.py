@@ -6,12 +6,10 @@ import contextlib
 import importlib.metadata
 import os
 import platform
-import queue
 import shutil
 import sys
 import time
-from collections.abc import Callable, Generator, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -43,15 +41,12 @@ from ..errors import ExportError, MaskportError, MissingToolError, NetworkError
 from ..models.devices import best_device, full_precision
 from ..models.prepared import PreparedMask, Reference, check_range, prepare
 from ..quantization.calibration import CalibrationSet
-from ..quantization.encodings import QuantizedNetwork
-from ..quantization.mix import find_mix, held_out
-from ..quantization.quantise import Watch, quantise
-from ..quantization.recipe import Recipe
-from ..quantization.search import Budget, Prefer
+from ..quantization.recipe import Recipe, write_recipe
 from ..quantization.suitability import evenly_spaced, objections
 from ..specs import ModelSpec
 from .intermediates import make
 from .lanes import Lanes
+from .quantised import Wish, common, quantised
 from .registry import TARGETS, Target
 from .run import Card, Options, Run
 from .worker import CHECK, PLAN
@@ -86,21 +81,6 @@ PREPARED_TOLERANCE = 1e-4
 LOOKED_AT = 6
 
 Watcher = Callable[[Event], None]
-
-
-@dataclass(frozen=True, slots=True)
-class Wish:
-    """A recipe that is to be found.
-
-    Attributes:
-        budget: What its masks must hold, on photos that are not calibrated on.
-        prefer: Of several that do.
-        base: What is done to the parts in integers.
-    """
-
-    budget: Budget
-    prefer: Prefer
-    base: Recipe
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,11 +139,12 @@ def run_export(order: Order, out: Path, watch: Watcher) -> Bundle:
         ):
             for message in _make_all(order, prepared, run, lanes, log_path):
                 ledger.enter(message)
+        recipes = _keep_recipes(run, ledger.artifacts, folder)
         shutil.rmtree(scratch)
         if not ledger.artifacts:
             reasons = "; ".join(f"{f.target}: {f.reason}" for f in ledger.failures)
             raise ExportError(f"No target could be made. {reasons}", _keep_log(log_path))
-        write_manifest(folder, _manifest(order, ledger, _keep_reference(order, folder)))
+        write_manifest(folder, _manifest(order, ledger, _keep_reference(order, folder), recipes))
     return load_bundle(out)
 
 
@@ -180,10 +161,10 @@ def _make_all(
         else:
             available.append(row)
     lanes.warm_up(available)
-    yield _common("drawing the reference's masks")
+    yield common("drawing the reference's masks")
     _draw_references(order, prepared, run)
     if order.calibration is not None:
-        looking = _common("looking at the calibration photos")
+        looking = common("looking at the calibration photos")
         yield {**looking, "warnings": _doubts(order, order.calibration)}
     # The longest way first: TensorFlow's lane starts from ONNX, ExecuTorch's from the program.
     for source in ("onnx", "program", "trace"):
@@ -194,15 +175,15 @@ def _make_all(
         own = run.of_recipe(name)
         own.scratch.mkdir()
         try:
-            yield _common(f"quantising by the recipe {name}")
-            view = yield from _quantised(order, prepared, own, name)
+            yield common(f"quantising by the recipe {name}")
+            view = yield from quantised(prepared, own, order.calibration, order.recipes[name])
         except MaskportError as exc:
             yield from _all_failed(rows, exc)
             continue
         for source in dict.fromkeys(row.source for row in rows):
             some = [row for row in rows if row.source == source]
             yield from _make_from(source, some, view, own, lanes, log)
-    yield _common("")
+    yield common("")
     yield from lanes.finish()
 
 
@@ -218,7 +199,7 @@ def _make_from(
     if not rows:
         return
     try:
-        yield _common(_DOING[source])
+        yield common(_DOING[source])
         with _into(log):
             make(source, view, run)
     except MaskportError as exc:
@@ -233,89 +214,11 @@ def _all_failed(rows: list[Target], exc: MaskportError) -> Iterator[dict[str, An
         yield {"event": "failed", "target": row.name, "reason": str(exc)}
 
 
-def _quantised(
-    order: Order, prepared: PreparedMask, run: Run, name: str
-) -> Generator[dict[str, Any], None, PreparedMask]:
-    """The network, rewritten by a recipe, whose numbers are kept in the recipe's run."""
-    photos = order.calibration
-    if photos is None:
-        raise ExportError(
-            "There are no calibration photos.", "Give a folder of them: --calibration DIR."
-        )
-    heard: queue.Queue[dict[str, Any] | None] = queue.Queue()
-
-    def watch(text: str, done: int, total: int) -> None:
-        heard.put({**_common(text), "done": done, "total": total})
-
-    with ThreadPoolExecutor(1) as pool:
-        result = pool.submit(_by_recipe, order, prepared, photos, order.recipes[name], watch)
-        result.add_done_callback(lambda _: heard.put(None))
-        while (message := heard.get()) is not None:
-            yield message
-        network, view = result.result()
-    network.save(run.numbers)
-    return view
-
-
-def _by_recipe(
-    order: Order,
-    prepared: PreparedMask,
-    photos: CalibrationSet,
-    recipe: Recipe | Wish,
-    watch: Watch,
-) -> tuple[QuantizedNetwork, PreparedMask]:
-    pixels = photos.pixels
-    if isinstance(recipe, Wish):
-        # What was verified is what is made: the photos kept apart stay apart.
-        pixels, others = held_out(photos.pixels)
-        recipe = _granted(order, prepared, pixels, others, recipe, watch)
-    return quantise(prepared, pixels, photos.sha256, recipe, watch, best_device())
-
-
-def _granted(
-    order: Order,
-    prepared: PreparedMask,
-    shown: NDArray[np.uint8],
-    others: NDArray[np.uint8],
-    wish: Wish,
-    watch: Watch,
-) -> Recipe:
-    """The recipe that holds a budget.
-
-    Raises:
-        ExportError: There is none.
-    """
-    mixed = find_mix(
-        prepared,
-        shown,
-        others,
-        order.spec.mask.threshold,
-        wish.base,
-        wish.budget,
-        wish.prefer,
-        watch,
-    )
-    if not mixed.found.holds:
-        best = mixed.found.verified
-        raise ExportError(
-            f"No mix of integers and float holds {wish.budget} on {mixed.photos[1]} photos that "
-            f"were kept apart; the best reaches an IoU of {best.iou:.5f} (worst "
-            f"{best.worst_iou:.5f}) and an MAE of {best.mae:.5f}.",
-            "`maskport quantize` shows what was tried; ask for less, or give more photos.",
-        )
-    return mixed.recipe
-
-
 _DOING = {
     "onnx": "making the ONNX graph",
     "program": "making the exported program",
     "trace": "tracing the network",
 }
-
-
-def _common(text: str) -> dict[str, Any]:
-    """A step that serves several targets."""
-    return {"event": "step", "target": "", "text": text}
 
 
 def _worker(scratch: Path, inspector: str) -> list[str]:
@@ -396,7 +299,20 @@ def _keep_reference(order: Order, folder: Path) -> FileEntry:
     return entries[0]
 
 
-def _manifest(order: Order, ledger: _Ledger, reference: FileEntry) -> Manifest:
+def _keep_recipes(run: Run, artifacts: list[Artifact], folder: Path) -> list[FileEntry]:
+    """What each file was quantised by, as `--recipe` takes it."""
+    kept = []
+    used = {row.recipe for row in TARGETS if row.name in {made.target for made in artifacts}}
+    for name in sorted(used - {""}):
+        file = folder / f"recipe-{name}.toml"
+        write_recipe(run.of_recipe(name).quantized.recipe, file)
+        kept += describe_files(file, folder)[0]
+    return kept
+
+
+def _manifest(
+    order: Order, ledger: _Ledger, reference: FileEntry, recipes: list[FileEntry]
+) -> Manifest:
     position = {row.name: i for i, row in enumerate(TARGETS)}
     calibration = order.calibration
     return Manifest(
@@ -406,6 +322,7 @@ def _manifest(order: Order, ledger: _Ledger, reference: FileEntry) -> Manifest:
         spec=order.spec.to_dict(),
         reference_device=best_device(),
         reference=reference,
+        recipes=recipes,
         artifacts=sorted(ledger.artifacts, key=lambda a: position[a.target]),
         failures=sorted(ledger.failures, key=lambda f: position[f.target]),
         calibration=None

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ..artifacts.manifest import Quantization
 from ..errors import ExportError
 from .run import Exported, Run
 from .tflite import as_bytes, convert_integer
@@ -50,14 +49,10 @@ def export_mixed(run: Run, path: Path) -> Exported:
     wide = widen_tail(graph, network)
     in_float = leave_in_float(graph, network) > 0
     path.write_bytes(finished(graph, floats=in_float))
-    parts = f"; float32 in {', '.join(recipe.float_modules)}" * in_float
     return Exported(
         *as_bytes(run),
-        quantization=Quantization(
-            weights=f"int8, symmetric, per output channel{parts}",
-            activations="int8, per tensor" + ", int16 behind the last convolutions" * wide + parts,
-            recipe=recipe.name,
-            recipe_sha256=recipe.digest,
+        quantization=run.quantization(
+            "int8, per tensor" + ", int16 behind the last convolutions" * wide
         ),
         properties={"signature": "serving_default"},
     )

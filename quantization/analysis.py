@@ -38,6 +38,7 @@ def analyse(
     threshold: float,
     recipe: Recipe,
     watch: Callable[[str, int, int], None] = lambda text, done, total: None,
+    device: str = "cpu",
 ) -> Analysis:
     """Find ranges on one set of photos, and round part after part on another.
 
@@ -49,12 +50,13 @@ def analyse(
         recipe: Its rewrites and ranges are used; weights go to the nearest integer, so that parts
             can be told apart.
         watch: Told what is being done and how far it is.
+        device: Where the network runs.
 
     Raises:
         ExportError: There are no calibration photos.
         NetworkError: The network's graph can't be captured.
     """
-    measured = measure(view, calibration, replace(recipe, rounding="nearest"), watch)
+    measured = measure(view, calibration, replace(recipe, rounding="nearest"), watch, device)
     graph, weights, encodings = measured.graph, measured.weights, measured.encodings
     parts = sensitivity(
         graph,
@@ -64,11 +66,12 @@ def analyse(
         threshold,
         wide=measured.wide,
         watch=lambda done, of: watch("rounding part after part", done, of),
+        device=device,
     )
     watch("rounding all of them", 0, 0)
     rounded, _ = measured.rounded(watch)
     encoded = {name: measured.encoding(name) for name in graph.points}
     whole = simulation(graph, rounded, encoded)
-    truths = draw(lambda photo: graph.run(photo, None, weights), photos)
-    found = fidelity(draw(whole, photos), truths, threshold)
+    truths = draw(lambda photo: graph.run(photo, None, weights), photos, device=device)
+    found = fidelity(draw(whole, photos, device=device), truths, threshold)
     return Analysis(tuple(parts), found, len(photos))

@@ -4,26 +4,38 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
 from ..errors import UsageError
-from ..models.prepared import PreparedMask
-from .graph import NetworkGraph, capture
+from ..models.prepared import PreparedMask, copied
+from .graph import capture
+from .pricing import added_time
 from .quantise import Measured, Watch, measure, simulation
 from .recipe import Recipe
-from .search import Budget, Found, Prefer, Try, search
-from .sensitivity import Fidelity, PartCost, draw, fidelity, parts_of, sensitivity
+from .search import Budget, Found, Photos, Prefer, Try, search
+from .sensitivity import (
+    Fidelity,
+    PartCost,
+    draw,
+    fidelity,
+    finer_parts,
+    parts_of,
+    sensitivity,
+)
 from .simulation import Simulation
 from .suitability import evenly_spaced
 
 __all__ = ["Mixed", "check_apart", "find_mix", "held_out"]
 
-# Calibration photos that parts and mixes are tried on: each costs an inference a try.
-SEARCHED = 8
+# Calibration photos that each part is rounded alone on, and that mixes are tried on: each costs an
+# inference a try, and there are many parts.
+RANKED, SEARCHED = 6, 16
+# Parts with a larger share of the multiplications are too expensive to be left in float whole.
+FINEST = 0.1
 # Of photos that are given as one set, every so many-th is kept for the verification.
 KEPT_APART = 3
 
@@ -87,6 +99,7 @@ def find_mix(
     prefer: Prefer = "latency",
     watch: Watch = lambda text, done, total: None,
     tell: Callable[[Try], None] = lambda tried: None,
+    device: str = "cpu",
 ) -> Mixed:
     """The fastest mix of integers and float that holds a budget.
 
@@ -103,47 +116,53 @@ def find_mix(
         prefer: As `search.search`.
         watch: Told what is being done and how far it is.
         tell: Told of each try.
+        device: Where the network runs.
 
     Raises:
         ExportError: There are no calibration photos.
         NetworkError: The network's graph can't be captured.
     """
-    few = calibration[evenly_spaced(len(calibration), SEARCHED)]
-    measured = measure(view, calibration, base, watch)
-    parts = _choosable(measured.graph, base)
+    measured = measure(view, calibration, base, watch, device)
+    parts = _choosable(measured, base)
     costs = sensitivity(
         measured.graph,
         measured.weights,
         measured.encodings,
-        few,
+        calibration[evenly_spaced(len(calibration), RANKED)],
         threshold,
         parts=parts,
         wide=measured.wide,
         watch=lambda done, total: watch("rounding part after part", done, total),
+        device=device,
     )
     integers, _ = measured.rounded(watch)
-    photos = {"calibration": few, "held-out": others}
+    few = calibration[evenly_spaced(len(calibration), SEARCHED)]
+    photos: dict[Photos, NDArray[np.uint8]] = {"calibration": few, "held-out": others}
     # The network as it was given, so that an inexact rewrite would be seen.
-    plain = capture(view, measured.graph.shape)
+    plain = capture(cast("PreparedMask", copied(view)).to(device), measured.graph.shape)
     truths = {}
     for name, some in photos.items():
         watch(f"drawing the masks of the {name} photos in float", 0, 0)
-        truths[name] = draw(plain.run, some)
+        truths[name] = draw(plain.run, some, device=device)
 
-    def score(chosen: frozenset[str], on: Literal["calibration", "held-out"]) -> Fidelity:
+    def score(chosen: frozenset[str], on: Photos) -> Fidelity:
         watch(f"trying {len(chosen)} of {len(parts)} parts in float", 0, 0)
-        mixed = _mixed(measured, integers, chosen)
-        return fidelity(draw(mixed, photos[on]), truths[on], threshold)
+        mixed = _mixed(_leaving(measured, chosen), integers)
+        return fidelity(draw(mixed, photos[on], device=device), truths[on], threshold)
 
-    found = search(costs, budget, score, prefer=prefer, watch=tell)
+    def time(chosen: frozenset[str]) -> float:
+        return added_time(measured.graph, measured.weights, _leaving(measured, chosen).floats)
+
+    found = search(costs, budget, score, time, prefer=prefer, watch=tell)
     chosen = (*base.float_modules, *found.float_parts)
     recipe = replace(base, name="mixed", float_modules=chosen)
     return Mixed(recipe, found, tuple(costs), budget, (len(few), len(others)))
 
 
-def _choosable(graph: NetworkGraph, base: Recipe) -> dict[str, frozenset[str]]:
+def _choosable(measured: Measured, base: Recipe) -> dict[str, frozenset[str]]:
     """The parts with weights that a recipe can name without naming others that lie in them."""
-    parts = parts_of(graph)
+    graph = measured.graph
+    parts = finer_parts(graph, measured.weights, parts_of(graph), FINEST)
     return {
         part: names
         for part, names in parts.items()
@@ -153,18 +172,21 @@ def _choosable(graph: NetworkGraph, base: Recipe) -> dict[str, frozenset[str]]:
     }
 
 
-def _mixed(measured: Measured, integers: dict[str, Tensor], chosen: frozenset[str]) -> Simulation:
-    """The network with some parts in float, and the rest's weights on their grids."""
-    recipe = measured.recipe
-    recipe = replace(recipe, float_modules=(*recipe.float_modules, *sorted(chosen)))
+def _leaving(measured: Measured, chosen: frozenset[str]) -> Measured:
+    """The same with some more parts in float."""
+    modules = (*measured.recipe.float_modules, *sorted(chosen))
+    return replace(measured, recipe=replace(measured.recipe, float_modules=modules))
+
+
+def _mixed(measured: Measured, integers: dict[str, Tensor]) -> Simulation:
+    """The network as its recipe says, the weights of what is in integers on their grids."""
     # What a float part shares with an integer one is rounded.
     on_grids = {
         path
         for point in measured.graph.points.values()
-        if not recipe.is_float(point.module)
+        if not measured.recipe.is_float(point.module)
         for path in (point.weight, point.bias)
     }
     weights = {k: v if k in on_grids else measured.weights[k] for k, v in integers.items()}
-    mixed = replace(measured, recipe=recipe)
-    encodings = {name: mixed.encoding(name) for name in measured.graph.points}
+    encodings = {name: measured.encoding(name) for name in measured.graph.points}
     return simulation(measured.graph, weights, encodings)

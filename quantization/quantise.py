@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -13,10 +12,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from ..errors import ExportError, UsageError
+from ..errors import ExportError
 from ..models.prepared import PreparedMask, copied
 from .encodings import Encoding, QuantizedNetwork, QuantizedTensor, Statistics, statistics_of
 from .equalisation import equalise
+from .float_parts import check_float_modules, in_float
 from .graph import NetworkGraph, capture
 from .photo_input import pass_bytes
 from .ranges import RangeHistogram, estimate, histograms
@@ -34,7 +34,6 @@ _SATURATION = 8.0
 _LARGEST_BIAS = 2.0**26
 # A pixel's byte is its real value times 255, on both sides of a file.
 _BYTE = Encoding(1 / 255, -128)
-_INTERPOLATING = frozenset({"upsample_bilinear2d", "avg_pool2d"})
 
 
 def quantise(
@@ -106,7 +105,7 @@ class Measured:
     @cached_property
     def floats(self) -> frozenset[str]:
         """Names of the points that are computed in float."""
-        return _in_float(self.graph, self.recipe)
+        return in_float(self.graph, self.recipe)
 
     @cached_property
     def wide(self) -> frozenset[str]:
@@ -177,7 +176,7 @@ def measure(
     shape = (1, *photos.shape[1:])
     watch("capturing the graph", 0, 0)
     graph = capture(rewritten, shape)
-    _check_float_modules(graph, recipe)
+    check_float_modules(graph, recipe)
     fixed: dict[str, Encoding] = {}
     if recipe.pass_bytes:
         encoding = pass_bytes(rewritten, graph)
@@ -421,53 +420,3 @@ def _tensors(network: Measured, weights: dict[str, Tensor]) -> dict[str, Quantiz
         )
         for point in graph.points.values()
     }
-
-
-def _check_float_modules(graph: NetworkGraph, recipe: Recipe) -> None:
-    """Each path that a recipe names computes something.
-
-    Raises:
-        UsageError: One does not.
-    """
-    modules = list(dict.fromkeys(p.module for p in graph.points.values() if p.module))
-    known = {".".join(m.split(".")[:n]) for m in modules for n in range(1, m.count(".") + 2)}
-    for path in recipe.float_modules:
-        if path not in known:
-            close = [m for m in sorted(known) if m.endswith(f".{path}")]
-            close = close or difflib.get_close_matches(path, known, 3)
-            hint = f"Did you mean {' or '.join(close)}? " if close else ""
-            raise UsageError(
-                f"The recipe leaves {path} in float, and no module of that path computes anything.",
-                f"{hint}`maskport sensitivity` lists the parts.",
-            )
-
-
-def _in_float(graph: NetworkGraph, recipe: Recipe) -> frozenset[str]:
-    """Names of the points that are computed in float.
-
-    Those of the recipe's float modules; and what is pooled, resized or joined between them,
-    whatever module does it: where all that read it are in float, and it would have to be rounded
-    otherwise, because one of its sources is in float or because it interpolates.
-    """
-    found = {p.name for p in graph.points.values() if recipe.is_float(p.module)}
-    if not found:
-        return frozenset()
-    between: set[str] = set()
-    for point in reversed(graph.points.values()):
-        readers = {reader.name for reader in graph.readers[point.name]}
-        if point.kind == "kept" and readers and readers <= found | between:
-            between.add(point.name)
-    between -= found
-    while True:
-        floats = frozenset(found | between)
-        idle = {name for name in between if not _has_to_be_float(graph, floats, name)}
-        if not idle:
-            return floats
-        between -= idle
-
-
-def _has_to_be_float(graph: NetworkGraph, floats: frozenset[str], name: str) -> bool:
-    """What only passes values on would round them, and all that reads them is in float."""
-    sources = graph.sources(name)
-    loses = graph.operation(name) in _INTERPOLATING or any(s in floats for s in sources)
-    return loses and all(reader.name in floats for reader in graph.readers[name])

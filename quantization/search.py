@@ -1,15 +1,17 @@
-"""Finding the fastest recipe that holds a budget: which parts stay in float.
+"""Finding the fastest recipe that holds a budget: which parts of the network stay in float.
 
-Parts are taken into float by what they win for the time they cost (`sensitivity.ranked`) until
-the budget holds on the calibration photos; then each is tried back in integers, the most
-expensive first, and stays there where the budget still holds. What is found is verified on other
-photos; where it fails there, the next part is taken into float and verified again (so those
-photos have then chosen a little, too). Mixed
-precision by sensitivity: HAWQ (Dong et al., ICCV 2019), here with measured losses of the mask.
+Parts are lined up by the squared error that they save for the time they cost
+(`sensitivity.ranked`), and as many go into float, from the first, as the budget needs on the
+calibration photos; then each that costs time is tried back in integers, the most expensive first,
+and stays there where the budget still holds. What is found is verified on other photos; where it
+fails there, as many more as are needed join it (so those photos have then chosen a little, too).
+Mixed precision by sensitivity: HAWQ (Dong et al., ICCV 2019), here with measured losses of the
+mask.
 """
 
 from __future__ import annotations
 
+import math
 import operator
 import re
 from collections.abc import Callable, Sequence
@@ -22,7 +24,8 @@ from .sensitivity import Fidelity, PartCost, ranked
 __all__ = ["Budget", "Found", "Prefer", "Try", "budget_of", "read_budget", "search"]
 
 Prefer = Literal["latency", "fidelity"]
-Score = Callable[[frozenset[str], Literal["calibration", "held-out"]], Fidelity]
+Photos = Literal["calibration", "held-out"]
+Score = Callable[[frozenset[str], Photos], Fidelity]
 
 _METRICS = ("iou", "worst_iou", "mae", "worst_mae")
 _SIGNS = {">=": operator.ge, "<=": operator.le}
@@ -35,9 +38,11 @@ class Budget:
 
     Attributes:
         terms: Metric of `Fidelity`, sign, limit.
+        time: The longest it may take, in units of the integer network's own time.
     """
 
     terms: tuple[tuple[str, str, float], ...]
+    time: float = math.inf
 
     def holds(self, found: Fidelity) -> bool:
         """Whether all terms do."""
@@ -53,7 +58,8 @@ class Budget:
         return missed
 
     def __str__(self) -> str:
-        return ", ".join(f"{name}{sign}{limit:.10g}" for name, sign, limit in self.terms)
+        terms = [f"{name}{sign}{limit:.10g}" for name, sign, limit in self.terms]
+        return ", ".join([*terms, *([f"time<={self.time:.10g}"] if self.time < math.inf else [])])
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +76,7 @@ class Try:
     """
 
     float_parts: tuple[str, ...]
-    photos: Literal["calibration", "held-out"]
+    photos: Photos
     fidelity: Fidelity
     slower: float
     holds: bool
@@ -107,20 +113,30 @@ def budget_of(given: Budget | str) -> Budget:
 
 
 def read_budget(texts: Sequence[str]) -> Budget:
-    """``iou>=0.999``, ``mae<=0.0006``, ``worst_iou>=0.997``; several by commas or as several.
+    """``iou>=0.999``, ``mae<=0.0006``, ``worst_iou>=0.997``, ``time<=1.35``; several by commas or
+    as several.
 
     Raises:
         UsageError: One is none, or points the wrong way.
     """
     terms = []
+    time = math.inf
     for text in (part for whole in texts for part in whole.split(",")):
         match = _FORM.fullmatch(text)
-        if match is None or match[1] not in _METRICS:
+        if match is None or match[1] not in (*_METRICS, "time"):
             raise UsageError(
                 f"{text.strip()!r} is no budget.",
-                f"Write iou>=0.999; there are {', '.join(_METRICS)}.",
+                f"Write iou>=0.999; there are {', '.join(_METRICS)} and time.",
             )
         name, sign, limit = match[1], match[2], _number(match[3], text)
+        if name == "time":
+            if sign != "<=" or limit < 1.0:
+                raise UsageError(
+                    f"{text.strip()!r} can't be.",
+                    "Time is at most (<=) so many times the integer network's: 1 or more.",
+                )
+            time = min(time, limit)
+            continue
         if (sign == ">=") != name.endswith("iou"):
             raise UsageError(
                 f"{text.strip()!r} asks for bad masks.",
@@ -129,13 +145,18 @@ def read_budget(texts: Sequence[str]) -> Budget:
         if not 0.0 <= limit <= 1.0:
             raise UsageError(f"{text.strip()!r} can't be.", "Metrics of masks are between 0 and 1.")
         terms.append((name, sign, limit))
-    return Budget(tuple(terms))
+    if not terms:
+        raise UsageError(
+            f"{', '.join(texts)!r} says nothing of the mask.", "Add what it must hold: iou>=0.999."
+        )
+    return Budget(tuple(terms), time)
 
 
 def search(
     costs: Sequence[PartCost],
     budget: Budget,
     score: Score,
+    time: Callable[[frozenset[str]], float],
     *,
     prefer: Prefer = "latency",
     watch: Callable[[Try], None] = lambda tried: None,
@@ -146,53 +167,69 @@ def search(
         costs: Of every part that may.
         budget: To hold.
         score: Draws with the given parts in float, on the calibration or the held-out photos.
-        prefer: ``latency`` stops at the fastest that holds; ``fidelity`` goes on with parts that
+        time: What the given parts in float add, in units of the integer network's time.
+        prefer: ``latency`` stops at the fastest that holds; ``fidelity`` takes parts in that
             cost next to nothing (a hundredth of the integer network's time each).
         watch: Told of each try.
     """
-    tries: list[Try] = []
+    tries: dict[tuple[frozenset[str], Photos], Try] = {}
+
+    def judge(parts: frozenset[str], photos: Photos, why: str) -> Try:
+        if (parts, photos) not in tries:
+            found, slower = score(parts, photos), time(parts)
+            holds = budget.holds(found) and 1 + slower <= budget.time
+            tried = Try(tuple(sorted(parts)), photos, found, slower, holds, why)
+            tries[parts, photos] = tried
+            watch(tried)
+        return tries[parts, photos]
+
+    def affordable(chosen: frozenset[str]) -> list[str]:
+        """What may join, in this order, without taking longer than the budget allows."""
+        line: list[str] = []
+        for part in (cost.module for cost in ranked(costs) if cost.module not in chosen):
+            if 1 + time(chosen | {*line, part}) <= budget.time:
+                line.append(part)
+        return line
+
+    def joined_by_fewest(chosen: frozenset[str], photos: Photos, why: str) -> list[str]:
+        """The fewest from the head of the line with which the budget holds; all where it can't."""
+        line = affordable(chosen)
+        low, high = 0, len(line)
+        if not high or not judge(chosen | {*line}, photos, "all that may be").holds:
+            return line
+        while high - low > 1:
+            middle = (low + high) // 2
+            if judge(chosen | {*line[:middle]}, photos, f"{middle} {why}").holds:
+                high = middle
+            else:
+                low = middle
+        return line[:high]
+
     price = {cost.module: cost.slower for cost in costs}
-
-    def judge(parts: frozenset[str], photos: Literal["calibration", "held-out"], why: str) -> Try:
-        found = score(parts, photos)
-        slower = sum(price[part] for part in parts)
-        tried = Try(tuple(sorted(parts)), photos, found, slower, budget.holds(found), why)
-        tries.append(tried)
-        watch(tried)
-        return tried
-
-    waiting = [cost.module for cost in ranked(costs)]
     chosen: frozenset[str] = frozenset()
     if prefer == "fidelity":
-        chosen = frozenset(part for part in waiting if price[part] <= NEXT_TO_NOTHING)
-        waiting = [part for part in waiting if part not in chosen]
+        chosen |= {part for part in affordable(chosen) if price[part] <= NEXT_TO_NOTHING}
     held = judge(chosen, "calibration", "to begin with").holds
-    last_added = ""
-    while not held and waiting:
-        last_added = waiting.pop(0)
-        chosen |= {last_added}
-        held = judge(chosen, "calibration", f"{last_added} wins most for its time").holds
-    if held:
-        # Without what came last the budget was missed already.
-        for part in sorted(chosen - {last_added}, key=lambda name: (-price[name], name)):
-            if prefer == "fidelity" and price[part] <= NEXT_TO_NOTHING:
-                continue
-            fewer = chosen - {part}
-            if judge(fewer, "calibration", f"without {part}?").holds:
-                chosen = fewer
-                waiting.append(part)
-        waiting = [cost.module for cost in ranked(costs) if cost.module in waiting]
+    if not held:
+        line = joined_by_fewest(chosen, "calibration", "that win most for their time")
+        chosen |= {*line}
+        held = judge(chosen, "calibration", "").holds
+        # Without the last of the line the budget was missed.
+        for part in sorted(line[:-1], key=lambda name: (-price[name], name)) if held else ():
+            if price[part] > NEXT_TO_NOTHING:
+                fewer = chosen - {part}
+                if judge(fewer, "calibration", f"without {part}?").holds:
+                    chosen = fewer
     last = judge(chosen, "held-out", "verified on photos that were not calibrated on")
-    while not last.holds and waiting:
-        part = waiting.pop(0)
-        chosen |= {part}
-        last = judge(chosen, "held-out", f"{part} as well")
+    if not last.holds:
+        chosen |= {*joined_by_fewest(chosen, "held-out", "more")}
+        last = judge(chosen, "held-out", "")
     holds = held and last.holds
     best = last
     if not holds:
-        verified = [tried for tried in tries if tried.photos == "held-out"]
+        verified = [tried for tried in tries.values() if tried.photos == "held-out"]
         best = min(verified, key=lambda t: (budget.shortfall(t.fidelity), -t.fidelity.iou))
-    return Found(best.float_parts, best.fidelity, holds, best.slower, tuple(tries))
+    return Found(best.float_parts, best.fidelity, holds, best.slower, tuple(tries.values()))
 
 
 # Of the integer network's time.

@@ -1,14 +1,12 @@
 """What each part of a network costs in integers: fidelity where it is rounded, time where not.
 
 Each part is rounded alone, everything else staying in float, and its mask is held against the
-float network's. What a part would cost if it stayed in float is counted, not timed: its share of
-the multiplications, at a float multiplication's price. The search that uses these numbers
-verifies what it finds.
+float network's. What a part would cost if it stayed in float is counted, not timed (`pricing`).
+The search that uses these numbers verifies what it finds.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 
@@ -19,22 +17,20 @@ from torch import Tensor
 
 from .encodings import Encoding
 from .graph import NetworkGraph
+from .pricing import added_time, multiplications
 from .simulation import Simulation
 from .suitability import NOTHING
 
 __all__ = [
-    "FLOAT_PRICE",
     "Fidelity",
     "PartCost",
+    "draw",
     "fidelity",
-    "multiplications",
+    "finer_parts",
     "parts_of",
+    "ranked",
     "sensitivity",
 ]
-
-FLOAT_PRICE = 4.4
-"""Time of a float multiplication in that of an int8 one: 186 ms to 42 ms, LiteRT with XNNPACK,
-U²-Netp at 320, two threads of an x86 server. `maskport bench` tells a device's own."""
 
 # More parts than that make a table that nobody reads, and cost an inference a photo each.
 MOST_PARTS = 24
@@ -49,12 +45,14 @@ class Fidelity:
         worst_mae: Of the worst photo.
         iou: Mean intersection over union of the objects.
         worst_iou: Of the worst photo.
+        mse: Mean squared error. Parts that are rounded independently add up in it.
     """
 
     mae: float
     worst_mae: float
     iou: float
     worst_iou: float
+    mse: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,15 +102,36 @@ def parts_of(graph: NetworkGraph, most: int = MOST_PARTS) -> dict[str, frozenset
     return {part: frozenset(names) for part, names in chosen.items()}
 
 
-def multiplications(graph: NetworkGraph, weights: Mapping[str, Tensor]) -> dict[str, int]:
-    """Multiplications for one photo, by point; only convolutions and matrix products have any."""
-    found = {}
-    for point in graph.points.values():
-        if point.weight:
-            shape = graph.shape_of(point.name)
-            # Each output value is a sum over one output channel's weights.
-            places = math.prod(shape[1:])
-            found[point.name] = places * weights[point.weight][0].numel()
+def finer_parts(
+    graph: NetworkGraph,
+    weights: Mapping[str, Tensor],
+    parts: Mapping[str, frozenset[str]],
+    share: float,
+) -> dict[str, frozenset[str]]:
+    """The same, but parts with more than a share of the multiplications in parts of their own.
+
+    Args:
+        graph: The network.
+        weights: By path.
+        parts: Points by path, as of `parts_of`.
+        share: Between 0 and 1; parts that consist of nothing smaller may have more.
+    """
+    macs = multiplications(graph, weights)
+    most = share * sum(macs.values())
+    found: dict[str, frozenset[str]] = {}
+    waiting = list(parts.items())
+    while waiting:
+        part, names = waiting.pop(0)
+        below: dict[str, set[str]] = {}
+        if sum(macs.get(name, 0) for name in names) > most:
+            depth = part.count(".") + 2
+            for name in (point for point in graph.points if point in names):
+                path = ".".join(graph.points[name].module.split(".")[:depth])
+                below.setdefault(path, set()).add(name)
+        if below.keys() - {part}:
+            waiting = [*((path, frozenset(some)) for path, some in below.items()), *waiting]
+        else:
+            found[part] = names
     return found
 
 
@@ -126,6 +145,7 @@ def sensitivity(
     parts: Mapping[str, frozenset[str]] | None = None,
     wide: frozenset[str] = frozenset(),
     watch: Callable[[int, int], None] = lambda done, total: None,
+    device: str = "cpu",
 ) -> list[PartCost]:
     """Round each part alone.
 
@@ -138,13 +158,13 @@ def sensitivity(
         parts: Points by path; `parts_of` the graph where None.
         wide: Names of points that no recipe rounds to 8 bits.
         watch: Called with masks drawn and all of them.
+        device: Where weights are, and the network runs.
 
     Returns:
         In the network's order.
     """
     parts = parts_of(graph) if parts is None else parts
     macs = multiplications(graph, weights)
-    whole = sum(macs.values()) or 1
     total = len(photos) * (len(parts) + 1)
     drawn = 0
 
@@ -153,15 +173,15 @@ def sensitivity(
         drawn += 1
         watch(drawn, total)
 
-    truths = draw(lambda photo: graph.run(photo, None, weights), photos, tell)
+    truths = draw(lambda photo: graph.run(photo, None, weights), photos, tell, device)
     rows = []
     for part, names in parts.items():
         own = {graph.points[name].weight for name in names} - {""}
         others = (frozenset(graph.points) - names) | wide
         rounded = Simulation(graph, weights, encodings, frozenset(own), others)
-        alone = fidelity(draw(rounded, photos, tell), truths, threshold)
+        alone = fidelity(draw(rounded, photos, tell, device), truths, threshold)
         count = sum(macs.get(name, 0) for name in names)
-        rows.append(PartCost(part, count, alone, count / whole * (FLOAT_PRICE - 1)))
+        rows.append(PartCost(part, count, alone, added_time(graph, weights, names)))
     return rows
 
 
@@ -169,13 +189,14 @@ def draw(
     network: Callable[[Tensor], Tensor],
     photos: NDArray[np.uint8],
     tell: Callable[[], None] = lambda: None,
+    device: str = "cpu",
 ) -> Tensor:
-    """The masks (N, C, H, W) of photos (N, 3, H, W) in bytes, one by one."""
+    """The masks (N, C, H, W), on the CPU, of photos (N, 3, H, W) in bytes, one by one."""
     masks = []
     with torch.no_grad():
         for photo in photos:
-            image = torch.from_numpy(np.ascontiguousarray(photo))[None].float() / 255
-            masks.append(network(image.contiguous(memory_format=torch.channels_last)))
+            image = torch.from_numpy(np.ascontiguousarray(photo))[None].to(device).float() / 255
+            masks.append(network(image.contiguous(memory_format=torch.channels_last)).cpu())
             tell()
     return torch.cat(masks)
 
@@ -204,14 +225,16 @@ def fidelity(masks: Tensor, truths: Tensor, threshold: float) -> Fidelity:
     if not len(overlap):
         overlap = torch.ones(1)
     return Fidelity(
-        float(errors.mean()), float(errors.max()), float(overlap.mean()), float(overlap.min())
+        mae=float(errors.mean()),
+        worst_mae=float(errors.max()),
+        iou=float(overlap.mean()),
+        worst_iou=float(overlap.min()),
+        mse=float((masks - truths).square().mean()),
     )
 
 
 def ranked(costs: Sequence[PartCost]) -> list[PartCost]:
-    """By what leaving a part in float wins for the time that it costs, the best first."""
-
-    def worth(cost: PartCost) -> float:
-        return (1 - cost.alone.iou + cost.alone.mae) / (cost.slower + 1e-3)
-
-    return sorted(costs, key=worth, reverse=True)
+    """By the squared error that leaving a part in float saves for the time it costs, the best
+    first: unlike an IoU it hardly depends on what else is rounded.
+    """
+    return sorted(costs, key=lambda cost: cost.alone.mse / (cost.slower + 1e-3), reverse=True)

@@ -80,6 +80,16 @@ def test_a_module_that_is_not_there_is_refused_with_those_that_are_meant(
     assert "Did you mean body.network.stage2d?" in str(raised.value)
 
 
+def test_a_sum_between_parts_in_float_is_not_rounded(
+    view: PreparedMask, photos: np.ndarray
+) -> None:
+    parts = ("body.network.side1", "body.network.stage1d.rebnconv1d")
+    network, _ = quantise(view, photos[:2], "0" * 64, replace(BEST, float_modules=parts))
+    sums = [t for t in network.tensors.values() if t.kind == "sum" and t.in_float]
+    assert [t.module for t in sums] == ["body.network.stage1d"]
+    assert sums[0].encoding is None
+
+
 def test_what_the_base_recipe_leaves_in_float_stays_there(
     view: PreparedMask, photos: np.ndarray, mixed: Mixed
 ) -> None:

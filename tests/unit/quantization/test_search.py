@@ -14,7 +14,7 @@ LOSSES = {"first": (0.004, 0.5), "middle": (0.0001, 1.0), "last": (0.006, 0.2), 
 
 def _costs() -> list[PartCost]:
     return [
-        PartCost(name, 1, Fidelity(0, 0, 1 - loss, 1 - loss), price)
+        PartCost(name, 1, Fidelity(0, 0, 1 - loss, 1 - loss, loss), price)
         for name, (loss, price) in LOSSES.items()
     ]
 
@@ -25,19 +25,23 @@ def _score(extra: float = 0.0):
     def score(parts, photos):
         lost = sum(loss for name, (loss, _) in LOSSES.items() if name not in parts)
         iou = 1 - lost - (extra if photos == "held-out" else 0)
-        return Fidelity(1 - iou, 1 - iou, iou, iou)
+        return Fidelity(1 - iou, 1 - iou, iou, iou, 1 - iou)
 
     return score
 
 
+def _time(parts: frozenset[str]) -> float:
+    return sum(LOSSES[part][1] for part in parts)
+
+
 def test_nothing_stays_in_float_where_integers_hold_the_budget() -> None:
-    found = search(_costs(), read_budget(["iou>=0.98"]), _score())
+    found = search(_costs(), read_budget(["iou>=0.98"]), _score(), _time)
     assert found.holds and found.float_parts == () and found.slower == 0
     assert [tried.photos for tried in found.tries] == ["calibration", "held-out"]
 
 
 def test_the_part_that_wins_most_for_its_time_stays_in_float() -> None:
-    found = search(_costs(), read_budget(["iou>=0.995"]), _score())
+    found = search(_costs(), read_budget(["iou>=0.995"]), _score(), _time)
     assert found.holds and found.float_parts == ("last",)
     assert found.slower == pytest.approx(0.2)
 
@@ -45,51 +49,74 @@ def test_the_part_that_wins_most_for_its_time_stays_in_float() -> None:
 def test_parts_that_turn_out_not_to_be_needed_go_back_to_integers() -> None:
     """Together `last` and `first` win enough; had `side` been taken, it would go back."""
     costs = [
-        PartCost("side", 1, Fidelity(0, 0, 0.99, 0.99), 0.0),  # ranked first, wins nothing
+        PartCost("side", 1, Fidelity(0, 0, 0.99, 0.99, 0.9), 0.02),  # ranked first, wins nothing
         *(cost for cost in _costs() if cost.module != "side"),
     ]
-    found = search(costs, read_budget(["iou>=0.9995"]), _score())
+    found = search(costs, read_budget(["iou>=0.9995"]), _score(), _time)
     assert found.holds and found.float_parts == ("first", "last")
 
 
 def test_what_fails_on_other_photos_is_widened_until_it_holds_there() -> None:
-    found = search(_costs(), read_budget(["iou>=0.995"]), _score(extra=0.003))
+    found = search(_costs(), read_budget(["iou>=0.995"]), _score(extra=0.003), _time)
     assert found.holds and found.float_parts == ("first", "last")
-    assert [tried.holds for tried in found.tries if tried.photos == "held-out"] == [False, True]
+    verified = [tried.holds for tried in found.tries if tried.photos == "held-out"]
+    assert not verified[0] and verified[-1]
 
 
 def test_a_budget_that_nothing_holds_is_not_held() -> None:
-    found = search(_costs(), read_budget(["iou>=0.999", "mae<=0.5"]), _score(extra=0.01))
+    found = search(_costs(), read_budget(["iou>=0.999", "mae<=0.5"]), _score(extra=0.01), _time)
     assert not found.holds
     assert found.verified.iou == pytest.approx(0.99)  # the best there is
 
 
 def test_what_fails_where_it_was_searched_does_not_hold() -> None:
     """Other photos may be easier; a recipe for them alone is none."""
-    found = search(_costs(), read_budget(["iou>=0.9999"]), _easier)
+    found = search(_costs(), read_budget(["iou>=0.9999"]), _easier, _time)
     assert not found.holds and found.verified.iou == 1.0
 
 
 def _easier(parts: frozenset[str], photos: str) -> Fidelity:
-    return Fidelity(0, 0, 1, 1) if photos == "held-out" else Fidelity(0.1, 0.1, 0.9, 0.9)
+    return Fidelity(0, 0, 1, 1, 0) if photos == "held-out" else Fidelity(0.1, 0.1, 0.9, 0.9, 0.1)
 
 
 def test_the_best_of_what_fails_misses_least() -> None:
     def score(parts: frozenset[str], photos: str) -> Fidelity:
         lost = 0.005 - 0.001 * len(parts)
-        return Fidelity(lost, lost, 1.0, 1.0)  # no pixel crosses the threshold
+        return Fidelity(lost, lost, 1.0, 1.0, lost)  # no pixel crosses the threshold
 
-    found = search(_costs(), read_budget(["mae<=0"]), score)
+    found = search(_costs(), read_budget(["mae<=0"]), score, _time)
     assert not found.holds and len(found.float_parts) == len(LOSSES)
 
 
 def test_fidelity_may_be_preferred_where_it_costs_next_to_nothing() -> None:
-    found = search(_costs(), read_budget(["iou>=0.98"]), _score(), prefer="fidelity")
+    found = search(_costs(), read_budget(["iou>=0.98"]), _score(), _time, prefer="fidelity")
     assert found.float_parts == ("side",)
 
 
+def test_nothing_joins_that_takes_longer_than_the_budget_allows() -> None:
+    """`last` alone would do without `first`'s half; with both it would be held."""
+    found = search(_costs(), read_budget(["iou>=0.9985", "time<=1.6"]), _score(), _time)
+    assert not found.holds and found.float_parts == ("last", "side")
+    assert max(tried.slower for tried in found.tries) <= 0.6
+    found = search(_costs(), read_budget(["iou>=0.9985,time<=1.75"]), _score(), _time)
+    assert found.holds and found.float_parts == ("first", "last")
+
+
+def test_what_has_to_be_judged_grows_with_the_logarithm_of_the_parts() -> None:
+    names = [f"part{number:03}" for number in range(200)]
+    costs = [PartCost(name, 1, Fidelity(0, 0, 1, 1, 1.0), 0.001) for name in names]
+
+    def score(parts: frozenset[str], photos: str) -> Fidelity:
+        lost = max(0, 120 - len(parts)) / 1e4
+        return Fidelity(lost, lost, 1 - lost, 1 - lost, lost)
+
+    found = search(costs, read_budget(["mae<=0"]), score, lambda parts: len(parts) / 1e3)
+    assert found.holds and found.float_parts == tuple(names[:120])
+    assert len(found.tries) < 15
+
+
 @pytest.mark.parametrize(
-    "text", ["iou", "iou>0.9", "iou<=0.9", "mae>=0.1", "psnr>=3", "iou>=e", "iou>=99"]
+    "text", ["iou", "iou>0.9", "iou<=0.9", "mae>=0.1", "psnr>=3", "iou>=e", "iou>=99", "time<=1.3"]
 )
 def test_a_budget_that_makes_no_sense_is_refused(text: str) -> None:
     with pytest.raises(UsageError):
@@ -97,6 +124,5 @@ def test_a_budget_that_makes_no_sense_is_refused(text: str) -> None:
 
 
 def test_budgets_are_read_as_they_are_written() -> None:
-    assert str(read_budget(["iou>=0.999,mae<=0.0006", " worst_iou >= .99 "])) == (
-        "iou>=0.999, mae<=0.0006, worst_iou>=0.99"
-    )
+    texts = ["iou>=0.999,mae<=0.0006", "time<=1.35", " worst_iou >= .99 "]
+    assert str(read_budget(texts)) == "iou>=0.999, mae<=0.0006, worst_iou>=0.99, time<=1.35"

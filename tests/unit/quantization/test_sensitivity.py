@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable
 from pathlib import Path
 from xml.etree import ElementTree
@@ -20,13 +21,8 @@ from maskport.models.seeding import seeded
 from maskport.models.u2net import U2Net
 from maskport.quantization.encodings import Encoding
 from maskport.quantization.graph import NetworkGraph, capture
-from maskport.quantization.sensitivity import (
-    FLOAT_PRICE,
-    fidelity,
-    multiplications,
-    parts_of,
-    sensitivity,
-)
+from maskport.quantization.pricing import BORDER_PRICE, FLOAT_PRICE, added_time, multiplications
+from maskport.quantization.sensitivity import fidelity, finer_parts, parts_of, sensitivity
 from maskport.specs import ImageSpec, MaskSpec, ModelSpec
 
 SPEC = ModelSpec("nano", ImageSpec(32, 48), MaskSpec(), output=0)
@@ -63,6 +59,33 @@ def test_multiplications_are_those_of_the_view_that_is_exported(captured, nano) 
     assert sum(multiplications(graph, weights).values()) == whole - outconv
 
 
+def test_time_in_float_is_that_of_multiplications_and_of_borders(captured) -> None:
+    graph, weights = captured
+    assert added_time(graph, weights, []) == 0
+    assert added_time(graph, weights, graph.points) == pytest.approx(FLOAT_PRICE - 1)
+    macs = multiplications(graph, weights)
+    inside = next(name for name in macs if ".stage1d.rebnconv1d" in graph.points[name].module)
+    (source,) = graph.sources(inside)
+    # Dequantised before, quantised after.
+    crossing = sum(math.prod(graph.shape_of(name)) for name in (source, inside))
+    wanted = (FLOAT_PRICE - 1) * macs[inside] + BORDER_PRICE * crossing
+    found = added_time(graph, weights, {inside})
+    assert found == pytest.approx(wanted / sum(macs.values()))
+
+
+def test_large_parts_are_divided_and_none_is_lost(captured) -> None:
+    graph, weights = captured
+    parts = parts_of(graph, most=3)
+    finer = finer_parts(graph, weights, parts, 0.1)
+    named = [name for names in finer.values() for name in names]
+    assert sorted(named) == sorted(name for names in parts.values() for name in names)
+    macs = multiplications(graph, weights)
+    whole = sum(macs.values())
+    for names in finer.values():
+        assert sum(macs.get(n, 0) for n in names) <= 0.1 * whole or len(names & macs.keys()) == 1
+    assert finer_parts(graph, weights, parts, 1.0) == parts
+
+
 def test_rounding_a_part_alone_costs_it_alone(captured, photos) -> None:
     graph, weights = captured
     peaks: dict[str, float] = {}
@@ -88,7 +111,6 @@ def test_rounding_a_part_alone_costs_it_alone(captured, photos) -> None:
     worst = max(rows, key=lambda row: row.alone.mae)
     assert worst.module == guilty
     assert seen[-1][0] == seen[-1][1] == len(seen) == len(photos) * (len(rows) + 1)
-    assert sum(row.slower for row in rows) == pytest.approx(FLOAT_PRICE - 1)
 
 
 def test_fidelity_is_that_of_each_photo() -> None:
@@ -99,6 +121,7 @@ def test_fidelity_is_that_of_each_photo() -> None:
     found = fidelity(mask, truth, 0.5)
     assert found.iou == pytest.approx((1 + 2 / 3) / 2) and found.worst_iou == pytest.approx(2 / 3)
     assert found.mae == pytest.approx(1 / 8) and found.worst_mae == pytest.approx(1 / 4)
+    assert found.mse == pytest.approx(1 / 8)
 
 
 def test_classes_are_compared_by_the_highest() -> None:

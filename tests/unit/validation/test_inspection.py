@@ -67,3 +67,19 @@ def test_a_tiny_object_that_loses_a_pixel_is_no_reason() -> None:
     drawn = reference.copy()
     drawn[2, 0, 4, 4] = 0.4  # three of four pixels are left
     assert judge(drawn, reference) == ""
+
+
+def test_masks_of_next_to_nothing_are_no_reason() -> None:
+    reference = np.full((4, 1, 80, 80), 0.01, np.float32)
+    reference[:, 0, 4:6, 4:6] = 0.51
+    drawn = reference.copy()
+    drawn[:, 0, 4, 4:6] = 0.49  # half of each object, by a rounding
+    assert judge(drawn, reference) == ""
+
+
+def test_objects_that_are_halved_are_a_reason_whatever_their_size() -> None:
+    reference = np.full((4, 1, 80, 80), 0.01, np.float32)
+    reference[:, 0, 4:14, 4:8] = 0.9  # six in a thousand pixels
+    drawn = reference.copy()
+    drawn[:, 0, 4:14, 4:6] = 0.1
+    assert "mean IoU 0.500" in judge(drawn, reference)

@@ -1,0 +1,136 @@
+"""Quantising the network of an export by a recipe, or by one that is to be found."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Generator
+from concurrent.futures import CancelledError, ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import ExportError
+from ..models.devices import best_device
+from ..models.prepared import PreparedMask
+from ..quantization.calibration import CalibrationSet
+from ..quantization.encodings import QuantizedNetwork
+from ..quantization.mix import find_mix, held_out
+from ..quantization.quantise import Watch, quantise
+from ..quantization.recipe import Recipe
+from ..quantization.search import Budget, Prefer
+from .run import Run
+
+__all__ = ["Wish", "common", "quantised"]
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """A recipe that is to be found.
+
+    Attributes:
+        budget: What its masks must hold, on photos that are not calibrated on.
+        prefer: Of several that do.
+        base: What is done to the parts in integers.
+    """
+
+    budget: Budget
+    prefer: Prefer
+    base: Recipe
+
+
+def common(text: str) -> dict[str, Any]:
+    """A step that serves several targets."""
+    return {"event": "step", "target": "", "text": text}
+
+
+def quantised(
+    prepared: PreparedMask,
+    run: Run,
+    photos: CalibrationSet | None,
+    recipe: Recipe | Wish,
+) -> Generator[dict[str, Any], None, PreparedMask]:
+    """The network, rewritten by a recipe, whose numbers are kept in the recipe's run.
+
+    Yields:
+        Messages for the ledger, while a thread of its own works.
+
+    Raises:
+        ExportError: There are no photos, or no recipe holds the budget.
+    """
+    if photos is None:
+        raise ExportError(
+            "There are no calibration photos.", "Give a folder of them: --calibration DIR."
+        )
+    heard: queue.Queue[dict[str, Any] | None] = queue.Queue()
+    given_up = threading.Event()
+
+    def watch(text: str, done: int, total: int) -> None:
+        if given_up.is_set():
+            raise CancelledError
+        heard.put({**common(text), "done": done, "total": total})
+
+    with ThreadPoolExecutor(1) as pool:
+        try:
+            result = pool.submit(_by_recipe, prepared, run, photos, recipe, watch)
+            result.add_done_callback(lambda _: heard.put(None))
+            while (message := heard.get()) is not None:
+                yield message
+            network, view = result.result()
+        finally:
+            # After Ctrl-C the search, which may take minutes, ends at its next step.
+            given_up.set()
+    network.save(run.numbers)
+    return view
+
+
+def _by_recipe(
+    prepared: PreparedMask,
+    run: Run,
+    photos: CalibrationSet,
+    recipe: Recipe | Wish,
+    watch: Watch,
+) -> tuple[QuantizedNetwork, PreparedMask]:
+    pixels = photos.pixels
+    if isinstance(recipe, Wish):
+        # What was verified is what is made: the photos kept apart stay apart.
+        pixels, others = held_out(photos.pixels)
+        recipe = _granted(prepared, run, pixels, others, recipe, watch)
+    return quantise(prepared, pixels, photos.sha256, recipe, watch, best_device())
+
+
+def _granted(
+    prepared: PreparedMask,
+    run: Run,
+    shown: NDArray[np.uint8],
+    others: NDArray[np.uint8],
+    wish: Wish,
+    watch: Watch,
+) -> Recipe:
+    """The recipe that holds a budget.
+
+    Raises:
+        ExportError: There is none.
+    """
+    mixed = find_mix(
+        prepared,
+        shown,
+        others,
+        run.spec.mask.threshold,
+        wish.base,
+        wish.budget,
+        wish.prefer,
+        watch,
+        device=best_device(),
+    )
+    if not mixed.found.holds:
+        best = mixed.found.verified
+        raise ExportError(
+            f"No mix of integers and float holds {wish.budget} on {mixed.photos[1]} photos that "
+            f"were kept apart; the best reaches an IoU of {best.iou:.5f} (worst "
+            f"{best.worst_iou:.5f}) and an MAE of {best.mae:.5f}.",
+            "`maskport quantize` shows what was tried; ask for less, or give more photos.",
+        )
+    return mixed.recipe

@@ -98,7 +98,7 @@ def export(
         budget: What the masks of ``tflite-mixed`` must hold: parts beyond those that ``recipe``
             leaves in float are found for it. Where both are None, ``"iou>=0.999"``. See
             `quantization.search.read_budget`.
-        prefer: Of several mixes that hold it, the fastest or the most faithful.
+        prefer: The fastest mix that holds it, or with parts in float that cost next to nothing.
         out: The bundle's folder, ``exports/NAME-SIZE`` by default. A bundle that is there is
             replaced in one step at the end.
         coreml_output: What Core ML files give: an 8-bit grayscale image, or a multi-array.
@@ -218,7 +218,7 @@ def quantize(
     Args:
         network: As `export` takes it.
         budget: What masks must hold, see `quantization.search.read_budget`.
-        prefer: Of several recipes that hold it, the fastest or the most faithful.
+        prefer: The fastest that holds it, or with parts in float that cost next to nothing.
         weights: As `export` takes them.
         spec: Likewise.
         size: Likewise, or as text: ``"320"``, ``"320x480"``.

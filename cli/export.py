@@ -58,7 +58,8 @@ __all__ = ["command"]
     "budgets",
     multiple=True,
     metavar="TERMS",
-    help="What masks of tflite-mixed must hold: iou>=0.999, worst_iou, mae.  [default: iou>=0.999]",
+    help="What tflite-mixed must hold: iou, worst_iou (>=), mae, worst_mae (<=), time<=1.35; see "
+    "`maskport quantize`.  [default: iou>=0.999]",
 )
 @prefer_option
 @click.option(

@@ -19,5 +19,5 @@ prefer_option = click.option(
     type=click.Choice(["latency", "fidelity"]),
     default="latency",
     show_default=True,
-    help="Of several mixes that hold the budget.",
+    help="The fastest mix that holds the budget, or with parts in float that cost next to nothing.",
 )

@@ -34,15 +34,14 @@ def print_mix(mixed: Mixed) -> None:
     ]
     print_table(("parts", "photos", "MAE", "worst", "IoU", "worst", "time", "budget", "why"), rows)
     click.echo("Time is counted, in units of the integer network's own.")
-    parts = ", ".join(found.float_parts) or "nothing"
-    reached = (
-        f"an IoU of {found.verified.iou:.5f} (worst {found.verified.worst_iou:.5f}) and an MAE of "
-        f"{found.verified.mae:.5f} on the {verified} others"
+    best = found.best
+    parts = ", ".join(best.float_parts) or "nothing"
+    click.echo(
+        f"{mixed.budget} holds with {parts} in float: {best.fidelity} on the {verified} others."
+        if found.holds
+        else f"None was found that holds {mixed.budget}. The nearest, with {parts} in float, has "
+        f"{best.fidelity} on the {names[best.photos]}, in {1 + best.slower:.2f} times the time."
     )
-    if found.holds:
-        click.echo(f"{mixed.budget} holds with {parts} in float: {reached}.")
-    else:
-        click.echo(f"No recipe holds {mixed.budget}. The best, with {parts} in float: {reached}.")
 
 
 def to_dict(mixed: Mixed) -> dict[str, Any]:
@@ -51,9 +50,7 @@ def to_dict(mixed: Mixed) -> dict[str, Any]:
     return {
         "budget": str(mixed.budget),
         "holds": found.holds,
-        "float_parts": list(found.float_parts),
-        "verified": asdict(found.verified),
-        "slower": found.slower,
+        "best": asdict(found.best),
         "tries": [asdict(tried) for tried in found.tries],
         "parts": [cost.to_dict() for cost in mixed.costs],
     }

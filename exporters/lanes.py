@@ -14,9 +14,14 @@ from typing import IO, Any, cast
 
 from .registry import Target
 
-__all__ = ["Lanes"]
+__all__ = ["Lanes", "shared_step"]
 
 _ENVIRONMENT = {"CUDA_VISIBLE_DEVICES": "-1", "PYTHONHASHSEED": "0", "PYTHONUNBUFFERED": "1"}
+
+
+def shared_step(text: str) -> dict[str, Any]:
+    """The message of a step that serves several targets."""
+    return {"event": "step", "target": "", "text": text}
 
 
 class Lanes:

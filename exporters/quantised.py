@@ -15,15 +15,16 @@ from numpy.typing import NDArray
 from ..errors import ExportError
 from ..models.devices import best_device
 from ..models.prepared import PreparedMask
-from ..quantization.calibration import CalibrationSet
+from ..quantization.calibration import CalibrationSet, checksum_of_pixels
 from ..quantization.encodings import QuantizedNetwork
 from ..quantization.mix import find_mix, held_out
 from ..quantization.quantise import Watch, quantise
 from ..quantization.recipe import Recipe
 from ..quantization.search import Budget, Prefer
+from .lanes import shared_step
 from .run import Run
 
-__all__ = ["Wish", "common", "quantised"]
+__all__ = ["Wish", "quantised"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,11 +40,6 @@ class Wish:
     budget: Budget
     prefer: Prefer
     base: Recipe
-
-
-def common(text: str) -> dict[str, Any]:
-    """A step that serves several targets."""
-    return {"event": "step", "target": "", "text": text}
 
 
 def quantised(
@@ -70,7 +66,7 @@ def quantised(
     def watch(text: str, done: int, total: int) -> None:
         if given_up.is_set():
             raise CancelledError
-        heard.put({**common(text), "done": done, "total": total})
+        heard.put({**shared_step(text), "done": done, "total": total})
 
     with ThreadPoolExecutor(1) as pool:
         try:
@@ -93,12 +89,13 @@ def _by_recipe(
     recipe: Recipe | Wish,
     watch: Watch,
 ) -> tuple[QuantizedNetwork, PreparedMask]:
-    pixels = photos.pixels
+    pixels, checksum = photos.pixels, photos.sha256
     if isinstance(recipe, Wish):
         # What was verified is what is made: the photos kept apart stay apart.
         pixels, others = held_out(photos.pixels)
+        checksum = checksum_of_pixels(pixels)
         recipe = _granted(prepared, run, pixels, others, recipe, watch)
-    return quantise(prepared, pixels, photos.sha256, recipe, watch, best_device())
+    return quantise(prepared, pixels, checksum, recipe, watch, best_device())
 
 
 def _granted(
@@ -125,12 +122,13 @@ def _granted(
         watch,
         device=best_device(),
     )
+    best = mixed.found.best
     if not mixed.found.holds:
-        best = mixed.found.verified
+        where = "it was searched on" if best.photos == "calibration" else "that were kept apart"
         raise ExportError(
-            f"No mix of integers and float holds {wish.budget} on {mixed.photos[1]} photos that "
-            f"were kept apart; the best reaches an IoU of {best.iou:.5f} (worst "
-            f"{best.worst_iou:.5f}) and an MAE of {best.mae:.5f}.",
+            f"No mix of integers and float was found that holds {wish.budget}: on the photos "
+            f"{where}, the nearest has {best.fidelity}, in {1 + best.slower:.2f} times the "
+            "integer network's time.",
             "`maskport quantize` shows what was tried; ask for less, or give more photos.",
         )
     return mixed.recipe

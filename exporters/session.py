@@ -6,6 +6,7 @@ import contextlib
 import importlib.metadata
 import os
 import platform
+import re
 import shutil
 import sys
 import time
@@ -45,13 +46,13 @@ from ..quantization.recipe import Recipe, write_recipe
 from ..quantization.suitability import evenly_spaced, objections
 from ..specs import ModelSpec
 from .intermediates import make
-from .lanes import Lanes
-from .quantised import Wish, common, quantised
+from .lanes import Lanes, shared_step
+from .quantised import Wish, quantised
 from .registry import TARGETS, Target
 from .run import Card, Options, Run
 from .worker import CHECK, PLAN
 
-__all__ = ["Event", "Order", "Watcher", "Wish", "run_export"]
+__all__ = ["Event", "Order", "Watcher", "run_export"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,10 +162,10 @@ def _make_all(
         else:
             available.append(row)
     lanes.warm_up(available)
-    yield common("drawing the reference's masks")
+    yield shared_step("drawing the reference's masks")
     _draw_references(order, prepared, run)
     if order.calibration is not None:
-        looking = common("looking at the calibration photos")
+        looking = shared_step("looking at the calibration photos")
         yield {**looking, "warnings": _doubts(order, order.calibration)}
     # The longest way first: TensorFlow's lane starts from ONNX, ExecuTorch's from the program.
     for source in ("onnx", "program", "trace"):
@@ -175,7 +176,7 @@ def _make_all(
         own = run.of_recipe(name)
         own.scratch.mkdir()
         try:
-            yield common(f"quantising by the recipe {name}")
+            yield shared_step(f"quantising by the recipe {name}")
             view = yield from quantised(prepared, own, order.calibration, order.recipes[name])
         except MaskportError as exc:
             yield from _all_failed(rows, exc)
@@ -183,7 +184,7 @@ def _make_all(
         for source in dict.fromkeys(row.source for row in rows):
             some = [row for row in rows if row.source == source]
             yield from _make_from(source, some, view, own, lanes, log)
-    yield common("")
+    yield shared_step("")
     yield from lanes.finish()
 
 
@@ -199,7 +200,7 @@ def _make_from(
     if not rows:
         return
     try:
-        yield common(_DOING[source])
+        yield shared_step(_DOING[source])
         with _into(log):
             make(source, view, run)
     except MaskportError as exc:
@@ -300,12 +301,16 @@ def _keep_reference(order: Order, folder: Path) -> FileEntry:
 
 
 def _keep_recipes(run: Run, artifacts: list[Artifact], folder: Path) -> list[FileEntry]:
-    """What each file was quantised by, as `--recipe` takes it."""
+    """What each file was quantised by, as `--recipe` takes it; one file a recipe."""
+    made = {artifact.target for artifact in artifacts}
+    used = dict.fromkeys(row.recipe for row in TARGETS if row.name in made and row.recipe)
+    recipes = {r.digest: r for r in (run.of_recipe(name).quantized.recipe for name in used)}
     kept = []
-    used = {row.recipe for row in TARGETS if row.name in {made.target for made in artifacts}}
-    for name in sorted(used - {""}):
-        file = folder / f"recipe-{name}.toml"
-        write_recipe(run.of_recipe(name).quantized.recipe, file)
+    for digest, recipe in recipes.items():
+        same_name = sum(other.name == recipe.name for other in recipes.values()) > 1
+        plain = re.sub(r"[^A-Za-z0-9_-]+", "-", recipe.name) + f"-{digest[:8]}" * same_name
+        file = folder / f"recipe-{plain}.toml"
+        write_recipe(recipe, file)
         kept += describe_files(file, folder)[0]
     return kept
 

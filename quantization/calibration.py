@@ -80,9 +80,13 @@ def load_calibration(
     )
     chosen = evenly_spaced(len(names), most)
     pixels = np.stack([_as_bytes(readers[i](), spec) for i in chosen])
-    digest = hashlib.sha256(repr(pixels.shape).encode() + pixels.tobytes()).hexdigest()
     kept = tuple(names[i] for i in chosen)
-    return CalibrationSet(kept, pixels, digest, len(names) - len(kept))
+    return CalibrationSet(kept, pixels, checksum_of_pixels(pixels), len(names) - len(kept))
+
+
+def checksum_of_pixels(pixels: NDArray[np.uint8]) -> str:
+    """SHA-256 of photos (N, 3, H, W), their order and their size."""
+    return hashlib.sha256(repr(pixels.shape).encode() + pixels.tobytes()).hexdigest()
 
 
 Read = Callable[[], NDArray[np.uint8]]

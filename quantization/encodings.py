@@ -224,7 +224,7 @@ class QuantizedNetwork:
 
 def statistics_of(values: Tensor | NDArray[np.float32]) -> Statistics:
     """Of a tensor in any layout."""
-    flat = torch.as_tensor(values).detach().double().reshape(-1)
+    flat = torch.as_tensor(values).detach().cpu().double().reshape(-1)
     return Statistics(
         float(flat.min()), float(flat.max()), float(flat.mean()), float(flat.square().mean().sqrt())
     )

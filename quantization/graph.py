@@ -26,6 +26,7 @@ import torch
 from torch import Tensor, fx, nn
 
 from ..errors import NetworkError
+from ..models.devices import full_precision
 
 __all__ = ["Kind", "NetworkGraph", "Point", "capture"]
 
@@ -184,7 +185,7 @@ class NetworkGraph:
         hook: Hook | None = None,
         values: Mapping[str, Tensor] | None = None,
     ) -> Tensor:
-        """The mask of photos.
+        """The mask of photos, drawn where they are; weights and constants come there.
 
         Args:
             photos: Of `shape`, RGB in [0, 1].
@@ -192,11 +193,15 @@ class NetworkGraph:
                 value's place.
             values: Weights, by path in the view's state dict, in place of the captured ones.
         """
+        with full_precision():
+            return self._run(photos, hook, values or {})
+
+    def _run(self, photos: Tensor, hook: Hook | None, values: Mapping[str, Tensor]) -> Tensor:
         memory: dict[fx.Node, Any] = {}
         for position, node in enumerate(self._nodes):
             if node.op == "get_attr":
                 path = str(node.target)
-                memory[node] = (values or {}).get(path, self._constants[path])
+                memory[node] = values.get(path, self._constants[path]).to(photos.device)
                 continue
             if node.op == "placeholder":
                 value: Any = photos

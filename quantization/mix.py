@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import cast
+from functools import cache
+from itertools import count
 
 import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
 from ..errors import UsageError
-from ..models.prepared import PreparedMask, copied
+from ..models.prepared import PreparedMask
 from .graph import capture
 from .pricing import added_time
 from .quantise import Measured, Watch, measure, simulation
@@ -139,24 +140,33 @@ def find_mix(
     few = calibration[evenly_spaced(len(calibration), SEARCHED)]
     photos: dict[Photos, NDArray[np.uint8]] = {"calibration": few, "held-out": others}
     # The network as it was given, so that an inexact rewrite would be seen.
-    plain = capture(cast("PreparedMask", copied(view)).to(device), measured.graph.shape)
+    plain = capture(view, measured.graph.shape)
     truths = {}
     for name, some in photos.items():
-        watch(f"drawing the masks of the {name} photos in float", 0, 0)
-        truths[name] = draw(plain.run, some, device=device)
+        watching = _counting(watch, f"drawing the masks of the {name} photos in float", len(some))
+        truths[name] = draw(plain.run, some, watching, device)
 
     def score(chosen: frozenset[str], on: Photos) -> Fidelity:
-        watch(f"trying {len(chosen)} of {len(parts)} parts in float", 0, 0)
+        text = f"trying {len(chosen)} of {len(parts)} parts in float"
         mixed = _mixed(_leaving(measured, chosen), integers)
-        return fidelity(draw(mixed, photos[on], device=device), truths[on], threshold)
+        masks = draw(mixed, photos[on], _counting(watch, text, len(photos[on])), device)
+        return fidelity(masks, truths[on], threshold)
 
+    @cache
     def time(chosen: frozenset[str]) -> float:
         return added_time(measured.graph, measured.weights, _leaving(measured, chosen).floats)
 
     found = search(costs, budget, score, time, prefer=prefer, watch=tell)
-    chosen = (*base.float_modules, *found.float_parts)
+    chosen = (*base.float_modules, *found.best.float_parts)
     recipe = replace(base, name="mixed", float_modules=chosen)
     return Mixed(recipe, found, tuple(costs), budget, (len(few), len(others)))
+
+
+def _counting(watch: Watch, text: str, total: int) -> Callable[[], None]:
+    """To be called after each of so many masks."""
+    done = count(1)
+    watch(text, 0, total)
+    return lambda: watch(text, next(done), total)
 
 
 def _choosable(measured: Measured, base: Recipe) -> dict[str, frozenset[str]]:

@@ -16,12 +16,13 @@ from .graph import NetworkGraph
 
 __all__ = ["BORDER_PRICE", "FLOAT_PRICE", "added_time", "multiplications"]
 
-FLOAT_PRICE = 4.4
-"""Time of a float multiplication in that of an int8 one: 186 ms to 42 ms, LiteRT with XNNPACK,
-U²-Netp at 320, two threads of an x86 server."""
+FLOAT_PRICE = 3.6
+"""Time of a float multiplication in that of an int8 one: 237 ms to 66 ms, LiteRT with XNNPACK,
+U²-Netp at 320, two threads of an AMD EPYC. On cores with AMX it was 4.4."""
 
-BORDER_PRICE = 100
-"""Time of quantising or dequantising one value, in that of an int8 multiplication."""
+BORDER_PRICE = 200
+"""Time of quantising or dequantising one value, in that of an int8 multiplication, on the same
+cores: a compromise of mixes that say 150 to 320."""
 
 
 def multiplications(graph: NetworkGraph, weights: Mapping[str, Tensor]) -> dict[str, int]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import product
 from typing import cast
 
 import numpy as np
@@ -23,6 +24,7 @@ from .ranges import RangeHistogram, estimate, histograms
 from .recipe import Recipe
 from .rounding import PatchCollector, compensated
 from .simulation import Simulation, weight_scale
+from .suitability import evenly_spaced
 
 __all__ = ["Measured", "Watch", "measure", "quantise", "simulated", "simulation"]
 
@@ -34,6 +36,9 @@ _SATURATION = 8.0
 _LARGEST_BIAS = 2.0**26
 # A pixel's byte is its real value times 255, on both sides of a file.
 _BYTE = Encoding(1 / 255, -128)
+# Light of the variations, and the most photos that are varied: others vary enough by themselves.
+_LIGHTS = (0.6, 1.4)
+_RELIT = 48
 
 
 def quantise(
@@ -66,12 +71,11 @@ def quantise(
     weights, scales = measured.rounded(watch)
     rewritten = measured.view
     rewritten.load_state_dict(weights)
-    rewritten.to("cpu")
     network = QuantizedNetwork(
         recipe=recipe,
         calibration=calibration,
         tensors=_tensors(measured, weights),
-        weights={path: value.cpu() for path, value in weights.items()},
+        weights=weights,
         weight_scales=scales,
         logits=measured.graph.logits,
         probe=photos[0],
@@ -172,7 +176,7 @@ def measure(
         raise ExportError(
             "There are no calibration photos.", "Give a folder of them: --calibration DIR."
         )
-    rewritten = cast("PreparedMask", copied(view)).to(device)
+    rewritten = cast("PreparedMask", copied(view))
     shape = (1, *photos.shape[1:])
     watch("capturing the graph", 0, 0)
     graph = capture(rewritten, shape)
@@ -189,6 +193,8 @@ def measure(
     batches = _Photos(photos, device, watch)
     survey = _Survey(graph, weights, recipe, len(photos))
     survey.watch(batches.telling("measuring"))
+    if recipe.relit:
+        survey.widen(batches.relit("measuring in other light"))
     if recipe.equalise > 0:
         weights, factors = equalise(graph, weights, survey.peaks(), recipe.equalise, held)
         survey.rescale(factors)
@@ -242,6 +248,14 @@ class _Photos:
             self.watch(text, number, len(self.pixels))
             yield self._photo(number)
 
+    def relit(self, text: str) -> Iterator[Tensor]:
+        """Some photos, darker and brighter, while ``watch`` is told how far it is."""
+        numbers = evenly_spaced(len(self.pixels), _RELIT)
+        total = len(numbers) * len(_LIGHTS)
+        for done, (number, light) in enumerate(product(numbers, _LIGHTS)):
+            self.watch(text, done, total)
+            yield (self._photo(int(number)) * light).clamp_(0, 1)
+
     def first(self) -> Tensor:
         return self._photo(0)
 
@@ -271,19 +285,29 @@ class _Survey:
         self._ends: dict[str, tuple[Tensor, Tensor]] = {}
 
     def watch(self, photos: Iterator[Tensor]) -> None:
+        """Take in the ranges of photos, and what convolutions read."""
         with torch.no_grad():
             for photo in photos:
                 self.graph.run(photo, self._take, self.weights)
 
+    def widen(self, photos: Iterator[Tensor]) -> None:
+        """Take in the ranges of more photos."""
+        with torch.no_grad():
+            for photo in photos:
+                self.graph.run(photo, self._measure, self.weights)
+
     def _take(self, name: str, value: Tensor) -> Tensor:
+        if self.patches is not None:
+            self.patches.collect(name, value)
+        return self._measure(name, value)
+
+    def _measure(self, name: str, value: Tensor) -> Tensor:
         others = [d for d in range(value.ndim) if d != 1] if value.ndim > 1 else [0]
         low, high = value.amin(others).cpu(), value.amax(others).cpu()
         if name in self._ends:
             known = self._ends[name]
             low, high = torch.minimum(low, known[0]), torch.maximum(high, known[1])
         self._ends[name] = (low, high)
-        if self.patches is not None:
-            self.patches.collect(name, value)
         return value
 
     def peaks(self) -> dict[str, Tensor]:
@@ -380,7 +404,6 @@ def _settled(
         if path not in quantised or path in scales:
             continue
         scale = known[path] if path in known else weight_scale(weights[path])
-        scale = scale.to(weights[path].device)
         if point.bias and len(weights[point.bias]) == len(scale):
             # A bias is stored in 32 bits, in steps of input scale times weight scale. Where
             # weights are all but 0, that grid would be too fine for it.
@@ -388,7 +411,7 @@ def _settled(
             scale = torch.maximum(scale, weights[point.bias].abs() / (source * _LARGEST_BIAS))
         around = scale.reshape(-1, *[1] * (weights[path].ndim - 1))
         weights[path] = (weights[path] / around).round() * around
-        scales[path] = scale.cpu()
+        scales[path] = scale
     return scales
 
 

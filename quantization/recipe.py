@@ -28,6 +28,8 @@ class Recipe:
         name: For the manifest and for people; not part of the hash.
         ranges: What gives activations their ranges before anything is learned.
         percentile: Share of values that a percentile range keeps, in percent.
+        relit: Ranges from the extremes (``min-max``) are also those of the photos in less and in
+            more light, so that other photos stay inside.
         pass_bytes: Let the photo's bytes into the network without rounding them again (exact).
         equalise: How far to even out channels across convolutions, 0 to 1 (exact in float).
         rounding: Weights each to the nearest integer, or ``compensated``: so that what a
@@ -44,6 +46,7 @@ class Recipe:
     name: str = "custom"
     ranges: Estimator = "min-max"
     percentile: float = 99.99
+    relit: bool = False
     pass_bytes: bool = False
     equalise: float = 0.0
     rounding: Rounding = "nearest"
@@ -111,7 +114,9 @@ class Recipe:
 
 # What a converter gives by itself; and the most that we know how to win back.
 PLAIN = Recipe("plain")
-BEST = Recipe("best", pass_bytes=True, equalise=0.4, rounding="compensated", wide_tail=True)
+BEST = Recipe(
+    "best", relit=True, pass_bytes=True, equalise=0.4, rounding="compensated", wide_tail=True
+)
 
 RECIPES = {recipe.name: recipe for recipe in (BEST, PLAIN)}
 

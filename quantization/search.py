@@ -2,9 +2,10 @@
 
 Parts are lined up by the squared error that they save for the time they cost
 (`sensitivity.ranked`), and as many go into float, from the first, as the budget needs on the
-calibration photos; then each that costs time is tried back in integers, the most expensive first,
-and stays there where the budget still holds. What is found is verified on other photos; where it
-fails there, as many more as are needed join it (so those photos have then chosen a little, too).
+calibration photos, with what lies between them and saves its conversions; then each that costs
+time is tried back in integers, the most expensive first, and stays there where the budget still
+holds. What is found is verified on other photos; where it fails there, as many more as are needed
+join it (so those photos have then chosen a little, too).
 Mixed precision by sensitivity: HAWQ (Dong et al., ICCV 2019), here with measured losses of the
 mask.
 """
@@ -88,18 +89,14 @@ class Found:
     """What a search found.
 
     Attributes:
-        float_parts: Of the fastest found that holds on both sets; where none does, of the one
-            that misses it least on the held-out photos.
-        verified: Fidelity on the held-out photos.
-        holds: Whether the budget holds on both.
-        slower: Expected time added, in units of the integer network's.
+        best: The fastest found that holds, on the held-out photos; where none does, the try that
+            shows it: the nearest one, on the photos that it fails on.
+        holds: Whether the budget does, on the calibration photos and on the held-out ones.
         tries: Everything that was tried, in order.
     """
 
-    float_parts: tuple[str, ...]
-    verified: Fidelity
+    best: Try
     holds: bool
-    slower: float
     tries: tuple[Try, ...]
 
 
@@ -171,65 +168,89 @@ def search(
         prefer: ``latency`` stops at the fastest that holds; ``fidelity`` takes parts in that
             cost next to nothing (a hundredth of the integer network's time each).
         watch: Told of each try.
+
+    Raises:
+        UsageError: The parts that stay in float anyway take longer than the budget allows.
     """
     tries: dict[tuple[frozenset[str], Photos], Try] = {}
+    names = [cost.module for cost in ranked(costs)]
+    start: frozenset[str] = frozenset()
+    if 1 + time(start) > budget.time:
+        raise UsageError(
+            f"What the recipe leaves in float takes {1 + time(start):.2f} times the integer "
+            f"network's time, and the budget says {budget}.",
+            "Leave less of it in float, or allow more time.",
+        )
 
     def judge(parts: frozenset[str], photos: Photos, why: str) -> Try:
         if (parts, photos) not in tries:
-            found, slower = score(parts, photos), time(parts)
-            holds = budget.holds(found) and 1 + slower <= budget.time
-            tried = Try(tuple(sorted(parts)), photos, found, slower, holds, why)
+            found = score(parts, photos)
+            holds = budget.holds(found)
+            tried = Try(tuple(sorted(parts)), photos, found, time(parts), holds, why)
             tries[parts, photos] = tried
             watch(tried)
         return tries[parts, photos]
 
-    def affordable(chosen: frozenset[str]) -> list[str]:
-        """What may join, in this order, without taking longer than the budget allows."""
-        line: list[str] = []
-        for part in (cost.module for cost in ranked(costs) if cost.module not in chosen):
-            if 1 + time(chosen | {*line, part}) <= budget.time:
-                line.append(part)
-        return line
+    def completed(chosen: frozenset[str]) -> frozenset[str]:
+        """With parts that cost no time, because they lie between others."""
+        while True:
+            known = time(chosen)
+            free = [n for n in names if n not in chosen and time(chosen | {n}) <= known]
+            if not free:
+                return chosen
+            chosen |= {free[0]}
 
-    def joined_by_fewest(chosen: frozenset[str], photos: Photos, why: str) -> list[str]:
-        """The fewest from the head of the line with which the budget holds; all where it can't."""
-        line = affordable(chosen)
-        low, high = 0, len(line)
-        if not high or not judge(chosen | {*line}, photos, "all that may be").holds:
-            return line
-        while high - low > 1:
-            middle = (low + high) // 2
-            if judge(chosen | {*line[:middle]}, photos, f"{middle} {why}").holds:
-                high = middle
-            else:
-                low = middle
-        return line[:high]
+    def lined_up(chosen: frozenset[str], last: frozenset[str]) -> list[frozenset[str]]:
+        """Growing sets, each within the budget's time; the parts of ``last`` join at the end."""
+        sets: list[frozenset[str]] = []
+        waiting = sorted((n for n in names if n not in chosen), key=last.__contains__)
+        while True:
+            within = (n for n in waiting if 1 + time(chosen | {n}) <= budget.time)
+            if (name := next(within, None)) is None:
+                return sets
+            chosen = completed(chosen | {name})
+            sets.append(chosen)
+            waiting = [name for name in waiting if name not in chosen]
 
-    price = {cost.module: cost.slower for cost in costs}
-    chosen: frozenset[str] = frozenset()
+    def grown(chosen: frozenset[str], photos: Photos, last: frozenset[str]) -> frozenset[str]:
+        """The first set of the line with which the budget holds; the last where none does."""
+        sets = lined_up(chosen, last)
+        if not sets:
+            return chosen
+        low, high = -1, len(sets) - 1
+        if judge(sets[high], photos, "all that may be").holds:
+            while high - low > 1:
+                middle = (low + high) // 2
+                if judge(sets[middle], photos, "those that win most for their time").holds:
+                    high = middle
+                else:
+                    low = middle
+        return sets[high]
+
     if prefer == "fidelity":
-        chosen |= {part for part in affordable(chosen) if price[part] <= NEXT_TO_NOTHING}
-    held = judge(chosen, "calibration", "to begin with").holds
-    if not held:
-        line = joined_by_fewest(chosen, "calibration", "that win most for their time")
-        chosen |= {*line}
-        held = judge(chosen, "calibration", "").holds
-        # Without the last of the line the budget was missed.
-        for part in sorted(line[:-1], key=lambda name: (-price[name], name)) if held else ():
-            if price[part] > NEXT_TO_NOTHING:
-                fewer = chosen - {part}
-                if judge(fewer, "calibration", f"without {part}?").holds:
-                    chosen = fewer
+        start = frozenset(n for n in names if time(frozenset({n})) - time(start) <= NEXT_TO_NOTHING)
+        start = start if 1 + time(start) <= budget.time else frozenset()
+    chosen, sent_back = start, frozenset[str]()
+    held = judge(chosen, "calibration", "to begin with")
+    if not held.holds:
+        chosen = grown(chosen, "calibration", sent_back)
+        held = judge(chosen, "calibration", "all that may be")
+        for part in sorted(chosen - start, key=lambda n: (time(chosen - {n}), n)):
+            fewer = chosen - {part}
+            saves = time(chosen) - time(fewer) > NEXT_TO_NOTHING
+            if held.holds and saves and judge(fewer, "calibration", f"without {part}?").holds:
+                chosen, sent_back = fewer, sent_back | {part}
     last = judge(chosen, "held-out", "verified on photos that were not calibrated on")
+    if held.holds and not last.holds:
+        chosen = grown(chosen, "held-out", sent_back)
+        last = judge(chosen, "held-out", "all that may be")
+        held = judge(chosen, "calibration", "with what joined for the other photos")
+    if not held.holds:
+        return Found(held, False, tuple(tries.values()))
     if not last.holds:
-        chosen |= {*joined_by_fewest(chosen, "held-out", "more")}
-        last = judge(chosen, "held-out", "")
-    holds = held and last.holds
-    best = last
-    if not holds:
         verified = [tried for tried in tries.values() if tried.photos == "held-out"]
-        best = min(verified, key=lambda t: (budget.shortfall(t.fidelity), -t.fidelity.iou))
-    return Found(best.float_parts, best.fidelity, holds, best.slower, tuple(tries.values()))
+        last = min(verified, key=lambda t: (budget.shortfall(t.fidelity), t.slower))
+    return Found(last, last.holds, tuple(tries.values()))
 
 
 # Of the integer network's time.

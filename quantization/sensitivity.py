@@ -54,6 +54,12 @@ class Fidelity:
     worst_iou: float
     mse: float
 
+    def __str__(self) -> str:
+        return (
+            f"an IoU of {self.iou:.5f} (worst {self.worst_iou:.5f}) and an MAE of {self.mae:.5f} "
+            f"(worst {self.worst_mae:.5f})"
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class PartCost:
@@ -158,7 +164,7 @@ def sensitivity(
         parts: Points by path; `parts_of` the graph where None.
         wide: Names of points that no recipe rounds to 8 bits.
         watch: Called with masks drawn and all of them.
-        device: Where weights are, and the network runs.
+        device: Where the network runs.
 
     Returns:
         In the network's order.

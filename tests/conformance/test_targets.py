@@ -13,6 +13,7 @@ import pytest
 from maskport.artifacts.bundle import verify
 from maskport.exporters.registry import TARGETS, Target
 from maskport.imaging.scenes import scene
+from maskport.quantization.recipe import read_recipe
 from maskport.runtimes.costs.registry import cost_of
 from maskport.runtimes.registry import runner_for
 
@@ -88,6 +89,14 @@ def test_its_cost_is_counted_in_its_own_graph(exported: Any, row: Target) -> Non
 def test_the_bundle_holds_and_nothing_failed(exported: Any) -> None:
     assert verify(exported.bundle.path) == []
     assert exported.bundle.manifest.failures == []
+
+
+def test_every_recipe_is_in_the_bundle(exported: Any) -> None:
+    kept = exported.bundle.manifest.recipes
+    digests = {read_recipe(exported.bundle.path / entry.path).digest for entry in kept}
+    stored = [artifact.quantization for artifact in exported.bundle.manifest.artifacts]
+    assert digests == {found.recipe_sha256 for found in stored if found and found.recipe}
+    assert len(kept) == len(digests) > 0
 
 
 def whole_content(path: Path) -> bytes:

@@ -13,7 +13,7 @@ from torch import Tensor
 from maskport.errors import ExportError, UsageError
 from maskport.models.prepared import PreparedMask
 from maskport.quantization.encodings import Encoding, QuantizedNetwork
-from maskport.quantization.quantise import quantise, simulated
+from maskport.quantization.quantise import measure, quantise, simulated
 from maskport.quantization.recipe import BEST, PLAIN, Recipe, named, read_recipe, write_recipe
 
 CALIBRATION = "0" * 64
@@ -132,3 +132,29 @@ def test_a_recipe_that_makes_no_sense_is_refused(values: dict[str, object], word
 def test_an_unknown_name_is_refused() -> None:
     with pytest.raises(UsageError, match="There are best, plain"):
         named("bset")
+
+
+def test_ranges_in_other_light_hold_those_of_the_photos(
+    view: PreparedMask, photos: np.ndarray
+) -> None:
+    plain = measure(view, photos[:3], replace(BEST, relit=False, equalise=0))
+    relit = measure(view, photos[:3], replace(BEST, equalise=0))
+    step = 1.001  # a zero point is a whole number
+    wider = 0
+    for group, narrow in plain.encodings.items():
+        wide = relit.encodings[group]
+        assert wide.low <= narrow.low + step * wide.scale
+        assert wide.high >= narrow.high - step * wide.scale
+        wider += wide.scale > 1.05 * narrow.scale
+    assert wider > 5
+    assert plain.patches is not None and relit.patches is not None
+    for path, seen in plain.patches.found.items():  # photos that nobody gave round no weights
+        assert torch.equal(seen.total, relit.patches.found[path].total)
+
+
+def test_everything_comes_to_where_the_photo_is(view: PreparedMask, images: Tensor) -> None:
+    """As on a GPU: weights, constants and what the rewrites left stay on the CPU until drawn."""
+    photos = (images[:2] * 255).to(torch.uint8).numpy()
+    measured = measure(view, photos, BEST)
+    drawn = measured.graph.run(images[:1].to("meta"), None, measured.weights)
+    assert drawn.device.type == "meta"

@@ -62,7 +62,7 @@ def test_a_search_that_nobody_waits_for_ends_at_its_next_mask(
         pass
     before = drawn
     steps.close()  # as Ctrl-C does
-    assert drawn - before <= 4
+    assert drawn - before <= 12  # a whole search draws hundreds
     assert not run.numbers.exists()
 
 

@@ -58,6 +58,11 @@ class Made:
         self.said = export_int8(self.run, self.path)
 
 
+# Runtimes round multipliers and bilinear weights a little differently: a step here and there (up
+# to 1.4 times as wide for ranges in other light), which at the sigmoid's steepest is a few bytes.
+A_FEW_STEPS = 3 / 255
+
+
 @pytest.fixture(scope="module")
 def made(nano: Callable[..., U2Net], tmp_path_factory: pytest.TempPathFactory) -> Made:
     for name in ("tensorflow", "onnx2tf", "ai_edge_litert", "onnxsim"):
@@ -67,9 +72,7 @@ def made(nano: Callable[..., U2Net], tmp_path_factory: pytest.TempPathFactory) -
 
 def test_the_file_draws_what_the_simulation_says(made: Made) -> None:
     simulation = simulated(made.network, made.view, (1, 3, HEIGHT, WIDTH))
-    # Runtimes round multipliers and bilinear weights a little differently: a step here and
-    # there, which at the sigmoid's steepest is a few bytes of the mask.
-    assert _differences(made.path, simulation, made.photos) < 2 / 255
+    assert _differences(made.path, simulation, made.photos) < A_FEW_STEPS
 
 
 def _differences(path: Path, simulation: torch.nn.Module, photos: np.ndarray) -> float:
@@ -141,7 +144,7 @@ def test_a_mixed_file_draws_what_its_simulation_says(
 ) -> None:
     network, view, path, said = mixed
     simulation = simulated(network, view, (1, 3, HEIGHT, WIDTH))
-    assert _differences(path, simulation, made.photos) < 2 / 255
+    assert _differences(path, simulation, made.photos) < A_FEW_STEPS
     assert "float in body.network.stage2d" in said.quantization.activations
 
 

@@ -19,7 +19,7 @@ from ..quantization.calibration import CalibrationSet, checksum_of_pixels
 from ..quantization.encodings import QuantizedNetwork
 from ..quantization.mix import find_mix, held_out
 from ..quantization.quantise import Watch, quantise
-from ..quantization.recipe import Recipe
+from ..quantization.recipe import Recipe, write_recipe
 from ..quantization.search import Budget, Prefer
 from .lanes import shared_step
 from .run import Run
@@ -79,6 +79,7 @@ def quantised(
             # After Ctrl-C the search, which may take minutes, ends at its next step.
             given_up.set()
     network.save(run.numbers)
+    write_recipe(network.recipe, run.recipe)
     return view
 
 

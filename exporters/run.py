@@ -110,6 +110,11 @@ class Run:
         """What `quantization.quantise` found; only in a recipe's own run, see `of_recipe`."""
         return self.scratch / "numbers.safetensors"
 
+    @property
+    def recipe(self) -> Path:
+        """By what, as TOML; likewise."""
+        return self.scratch / "recipe.toml"
+
     def of_recipe(self, name: str) -> Run:
         """The same run for a quantised network: its intermediates are of the rewritten view."""
         return replace(self, scratch=self.scratch / f"recipe-{name}")

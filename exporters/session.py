@@ -42,7 +42,7 @@ from ..errors import ExportError, MaskportError, MissingToolError, NetworkError
 from ..models.devices import best_device, full_precision
 from ..models.prepared import PreparedMask, Reference, check_range, prepare
 from ..quantization.calibration import CalibrationSet
-from ..quantization.recipe import Recipe, write_recipe
+from ..quantization.recipe import Recipe, read_recipe, write_recipe
 from ..quantization.suitability import evenly_spaced, objections
 from ..specs import ModelSpec
 from .intermediates import make
@@ -304,7 +304,7 @@ def _keep_recipes(run: Run, artifacts: list[Artifact], folder: Path) -> list[Fil
     """What each file was quantised by, as `--recipe` takes it; one file a recipe."""
     made = {artifact.target for artifact in artifacts}
     used = dict.fromkeys(row.recipe for row in TARGETS if row.name in made and row.recipe)
-    recipes = {r.digest: r for r in (run.of_recipe(name).quantized.recipe for name in used)}
+    recipes = {r.digest: r for r in (read_recipe(run.of_recipe(name).recipe) for name in used)}
     kept = []
     for digest, recipe in recipes.items():
         same_name = sum(other.name == recipe.name for other in recipes.values()) > 1

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import cache
 from itertools import count
@@ -13,8 +13,8 @@ from torch import Tensor
 
 from ..errors import UsageError
 from ..models.prepared import PreparedMask
-from .graph import capture
-from .pricing import added_time
+from .graph import NetworkGraph, capture
+from .pricing import added_time, multiplications
 from .quantise import Measured, Watch, measure, simulation
 from .recipe import Recipe
 from .search import Budget, Found, Photos, Prefer, Try, search
@@ -124,7 +124,8 @@ def find_mix(
         NetworkError: The network's graph can't be captured.
     """
     measured = measure(view, calibration, base, watch, device)
-    parts = _choosable(measured, base)
+    macs = multiplications(measured.graph, measured.weights)
+    parts = _choosable(measured.graph, macs, base)
     costs = sensitivity(
         measured.graph,
         measured.weights,
@@ -154,7 +155,7 @@ def find_mix(
 
     @cache
     def time(chosen: frozenset[str]) -> float:
-        return added_time(measured.graph, measured.weights, _leaving(measured, chosen).floats)
+        return added_time(measured.graph, macs, _leaving(measured, chosen).floats)
 
     found = search(costs, budget, score, time, prefer=prefer, watch=tell)
     chosen = (*base.float_modules, *found.best.float_parts)
@@ -169,10 +170,11 @@ def _counting(watch: Watch, text: str, total: int) -> Callable[[], None]:
     return lambda: watch(text, next(done), total)
 
 
-def _choosable(measured: Measured, base: Recipe) -> dict[str, frozenset[str]]:
+def _choosable(
+    graph: NetworkGraph, macs: Mapping[str, int], base: Recipe
+) -> dict[str, frozenset[str]]:
     """The parts with weights that a recipe can name without naming others that lie in them."""
-    graph = measured.graph
-    parts = finer_parts(graph, measured.weights, parts_of(graph), FINEST)
+    parts = finer_parts(graph, macs, parts_of(graph), FINEST)
     return {
         part: names
         for part, names in parts.items()

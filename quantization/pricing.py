@@ -35,17 +35,14 @@ def multiplications(graph: NetworkGraph, weights: Mapping[str, Tensor]) -> dict[
     return found
 
 
-def added_time(
-    graph: NetworkGraph, weights: Mapping[str, Tensor], floats: Collection[str]
-) -> float:
+def added_time(graph: NetworkGraph, macs: Mapping[str, int], floats: Collection[str]) -> float:
     """What leaving points in float adds, in units of the integer network's whole time.
 
     Args:
         graph: The network.
-        weights: By path, for their shapes.
+        macs: `multiplications` of its points.
         floats: Names of the points that are computed in float, all others in integers.
     """
-    macs = multiplications(graph, weights)
     whole = sum(macs.values()) or 1
     extra = (FLOAT_PRICE - 1) * sum(macs.get(name, 0) for name in floats)
     crossing = sum(

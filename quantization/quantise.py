@@ -194,7 +194,7 @@ def measure(
     survey = _Survey(graph, weights, recipe, len(photos))
     survey.watch(batches.telling("measuring"))
     if recipe.relit:
-        survey.widen(batches.relit("measuring in other light"))
+        survey.watch(batches.relit("measuring in other light"), ranges_only=True)
     if recipe.equalise > 0:
         weights, factors = equalise(graph, weights, survey.peaks(), recipe.equalise, held)
         survey.rescale(factors)
@@ -284,17 +284,11 @@ class _Survey:
         # For each point, the smallest and the largest value of each channel.
         self._ends: dict[str, tuple[Tensor, Tensor]] = {}
 
-    def watch(self, photos: Iterator[Tensor]) -> None:
-        """Take in the ranges of photos, and what convolutions read."""
+    def watch(self, photos: Iterator[Tensor], ranges_only: bool = False) -> None:
+        """Take in the ranges of photos, and unless ``ranges_only`` what convolutions read."""
         with torch.no_grad():
             for photo in photos:
-                self.graph.run(photo, self._take, self.weights)
-
-    def widen(self, photos: Iterator[Tensor]) -> None:
-        """Take in the ranges of more photos."""
-        with torch.no_grad():
-            for photo in photos:
-                self.graph.run(photo, self._measure, self.weights)
+                self.graph.run(photo, self._measure if ranges_only else self._take, self.weights)
 
     def _take(self, name: str, value: Tensor) -> Tensor:
         if self.patches is not None:

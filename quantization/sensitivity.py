@@ -110,7 +110,7 @@ def parts_of(graph: NetworkGraph, most: int = MOST_PARTS) -> dict[str, frozenset
 
 def finer_parts(
     graph: NetworkGraph,
-    weights: Mapping[str, Tensor],
+    macs: Mapping[str, int],
     parts: Mapping[str, frozenset[str]],
     share: float,
 ) -> dict[str, frozenset[str]]:
@@ -118,11 +118,10 @@ def finer_parts(
 
     Args:
         graph: The network.
-        weights: By path.
+        macs: `pricing.multiplications` of its points.
         parts: Points by path, as of `parts_of`.
         share: Between 0 and 1; parts that consist of nothing smaller may have more.
     """
-    macs = multiplications(graph, weights)
     most = share * sum(macs.values())
     found: dict[str, frozenset[str]] = {}
     waiting = list(parts.items())
@@ -187,7 +186,7 @@ def sensitivity(
         rounded = Simulation(graph, weights, encodings, frozenset(own), others)
         alone = fidelity(draw(rounded, photos, tell, device), truths, threshold)
         count = sum(macs.get(name, 0) for name in names)
-        rows.append(PartCost(part, count, alone, added_time(graph, weights, names)))
+        rows.append(PartCost(part, count, alone, added_time(graph, macs, names)))
     return rows
 
 

@@ -61,29 +61,29 @@ def test_multiplications_are_those_of_the_view_that_is_exported(captured, nano) 
 
 def test_time_in_float_is_that_of_multiplications_and_of_borders(captured) -> None:
     graph, weights = captured
-    assert added_time(graph, weights, []) == 0
-    assert added_time(graph, weights, graph.points) == pytest.approx(FLOAT_PRICE - 1)
     macs = multiplications(graph, weights)
+    assert added_time(graph, macs, []) == 0
+    assert added_time(graph, macs, graph.points) == pytest.approx(FLOAT_PRICE - 1)
     inside = next(name for name in macs if ".stage1d.rebnconv1d" in graph.points[name].module)
     (source,) = graph.sources(inside)
     # Dequantised before, quantised after.
     crossing = sum(math.prod(graph.shape_of(name)) for name in (source, inside))
     wanted = (FLOAT_PRICE - 1) * macs[inside] + BORDER_PRICE * crossing
-    found = added_time(graph, weights, {inside})
+    found = added_time(graph, macs, {inside})
     assert found == pytest.approx(wanted / sum(macs.values()))
 
 
 def test_large_parts_are_divided_and_none_is_lost(captured) -> None:
     graph, weights = captured
     parts = parts_of(graph, most=3)
-    finer = finer_parts(graph, weights, parts, 0.1)
+    macs = multiplications(graph, weights)
+    finer = finer_parts(graph, macs, parts, 0.1)
     named = [name for names in finer.values() for name in names]
     assert sorted(named) == sorted(name for names in parts.values() for name in names)
-    macs = multiplications(graph, weights)
     whole = sum(macs.values())
     for names in finer.values():
         assert sum(macs.get(n, 0) for n in names) <= 0.1 * whole or len(names & macs.keys()) == 1
-    assert finer_parts(graph, weights, parts, 1.0) == parts
+    assert finer_parts(graph, macs, parts, 1.0) == parts
 
 
 def test_rounding_a_part_alone_costs_it_alone(captured, photos) -> None:

@@ -292,6 +292,13 @@ def _recipes(
             "No target that is asked for is quantised by a recipe.",
             "Leave --recipe out, or add tflite-int8, onnx-int8 or another of them to --targets.",
         )
+    if prefer != "latency" and (
+        all(row.recipe != MIXED for row in rows) or (given is not None and budget is None)
+    ):
+        raise UsageError(
+            f"Nothing is searched for, so {prefer} can't be preferred.",
+            "It is for tflite-mixed with a budget; leave it out.",
+        )
     integers = [row.name for row in rows if row.name in ALL_INTEGERS]
     if given is not None and given.float_modules and integers:
         raise UsageError(

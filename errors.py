@@ -12,12 +12,14 @@
         ├── MissingToolError  3    an SDK is not installed
         ├── DownloadError     3    a file could not be fetched, or is not the one asked for
         ├── ExportError       3    a converter failed
+        │   └── BudgetError   1    its masks would not be what was asked for
         └── RunnerError       3    a runtime could not load or run an artifact
             ├── NotCoveredError    our emulation of a runtime lacks an operation
             └── LostError          the process that ran an artifact had to be given up
 
 Each carries three sentences' worth: what was wrong, why, and what to do about it.
-A missed tolerance is a result and never one of these.
+A missed tolerance is a result and never one of these, but for an export that finds no recipe for a
+budget: there is no file then to hold against it.
 """
 
 from __future__ import annotations
@@ -25,6 +27,7 @@ from __future__ import annotations
 from typing import Literal
 
 __all__ = [
+    "BudgetError",
     "BundleError",
     "CheckpointError",
     "DownloadError",
@@ -120,6 +123,12 @@ class DownloadError(ToolError):
 
 class ExportError(ToolError):
     """A converter failed on this network."""
+
+
+class BudgetError(ExportError):
+    """No recipe was found whose masks hold a budget."""
+
+    exit_code = 1
 
 
 class RunnerError(ToolError):

@@ -148,10 +148,14 @@ class Artifact(_Record):
 
 
 class Failure(_Record):
-    """A target that was asked for and is not in the bundle."""
+    """A target that was asked for and is not in the bundle.
+
+    ``missed``: no tool failed; what could be made doesn't hold its budget.
+    """
 
     target: str
     reason: str
+    missed: bool = False
 
 
 class Network(_Record):

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import click
 
-from .network_options import prefer_option, size_option
+from .network_options import (
+    catalog_entry,
+    chosen_spec,
+    prefer_option,
+    size_option,
+    spec_options,
+)
 
 __all__ = ["command"]
 
@@ -68,43 +73,7 @@ __all__ = ["command"]
     type=click.Path(path_type=Path),
     help=("The bundle's folder.  [default: exports/NAME-SIZE]"),
 )
-@click.option(
-    "--spec",
-    "spec_file",
-    metavar="FILE",
-    type=click.Path(path_type=Path),
-    help=("TOML file with the options below, for a network of your own."),
-)
-@click.option("--name", help="Begins the files' names; the network's own name where left out.")
-@click.option("--output", help="Which of several outputs is the mask: a position or a key.")
-@click.option("--mean", metavar="R,G,B", help="Subtracted per channel.")
-@click.option("--std", metavar="R,G,B", help="Divided by per channel.")
-@click.option("--colour-order", type=click.Choice(["RGB", "BGR"]), help="What it was trained on.")
-@click.option("--value-range", metavar="LOW,HIGH", help="Values of black and white, 0,1 or 0,255.")
-@click.option(
-    "--divide-by",
-    type=click.Choice(["255", "image-maximum"]),
-    help=("What brings a photo's bytes to [0, 1]."),
-)
-@click.option("--channels", type=int, help="Planes of the mask.")
-@click.option(
-    "--activation",
-    type=click.Choice(["none", "sigmoid", "softmax"]),
-    help=("What still turns the output into a mask."),
-)
-@click.option("--inverted/--not-inverted", default=None, help="The mask is 1 - output.")
-@click.option(
-    "--normalisation",
-    type=click.Choice(["none", "min-max"]),
-    help="What the app does with a mask: stretch it to its own extremes, or nothing.",
-)
-@click.option(
-    "--resize-filter",
-    type=click.Choice(["bilinear", "bicubic", "lanczos", "nearest"]),
-    help="What brings photos to the network's size.",
-)
-@click.option("--threshold", type=float, help="From which a pixel belongs to the object.")
-@click.option("--labels", metavar="A,B", help="Names of the mask's planes.")
+@spec_options
 @click.option(
     "--coreml-output",
     type=click.Choice(["image", "multiarray"]),
@@ -121,8 +90,6 @@ def command(
     weights: str | None,
     targets: str,
     size: str | None,
-    spec_file: Path | None,
-    name: str | None,
     calibration: str | None,
     photos: Path | None,
     recipe: str | None,
@@ -159,24 +126,13 @@ def command(
     with ExportView(rows) as view:
         view.say("loading PyTorch")
         from ..api import export
-        from ..models import factory
         from ..models.download import fetch
 
-        own = ":" in network
-        entry = None if own else catalog.entry(network)
+        entry = catalog_entry(network)
         if entry is not None and weights is None:
             with view.paused():
                 fetch(entry)
-        options["size"] = size
-        if spec_file is not None:
-            base = factory.spec_from_toml(spec_file)
-            spec = factory.with_options(base, options)
-        elif entry is not None:
-            spec = factory.with_options(entry.spec, options)
-        else:
-            spec = factory.spec_from_options(name or factory.plain_name(network), options)
-        if name is not None:
-            spec = replace(spec, name=name)
+        spec = chosen_spec(network, size, options)
         bundle = export(
             network,
             weights=weights,
@@ -196,4 +152,5 @@ def command(
             watch=view.watch,
         )
     view.summarise(bundle)
-    return 3 if bundle.manifest.failures else 0
+    failures = bundle.manifest.failures
+    return (1 if all(failure.missed for failure in failures) else 3) if failures else 0

@@ -2,9 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
 import click
 
-__all__ = ["prefer_option", "size_option", "weights_option"]
+if TYPE_CHECKING:
+    from ..models.catalog import Entry
+    from ..specs import ModelSpec
+
+__all__ = [
+    "catalog_entry",
+    "chosen_spec",
+    "prefer_option",
+    "size_option",
+    "spec_options",
+    "weights_option",
+]
+
+Command = TypeVar("Command", bound=Callable[..., Any])
 
 weights_option = click.option(
     "--weights",
@@ -21,3 +39,90 @@ prefer_option = click.option(
     show_default=True,
     help="The fastest mix that holds the budget, or with parts in float that cost next to nothing.",
 )
+_SPEC_OPTIONS = (
+    click.option(
+        "--spec",
+        "spec_file",
+        metavar="FILE",
+        type=click.Path(path_type=Path),
+        help=("TOML file with the options below, for a network of your own."),
+    ),
+    click.option("--name", help="Begins the files' names; the network's own name where left out."),
+    click.option("--output", help="Which of several outputs is the mask: a position or a key."),
+    click.option("--mean", metavar="R,G,B", help="Subtracted per channel."),
+    click.option("--std", metavar="R,G,B", help="Divided by per channel."),
+    click.option(
+        "--colour-order", type=click.Choice(["RGB", "BGR"]), help="What it was trained on."
+    ),
+    click.option(
+        "--value-range", metavar="LOW,HIGH", help="Values of black and white, 0,1 or 0,255."
+    ),
+    click.option(
+        "--divide-by",
+        type=click.Choice(["255", "image-maximum"]),
+        help=("What brings a photo's bytes to [0, 1]."),
+    ),
+    click.option("--channels", type=int, help="Planes of the mask."),
+    click.option(
+        "--activation",
+        type=click.Choice(["none", "sigmoid", "softmax"]),
+        help=("What still turns the output into a mask."),
+    ),
+    click.option("--inverted/--not-inverted", default=None, help="The mask is 1 - output."),
+    click.option(
+        "--normalisation",
+        type=click.Choice(["none", "min-max"]),
+        help="What the app does with a mask: stretch it to its own extremes, or nothing.",
+    ),
+    click.option(
+        "--resize-filter",
+        type=click.Choice(["bilinear", "bicubic", "lanczos", "nearest"]),
+        help="What brings photos to the network's size.",
+    ),
+    click.option("--threshold", type=float, help="From which a pixel belongs to the object."),
+    click.option("--labels", metavar="A,B", help="Names of the mask's planes."),
+)
+
+
+def spec_options(command: Command) -> Command:
+    """How photos go in and what the output means; `chosen_spec` reads them."""
+    for option in reversed(_SPEC_OPTIONS):
+        command = option(command)
+    return command
+
+
+def catalog_entry(network: str) -> Entry | None:
+    """What the catalog says of a network; None for ``package.module:factory``.
+
+    Raises:
+        UsageError: The catalog has no such name.
+    """
+    from ..models import catalog
+
+    return None if ":" in network else catalog.entry(network)
+
+
+def chosen_spec(network: str, size: str | None, options: dict[str, Any]) -> ModelSpec:
+    """The specification that options describe, over that of the catalog or of a TOML file.
+
+    Args:
+        network: As it was given.
+        size: Likewise.
+        options: Those of `spec_options`, by name.
+
+    Raises:
+        SpecError: They make none.
+        UsageError: The catalog has no such name.
+    """
+    from ..models import factory
+
+    given = {**options, "size": size}
+    name, file = given.pop("name"), given.pop("spec_file")
+    entry = catalog_entry(network)
+    if file is not None:
+        spec = factory.with_options(factory.spec_from_toml(file), given)
+    elif entry is not None:
+        spec = factory.with_options(entry.spec, given)
+    else:
+        spec = factory.spec_from_options(name or factory.plain_name(network), given)
+    return spec if name is None else replace(spec, name=name)

@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import click
 
 from ..errors import UsageError
-from .network_options import prefer_option, size_option, weights_option
+from .network_options import (
+    chosen_spec,
+    prefer_option,
+    size_option,
+    spec_options,
+    weights_option,
+)
 
 __all__ = ["command"]
 
@@ -57,6 +64,14 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
     help="Where the recipe is written.",
 )
 @click.option("--json", "json_out", metavar="FILE", type=_FILE, help="Write all that was tried.")
+@click.option(
+    "--finetune",
+    metavar="STEPS",
+    type=click.IntRange(0),
+    help="Where no mix holds the budget: fine-tune the nearest one for so many steps against the "
+    "network's own masks, without labels. Some hundreds; what is ended goes on when run again.",
+)
+@spec_options
 def command(
     network: str,
     budgets: tuple[str, ...],
@@ -68,16 +83,20 @@ def command(
     photos: str | None,
     out: Path,
     json_out: Path | None,
+    finetune: int | None,
+    **options: Any,
 ) -> int:
     """Find the fastest recipe whose masks hold a budget: which parts of NETWORK stay in float.
 
     Parts go into float by what they win for the time they cost, until the budget holds; the recipe
     is verified on other photos, and where it fails there, more parts join. Where none is found, no
-    recipe is written and the exit code is 1.
+    recipe is written and the exit code is 1. NETWORK is a name of the catalog or
+    package.module:factory of your own.
 
     \b
     maskport quantize demo --budget 'iou>=0.998' --out demo.toml
     maskport quantize u2netp --calibration photos/ --budget 'iou>=0.9995,mae<=0.0005'
+    maskport quantize u2netp --calibration photos/ --budget 'mae<=0.0005' --finetune 200
     maskport export u2netp --calibration photos/ --targets tflite-mixed --recipe recipe.toml
     """
     for option, file in (("--out", out), ("--json", json_out)):
@@ -91,17 +110,18 @@ def command(
     with ProgressBar("masks") as bar:
         bar.say("loading PyTorch")
         from ..api import quantize
-        from ..quantization.recipe import write_recipe
+        from ..quantization.recipe import recipe_of, write_recipe
 
+        base = recipe_of(recipe)
         found = quantize(
             network,
             budget=",".join(budgets),
             prefer=prefer,
             weights=weights,
-            size=size,
+            spec=chosen_spec(network, size, options),
             calibration=calibration,
             photos=photos,
-            recipe=recipe,
+            recipe=base if finetune is None else replace(base, finetune=finetune),
             watch=bar.watch,
         )
     print_mix(found)

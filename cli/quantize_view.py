@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from .sensitivity_view import numbers
+from .sensitivity_view import numbers, say_left_out
 from .tables import print_table
 
 if TYPE_CHECKING:
@@ -34,6 +34,10 @@ def print_mix(mixed: Mixed) -> None:
     ]
     print_table(("parts", "photos", "MAE", "worst", "IoU", "worst", "time", "budget", "why"), rows)
     click.echo("Time is counted, in units of the integer network's own.")
+    for photos, name in names.items():
+        judged = [tried.fidelity for tried in found.tries if tried.photos == photos]
+        if judged:
+            say_left_out(judged[0], name)
     best = found.best
     parts = ", ".join(best.float_parts) or "nothing"
     click.echo(

@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from .network_options import size_option, weights_option
+from .network_options import chosen_spec, size_option, spec_options, weights_option
 
 __all__ = ["command"]
 
@@ -39,6 +39,7 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
 )
 @click.option("--json", "json_out", metavar="FILE", type=_FILE, help="Write the table.")
 @click.option("--plot", metavar="FILE", type=_FILE, help="Write the table as a picture (SVG).")
+@spec_options
 def command(
     network: str,
     weights: str | None,
@@ -48,8 +49,9 @@ def command(
     ranges: Any,
     json_out: Path | None,
     plot: Path | None,
+    **options: Any,
 ) -> int:
-    """Show what INT8 costs each part of NETWORK.
+    """Show what INT8 costs each part of NETWORK, of the catalog or package.module:factory.
 
     Each part is rounded alone while the rest stays in float, and its masks are compared with the
     float network's. The last columns say what the part would cost if it stayed in float: its share
@@ -70,7 +72,7 @@ def command(
         found = sensitivity(
             network,
             weights=weights,
-            size=size,
+            spec=chosen_spec(network, size, options),
             calibration=calibration,
             photos=photos,
             recipe=replace(named("best"), ranges=ranges),

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from ..quantization.analysis import Analysis
     from ..quantization.sensitivity import Fidelity
 
-__all__ = ["numbers", "print_sensitivity"]
+__all__ = ["numbers", "print_sensitivity", "say_left_out"]
 
 
 def print_sensitivity(found: Analysis) -> None:
@@ -26,6 +26,16 @@ def print_sensitivity(found: Analysis) -> None:
     columns = ("rounded alone", "MAE", "worst", "IoU", "worst", "of the work", "time in float")
     print_table(columns, rows)
     click.echo(f"{found.photos} photos; time in units of the integer network's own.")
+    say_left_out(found.whole, f"{found.photos}")
+
+
+def say_left_out(fidelity: Fidelity, photos: str) -> None:
+    """How many of some photos don't count in the IoU, where there are any."""
+    if fidelity.left_out:
+        click.echo(
+            f"{fidelity.left_out} of the {photos} not counted in the IoU: the network draws next "
+            "to nothing there, or is unsure of most of it."
+        )
 
 
 def numbers(found: Fidelity) -> tuple[str, ...]:

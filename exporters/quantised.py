@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import ExportError
+from ..errors import BudgetError, ExportError
 from ..models.devices import best_device
 from ..models.prepared import PreparedMask
 from ..quantization.calibration import CalibrationSet, checksum_of_pixels
@@ -54,7 +54,8 @@ def quantised(
         Messages for the ledger, while a thread of its own works.
 
     Raises:
-        ExportError: There are no photos, or no recipe holds the budget.
+        ExportError: There are no photos.
+        BudgetError: No recipe holds the budget.
     """
     if photos is None:
         raise ExportError(
@@ -110,7 +111,7 @@ def _granted(
     """The recipe that holds a budget.
 
     Raises:
-        ExportError: There is none.
+        BudgetError: There is none.
     """
     mixed = find_mix(
         prepared,
@@ -126,7 +127,7 @@ def _granted(
     best = mixed.found.best
     if not mixed.found.holds:
         where = "it was searched on" if best.photos == "calibration" else "that were kept apart"
-        raise ExportError(
+        raise BudgetError(
             f"No mix of integers and float was found that holds {wish.budget}: on the photos "
             f"{where}, the nearest has {best.fidelity}, in {1 + best.slower:.2f} times the "
             "integer network's time.",

@@ -38,7 +38,7 @@ from ..artifacts.manifest import (
     Manifest,
     Network,
 )
-from ..errors import ExportError, MaskportError, MissingToolError, NetworkError
+from ..errors import BudgetError, ExportError, MaskportError, MissingToolError, NetworkError
 from ..models.devices import best_device, full_precision
 from ..models.prepared import PreparedMask, Reference, check_range, prepare
 from ..quantization.calibration import CalibrationSet
@@ -122,6 +122,7 @@ def run_export(order: Order, out: Path, watch: Watcher) -> Bundle:
 
     Raises:
         ExportError: Not one target could be made; ``out`` is as it was.
+        BudgetError: The same, and it was nothing but budgets that were missed.
         MaskportError: What is given can't be exported at all.
     """
     prepared = prepare(order.reference.network, order.spec)
@@ -144,7 +145,9 @@ def run_export(order: Order, out: Path, watch: Watcher) -> Bundle:
         shutil.rmtree(scratch)
         if not ledger.artifacts:
             reasons = "; ".join(f"{f.target}: {f.reason}" for f in ledger.failures)
-            raise ExportError(f"No target could be made. {reasons}", _keep_log(log_path))
+            missed = all(failure.missed for failure in ledger.failures)
+            kind = BudgetError if missed else ExportError
+            raise kind(f"No target could be made. {reasons}", _keep_log(log_path))
         write_manifest(folder, _manifest(order, ledger, _keep_reference(order, folder), recipes))
     return load_bundle(out)
 
@@ -212,7 +215,8 @@ def _make_from(
 
 def _all_failed(rows: list[Target], exc: MaskportError) -> Iterator[dict[str, Any]]:
     for row in rows:
-        yield {"event": "failed", "target": row.name, "reason": str(exc)}
+        missed = isinstance(exc, BudgetError)
+        yield {"event": "failed", "target": row.name, "reason": str(exc), "missed": missed}
 
 
 _DOING = {
@@ -270,7 +274,8 @@ class _Ledger:
             self.artifacts.append(artifact)
             self.tools.update(message["tools"])
         elif kind == "failed":
-            self.failures.append(Failure(target=name, reason=message["reason"]))
+            missed = message.get("missed", False)
+            self.failures.append(Failure(target=name, reason=message["reason"], missed=missed))
         self.watch(
             Event(
                 kind,

@@ -9,9 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..models.prepared import PreparedMask
-from .quantise import measure, simulation
+from .quantise import measure
 from .recipe import Recipe
 from .sensitivity import Fidelity, PartCost, draw, fidelity, sensitivity
+from .simulation import simulation
 
 __all__ = ["Analysis", "analyse"]
 

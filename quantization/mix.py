@@ -15,9 +15,9 @@ from ..errors import UsageError
 from ..models.prepared import PreparedMask
 from .graph import NetworkGraph, capture
 from .pricing import added_time, multiplications
-from .quantise import Measured, Watch, measure, simulation
+from .quantise import Measured, Watch, measure, quantise, simulated
 from .recipe import Recipe
-from .search import Budget, Found, Photos, Prefer, Try, search
+from .search import Budget, Found, Photos, Prefer, Try, search, with_last_resort
 from .sensitivity import (
     Fidelity,
     PartCost,
@@ -27,7 +27,7 @@ from .sensitivity import (
     parts_of,
     sensitivity,
 )
-from .simulation import Simulation
+from .simulation import Simulation, simulation
 from .suitability import evenly_spaced
 
 __all__ = ["Mixed", "check_apart", "find_mix", "held_out"]
@@ -106,6 +106,7 @@ def find_mix(
 
     Masks are drawn by the simulation, which rounds as the files do; each layer's rounding depends
     on nothing but its own inputs in float, so a mix has the very weights that `quantise` gives it.
+    Only where none holds, and ``base`` has steps of fine-tuning, the nearest mix is fine-tuned.
 
     Args:
         view: As it is exported.
@@ -124,10 +125,11 @@ def find_mix(
         NetworkError: The network's graph can't be captured.
     """
     measured = measure(view, calibration, base, watch, device)
-    macs = multiplications(measured.graph, measured.weights)
-    parts = _choosable(measured.graph, macs, base)
+    graph = measured.graph
+    macs = multiplications(graph, measured.weights)
+    parts = _choosable(graph, macs, base)
     costs = sensitivity(
-        measured.graph,
+        graph,
         measured.weights,
         measured.encodings,
         calibration[evenly_spaced(len(calibration), RANKED)],
@@ -141,7 +143,7 @@ def find_mix(
     few = calibration[evenly_spaced(len(calibration), SEARCHED)]
     photos: dict[Photos, NDArray[np.uint8]] = {"calibration": few, "held-out": others}
     # The network as it was given, so that an inexact rewrite would be seen.
-    plain = capture(view, measured.graph.shape)
+    plain = capture(view, graph.shape)
     truths = {}
     for name, some in photos.items():
         watching = _counting(watch, f"drawing the masks of the {name} photos in float", len(some))
@@ -155,11 +157,21 @@ def find_mix(
 
     @cache
     def time(chosen: frozenset[str]) -> float:
-        return added_time(measured.graph, macs, _leaving(measured, chosen).floats)
+        return added_time(graph, macs, _leaving(measured, chosen).floats)
 
     found = search(costs, budget, score, time, prefer=prefer, watch=tell)
     chosen = (*base.float_modules, *found.best.float_parts)
-    recipe = replace(base, name="mixed", float_modules=chosen)
+    recipe = replace(base, name="mixed", float_modules=chosen, finetune=0)
+    if base.finetune and not found.holds:
+        recipe = replace(recipe, finetune=base.finetune)
+        tuned = simulated(*quantise(view, calibration, "", recipe, watch, device), graph.shape)
+
+        def score_tuned(on: Photos) -> Fidelity:
+            return fidelity(draw(tuned, photos[on], device=device), truths[on], threshold)
+
+        found = with_last_resort(found, budget, score_tuned, f"{base.finetune} steps fine-tuned")
+        for tried in found.tries[-2:]:
+            tell(tried)
     return Mixed(recipe, found, tuple(costs), budget, (len(few), len(others)))
 
 

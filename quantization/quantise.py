@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import product
@@ -17,16 +17,17 @@ from ..errors import ExportError
 from ..models.prepared import PreparedMask, copied
 from .encodings import Encoding, QuantizedNetwork, QuantizedTensor, Statistics, statistics_of
 from .equalisation import equalise
+from .finetuning import finetuned
 from .float_parts import check_float_modules, in_float
 from .graph import NetworkGraph, capture
 from .photo_input import pass_bytes
 from .ranges import RangeHistogram, estimate, histograms
 from .recipe import Recipe
 from .rounding import PatchCollector, compensated
-from .simulation import Simulation, weight_scale
+from .simulation import Simulation, simulation, weight_scale
 from .suitability import evenly_spaced
 
-__all__ = ["Measured", "Watch", "measure", "quantise", "simulated", "simulation"]
+__all__ = ["Measured", "Watch", "measure", "quantise", "simulated"]
 
 # What is being done, and how much of how much is done.
 Watch = Callable[[str, int, int], None]
@@ -69,6 +70,12 @@ def quantise(
     """
     measured = measure(view, photos, recipe, watch, device)
     weights, scales = measured.rounded(watch)
+    if recipe.finetune:
+        graph, floats = measured.graph, measured.weights
+        encodings = {name: measured.encoding(name) for name in graph.points}
+        weights = finetuned(
+            graph, floats, weights, scales, encodings, photos, recipe, watch, device
+        )
     rewritten = measured.view
     rewritten.load_state_dict(weights)
     network = QuantizedNetwork(
@@ -217,23 +224,6 @@ def simulated(network: QuantizedNetwork, view: nn.Module, shape: tuple[int, ...]
     graph = capture(view, (batch, channels, height, width))
     encodings = {name: tensor.encoding for name, tensor in network.tensors.items()}
     return simulation(graph, network.weights, encodings)
-
-
-def simulation(
-    graph: NetworkGraph,
-    weights: Mapping[str, Tensor],
-    encodings: Mapping[str, Encoding | None],
-) -> Simulation:
-    """The same of its parts.
-
-    Args:
-        graph: Of the rewritten view.
-        weights: By path, on their grids already.
-        encodings: By point; None where it isn't rounded.
-    """
-    rounded = {graph.points[name].group: e for name, e in encodings.items() if e is not None}
-    in_float = frozenset(name for name, e in encodings.items() if e is None)
-    return Simulation(graph, weights, rounded, frozenset(), in_float)
 
 
 @dataclass(frozen=True)

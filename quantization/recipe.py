@@ -41,6 +41,8 @@ class Recipe:
         float_modules: Paths of modules that stay in float, for example
             ``body.network.stage1d``; everything below one is meant too.
         activation_bits: 8, or 16 where the runtime has it.
+        finetune: Steps of fine-tuning the integers against the float network's masks, see
+            `finetuning`; 0 for none.
     """
 
     name: str = "custom"
@@ -54,6 +56,7 @@ class Recipe:
     wide_tail: bool = False
     float_modules: tuple[str, ...] = ()
     activation_bits: int = 8
+    finetune: int = 0
 
     def __post_init__(self) -> None:
         if self.ranges not in _ESTIMATORS:
@@ -71,6 +74,10 @@ class Recipe:
         if self.rounding not in _ROUNDINGS:
             raise UsageError(
                 f"A recipe can't round {self.rounding!r}.", f"Use {', '.join(_ROUNDINGS)}."
+            )
+        if self.finetune < 0:
+            raise UsageError(
+                f"A recipe can't fine-tune for {self.finetune} steps.", "Use 0 or some hundreds."
             )
         if not 0.0 <= self.equalise <= 1.0:
             raise UsageError(f"equalise can't be {self.equalise}.", "Use 0 to 1.")

@@ -16,13 +16,22 @@ import math
 import operator
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from ..errors import UsageError
 from .sensitivity import Fidelity, PartCost, ranked
 
-__all__ = ["Budget", "Found", "Prefer", "Try", "budget_of", "read_budget", "search"]
+__all__ = [
+    "Budget",
+    "Found",
+    "Prefer",
+    "Try",
+    "budget_of",
+    "read_budget",
+    "search",
+    "with_last_resort",
+]
 
 Prefer = Literal["latency", "fidelity"]
 Photos = Literal["calibration", "held-out"]
@@ -251,6 +260,26 @@ def search(
         verified = [tried for tried in tries.values() if tried.photos == "held-out"]
         last = min(verified, key=lambda t: (budget.shortfall(t.fidelity), t.slower))
     return Found(last, last.holds, tuple(tries.values()))
+
+
+def with_last_resort(
+    found: Found, budget: Budget, score: Callable[[Photos], Fidelity], why: str
+) -> Found:
+    """The same, where the nearest try's parts were scored once more after something was done.
+
+    Args:
+        found: Of a search that found nothing.
+        budget: As there.
+        score: On the calibration or the held-out photos.
+        why: What was done, for people.
+    """
+    again = []
+    for photos in ("calibration", "held-out"):
+        fidelity = score(photos)
+        holds = budget.holds(fidelity)
+        again.append(replace(found.best, photos=photos, fidelity=fidelity, holds=holds, why=why))
+    last = next((tried for tried in again if not tried.holds), again[-1])
+    return Found(last, last.holds, (*found.tries, *again))
 
 
 # Of the integer network's time.

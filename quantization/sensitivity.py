@@ -19,7 +19,7 @@ from .encodings import Encoding
 from .graph import NetworkGraph
 from .pricing import added_time, multiplications
 from .simulation import Simulation
-from .suitability import NOTHING
+from .suitability import NOTHING, unsure
 
 __all__ = [
     "Fidelity",
@@ -34,6 +34,8 @@ __all__ = [
 
 # More parts than that make a table that nobody reads, and cost an inference a photo each.
 MOST_PARTS = 24
+# Share of photos that may be left out of the IoU because the network is unsure of them.
+FEW = 1 / 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +48,7 @@ class Fidelity:
         iou: Mean intersection over union of the objects.
         worst_iou: Of the worst photo.
         mse: Mean squared error. Parts that are rounded independently add up in it.
+        left_out: How many photos count in the errors and not in the IoU.
     """
 
     mae: float
@@ -53,6 +56,7 @@ class Fidelity:
     iou: float
     worst_iou: float
     mse: float
+    left_out: int = 0
 
     def __str__(self) -> str:
         return (
@@ -210,8 +214,10 @@ def fidelity(masks: Tensor, truths: Tensor, threshold: float) -> Fidelity:
     """Hold masks (N, C, H, W) against others; classes are compared by their highest value.
 
     Photos with next to nothing in both masks (`suitability.NOTHING` of the pixels) count in the
-    error and not in the IoU, which a few pixels at the threshold would decide. Without any other
-    photo the IoU is 1.
+    error and not in the IoU, which a few pixels at the threshold would decide; without any other
+    photo the IoU is 1. Where few photos (`FEW` of them) are such that the network is unsure of most
+    of their pixels (`suitability.unsure`), these don't count in the IoU either: whatever rounds
+    draws another object there. Where it is unsure of more photos, it is judged by them.
     """
     errors = (masks - truths).abs().flatten(1).mean(1)
     if masks.shape[1] > 1:
@@ -226,7 +232,10 @@ def fidelity(masks: Tensor, truths: Tensor, threshold: float) -> Fidelity:
         both = (mine & theirs).flatten(1).sum(1).double()
         either = (mine | theirs).flatten(1).sum(1).double()
         overlap = both / either.clamp(min=1)
-        overlap = overlap[either > NOTHING * mine[0].numel()]
+        doubtful = unsure(truths)
+        doubtful &= doubtful.sum() <= FEW * len(truths)
+        overlap = overlap[(either > NOTHING * mine[0].numel()) & ~doubtful]
+    left_out = len(truths) - len(overlap)
     if not len(overlap):
         overlap = torch.ones(1)
     return Fidelity(
@@ -235,6 +244,7 @@ def fidelity(masks: Tensor, truths: Tensor, threshold: float) -> Fidelity:
         iou=float(overlap.mean()),
         worst_iou=float(overlap.min()),
         mse=float((masks - truths).square().mean()),
+        left_out=left_out,
     )
 
 

@@ -17,18 +17,20 @@ from torch import Tensor, nn
 from .encodings import Encoding
 from .graph import NetworkGraph
 
-__all__ = ["Simulation", "rounded", "rounded_weight", "weight_scale"]
+__all__ = ["Simulation", "rounded", "rounded_weight", "simulation", "weight_scale"]
 
 LARGEST_WEIGHT = 127
 
 
 def rounded(values: Tensor, encoding: Encoding) -> Tensor:
-    """``values`` as they are after being stored in ``encoding``; float, same shape."""
-    scale, zero = encoding.scale, encoding.zero_point
-    if encoding.bits == 8:
-        return torch.fake_quantize_per_tensor_affine(values, scale, zero, -128, 127)
-    steps = (values / scale).round_().add_(zero).clamp_(encoding.lowest, encoding.highest)
-    return steps.sub_(zero).mul_(scale)
+    """``values`` as they are after being stored in ``encoding``; float, same shape.
+
+    A gradient passes as if nothing had been rounded, where values are within the encoding's range.
+    """
+    lowest, highest = encoding.lowest, encoding.highest
+    return torch.fake_quantize_per_tensor_affine(
+        values, encoding.scale, encoding.zero_point, lowest, highest
+    )
 
 
 def weight_scale(weight: Tensor) -> Tensor:
@@ -95,3 +97,20 @@ class Simulation(nn.Module):
         if encoding is None or name in self.kept_in_float:
             return value
         return rounded(value, encoding)
+
+
+def simulation(
+    graph: NetworkGraph,
+    weights: Mapping[str, Tensor],
+    encodings: Mapping[str, Encoding | None],
+) -> Simulation:
+    """A network that rounds, of what a recipe gives.
+
+    Args:
+        graph: Of the rewritten view.
+        weights: By path, on their grids already.
+        encodings: By point; None where it isn't rounded.
+    """
+    rounded = {graph.points[name].group: e for name, e in encodings.items() if e is not None}
+    in_float = frozenset(name for name, e in encodings.items() if e is None)
+    return Simulation(graph, weights, rounded, frozenset(), in_float)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
+from torch import Tensor
 
-__all__ = ["ENOUGH", "NOTHING", "evenly_spaced", "objections"]
+__all__ = ["ENOUGH", "NOTHING", "evenly_spaced", "objections", "unsure"]
 
 ENOUGH = 16
 """Below so many photos a range is that of single ones."""
@@ -17,6 +18,9 @@ CELLS = 8
 ALIKE = 20.0
 # Share of a photo below which its mask is empty, and above whose complement it is full.
 NOTHING = 0.002
+# Where a mask says neither no nor yes, and the share of a photo that is most of it.
+SURE = 0.05
+MOST = 0.5
 
 
 def objections(
@@ -54,6 +58,12 @@ def objections(
                 "background too"
             )
     return tuple(found)
+
+
+def unsure(masks: Tensor) -> Tensor:
+    """(N,) of masks (N, C, H, W): whether most of one is between `SURE` and ``1 - SURE``."""
+    between = (masks > SURE) & (masks < 1 - SURE)
+    return between.flatten(1).float().mean(1) > MOST
 
 
 def evenly_spaced(count: int, most: int) -> NDArray[np.int64]:

@@ -327,6 +327,26 @@ def test_one_targets_failure_leaves_the_others_and_exits_with_3(
     assert verify(tmp_path / "bundle") == []
 
 
+def test_a_missed_budget_leaves_the_other_targets_and_exits_with_1(maskport: Command) -> None:
+    photos = ("--calibration", "scenes:3", "--budget", "mae<=0", "--out", "out")
+    ended = maskport(*SMALL, "--targets", "torchscript-lite,tflite-mixed", *photos)
+    assert ended.code == FAILED_CHECK, ended.err
+    assert "No mix of integers and float was found that holds mae<=0" in ended.err + ended.out
+    (failure,) = load_bundle(Path("out")).manifest.failures
+    assert failure.target == "tflite-mixed" and failure.missed
+    ended = maskport(*SMALL, "--targets", "tflite-mixed", *photos[:-1], "other")
+    assert ended.code == FAILED_CHECK, ended.err
+    assert not Path("other").exists()
+
+
+def test_networks_of_ones_own_can_be_searched_and_analysed(maskport: Command) -> None:
+    network = ("cli_networks:small", "--size", "24", "--calibration", "scenes:3")
+    ended = maskport("sensitivity", *network)
+    assert ended.code == OK and "all of them" in ended.out
+    ended = maskport("quantize", *network, "--threshold", "0.4", "--budget", "mae<=0.1")
+    assert ended.code == OK and Path("recipe.toml").is_file()
+
+
 def test_an_export_says_what_it_made_and_where(maskport: Command, tmp_path: Path) -> None:
     ended = maskport(*SMALL, "--targets", "torchscript-lite")
     assert ended.code == OK

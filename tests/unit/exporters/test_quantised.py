@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from maskport.errors import ExportError
+from maskport.errors import BudgetError
 from maskport.exporters.quantised import Wish, quantised
 from maskport.exporters.run import Card, Run
 from maskport.imaging.scenes import scene
@@ -69,7 +69,7 @@ def test_a_search_that_nobody_waits_for_ends_at_its_next_mask(
 def test_where_no_recipe_is_found_it_says_what_the_nearest_reaches(
     view: PreparedMask, photos: CalibrationSet, run: Run
 ) -> None:
-    with pytest.raises(ExportError) as raised:
+    with pytest.raises(BudgetError) as raised:
         list(quantised(view, run, photos, IMPOSSIBLE))
     assert "holds mae<=0: on the photos it was searched on" in raised.value.what
     assert "times the integer network's time" in raised.value.what

@@ -16,7 +16,7 @@ from maskport.models.prepared import PreparedMask
 from maskport.quantization.graph import capture
 from maskport.quantization.mix import Mixed, check_apart, find_mix, held_out
 from maskport.quantization.quantise import quantise, simulated
-from maskport.quantization.recipe import BEST, read_recipe
+from maskport.quantization.recipe import BEST, PLAIN, read_recipe
 from maskport.quantization.search import read_budget
 from maskport.quantization.sensitivity import draw, fidelity
 
@@ -126,6 +126,43 @@ def test_a_budget_that_nothing_holds_fails_and_writes_nothing(tmp_path: Path) ->
     assert not out.exists()
 
 
+def test_the_last_resort_is_fine_tuning_what_came_nearest(
+    mixed: Mixed,
+    view: PreparedMask,
+    photos: np.ndarray,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    """A budget that is between what the best mix and what the fine-tuned one has."""
+    monkeypatch.setenv("MASKPORT_CACHE", str(tmp_path))
+    # Other photos that are much like those that are learned from.
+    shown, others = photos, np.ascontiguousarray(photos[:, :, :, ::-1])
+    base = replace(PLAIN, wide_tail=True, finetune=24)
+    told: list[str] = []
+
+    def find(budget: str) -> Mixed:
+        text = f"{budget},time<=1"
+        return find_mix(
+            view,
+            shown,
+            others,
+            0.5,
+            base,
+            read_budget([text]),
+            tell=lambda tried: told.append(tried.why),
+        )
+
+    failed = find("mae<=0")
+    assert not failed.found.holds and told[-2:] == ["24 steps fine-tuned"] * 2
+    tuned = [t.fidelity.mae for t in failed.found.tries[-2:]]
+    before = [t.fidelity.mae for t in failed.found.tries[:-2] if t.float_parts == ()]
+    assert max(tuned) < max(before)
+    found = find(f"mae<={(max(tuned) + max(before)) / 2}")
+    assert found.found.holds and found.recipe.finetune == 24
+    easy = find("mae<=1")
+    assert easy.found.holds and easy.recipe.finetune == 0
+
+
 @pytest.mark.parametrize(
     ("targets", "recipe", "budget", "said"),
     [
@@ -135,6 +172,7 @@ def test_a_budget_that_nothing_holds_fails_and_writes_nothing(tmp_path: Path) ->
         ("tflite-int8", "float_modules = ['body.network.stage1']", "", "integers throughout"),
         ("tflite-mixed", "rounding = 'up'", "", "can't round"),
         ("tflite-mixed", "", "iou<=0.9", "asks for bad masks"),
+        ("tflite-mixed", "finetune = -1", "", "can't fine-tune"),
     ],
 )
 def test_recipes_and_budgets_that_contradict_are_refused_before_any_work(
@@ -149,3 +187,12 @@ def test_recipes_and_budgets_that_contradict_are_refused_before_any_work(
     ended = CliRunner().invoke(cli, arguments, standalone_mode=False)
     assert isinstance(ended.exception, UsageError) and said in str(ended.exception)
     assert not (tmp_path / "out").exists()
+
+
+def test_a_preference_without_a_search_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "r.toml").write_text("name = 'a'")
+    for asked in (["tflite-int8"], ["tflite-mixed", "--recipe", str(tmp_path / "r.toml")]):
+        arguments = ["export", "demo", "--prefer", "fidelity", "--targets", *asked]
+        ended = CliRunner().invoke(cli, arguments, standalone_mode=False)
+        assert isinstance(ended.exception, UsageError)
+        assert "Nothing is searched for" in str(ended.exception)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from maskport.errors import UsageError
-from maskport.quantization.search import read_budget, search
+from maskport.quantization.search import read_budget, search, with_last_resort
 from maskport.quantization.sensitivity import Fidelity, PartCost
 
 # What each part loses in integers, and what it costs in float.
@@ -169,3 +169,27 @@ def test_a_budget_that_makes_no_sense_is_refused(text: str) -> None:
 def test_budgets_are_read_as_they_are_written() -> None:
     texts = ["iou>=0.999,mae<=0.0006", "time<=1.35", " worst_iou >= .99 "]
     assert str(read_budget(texts)) == "iou>=0.999, mae<=0.0006, worst_iou>=0.99, time<=1.35"
+
+
+@pytest.mark.parametrize(
+    ("there", "here", "holds", "shown"),
+    [
+        (0.999, 0.999, True, "held-out"),
+        (0.99, 0.999, False, "calibration"),
+        (0.999, 0.99, False, "held-out"),
+    ],
+)
+def test_a_last_resort_has_to_hold_on_both_kinds_of_photos(
+    there: float, here: float, holds: bool, shown: str
+) -> None:
+    budget = read_budget(["iou>=0.9985"])
+    failed = search(_costs(), budget, _score(extra=0.01), _time)
+    assert not failed.holds
+    ious = {"calibration": there, "held-out": here}
+    found = with_last_resort(
+        failed, budget, lambda photos: Fidelity(0, 0, ious[photos], ious[photos], 0), "tuned"
+    )
+    assert (found.holds, found.best.photos) == (holds, shown)
+    assert found.best.float_parts == failed.best.float_parts
+    assert [tried.why for tried in found.tries[-2:]] == ["tuned", "tuned"]
+    assert found.tries[:-2] == failed.tries

@@ -1,0 +1,274 @@
+"""Fine-tuning a quantised network against its own masks in float: the last resort.
+
+Weights move on their integer grids, and biases with them, while scales and zero points stay. The
+gradient passes a rounding as if it were not there (straight-through; Jacob et al., CVPR 2018,
+section 3). No labels are needed: each step draws a calibration photo, mirrored and in other light,
+and learns from what the float network draws of it.
+
+Every third photo is not learned from. What it was drawn with is compared from time to time, and the
+best is kept, the untouched weights among them: on those photos masks never get worse.
+
+A run of minutes is written down every few steps, in the cache folder under a name that says what
+it is of. The same order goes on from there, to the same weights; a finished one is read.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from ..models.download import cache_folder
+from .calibration import checksum_of_pixels
+from .encodings import Encoding
+from .graph import NetworkGraph
+from .recipe import Recipe
+from .sensitivity import draw
+from .simulation import LARGEST_WEIGHT, Simulation, simulation
+
+__all__ = ["finetuned"]
+
+# Of a step of a weight's grid, and of a step of what a bias is added to. Learning is Adam's, so
+# this is about how far each moves in one step at the beginning; at the end it is 0.
+RATE = 0.01
+BETAS = (0.9, 0.99)
+# Light of the variations, as of the ranges: beyond it values would leave them.
+LIGHTS = (0.6, 1.4)
+# How often a run is compared on the photos that it doesn't learn from, and written down.
+COMPARISONS = 6
+SAVED_EVERY = 10
+# Every so many-th photo is not learned from.
+KEPT_APART = 3
+
+
+def finetuned(
+    graph: NetworkGraph,
+    floats: Mapping[str, Tensor],
+    weights: Mapping[str, Tensor],
+    scales: Mapping[str, Tensor],
+    encodings: Mapping[str, Encoding | None],
+    photos: NDArray[np.uint8],
+    recipe: Recipe,
+    watch: Callable[[str, int, int], None] = lambda text, done, total: None,
+    device: str = "cpu",
+) -> dict[str, Tensor]:
+    """Weights on the same grids that draw masks nearer to the float network's.
+
+    Args:
+        graph: For one photo.
+        floats: The float network's weights by path.
+        weights: The same on their grids.
+        scales: (O,) of each grid, by path; weights without one stay as they are.
+        encodings: By point; None where it isn't rounded.
+        photos: (N, 3, H, W) RGB bytes.
+        recipe: For how many steps, and with which seed.
+        watch: Told of each step.
+        device: Where the network runs.
+
+    Returns:
+        All weights, on the CPU.
+    """
+    tuner = _Tuner(graph, weights, scales, encodings, device)
+    run = _Run(tuner, _place(floats, scales, photos, recipe))
+    run.resume()
+    if run.step < recipe.finetune:
+        rounding = simulation(graph, weights, encodings)
+        _learn(run, rounding, lambda photo: graph.run(photo, None, floats), photos, recipe, watch)
+    return {path: value.cpu() for path, value in run.best_weights().items()}
+
+
+def _learn(
+    run: _Run,
+    rounding: Simulation,
+    draw_float: Callable[[Tensor], Tensor],
+    photos: NDArray[np.uint8],
+    recipe: Recipe,
+    watch: Callable[[str, int, int], None],
+) -> None:
+    """All steps that are still to be done."""
+    device, steps = run.tuner.device, recipe.finetune
+    apart = np.arange(len(photos)) % KEPT_APART == KEPT_APART - 1
+    shown, judged = (photos[~apart], photos[apart]) if apart.any() else (photos, photos)
+    truths = draw(draw_float, judged, device=device)
+
+    def compare() -> None:
+        with torch.no_grad():
+            rounding.weights = run.tuner.weights()
+        run.keep_if_better(float((draw(rounding, judged, device=device) - truths).square().mean()))
+
+    if run.step == 0:
+        compare()
+    while run.step < steps:
+        watch("fine-tuning", run.step, steps)
+        photo = _varied(shown, run.step, recipe.seed).to(device)
+        with torch.no_grad():
+            truth = draw_float(photo)
+        rounding.weights = run.tuner.weights()
+        run.learn((rounding(photo) - truth).square().mean(), run.step / steps)
+        ended = run.step == steps
+        if run.step % math.ceil(steps / COMPARISONS) == 0 or ended:
+            compare()
+        if run.step % SAVED_EVERY == 0 or ended:
+            run.save(ended)
+
+
+class _Tuner(nn.Module):
+    """Weights in steps of their grids, and how far biases have moved.
+
+    Args:
+        graph: What reads them.
+        weights: By path, on their grids.
+        scales: Of the grids.
+        encodings: By point.
+        device: Where they are to be.
+    """
+
+    def __init__(
+        self,
+        graph: NetworkGraph,
+        weights: Mapping[str, Tensor],
+        scales: Mapping[str, Tensor],
+        encodings: Mapping[str, Encoding | None],
+        device: str,
+    ) -> None:
+        super().__init__()
+        self.device = device
+        self.fixed = {path: value.to(device) for path, value in weights.items()}
+        self.grids = {
+            path: scale.reshape(-1, *[1] * (weights[path].ndim - 1)).to(device)
+            for path, scale in scales.items()
+        }
+        self.units: dict[str, float] = {}
+        for name, point in graph.points.items():
+            encoding = encodings[name]
+            if point.bias and point.weight in scales and encoding is not None:
+                self.units[point.bias] = encoding.scale
+        # Names of parameters may not have dots, so they are by position.
+        self.steps = nn.ParameterList([self.fixed[p] / grid for p, grid in self.grids.items()])
+        self.moves = nn.ParameterList([torch.zeros_like(self.fixed[p]) for p in self.units])
+
+    def weights(self) -> dict[str, Tensor]:
+        """All weights by path."""
+        found = dict(self.fixed)
+        for (path, grid), steps in zip(self.grids.items(), self.steps, strict=True):
+            whole = torch.fake_quantize_per_tensor_affine(
+                steps, 1.0, 0, -LARGEST_WEIGHT, LARGEST_WEIGHT
+            )
+            found[path] = whole * grid
+        for (path, unit), moved in zip(self.units.items(), self.moves, strict=True):
+            found[path] = self.fixed[path] + moved * unit
+        return found
+
+
+@dataclass
+class _Run:
+    """How far it is, and the best so far.
+
+    Attributes:
+        tuner: What learns.
+        file: Where it is written down.
+        step: Steps done.
+        error: Mean squared error of the best, on photos that are not learned from.
+        best: The tuner's state then.
+    """
+
+    tuner: _Tuner
+    file: Path
+    step: int = 0
+    error: float = math.inf
+
+    def __post_init__(self) -> None:
+        self.best = self._state()
+        self.adam = torch.optim.Adam(self.tuner.parameters(), lr=RATE, betas=BETAS)
+
+    def learn(self, loss: Tensor, done: float) -> None:
+        """One step down; ``done`` is the share of the run that lies behind it."""
+        for group in self.adam.param_groups:
+            group["lr"] = RATE * 0.5 * (1 + math.cos(math.pi * done))
+        self.adam.zero_grad()
+        loss.backward()
+        self.adam.step()
+        self.step += 1
+
+    def keep_if_better(self, error: float) -> None:
+        """The weights as they are now, where they err less."""
+        if error < self.error:
+            self.keep(error)
+
+    def keep(self, error: float) -> None:
+        """The weights as they are now."""
+        self.error, self.best = error, self._state()
+
+    def best_weights(self) -> dict[str, Tensor]:
+        """By path."""
+        self.tuner.load_state_dict(self.best)
+        with torch.no_grad():
+            return self.tuner.weights()
+
+    def save(self, ended: bool) -> None:
+        """Write it down, of an ended run the best only; where that can't be, it goes on without."""
+        state = {"step": self.step, "error": self.error, "best": self.best}
+        if not ended:
+            state |= {"tuner": self._state(), "adam": self.adam.state_dict()}
+        partial = self.file.with_suffix(".partial")
+        with contextlib.suppress(OSError):
+            self.file.parent.mkdir(parents=True, exist_ok=True)
+            with partial.open("wb") as file:
+                torch.save(state, file)
+            partial.replace(self.file)
+
+    def resume(self) -> None:
+        """From what was written down, where that is there and whole."""
+        untouched = self.best
+        try:
+            state = torch.load(self.file, map_location="cpu", weights_only=True)
+            self.tuner.load_state_dict(state.get("tuner", state["best"]))
+            if "adam" in state:
+                self.adam.load_state_dict(state["adam"])
+            self.step, self.error, self.best = state["step"], state["error"], state["best"]
+        except OSError:
+            return
+        except Exception:  # torch raises many kinds for a broken file
+            self.tuner.load_state_dict(untouched)
+            self.__post_init__()
+
+    def _state(self) -> dict[str, Tensor]:
+        return {name: value.clone() for name, value in self.tuner.state_dict().items()}
+
+
+def _varied(photos: NDArray[np.uint8], step: int, seed: int) -> Tensor:
+    """(1, 3, H, W) bytes in [0, 1]: each photo once in as many steps, mirrored or not, relit."""
+    turn, position = divmod(step, len(photos))
+    order = np.random.default_rng((seed, turn)).permutation(len(photos))
+    chance = np.random.default_rng((seed, turn, position))
+    photo = torch.from_numpy(np.ascontiguousarray(photos[order[position]]))[None].float()
+    if chance.random() < 0.5:
+        photo = photo.flip(3)
+    lit = (photo * chance.uniform(*LIGHTS)).round().clamp(0, 255) / 255
+    return lit.contiguous(memory_format=torch.channels_last)
+
+
+def _place(
+    floats: Mapping[str, Tensor],
+    scales: Mapping[str, Tensor],
+    photos: NDArray[np.uint8],
+    recipe: Recipe,
+) -> Path:
+    """A file of the cache folder that no other run has: all that decides is in its name."""
+    found = hashlib.sha256(recipe.digest.encode())
+    found.update(checksum_of_pixels(photos).encode())
+    found.update(json.dumps([torch.__version__, *photos.shape]).encode())
+    for values in (floats, scales):
+        for path in sorted(values):
+            found.update(path.encode())
+            found.update(values[path].detach().cpu().contiguous().numpy().tobytes())
+    return cache_folder() / "finetuning" / f"{found.hexdigest()[:32]}.pt"

@@ -1,0 +1,149 @@
+"""Fine-tuning: nearer to the float network on photos it doesn't learn from, and resumable."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from maskport.models.prepared import PreparedMask
+from maskport.quantization import finetuning
+from maskport.quantization.encodings import QuantizedNetwork
+from maskport.quantization.graph import capture
+from maskport.quantization.quantise import Watch, quantise, simulated
+from maskport.quantization.recipe import BEST, PLAIN, Recipe
+from maskport.quantization.sensitivity import draw
+
+STEPS = 24
+TUNED = replace(PLAIN, wide_tail=True, finetune=STEPS)
+Quantise = Callable[..., QuantizedNetwork]
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("MASKPORT_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
+@pytest.fixture
+def quantised(view: PreparedMask, photos: np.ndarray) -> Quantise:
+    def run(recipe: Recipe = TUNED, watch: Watch = lambda *_: None) -> QuantizedNetwork:
+        return quantise(view, photos, "0" * 64, recipe, watch)[0]
+
+    return run
+
+
+def _error(view: PreparedMask, photos: np.ndarray, recipe: Recipe) -> float:
+    """Mean squared, on the photos that are not learned from."""
+    apart = photos[2::3]
+    shape = (1, *photos.shape[1:])
+    rounded = simulated(*quantise(view, photos, "0" * 64, recipe), shape)
+    truths = draw(capture(view, shape).run, apart)
+    return float((draw(rounded, apart) - truths).square().mean())
+
+
+def test_masks_come_nearer_to_the_float_networks(view: PreparedMask, photos: np.ndarray) -> None:
+    before = _error(view, photos, replace(TUNED, finetune=0))
+    assert _error(view, photos, TUNED) < 0.9 * before
+
+
+def test_masks_that_only_get_worse_are_not_kept(
+    view: PreparedMask, photos: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(finetuning, "RATE", 50.0)
+    before = _error(view, photos, replace(TUNED, finetune=0))
+    assert _error(view, photos, TUNED) <= before * (1 + 1e-6)
+
+
+@pytest.mark.parametrize("base", [PLAIN, BEST], ids=lambda recipe: recipe.name)
+def test_weights_stay_on_their_grids(
+    quantised: Quantise, base: Recipe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(finetuning, "RATE", 0.5)
+    monkeypatch.setattr(finetuning._Run, "keep_if_better", finetuning._Run.keep)
+    before = quantised(base)
+    after = quantised(replace(base, finetune=6))
+    moved = 0
+    for path, scale in after.weight_scales.items():
+        assert torch.equal(scale, before.weight_scales[path])
+        steps = after.weights[path] / scale.reshape(-1, *[1] * (after.weights[path].ndim - 1))
+        assert (steps - steps.round()).abs().max() < 1e-3
+        assert steps.abs().max() < 127.5
+        moved += int((after.integers(path) != before.integers(path)).sum())
+    assert {n: t.encoding for n, t in after.tensors.items()} == {
+        n: t.encoding for n, t in before.tensors.items()
+    }
+    assert moved > 0
+
+
+def test_parts_in_float_keep_their_weights(quantised: Quantise, view: PreparedMask) -> None:
+    part = "body.network.side1"
+    after = quantised(replace(TUNED, float_modules=(part,)))
+    weight = next(path for path in after.weights if path.startswith(part))
+    assert torch.equal(after.weights[weight], view.state_dict()[weight])
+
+
+class Ended(Exception):
+    """As Ctrl-C would be."""
+
+
+def _ending_at(last: int) -> Callable[[str, int, int], None]:
+    def watch(text: str, done: int, total: int) -> None:
+        if (text, done) == ("fine-tuning", last):
+            raise Ended
+
+    return watch
+
+
+def test_an_ended_run_goes_on_to_the_same_weights(
+    quantised: Quantise, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(Ended):
+        quantised(watch=_ending_at(17))
+    seen: list[int] = []
+
+    def noting(text: str, done: int, total: int) -> None:
+        if text == "fine-tuning":
+            seen.append(done)
+
+    resumed = quantised(watch=noting)
+    assert seen[0] == 10 and seen[-1] == STEPS - 1
+    monkeypatch.setenv("MASKPORT_CACHE", str(tmp_path / "another"))
+    uninterrupted = quantised()
+    for path, value in uninterrupted.weights.items():
+        assert torch.equal(value, resumed.weights[path]), path
+    # A finished run is read, and nothing is left beside it.
+    monkeypatch.setenv("MASKPORT_CACHE", str(cache))
+    again = quantised(watch=_ending_at(0))
+    assert all(torch.equal(value, again.weights[path]) for path, value in resumed.weights.items())
+    assert len(list(cache.rglob("*.*"))) == 1
+
+
+def test_another_recipe_is_another_run(quantised: Quantise, cache: Path) -> None:
+    quantised(replace(TUNED, finetune=1))
+    with pytest.raises(Ended):
+        quantised(replace(TUNED, finetune=1, seed=1), watch=_ending_at(0))
+
+
+@pytest.mark.parametrize("spoil", [lambda b: b[: len(b) // 2], lambda b: b"", lambda b: b"x" * 99])
+def test_a_broken_file_is_begun_again(
+    quantised: Quantise, cache: Path, spoil: Callable[[bytes], bytes]
+) -> None:
+    recipe = replace(TUNED, finetune=3)
+    first = quantised(recipe)
+    (file,) = cache.rglob("*.pt")
+    file.write_bytes(spoil(file.read_bytes()))
+    again = quantised(recipe)
+    assert all(torch.equal(value, again.weights[path]) for path, value in first.weights.items())
+
+
+def test_a_cache_that_cannot_be_written_costs_nothing_but_the_resumption(
+    quantised: Quantise, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("MASKPORT_CACHE", str(tmp_path / "file"))
+    assert quantised(replace(TUNED, finetune=2)).weights

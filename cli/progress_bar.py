@@ -36,6 +36,10 @@ class ProgressBar(LiveView):
         """What is being done."""
         self._live.update(self._task, description=text)
 
+    def note(self, text: str) -> None:
+        """A line that stays."""
+        self._console.print(text, markup=False)
+
     def count(self, done: int, total: int) -> None:
         """How far it is; a total of 0 where that isn't known."""
         self._live.update(self._task, completed=done, total=total or None)

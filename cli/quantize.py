@@ -105,7 +105,7 @@ def command(
                 f"There is no folder for {file}.", f"Make it, or give another {option}."
             )
     from .progress_bar import ProgressBar
-    from .quantize_view import print_mix, to_dict
+    from .quantize_view import print_mix, to_dict, try_line
 
     with ProgressBar("masks") as bar:
         bar.say("loading PyTorch")
@@ -123,6 +123,7 @@ def command(
             photos=photos,
             recipe=base if finetune is None else replace(base, finetune=finetune),
             watch=bar.watch,
+            tell=lambda tried: bar.note(try_line(tried)),
         )
     print_mix(found)
     if json_out is not None:

@@ -12,8 +12,9 @@ from .tables import print_table
 
 if TYPE_CHECKING:
     from ..quantization.mix import Mixed
+    from ..quantization.search import Try
 
-__all__ = ["print_mix", "to_dict"]
+__all__ = ["print_mix", "to_dict", "try_line"]
 
 
 def print_mix(mixed: Mixed) -> None:
@@ -45,6 +46,14 @@ def print_mix(mixed: Mixed) -> None:
         if found.holds
         else f"None was found that holds {mixed.budget}. The nearest, with {parts} in float, has "
         f"{best.fidelity} on the {names[best.photos]}, in {1 + best.slower:.2f} times the time."
+    )
+
+
+def try_line(tried: Try) -> str:
+    """What came of one try, while others are still to come."""
+    return (
+        f"{len(tried.float_parts)} parts in float, {1 + tried.slower:.2f}× the time: "
+        f"{tried.fidelity} on the {tried.photos} photos: {'holds' if tried.holds else 'fails'}"
     )
 
 

@@ -114,6 +114,7 @@ def export(
     Raises:
         InputError: Something given can't be used.
         ToolError: No target could be made, or weights could not be fetched.
+        BudgetError: No target could be made, because no recipe holds ``budget``.
     """
     if jobs is not None and jobs < 1:
         raise UsageError(f"{jobs} jobs make nothing.", "Give 1 or more, or leave it out.")
@@ -225,7 +226,9 @@ def quantize(
         calibration: Likewise.
         photos: Folder or list file, or ``"scenes:N"``, of photos to verify on; every third of
             the calibration photos where None, which then is not calibrated on.
-        recipe: What is done to the parts in integers; ``best`` where None.
+        recipe: What is done to the parts in integers; ``best`` where None. Its ``finetune`` is the
+            last resort: so many steps of what comes nearest, where no mix holds the budget within
+            the time that it allows.
         watch: Told what is being done, how far it is, and of how much (0 where that is unknown).
         tell: Told of each mix that was tried.
 

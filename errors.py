@@ -8,11 +8,11 @@
     │   ├── NetworkError      2    a user's own network, or what it returned
     │   ├── ImageError        2    a photo, or a folder of photos
     │   └── BundleError       2    a folder that is not a readable bundle
+    ├── BudgetError           1    an export for which no recipe holds what masks must hold
     └── ToolError             3    something we rely on is missing or broke
         ├── MissingToolError  3    an SDK is not installed
         ├── DownloadError     3    a file could not be fetched, or is not the one asked for
         ├── ExportError       3    a converter failed
-        │   └── BudgetError   1    its masks would not be what was asked for
         └── RunnerError       3    a runtime could not load or run an artifact
             ├── NotCoveredError    our emulation of a runtime lacks an operation
             └── LostError          the process that ran an artifact had to be given up
@@ -93,6 +93,12 @@ class BundleError(InputError):
     """A folder is not a bundle, or not one that this version reads."""
 
 
+class BudgetError(MaskportError):
+    """No recipe was found whose masks hold a budget."""
+
+    exit_code = 1
+
+
 class ToolError(MaskportError):
     """Something that maskport relies on is missing or broke."""
 
@@ -123,12 +129,6 @@ class DownloadError(ToolError):
 
 class ExportError(ToolError):
     """A converter failed on this network."""
-
-
-class BudgetError(ExportError):
-    """No recipe was found whose masks hold a budget."""
-
-    exit_code = 1
 
 
 class RunnerError(ToolError):

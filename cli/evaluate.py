@@ -79,7 +79,7 @@ def command(
         raise UsageError("There are --masks and no --images.", "Generated scenes have their own.")
     if json_out is not None and not json_out.absolute().parent.is_dir():
         raise UsageError(f"There is no folder for {json_out}.", "Make it, or give another --json.")
-    with ProgressBar("photos") as bar, ExitStack() as stack:
+    with ProgressBar() as bar, ExitStack() as stack:
         bar.say("loading PyTorch")
         from ..training.datasets import find_pairs
         from ..training.evaluation import evaluate, of_pairs, of_scenes

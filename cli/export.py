@@ -74,6 +74,7 @@ __all__ = ["command"]
     help=("The bundle's folder.  [default: exports/NAME-SIZE]"),
 )
 @spec_options
+@click.option("--name", help="Begins the files' names; the network's own name where left out.")
 @click.option(
     "--coreml-output",
     type=click.Choice(["image", "multiarray"]),
@@ -90,6 +91,7 @@ def command(
     weights: str | None,
     targets: str,
     size: str | None,
+    name: str | None,
     calibration: str | None,
     photos: Path | None,
     recipe: str | None,
@@ -132,7 +134,7 @@ def command(
         if entry is not None and weights is None:
             with view.paused():
                 fetch(entry)
-        spec = chosen_spec(network, size, options)
+        spec = chosen_spec(network, size, options, name)
         bundle = export(
             network,
             weights=weights,

@@ -27,7 +27,8 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 weights_option = click.option(
     "--weights",
     metavar="FILE",
-    help="A .pth, .pt, .safetensors or .onnx file; the catalog's own where left out.",
+    help="A .pth, .pt, .safetensors or .onnx file, or random:SEED; the catalog's own, or what a "
+    "factory gives, where left out.",
 )
 size_option = click.option(
     "--size", metavar="SIDE", help="320 for a square, 320x480 for height x width."
@@ -47,7 +48,6 @@ _SPEC_OPTIONS = (
         type=click.Path(path_type=Path),
         help=("TOML file with the options below, for a network of your own."),
     ),
-    click.option("--name", help="Begins the files' names; the network's own name where left out."),
     click.option("--output", help="Which of several outputs is the mask: a position or a key."),
     click.option("--mean", metavar="R,G,B", help="Subtracted per channel."),
     click.option("--std", metavar="R,G,B", help="Divided by per channel."),
@@ -102,13 +102,16 @@ def catalog_entry(network: str) -> Entry | None:
     return None if ":" in network else catalog.entry(network)
 
 
-def chosen_spec(network: str, size: str | None, options: dict[str, Any]) -> ModelSpec:
+def chosen_spec(
+    network: str, size: str | None, options: dict[str, Any], name: str | None = None
+) -> ModelSpec:
     """The specification that options describe, over that of the catalog or of a TOML file.
 
     Args:
         network: As it was given.
         size: Likewise.
         options: Those of `spec_options`, by name.
+        name: Another than the network's own.
 
     Raises:
         SpecError: They make none.
@@ -117,7 +120,7 @@ def chosen_spec(network: str, size: str | None, options: dict[str, Any]) -> Mode
     from ..models import factory
 
     given = {**options, "size": size}
-    name, file = given.pop("name"), given.pop("spec_file")
+    file = given.pop("spec_file")
     entry = catalog_entry(network)
     if file is not None:
         spec = factory.with_options(factory.spec_from_toml(file), given)

@@ -14,13 +14,12 @@ class ProgressBar(LiveView):
     """A context manager; nothing of it stays on a terminal.
 
     Args:
-        unit: What is counted, for the lines.
         every: So many of them between two lines.
     """
 
-    def __init__(self, unit: str, every: int = 50) -> None:
+    def __init__(self, every: int = 50) -> None:
         super().__init__()
-        self._unit, self._every = unit, every
+        self._text, self._every = "", every
         self._live: Progress = Progress(
             TextColumn("{task.description}"),
             BarColumn(),
@@ -34,17 +33,18 @@ class ProgressBar(LiveView):
 
     def say(self, text: str) -> None:
         """What is being done."""
+        self._text = text
         self._live.update(self._task, description=text)
 
     def note(self, text: str) -> None:
         """A line that stays."""
-        self._console.print(text, markup=False)
+        self._console.print(text, markup=False, soft_wrap=True)
 
     def count(self, done: int, total: int) -> None:
         """How far it is; a total of 0 where that isn't known."""
         self._live.update(self._task, completed=done, total=total or None)
         if not self._animated and total and (done % self._every == 0 or done == total) and done:
-            click.echo(f"{done} of {total} {self._unit}", err=True)
+            click.echo(f"{self._text}: {done} of {total}", err=True)
 
     def watch(self, text: str, done: int, total: int) -> None:
         """Both at once."""

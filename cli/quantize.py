@@ -68,8 +68,9 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
     "--finetune",
     metavar="STEPS",
     type=click.IntRange(0),
-    help="Where no mix holds the budget: fine-tune the nearest one for so many steps against the "
-    "network's own masks, without labels. Some hundreds; what is ended goes on when run again.",
+    help="Where no mix holds the budget within its time<=: fine-tune what came nearest for so many "
+    "steps against the network's own masks, without labels. Some hundreds; what is interrupted "
+    "goes on when run again.",
 )
 @spec_options
 def command(
@@ -96,7 +97,7 @@ def command(
     \b
     maskport quantize demo --budget 'iou>=0.998' --out demo.toml
     maskport quantize u2netp --calibration photos/ --budget 'iou>=0.9995,mae<=0.0005'
-    maskport quantize u2netp --calibration photos/ --budget 'mae<=0.0005' --finetune 200
+    maskport quantize u2netp --calibration photos/ --budget 'mae<=0.0005,time<=1.2' --finetune 200
     maskport export u2netp --calibration photos/ --targets tflite-mixed --recipe recipe.toml
     """
     for option, file in (("--out", out), ("--json", json_out)):
@@ -107,7 +108,7 @@ def command(
     from .progress_bar import ProgressBar
     from .quantize_view import print_mix, to_dict, try_line
 
-    with ProgressBar("masks") as bar:
+    with ProgressBar() as bar:
         bar.say("loading PyTorch")
         from ..api import quantize
         from ..quantization.recipe import recipe_of, write_recipe

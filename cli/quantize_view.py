@@ -41,10 +41,13 @@ def print_mix(mixed: Mixed) -> None:
             say_left_out(judged[0], name)
     best = found.best
     parts = ", ".join(best.float_parts) or "nothing"
+    steps = mixed.recipe.finetune
+    tuned = f" and {steps} steps of fine-tuning" if steps else ""
+    made = f"{parts} in float{tuned}"
     click.echo(
-        f"{mixed.budget} holds with {parts} in float: {best.fidelity} on the {verified} others."
+        f"{mixed.budget} holds with {made}: {best.fidelity} on the {verified} others."
         if found.holds
-        else f"None was found that holds {mixed.budget}. The nearest, with {parts} in float, has "
+        else f"None was found that holds {mixed.budget}. The nearest, with {made}, has "
         f"{best.fidelity} on the {names[best.photos]}, in {1 + best.slower:.2f} times the time."
     )
 
@@ -53,7 +56,8 @@ def try_line(tried: Try) -> str:
     """What came of one try, while others are still to come."""
     return (
         f"{len(tried.float_parts)} parts in float, {1 + tried.slower:.2f}× the time: "
-        f"{tried.fidelity} on the {tried.photos} photos: {'holds' if tried.holds else 'fails'}"
+        f"{tried.fidelity} on the {tried.photos} photos, {'holds' if tried.holds else 'fails'} "
+        f"({tried.why})"
     )
 
 

@@ -64,7 +64,7 @@ def command(
     from .progress_bar import ProgressBar
     from .sensitivity_view import print_sensitivity
 
-    with ProgressBar("masks") as bar:
+    with ProgressBar() as bar:
         bar.say("loading PyTorch")
         from ..api import sensitivity
         from ..quantization.recipe import named

@@ -17,7 +17,7 @@ from ..models.devices import best_device
 from ..models.prepared import PreparedMask
 from ..quantization.calibration import CalibrationSet, checksum_of_pixels
 from ..quantization.encodings import QuantizedNetwork
-from ..quantization.mix import find_mix, held_out
+from ..quantization.mix import Mixed, find_mix, held_out
 from ..quantization.quantise import Watch, quantise
 from ..quantization.recipe import Recipe, write_recipe
 from ..quantization.search import Budget, Prefer
@@ -96,7 +96,10 @@ def _by_recipe(
         # What was verified is what is made: the photos kept apart stay apart.
         pixels, others = held_out(photos.pixels)
         checksum = checksum_of_pixels(pixels)
-        recipe = _granted(prepared, run, pixels, others, recipe, watch)
+        mixed = _granted(prepared, run, pixels, others, recipe, watch)
+        if mixed.tuned is not None:
+            return mixed.tuned
+        recipe = mixed.recipe
     return quantise(prepared, pixels, checksum, recipe, watch, best_device())
 
 
@@ -107,8 +110,8 @@ def _granted(
     others: NDArray[np.uint8],
     wish: Wish,
     watch: Watch,
-) -> Recipe:
-    """The recipe that holds a budget.
+) -> Mixed:
+    """A recipe that holds a budget.
 
     Raises:
         BudgetError: There is none.
@@ -133,4 +136,4 @@ def _granted(
             "integer network's time.",
             "`maskport quantize` shows what was tried; ask for less, or give more photos.",
         )
-    return mixed.recipe
+    return mixed

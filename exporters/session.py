@@ -145,9 +145,9 @@ def run_export(order: Order, out: Path, watch: Watcher) -> Bundle:
         shutil.rmtree(scratch)
         if not ledger.artifacts:
             reasons = "; ".join(f"{f.target}: {f.reason}" for f in ledger.failures)
-            missed = all(failure.missed for failure in ledger.failures)
-            kind = BudgetError if missed else ExportError
-            raise kind(f"No target could be made. {reasons}", _keep_log(log_path))
+            if all(failure.missed for failure in ledger.failures):
+                raise BudgetError(reasons)
+            raise ExportError(f"No target could be made. {reasons}", _keep_log(log_path))
         write_manifest(folder, _manifest(order, ledger, _keep_reference(order, folder), recipes))
     return load_bundle(out)
 

@@ -5,22 +5,26 @@ gradient passes a rounding as if it were not there (straight-through; Jacob et a
 section 3). No labels are needed: each step draws a calibration photo, mirrored and in other light,
 and learns from what the float network draws of it.
 
-Every third photo is not learned from. What it was drawn with is compared from time to time, and the
-best is kept, the untouched weights among them: on those photos masks never get worse.
+Every third photo is not learned from (with fewer than three, all are). What it was drawn with is
+compared from time to time, and the best is kept, the untouched weights among them: on those photos
+the squared error never gets larger.
 
 A run of minutes is written down every few steps, in the cache folder under a name that says what
-it is of. The same order goes on from there, to the same weights; a finished one is read.
+it is of. The same order goes on from there, on a CPU to the same weights; a finished one is read.
 """
 
 from __future__ import annotations
 
 import contextlib
 import hashlib
-import json
+import io
 import math
-from collections.abc import Callable, Mapping
+import os
+import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -34,6 +38,10 @@ from .graph import NetworkGraph
 from .recipe import Recipe
 from .sensitivity import draw
 from .simulation import LARGEST_WEIGHT, Simulation, simulation
+from .suitability import LIGHTS, apart, evenly_spaced
+
+if TYPE_CHECKING:
+    from .quantise import Measured, Watch
 
 __all__ = ["finetuned"]
 
@@ -41,75 +49,87 @@ __all__ = ["finetuned"]
 # this is about how far each moves in one step at the beginning; at the end it is 0.
 RATE = 0.01
 BETAS = (0.9, 0.99)
-# Light of the variations, as of the ranges: beyond it values would leave them.
-LIGHTS = (0.6, 1.4)
-# How often a run is compared on the photos that it doesn't learn from, and written down.
-COMPARISONS = 6
+# How often a run is compared on photos that it doesn't learn from, on how many at most.
+COMPARISONS, COMPARED = 6, 16
+# Steps between two times that it is written down, and how long nobody's files are kept.
 SAVED_EVERY = 10
-# Every so many-th photo is not learned from.
-KEPT_APART = 3
+KEPT_SECONDS = 14 * 24 * 3600
+# To be counted up when the same order learns other weights than before.
+METHOD = 1
 
 
 def finetuned(
-    graph: NetworkGraph,
-    floats: Mapping[str, Tensor],
+    network: Measured,
     weights: Mapping[str, Tensor],
     scales: Mapping[str, Tensor],
-    encodings: Mapping[str, Encoding | None],
     photos: NDArray[np.uint8],
-    recipe: Recipe,
-    watch: Callable[[str, int, int], None] = lambda text, done, total: None,
+    watch: Watch = lambda text, done, total: None,
     device: str = "cpu",
 ) -> dict[str, Tensor]:
     """Weights on the same grids that draw masks nearer to the float network's.
 
     Args:
-        graph: For one photo.
-        floats: The float network's weights by path.
-        weights: The same on their grids.
+        network: In float, with the recipe that says for how many steps.
+        weights: By path, on their grids.
         scales: (O,) of each grid, by path; weights without one stay as they are.
-        encodings: By point; None where it isn't rounded.
         photos: (N, 3, H, W) RGB bytes.
-        recipe: For how many steps, and with which seed.
         watch: Told of each step.
         device: Where the network runs.
 
     Returns:
         All weights, on the CPU.
     """
-    tuner = _Tuner(graph, weights, scales, encodings, device)
-    run = _Run(tuner, _place(floats, scales, photos, recipe))
+    graph, recipe = network.graph, network.recipe
+    encodings = {name: network.encoding(name) for name in graph.points}
+    # What lets the photo's bytes pass is exact as it is.
+    exact = graph.readers[next(iter(graph.points))] if recipe.pass_bytes else []
+    held = {point.weight for point in exact}
+    learned = {path: scale for path, scale in scales.items() if path not in held}
+    if not learned:
+        return dict(weights)
+    tuner = _Tuner(graph, weights, learned, encodings, device)
+    run = _Run(tuner, _place(network, encodings, scales, photos))
     run.resume()
     if run.step < recipe.finetune:
         rounding = simulation(graph, weights, encodings)
-        _learn(run, rounding, lambda photo: graph.run(photo, None, floats), photos, recipe, watch)
+        with torch.enable_grad():
+            _learn(run, network, rounding, photos, watch)
     return {path: value.cpu() for path, value in run.best_weights().items()}
 
 
 def _learn(
     run: _Run,
+    network: Measured,
     rounding: Simulation,
-    draw_float: Callable[[Tensor], Tensor],
     photos: NDArray[np.uint8],
-    recipe: Recipe,
-    watch: Callable[[str, int, int], None],
+    watch: Watch,
 ) -> None:
     """All steps that are still to be done."""
-    device, steps = run.tuner.device, recipe.finetune
-    apart = np.arange(len(photos)) % KEPT_APART == KEPT_APART - 1
-    shown, judged = (photos[~apart], photos[apart]) if apart.any() else (photos, photos)
-    truths = draw(draw_float, judged, device=device)
+    device, recipe = run.tuner.device, network.recipe
+    steps = recipe.finetune
+    kept = apart(len(photos))
+    shown, others = (photos[~kept], photos[kept]) if kept.any() else (photos, photos)
+    judged = others[evenly_spaced(len(others), COMPARED)]
+
+    def draw_float(photo: Tensor) -> Tensor:
+        return network.graph.run(photo, None, network.weights)
+
+    def tell() -> None:
+        watch("fine-tuning", run.step, steps)
+
+    truths = draw(draw_float, judged, tell, device)
 
     def compare() -> None:
         with torch.no_grad():
             rounding.weights = run.tuner.weights()
-        run.keep_if_better(float((draw(rounding, judged, device=device) - truths).square().mean()))
+        masks = draw(rounding, judged, tell, device)
+        run.keep_if_better(float((masks - truths).square().mean()))
 
     if run.step == 0:
         compare()
     while run.step < steps:
-        watch("fine-tuning", run.step, steps)
-        photo = _varied(shown, run.step, recipe.seed).to(device)
+        tell()
+        photo = _varied(shown, run.step, recipe).to(device)
         with torch.no_grad():
             truth = draw_float(photo)
         rounding.weights = run.tuner.weights()
@@ -219,12 +239,19 @@ class _Run:
         state = {"step": self.step, "error": self.error, "best": self.best}
         if not ended:
             state |= {"tuner": self._state(), "adam": self.adam.state_dict()}
-        partial = self.file.with_suffix(".partial")
-        with contextlib.suppress(OSError):
+        content = io.BytesIO()
+        torch.save(state, content)
+        partial = self.file.with_name(f"{self.file.name}.{os.getpid()}.partial")
+        try:
             self.file.parent.mkdir(parents=True, exist_ok=True)
-            with partial.open("wb") as file:
-                torch.save(state, file)
+            _forget_old_runs(self.file.parent)
+            partial.write_bytes(content.getbuffer())
             partial.replace(self.file)
+        except OSError:
+            pass
+        finally:
+            with contextlib.suppress(OSError):
+                partial.unlink(missing_ok=True)
 
     def resume(self) -> None:
         """From what was written down, where that is there and whole."""
@@ -245,30 +272,45 @@ class _Run:
         return {name: value.clone() for name, value in self.tuner.state_dict().items()}
 
 
-def _varied(photos: NDArray[np.uint8], step: int, seed: int) -> Tensor:
-    """(1, 3, H, W) bytes in [0, 1]: each photo once in as many steps, mirrored or not, relit."""
+def _varied(photos: NDArray[np.uint8], step: int, recipe: Recipe) -> Tensor:
+    """(1, 3, H, W) in [0, 1]: each photo once in as many steps, mirrored or not; in other light
+    where ranges are of other light, too.
+    """
     turn, position = divmod(step, len(photos))
-    order = np.random.default_rng((seed, turn)).permutation(len(photos))
-    chance = np.random.default_rng((seed, turn, position))
+    order = np.random.default_rng((recipe.seed, turn)).permutation(len(photos))
+    chance = np.random.default_rng((recipe.seed, turn, position))
     photo = torch.from_numpy(np.ascontiguousarray(photos[order[position]]))[None].float()
     if chance.random() < 0.5:
         photo = photo.flip(3)
-    lit = (photo * chance.uniform(*LIGHTS)).round().clamp(0, 255) / 255
-    return lit.contiguous(memory_format=torch.channels_last)
+    if recipe.relit:
+        photo = (photo * chance.uniform(*LIGHTS)).round().clamp(0, 255)
+    return (photo / 255).contiguous(memory_format=torch.channels_last)
 
 
 def _place(
-    floats: Mapping[str, Tensor],
+    network: Measured,
+    encodings: Mapping[str, Encoding | None],
     scales: Mapping[str, Tensor],
     photos: NDArray[np.uint8],
-    recipe: Recipe,
 ) -> Path:
     """A file of the cache folder that no other run has: all that decides is in its name."""
-    found = hashlib.sha256(recipe.digest.encode())
-    found.update(checksum_of_pixels(photos).encode())
-    found.update(json.dumps([torch.__version__, *photos.shape]).encode())
-    for values in (floats, scales):
+    graph = network.graph
+    said = [repr((METHOD, torch.__version__, network.recipe.digest, checksum_of_pixels(photos)))]
+    for name in graph.points:
+        said.append(repr((name, graph.operation_of_maker(name), graph.arguments(name))))
+        said.append(repr((graph.operation(name), encodings[name])))
+    said.append(graph.mask)
+    found = hashlib.sha256("\n".join(said).encode())
+    for values in (network.weights, scales):
         for path in sorted(values):
             found.update(path.encode())
             found.update(values[path].detach().cpu().contiguous().numpy().tobytes())
     return cache_folder() / "finetuning" / f"{found.hexdigest()[:32]}.pt"
+
+
+def _forget_old_runs(folder: Path) -> None:
+    """Remove what nobody has touched for long."""
+    for file in folder.iterdir():
+        with contextlib.suppress(OSError):
+            if time.time() - file.stat().st_mtime > KEPT_SECONDS:
+                file.unlink()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import cache
@@ -13,9 +14,11 @@ from torch import Tensor
 
 from ..errors import UsageError
 from ..models.prepared import PreparedMask
+from .calibration import checksum_of_pixels
+from .encodings import QuantizedNetwork
 from .graph import NetworkGraph, capture
 from .pricing import added_time, multiplications
-from .quantise import Measured, Watch, measure, quantise, simulated
+from .quantise import Measured, Watch, completed, measure, simulated
 from .recipe import Recipe
 from .search import Budget, Found, Photos, Prefer, Try, search, with_last_resort
 from .sensitivity import (
@@ -28,7 +31,7 @@ from .sensitivity import (
     sensitivity,
 )
 from .simulation import Simulation, simulation
-from .suitability import evenly_spaced
+from .suitability import apart, evenly_spaced
 
 __all__ = ["Mixed", "check_apart", "find_mix", "held_out"]
 
@@ -37,8 +40,6 @@ __all__ = ["Mixed", "check_apart", "find_mix", "held_out"]
 RANKED, SEARCHED = 6, 16
 # Parts with a larger share of the multiplications are too expensive to be left in float whole.
 FINEST = 0.1
-# Of photos that are given as one set, every so many-th is kept for the verification.
-KEPT_APART = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +52,7 @@ class Mixed:
         costs: What each part costs, by which the search chose.
         budget: What was to be held.
         photos: How many photos it was searched on, and how many verified on.
+        tuned: What fine-tuning made, where it was needed, as `quantise` gives it.
     """
 
     recipe: Recipe
@@ -58,6 +60,7 @@ class Mixed:
     costs: tuple[PartCost, ...]
     budget: Budget
     photos: tuple[int, int]
+    tuned: tuple[QuantizedNetwork, PreparedMask] | None = None
 
 
 def held_out(photos: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
@@ -66,12 +69,12 @@ def held_out(photos: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], NDArray[np.u
     Raises:
         UsageError: There are too few to be divided.
     """
-    if len(photos) < KEPT_APART:
+    kept = apart(len(photos))
+    if not kept.any():
         raise UsageError(
             f"{len(photos)} photos can't be divided into some to calibrate and some to verify on.",
             "Give some dozens, or others to verify on: --photos DIR.",
         )
-    kept = np.arange(len(photos)) % KEPT_APART == KEPT_APART - 1
     return photos[~kept], photos[kept]
 
 
@@ -123,7 +126,14 @@ def find_mix(
     Raises:
         ExportError: There are no calibration photos.
         NetworkError: The network's graph can't be captured.
+        UsageError: Fine-tuning is asked for, and time is without a limit.
     """
+    if base.finetune and budget.time == math.inf:
+        raise UsageError(
+            "Fine-tuning comes after all that may stay in float does, and without a limit of time "
+            "that is everything.",
+            "Say how long it may take, in the integer network's time: time<=1.2 in the budget.",
+        )
     measured = measure(view, calibration, base, watch, device)
     graph = measured.graph
     macs = multiplications(graph, measured.weights)
@@ -162,17 +172,26 @@ def find_mix(
     found = search(costs, budget, score, time, prefer=prefer, watch=tell)
     chosen = (*base.float_modules, *found.best.float_parts)
     recipe = replace(base, name="mixed", float_modules=chosen, finetune=0)
+    tuned = None
     if base.finetune and not found.holds:
         recipe = replace(recipe, finetune=base.finetune)
-        tuned = simulated(*quantise(view, calibration, "", recipe, watch, device), graph.shape)
+        tuned = completed(
+            replace(measured, recipe=recipe),
+            calibration,
+            checksum_of_pixels(calibration),
+            watch,
+            device,
+        )
+        rounding = simulated(*tuned, graph.shape)
 
         def score_tuned(on: Photos) -> Fidelity:
-            return fidelity(draw(tuned, photos[on], device=device), truths[on], threshold)
+            tell_watch = _counting(watch, "trying what was fine-tuned", len(photos[on]))
+            return fidelity(draw(rounding, photos[on], tell_watch, device), truths[on], threshold)
 
         found = with_last_resort(found, budget, score_tuned, f"{base.finetune} steps fine-tuned")
         for tried in found.tries[-2:]:
             tell(tried)
-    return Mixed(recipe, found, tuple(costs), budget, (len(few), len(others)))
+    return Mixed(recipe, found, tuple(costs), budget, (len(few), len(others)), tuned)
 
 
 def _counting(watch: Watch, text: str, total: int) -> Callable[[], None]:

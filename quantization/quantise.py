@@ -25,9 +25,9 @@ from .ranges import RangeHistogram, estimate, histograms
 from .recipe import Recipe
 from .rounding import PatchCollector, compensated
 from .simulation import Simulation, simulation, weight_scale
-from .suitability import evenly_spaced
+from .suitability import LIGHTS, evenly_spaced
 
-__all__ = ["Measured", "Watch", "measure", "quantise", "simulated"]
+__all__ = ["Measured", "Watch", "completed", "measure", "quantise", "simulated"]
 
 # What is being done, and how much of how much is done.
 Watch = Callable[[str, int, int], None]
@@ -37,8 +37,7 @@ _SATURATION = 8.0
 _LARGEST_BIAS = 2.0**26
 # A pixel's byte is its real value times 255, on both sides of a file.
 _BYTE = Encoding(1 / 255, -128)
-# Light of the variations, and the most photos that are varied: others vary enough by themselves.
-_LIGHTS = (0.6, 1.4)
+# The most photos that are varied: others vary enough by themselves.
 _RELIT = 48
 
 
@@ -69,17 +68,28 @@ def quantise(
         NetworkError: The network's graph can't be captured.
     """
     measured = measure(view, photos, recipe, watch, device)
+    return completed(measured, photos, calibration, watch, device)
+
+
+def completed(
+    measured: Measured,
+    photos: NDArray[np.uint8],
+    calibration: str,
+    watch: Watch = lambda text, done, total: None,
+    device: str = "cpu",
+) -> tuple[QuantizedNetwork, PreparedMask]:
+    """The rest of `quantise`, for what `measure` gave of the same photos.
+
+    Returns:
+        As `quantise`; the view is that of ``measured``, changed.
+    """
     weights, scales = measured.rounded(watch)
-    if recipe.finetune:
-        graph, floats = measured.graph, measured.weights
-        encodings = {name: measured.encoding(name) for name in graph.points}
-        weights = finetuned(
-            graph, floats, weights, scales, encodings, photos, recipe, watch, device
-        )
+    if measured.recipe.finetune:
+        weights = finetuned(measured, weights, scales, photos, watch, device)
     rewritten = measured.view
     rewritten.load_state_dict(weights)
     network = QuantizedNetwork(
-        recipe=recipe,
+        recipe=measured.recipe,
         calibration=calibration,
         tensors=_tensors(measured, weights),
         weights=weights,
@@ -241,8 +251,8 @@ class _Photos:
     def relit(self, text: str) -> Iterator[Tensor]:
         """Some photos, darker and brighter, while ``watch`` is told how far it is."""
         numbers = evenly_spaced(len(self.pixels), _RELIT)
-        total = len(numbers) * len(_LIGHTS)
-        for done, (number, light) in enumerate(product(numbers, _LIGHTS)):
+        total = len(numbers) * len(LIGHTS)
+        for done, (number, light) in enumerate(product(numbers, LIGHTS)):
             self.watch(text, done, total)
             yield (self._photo(int(number)) * light).clamp_(0, 1)
 

@@ -75,6 +75,8 @@ class Recipe:
             raise UsageError(
                 f"A recipe can't round {self.rounding!r}.", f"Use {', '.join(_ROUNDINGS)}."
             )
+        if self.seed < 0:
+            raise UsageError(f"A recipe's seed can't be {self.seed}.", "Use 0 or more.")
         if self.finetune < 0:
             raise UsageError(
                 f"A recipe can't fine-tune for {self.finetune} steps.", "Use 0 or some hundreds."

@@ -272,6 +272,9 @@ def with_last_resort(
         budget: As there.
         score: On the calibration or the held-out photos.
         why: What was done, for people.
+
+    Returns:
+        Its ``best`` is the new try, on the photos that it fails on where it does.
     """
     again = []
     for photos in ("calibration", "held-out"):

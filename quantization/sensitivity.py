@@ -215,9 +215,10 @@ def fidelity(masks: Tensor, truths: Tensor, threshold: float) -> Fidelity:
 
     Photos with next to nothing in both masks (`suitability.NOTHING` of the pixels) count in the
     error and not in the IoU, which a few pixels at the threshold would decide; without any other
-    photo the IoU is 1. Where few photos (`FEW` of them) are such that the network is unsure of most
-    of their pixels (`suitability.unsure`), these don't count in the IoU either: whatever rounds
-    draws another object there. Where it is unsure of more photos, it is judged by them.
+    photo the IoU is 1. Where the network is unsure of most pixels of a few of the others (`FEW`,
+    `suitability.unsure`), these don't count in the IoU either: whatever rounds draws another object
+    there. Where it is unsure of more photos, it is judged by them. All this is of masks of one
+    plane.
     """
     errors = (masks - truths).abs().flatten(1).mean(1)
     if masks.shape[1] > 1:
@@ -232,9 +233,11 @@ def fidelity(masks: Tensor, truths: Tensor, threshold: float) -> Fidelity:
         both = (mine & theirs).flatten(1).sum(1).double()
         either = (mine | theirs).flatten(1).sum(1).double()
         overlap = both / either.clamp(min=1)
-        doubtful = unsure(truths)
-        doubtful &= doubtful.sum() <= FEW * len(truths)
-        overlap = overlap[(either > NOTHING * mine[0].numel()) & ~doubtful]
+        counted = either > NOTHING * mine[0].numel()
+        doubtful = unsure(truths) & counted
+        if doubtful.sum() <= FEW * counted.sum():
+            counted &= ~doubtful
+        overlap = overlap[counted]
     left_out = len(truths) - len(overlap)
     if not len(overlap):
         overlap = torch.ones(1)

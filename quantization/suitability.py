@@ -6,7 +6,13 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-__all__ = ["ENOUGH", "NOTHING", "evenly_spaced", "objections", "unsure"]
+__all__ = ["ENOUGH", "LIGHTS", "NOTHING", "apart", "evenly_spaced", "objections", "unsure"]
+
+LIGHTS = (0.6, 1.4)
+"""The least and the most light of photos that are varied."""
+
+# Of photos that are given as one set, every so many-th is kept for a verification.
+KEPT_APART = 3
 
 ENOUGH = 16
 """Below so many photos a range is that of single ones."""
@@ -58,6 +64,12 @@ def objections(
                 "background too"
             )
     return tuple(found)
+
+
+def apart(count: int) -> NDArray[np.bool_]:
+    """Which of so many photos are kept for a verification; none of fewer than three."""
+    chosen: NDArray[np.bool_] = np.arange(count) % KEPT_APART == KEPT_APART - 1
+    return chosen
 
 
 def unsure(masks: Tensor) -> Tensor:

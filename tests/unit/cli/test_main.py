@@ -327,7 +327,10 @@ def test_one_targets_failure_leaves_the_others_and_exits_with_3(
     assert verify(tmp_path / "bundle") == []
 
 
+@pytest.mark.sdk
 def test_a_missed_budget_leaves_the_other_targets_and_exits_with_1(maskport: Command) -> None:
+    if missing := target("tflite-mixed").missing_modules():
+        pytest.skip(f"{', '.join(missing)} not installed")
     photos = ("--calibration", "scenes:3", "--budget", "mae<=0", "--out", "out")
     ended = maskport(*SMALL, "--targets", "torchscript-lite,tflite-mixed", *photos)
     assert ended.code == FAILED_CHECK, ended.err
@@ -343,8 +346,11 @@ def test_networks_of_ones_own_can_be_searched_and_analysed(maskport: Command) ->
     network = ("cli_networks:small", "--size", "24", "--calibration", "scenes:3")
     ended = maskport("sensitivity", *network)
     assert ended.code == OK and "all of them" in ended.out
-    ended = maskport("quantize", *network, "--threshold", "0.4", "--budget", "mae<=0.1")
+    ended = maskport("quantize", *network, "--budget", "mae<=0.1")
     assert ended.code == OK and Path("recipe.toml").is_file()
+    for command in (("sensitivity",), ("quantize", "--budget", "mae<=0.1")):
+        ended = maskport(*command, *network, "--channels", "2")
+        assert ended.code == WRONG_USE and "channels" in ended.err
 
 
 def test_an_export_says_what_it_made_and_where(maskport: Command, tmp_path: Path) -> None:

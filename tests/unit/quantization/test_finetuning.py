@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import errno
+import os
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -10,13 +13,17 @@ import numpy as np
 import pytest
 import torch
 
-from maskport.models.prepared import PreparedMask
+from maskport.models.prepared import PreparedMask, prepare
+from maskport.models.seeding import seeded
+from maskport.models.u2net import U2Net
 from maskport.quantization import finetuning
-from maskport.quantization.encodings import QuantizedNetwork
+from maskport.quantization.encodings import Encoding, QuantizedNetwork
 from maskport.quantization.graph import capture
 from maskport.quantization.quantise import Watch, quantise, simulated
 from maskport.quantization.recipe import BEST, PLAIN, Recipe
 from maskport.quantization.sensitivity import draw
+from maskport.quantization.simulation import rounded
+from maskport.specs import ImageSpec, MaskSpec, ModelSpec
 
 STEPS = 24
 TUNED = replace(PLAIN, wide_tail=True, finetune=STEPS)
@@ -111,7 +118,7 @@ def test_an_ended_run_goes_on_to_the_same_weights(
             seen.append(done)
 
     resumed = quantised(watch=noting)
-    assert seen[0] == 10 and seen[-1] == STEPS - 1
+    assert seen[0] == 10 and seen[-1] == STEPS
     monkeypatch.setenv("MASKPORT_CACHE", str(tmp_path / "another"))
     uninterrupted = quantised()
     for path, value in uninterrupted.weights.items():
@@ -123,10 +130,56 @@ def test_an_ended_run_goes_on_to_the_same_weights(
     assert len(list(cache.rglob("*.*"))) == 1
 
 
-def test_another_recipe_is_another_run(quantised: Quantise, cache: Path) -> None:
+def test_whatever_decides_makes_it_another_run(
+    view: PreparedMask, photos: np.ndarray, cache: Path, nano: Callable[..., U2Net]
+) -> None:
+    recipe = replace(TUNED, finetune=1)
+
+    def files(recipe: Recipe, view: PreparedMask, photos: np.ndarray) -> int:
+        quantise(view, photos, "0" * 64, recipe)
+        return len(list(cache.rglob("*.pt")))
+
+    network = nano()
+    seeded(network, 0, photos.shape[2:])
+    image = ImageSpec(*photos.shape[2:])
+    side = prepare(network, ModelSpec("nano", image, MaskSpec(), output=1))
+    with torch.no_grad():
+        next(network.parameters()).mul_(1.1)
+    other = prepare(network, ModelSpec("nano", image, MaskSpec(), output=0))
+    assert files(recipe, view, photos) == files(recipe, view, photos) == 1
+    assert files(replace(recipe, seed=1), view, photos) == 2
+    assert files(recipe, view, photos[::-1]) == 3
+    assert files(recipe, other, photos) == 4
+    assert files(recipe, side, photos) == 5
+
+
+def test_old_files_are_forgotten(quantised: Quantise, cache: Path) -> None:
+    old, new = cache / "finetuning" / "old.pt", cache / "finetuning" / "new.pt"
+    old.parent.mkdir(parents=True)
+    for file, days in ((old, 15), (new, 13)):
+        file.write_bytes(b"")
+        os.utime(file, (time.time() - days * 24 * 3600,) * 2)
     quantised(replace(TUNED, finetune=1))
-    with pytest.raises(Ended):
-        quantised(replace(TUNED, finetune=1, seed=1), watch=_ending_at(0))
+    assert not old.exists() and new.exists()
+
+
+def test_where_everything_is_in_float_nothing_is_learned(quantised: Quantise) -> None:
+    recipe = replace(TUNED, float_modules=("normalise", "body"))
+    assert not quantised(recipe, _ending_at(0)).weight_scales
+
+
+def test_the_photos_bytes_still_pass_unrounded(
+    quantised: Quantise, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(finetuning, "RATE", 0.5)
+    monkeypatch.setattr(finetuning._Run, "keep_if_better", finetuning._Run.keep)
+    before, after = quantised(BEST), quantised(replace(BEST, finetune=4))
+    for path in ("normalise.weight", "normalise.bias"):
+        assert torch.equal(before.weights[path], after.weights[path])
+
+
+def test_two_photos_will_do(view: PreparedMask, photos: np.ndarray) -> None:
+    assert quantise(view, photos[:2], "0" * 64, replace(TUNED, finetune=2))[0].weights
 
 
 @pytest.mark.parametrize("spoil", [lambda b: b[: len(b) // 2], lambda b: b"", lambda b: b"x" * 99])
@@ -139,6 +192,30 @@ def test_a_broken_file_is_begun_again(
     file.write_bytes(spoil(file.read_bytes()))
     again = quantised(recipe)
     assert all(torch.equal(value, again.weights[path]) for path, value in first.weights.items())
+
+
+@pytest.mark.parametrize("bits", [8, 16])
+def test_the_gradient_passes_a_rounding_within_its_range(bits: int) -> None:
+    encoding = Encoding.of_range(-1.0, 1.0, bits)
+    values = torch.tensor([-3.0, -0.9, 0.123, 0.9, 3.0], requires_grad=True)
+    stored = rounded(values, encoding)
+    assert torch.allclose(stored[1:4], values[1:4], atol=encoding.scale / 2 + 1e-6)
+    assert stored[0].item() == pytest.approx(encoding.low)
+    assert stored[4].item() == pytest.approx(encoding.high)
+    stored.sum().backward()
+    assert values.grad is not None and values.grad.tolist() == [0, 1, 1, 1, 0]
+
+
+def test_a_full_disk_costs_nothing_but_the_resumption(
+    quantised: Quantise, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(self: Path, content: bytes) -> int:
+        self.touch()
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    assert quantised(replace(TUNED, finetune=2)).weights
+    assert not [file for file in cache.rglob("*") if file.is_file()]
 
 
 def test_a_cache_that_cannot_be_written_costs_nothing_but_the_resumption(

@@ -17,8 +17,8 @@ from maskport.quantization.graph import capture
 from maskport.quantization.mix import Mixed, check_apart, find_mix, held_out
 from maskport.quantization.quantise import quantise, simulated
 from maskport.quantization.recipe import BEST, PLAIN, read_recipe
-from maskport.quantization.search import read_budget
-from maskport.quantization.sensitivity import draw, fidelity
+from maskport.quantization.search import Budget, read_budget
+from maskport.quantization.sensitivity import Fidelity, draw, fidelity
 
 HARD = "mae<=1e-4"
 
@@ -159,8 +159,37 @@ def test_the_last_resort_is_fine_tuning_what_came_nearest(
     assert max(tuned) < max(before)
     found = find(f"mae<={(max(tuned) + max(before)) / 2}")
     assert found.found.holds and found.recipe.finetune == 24
+    assert found.tuned is not None
+    again = draw(simulated(*found.tuned, (1, *photos.shape[1:])), others)
+    truths = draw(capture(view, (1, *photos.shape[1:])).run, others)
+    assert fidelity(again, truths, 0.5) == found.found.tries[-1].fidelity
     easy = find("mae<=1")
-    assert easy.found.holds and easy.recipe.finetune == 0
+    assert easy.found.holds and easy.recipe.finetune == 0 and easy.tuned is None
+
+
+def test_the_command_fine_tunes_and_the_recipe_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Everything holds an error of 1, so the first tries are made to fail."""
+    monkeypatch.setenv("MASKPORT_CACHE", str(tmp_path / "cache"))
+    holds = Budget.holds
+    judged = 0
+
+    def late(self: Budget, found: Fidelity) -> bool:
+        nonlocal judged
+        judged += 1
+        return judged > 1 and holds(self, found)
+
+    monkeypatch.setattr(Budget, "holds", late)
+    out = tmp_path / "r.toml"
+    arguments = ["quantize", "demo", "--size", "48", "--calibration", "scenes:3", "--finetune", "2"]
+    arguments += ["--photos", "scenes:2", "--out", str(out), "--budget"]
+    ended = CliRunner().invoke(cli, [*arguments, "mae<=1"], standalone_mode=False)
+    assert isinstance(ended.exception, UsageError) and "time<=1.2" in str(ended.exception)
+    ended = CliRunner().invoke(cli, [*arguments, "mae<=1,time<=1"], standalone_mode=False)
+    assert ended.exception is None and ended.return_value == 0
+    assert "holds with nothing in float and 2 steps of fine-tuning" in ended.output
+    assert read_recipe(out).finetune == 2
 
 
 @pytest.mark.parametrize(
@@ -173,6 +202,7 @@ def test_the_last_resort_is_fine_tuning_what_came_nearest(
         ("tflite-mixed", "rounding = 'up'", "", "can't round"),
         ("tflite-mixed", "", "iou<=0.9", "asks for bad masks"),
         ("tflite-mixed", "finetune = -1", "", "can't fine-tune"),
+        ("tflite-mixed", "seed = -1", "", "seed can't be -1"),
     ],
 )
 def test_recipes_and_budgets_that_contradict_are_refused_before_any_work(

@@ -155,6 +155,13 @@ def test_photos_that_the_network_is_unsure_of_decide_no_iou_where_they_are_few(
     assert found.worst_mae == pytest.approx(0.02)
 
 
+def test_empty_masks_do_not_make_unsure_ones_few() -> None:
+    truth = torch.zeros(3, 1, 40, 40)
+    truth[0] = 0.51
+    found = fidelity(truth - 0.02, truth, 0.5)
+    assert (found.left_out, found.iou) == (2, 0)
+
+
 def test_the_command_prints_a_line_a_part_and_draws_it(tmp_path: Path) -> None:
     arguments = ["sensitivity", "demo", "--size", "48", "--calibration", "scenes:3"]
     arguments += ["--photos", "scenes:2", "--json", str(tmp_path / "s.json")]

@@ -150,7 +150,8 @@ _ENTRIES = (
     Entry(
         name="demo",
         network=_U2NETP,
-        spec=_as_the_authors("demo"),
+        # The size that it was trained for; larger photos of the same things it draws less well.
+        spec=_as_the_authors("demo", 256),
         sources=(),
         licence="Apache-2.0",
         summary=(

@@ -65,7 +65,7 @@ def open_evaluated(
         ToolError: The file's runtime is missing, or refuses it.
     """
     path = Path(what)
-    if what in catalog.CATALOG and not path.exists():
+    if what in catalog.CATALOG and not path.is_file():
         yield _checkpoint(fetch(catalog.entry(what)), network or what, size)
         return
     if not path.exists():

@@ -71,8 +71,7 @@ def analyse(
     )
     watch("rounding all of them", 0, 0)
     rounded, _ = measured.rounded(watch)
-    encoded = {name: measured.encoding(name) for name in graph.points}
-    whole = simulation(graph, rounded, encoded)
+    whole = simulation(graph, rounded, measured.stored)
     truths = draw(lambda photo: graph.run(photo, None, weights), photos, device=device)
     found = fidelity(draw(whole, photos, device=device), truths, threshold)
     return Analysis(tuple(parts), found, len(photos))

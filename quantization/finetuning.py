@@ -80,18 +80,17 @@ def finetuned(
         All weights, on the CPU.
     """
     graph, recipe = network.graph, network.recipe
-    encodings = {name: network.encoding(name) for name in graph.points}
     # What lets the photo's bytes pass is exact as it is.
     exact = graph.readers[next(iter(graph.points))] if recipe.pass_bytes else []
     held = {point.weight for point in exact}
     learned = {path: scale for path, scale in scales.items() if path not in held}
     if not learned:
         return dict(weights)
-    tuner = _Tuner(graph, weights, learned, encodings, device)
-    run = _Run(tuner, _place(network, encodings, scales, photos))
+    tuner = _Tuner(graph, weights, learned, network.stored, device)
+    run = _Run(tuner, _place(network, scales, photos))
     run.resume()
     if run.step < recipe.finetune:
-        rounding = simulation(graph, weights, encodings)
+        rounding = simulation(graph, weights, network.stored)
         with torch.enable_grad():
             _learn(run, network, rounding, photos, watch)
     return {path: value.cpu() for path, value in run.best_weights().items()}
@@ -289,7 +288,6 @@ def _varied(photos: NDArray[np.uint8], step: int, recipe: Recipe) -> Tensor:
 
 def _place(
     network: Measured,
-    encodings: Mapping[str, Encoding | None],
     scales: Mapping[str, Tensor],
     photos: NDArray[np.uint8],
 ) -> Path:
@@ -298,7 +296,7 @@ def _place(
     said = [repr((METHOD, torch.__version__, network.recipe.digest, checksum_of_pixels(photos)))]
     for name in graph.points:
         said.append(repr((name, graph.operation_of_maker(name), graph.arguments(name))))
-        said.append(repr((graph.operation(name), encodings[name])))
+        said.append(repr((graph.operation(name), network.stored[name])))
     said.append(graph.mask)
     found = hashlib.sha256("\n".join(said).encode())
     for values in (network.weights, scales):

@@ -231,5 +231,4 @@ def _mixed(measured: Measured, integers: dict[str, Tensor]) -> Simulation:
         for path in (point.weight, point.bias)
     }
     weights = {k: v if k in on_grids else measured.weights[k] for k, v in integers.items()}
-    encodings = {name: measured.encoding(name) for name in measured.graph.points}
-    return simulation(measured.graph, weights, encodings)
+    return simulation(measured.graph, weights, measured.stored)

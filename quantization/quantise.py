@@ -133,6 +133,11 @@ class Measured:
         """Names of the points that are not rounded."""
         return frozenset(name for name in self.graph.points if self._stays_wide(name))
 
+    @cached_property
+    def stored(self) -> dict[str, Encoding | None]:
+        """`encoding` of every point."""
+        return {name: self.encoding(name) for name in self.graph.points}
+
     def encoding(self, name: str) -> Encoding | None:
         """What a point's integers stand for; None where it isn't rounded."""
         if name in self.wide:

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from types import TracebackType
 from typing import IO, Any, cast
 
+from ..signals import held_back
 from .registry import Target
 
 __all__ = ["Lanes", "shared_step"]
@@ -94,8 +95,9 @@ class Lanes:
             names = self._waiting.pop(lane)
             if last and not names:
                 continue
-            worker = _Worker(lane, self._command, self._log, self._messages)
-            self._running[lane] = worker
+            with held_back():
+                worker = _Worker(lane, self._command, self._log, self._messages)
+                self._running[lane] = worker
             for name in names:
                 worker.order(name)
             if last:

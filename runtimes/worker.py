@@ -28,6 +28,7 @@ from numpy.typing import NDArray
 
 from ..artifacts.manifest import Artifact
 from ..errors import LostError, NotCoveredError, RunnerError
+from ..signals import held_back
 from .wire import Garbled, receive, send
 
 __all__ = ["Build", "Limits", "Loaded", "Worker", "default_memory_limit"]
@@ -125,19 +126,24 @@ class Worker:
             return
         self._channel, theirs = Pipe()
         self._words = tempfile.TemporaryFile()  # noqa: SIM115  (`close` closes it)
-        self._process = subprocess.Popen(
-            [sys.executable, "-P", "-m", f"{__package__}.worker_main", str(theirs.fileno())],
-            stdin=subprocess.PIPE,
-            stdout=self._words,
-            stderr=self._words,
-            pass_fds=[theirs.fileno()],
-            start_new_session=True,  # Ctrl-C is ours to handle
-        )
+        with held_back():
+            self._process = subprocess.Popen(
+                [sys.executable, "-P", "-m", f"{__package__}.worker_main", str(theirs.fileno())],
+                stdin=subprocess.PIPE,
+                stdout=self._words,
+                stderr=self._words,
+                pass_fds=[theirs.fileno()],
+                start_new_session=True,  # Ctrl-C is ours to handle
+            )
         theirs.close()
         self._send(self._job)  # where it died at once, the first answer will tell
 
     def __enter__(self) -> Self:
-        self.start()
+        try:
+            self.start()
+        except BaseException:
+            self.close()
+            raise
         return self
 
     def __exit__(

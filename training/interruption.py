@@ -9,14 +9,12 @@ from contextlib import contextmanager
 from types import FrameType, TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
+from ..signals import SIGNALS
+
 if TYPE_CHECKING:
     from torch.utils.data import DataLoader
 
 __all__ = ["Interruption", "ignore_in_worker", "loading"]
-
-SIGNALS = tuple(
-    getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
-)
 
 
 class Interruption:

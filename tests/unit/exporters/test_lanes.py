@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import signal
+import subprocess
 import sys
 import time
 from collections.abc import Iterator
@@ -59,6 +61,15 @@ def test_a_crash_fails_its_target_and_the_others_go_on(lanes: Lanes) -> None:
     }
     before, after = ended["tflite-fp32"]["pid"], ended["tflite-int8"]["pid"]
     assert before != after  # a new process went on
+
+
+def test_a_process_that_is_just_starting_is_ended_too(
+    lanes: Lanes, started_and_interrupted: list[subprocess.Popen[Any]]
+) -> None:
+    with pytest.raises(KeyboardInterrupt), lanes:
+        lanes.warm_up(select(["onnx-fp32"]))
+    (process,) = started_and_interrupted
+    assert process.returncode == -signal.SIGKILL
 
 
 def test_targets_of_a_lane_share_a_process_that_was_warm(lanes: Lanes) -> None:

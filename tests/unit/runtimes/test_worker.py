@@ -10,6 +10,7 @@ import textwrap
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import psutil
@@ -270,6 +271,15 @@ def test_leaving_ends_the_process_whatever_it_does(worker: Callable[..., Worker]
         process = odd._process
         assert process is not None and process.poll() is None
     assert not psutil.pid_exists(process.pid)
+
+
+def test_a_process_that_is_just_starting_is_ended_too(
+    worker: Callable[..., Worker], started_and_interrupted: list[subprocess.Popen[Any]]
+) -> None:
+    with pytest.raises(KeyboardInterrupt), worker("sleeps_while_loading"):
+        pytest.fail("it went on")
+    (process,) = started_and_interrupted
+    assert process.returncode == -signal.SIGKILL
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="kills its parent; written for Linux")

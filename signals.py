@@ -1,0 +1,46 @@
+"""The signals that end a run, and moments at which they have to wait."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+__all__ = ["SIGNALS", "held_back"]
+
+SIGNALS = tuple(
+    getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
+)
+
+
+@contextmanager
+def held_back() -> Iterator[None]:
+    """Signals that come within the block reach their handlers at its end.
+
+    For the start of a process: interrupted after the fork and before anyone holds its handle,
+    it would outlive us. Signals that are ignored, or end the process at once, stay what they
+    are, as the new process inherits them. Only the main thread takes signals; in others this
+    does nothing.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    came: list[int] = []
+
+    def note(number: int, _frame: FrameType | None) -> None:
+        came.append(number)
+
+    before = {number: signal.getsignal(number) for number in SIGNALS}
+    try:
+        for number, handler in before.items():
+            if callable(handler):
+                signal.signal(number, note)
+        yield
+    finally:
+        for number, handler in before.items():
+            if callable(handler):
+                signal.signal(number, handler)
+        for number in came:
+            signal.raise_signal(number)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -13,21 +14,18 @@ from .network_options import (
     prefer_option,
     size_option,
     spec_options,
+    weights_option,
 )
 
-__all__ = ["command"]
+if TYPE_CHECKING:
+    from ..artifacts.manifest import Failure
+
+__all__ = ["command", "exit_code"]
 
 
 @click.command(name="export", short_help="Export a checkpoint to the files that phones run.")
 @click.argument("network")
-@click.option(
-    "--weights",
-    metavar="FILE",
-    help=(
-        "A .pth, .pt, .safetensors or .onnx file, or random:SEED. Left out, a catalog network's "
-        "weights come with maskport (demo) or are fetched."
-    ),
-)
+@weights_option
 @click.option(
     "--targets",
     default="all",
@@ -154,5 +152,11 @@ def command(
             watch=view.watch,
         )
     view.summarise(bundle)
-    failures = bundle.manifest.failures
-    return (1 if all(failure.missed for failure in failures) else 3) if failures else 0
+    return exit_code(bundle.manifest.failures)
+
+
+def exit_code(failures: Sequence[Failure]) -> int:
+    """1 where budgets were missed and nothing else failed."""
+    if not failures:
+        return 0
+    return 1 if all(failure.missed for failure in failures) else 3

@@ -27,8 +27,8 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 weights_option = click.option(
     "--weights",
     metavar="FILE",
-    help="A .pth, .pt, .safetensors or .onnx file, or random:SEED; the catalog's own, or what a "
-    "factory gives, where left out.",
+    help="A .pth, .pt, .safetensors or .onnx file, or random:SEED. Where left out: what a factory "
+    "gives, or the catalog's own, which come with maskport (demo) or are fetched.",
 )
 size_option = click.option(
     "--size", metavar="SIDE", help="320 for a square, 320x480 for height x width."

@@ -25,7 +25,7 @@ from .ranges import RangeHistogram, estimate, histograms
 from .recipe import Recipe
 from .rounding import PatchCollector, compensated
 from .simulation import Simulation, simulation, weight_scale
-from .suitability import LIGHTS, evenly_spaced
+from .suitability import LIGHTS
 
 __all__ = ["Measured", "Watch", "completed", "measure", "quantise", "simulated"]
 
@@ -37,8 +37,8 @@ _SATURATION = 8.0
 _LARGEST_BIAS = 2.0**26
 # A pixel's byte is its real value times 255, on both sides of a file.
 _BYTE = Encoding(1 / 255, -128)
-# The most photos that are varied: others vary enough by themselves.
-_RELIT = 48
+# From so many photos on, they vary enough by themselves (docs/quantization.md).
+_VARIED = 24
 
 
 def quantise(
@@ -215,7 +215,7 @@ def measure(
     batches = _Photos(photos, device, watch)
     survey = _Survey(graph, weights, recipe, len(photos))
     survey.watch(batches.telling("measuring"))
-    if recipe.relit:
+    if recipe.relit and len(photos) < _VARIED:
         survey.watch(batches.relit("measuring in other light"), ranges_only=True)
     if recipe.equalise > 0:
         weights, factors = equalise(graph, weights, survey.peaks(), recipe.equalise, held)
@@ -254,12 +254,12 @@ class _Photos:
             yield self._photo(number)
 
     def relit(self, text: str) -> Iterator[Tensor]:
-        """Some photos, darker and brighter, while ``watch`` is told how far it is."""
-        numbers = evenly_spaced(len(self.pixels), _RELIT)
+        """Each photo, darker and brighter, while ``watch`` is told how far it is."""
+        numbers = range(len(self.pixels))
         total = len(numbers) * len(LIGHTS)
         for done, (number, light) in enumerate(product(numbers, LIGHTS)):
             self.watch(text, done, total)
-            yield (self._photo(int(number)) * light).clamp_(0, 1)
+            yield (self._photo(number) * light).clamp_(0, 1)
 
     def first(self) -> Tensor:
         return self._photo(0)

@@ -29,7 +29,7 @@ class Recipe:
         ranges: What gives activations their ranges before anything is learned.
         percentile: Share of values that a percentile range keeps, in percent.
         relit: Ranges from the extremes (``min-max``) are also those of the photos in less and in
-            more light, so that other photos stay inside.
+            more light, so that other photos stay inside; where there are fewer than 24 photos.
         pass_bytes: Let the photo's bytes into the network without rounding them again (exact).
         equalise: How far to even out channels across convolutions, 0 to 1 (exact in float).
         rounding: Weights each to the nearest integer, or ``compensated``: so that what a

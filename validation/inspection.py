@@ -14,12 +14,11 @@ from numpy.typing import NDArray
 from ..artifacts.manifest import Artifact, Inspection
 from ..runtimes.registry import runner_for
 from ..specs import MaskSpec
-from .metrics import intersection_over_union, is_flat, maximum_error, mean_absolute_error
+from .metrics import intersection_over_union, is_lost, maximum_error, mean_absolute_error
 
 __all__ = ["MINIMUM_IOU", "inspect_artifact", "objection"]
 
 MINIMUM_IOU = 0.9
-TWO_GREYS = 2 / 255
 # Of a single photo: half a grey level on average, and nowhere what makes an object of nothing.
 # Such a mask is the same whatever its IoU, which pixels at the threshold decide where there is
 # next to no object.
@@ -87,8 +86,7 @@ def objection(
     if not np.isfinite(masks).all():
         return f"it gives {np.count_nonzero(~np.isfinite(masks))} values that are not numbers"
     errors = mean_absolute_error(masks, references)
-    # A photo without the object: what the reference still draws, bytes can't say.
-    flat = is_flat(masks) & ~is_flat(references, TWO_GREYS)
+    flat = is_lost(masks, references)
     for number, (error, overlap) in enumerate(zip(errors, overlaps, strict=True), 1):
         if flat[number - 1]:
             average = masks[number - 1].mean()

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from .overlap import classes_of
 from .pairs import Mask, Masks, check_masks, check_pairs, is_finite
 
-__all__ = ["FATAL", "FLATNESS", "Objection", "is_flat", "objections"]
+__all__ = ["FATAL", "FLATNESS", "Objection", "is_flat", "is_lost", "objections"]
 
 Objection = Literal["not-finite", "reference-not-finite", "flat", "out-of-range", "empty-both"]
 
@@ -19,6 +19,8 @@ FATAL: frozenset[Objection] = frozenset({"not-finite", "reference-not-finite", "
 
 # One grey level: what is flatter can't be seen.
 FLATNESS = 1 / 255
+# Of a reference: a mask in bytes may be flat where a float mask spans a little more than a step.
+FAINTNESS = 2 / 255
 # Above what rounding and interpolation in float32 add, far below a grey level.
 OVERSHOOT = 1e-5
 
@@ -70,6 +72,23 @@ def is_flat(masks: Masks, tolerance: float = FLATNESS) -> NDArray[np.bool_]:
     return np.array([_is_flat(mask, tolerance) for mask in masks])
 
 
+def is_lost(masks: Masks, references: Masks) -> NDArray[np.bool_]:
+    """Each mask is flat where its reference draws what bytes can say.
+
+    Args:
+        masks: (N, C, H, W).
+        references: (N, C, H, W).
+
+    Returns:
+        (N,)
+
+    Raises:
+        ValueError: The shapes are not the same (N, C, H, W).
+    """
+    check_pairs(masks, references)
+    return np.array([_is_lost(*pair) for pair in zip(masks, references, strict=True)])
+
+
 def _objections(mask: Mask, reference: Mask, threshold: float) -> list[Objection]:
     found: list[Objection] = []
     if not is_finite(mask):
@@ -78,7 +97,7 @@ def _objections(mask: Mask, reference: Mask, threshold: float) -> list[Objection
         found.append("reference-not-finite")
     if found:
         return found
-    if _is_flat(mask, FLATNESS) and not _is_flat(reference, FLATNESS):
+    if _is_lost(mask, reference):
         found.append("flat")
     if mask.min() < -OVERSHOOT or mask.max() > 1 + OVERSHOOT:
         found.append("out-of-range")
@@ -89,6 +108,10 @@ def _objections(mask: Mask, reference: Mask, threshold: float) -> list[Objection
 
 def _is_flat(mask: Mask, tolerance: float) -> bool:
     return bool((np.ptp(mask, axis=(1, 2)) <= tolerance).all())
+
+
+def _is_lost(mask: Mask, reference: Mask) -> bool:
+    return _is_flat(mask, FLATNESS) and not _is_flat(reference, FAINTNESS)
 
 
 def _are_empty(mask: Mask, reference: Mask, threshold: float) -> bool:

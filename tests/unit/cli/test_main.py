@@ -15,6 +15,8 @@ from typing import NamedTuple
 import pytest
 
 from maskport.artifacts.bundle import load_bundle, verify
+from maskport.artifacts.manifest import Failure
+from maskport.cli.export import exit_code
 from maskport.cli.main import INTERRUPTED, main
 from maskport.exporters.registry import TARGETS, target
 from maskport.models.catalog import CATALOG
@@ -340,6 +342,14 @@ def test_a_missed_budget_leaves_the_other_targets_and_exits_with_1(maskport: Com
     ended = maskport(*SMALL, "--targets", "tflite-mixed", *photos[:-1], "other")
     assert ended.code == FAILED_CHECK, ended.err
     assert not Path("other").exists()
+
+
+def test_a_missed_budget_beside_a_broken_tool_exits_with_3() -> None:
+    missed = Failure(target="tflite-mixed", reason="a budget", missed=True)
+    broken = Failure(target="keras", reason="a tool")
+    assert exit_code([]) == OK
+    assert exit_code([missed]) == FAILED_CHECK
+    assert exit_code([missed, broken]) == BROKEN
 
 
 def test_networks_of_ones_own_can_be_searched_and_analysed(maskport: Command) -> None:

@@ -152,6 +152,16 @@ def test_ranges_in_other_light_hold_those_of_the_photos(
         assert torch.equal(seen.total, relit.patches.found[path].total)
 
 
+def test_many_photos_are_not_varied(view: PreparedMask, photos: np.ndarray) -> None:
+    texts: list[str] = []
+    for copies in (23, 24):
+        many = np.repeat(photos[:1], copies, axis=0)
+        measure(view, many, BEST, lambda text, done, total: texts.append(f"{text} {total}"))
+    assert texts.count("measuring in other light 46") == 46
+    assert texts.count("measuring 24") == 24
+    assert not any(text.startswith("measuring in") and text.endswith(" 48") for text in texts)
+
+
 def test_everything_comes_to_where_the_photo_is(view: PreparedMask, images: Tensor) -> None:
     """As on a GPU: weights, constants and what the rewrites left stay on the CPU until drawn."""
     photos = (images[:2] * 255).to(torch.uint8).numpy()

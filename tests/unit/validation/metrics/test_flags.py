@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from maskport.validation.metrics import is_flat, objections
+from maskport.validation.metrics import is_flat, is_lost, objections
 
 
 def drawing(channels: int = 1) -> np.ndarray:
@@ -36,6 +36,16 @@ def test_a_flat_mask_is_named_where_the_reference_is_not_flat() -> None:
     assert objections(flat(0.7), drawing()) == (("flat",),)
     assert objections(flat(0.7), flat(0.2)) == ((),)
     assert objections(drawing(), flat(0.2)) == ((),)
+
+
+def test_what_bytes_cannot_say_is_not_lost() -> None:
+    """An empty photo of which the float network draws a hundredth, and a file in bytes nothing."""
+    unit = (drawing() - np.float32(0.3)) / np.float32(0.7)
+    faint = unit * np.float32(1.9 / 255)
+    assert not is_flat(faint).any()
+    assert objections(flat(0), faint) == (("empty-both",),)
+    assert is_lost(flat(0), faint).tolist() == [False]
+    assert is_lost(flat(0), unit * np.float32(2.1 / 255)).tolist() == [True]
 
 
 def test_a_flat_mask_stays_flat_with_a_grey_level_of_noise() -> None:

@@ -13,7 +13,7 @@ from ..artifacts.manifest import Quantization, Tensor, TensorQuantization
 from ..errors import ExportError
 from .run import Exported, Run
 from .savedmodel import float_model
-from .tflite_graph import finish_float, finish_integer
+from .tflite_graph import finish_dynamic, finish_float, finish_integer
 
 __all__ = [
     "as_bytes",
@@ -47,16 +47,20 @@ def export_fp16(run: Run, path: Path) -> Exported:
 
 
 def export_dynamic_int8(run: Run, path: Path) -> Exported:
-    """Write the file with int8 weights, whose activations are quantised as they come."""
+    """Write the file with int8 weights, whose activations are quantised as they come.
+
+    The first convolution, which sees the photo, stays in float.
+    """
 
     def choose(converter: Any, tf: Any) -> None:
         converter.optimizations = [tf.lite.Optimize.DEFAULT]
 
-    path.write_bytes(finish_float(_convert(run, choose), run.card))
+    path.write_bytes(finish_dynamic(_convert(run, choose), run.card))
     return Exported(
         *run.float_tensors("NHWC"),
         quantization=Quantization(
-            weights="int8, symmetric, per output channel", activations="float32, int8 inside"
+            weights="int8, symmetric, per output channel",
+            activations="float32, int8 inside; the first convolution in float",
         ),
         properties=_PROPERTIES,
     )

@@ -16,7 +16,14 @@ import numpy as np
 from ..errors import ExportError
 from .run import Card
 
-__all__ = ["INT16_LOGIT_SCALE", "Flatbuffer", "finish_float", "finish_integer", "finished"]
+__all__ = [
+    "INT16_LOGIT_SCALE",
+    "Flatbuffer",
+    "finish_dynamic",
+    "finish_float",
+    "finish_integer",
+    "finished",
+]
 
 # sigmoid(+-8) is 0.99966 and 0.00034: the bytes 255 and 0. 2^-12 is the scale at which every
 # runtime's int16 sigmoid works, and its range is just +-8.
@@ -32,12 +39,28 @@ _RESCALING = (
     *("ADD", "CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "MUL", "SUB"),
     *("QUANTIZE", "TRANSPOSE_CONV"),
 )
+# What a photo may pass through before the first convolution.
+_PIXEL_BY_PIXEL = frozenset({"ADD", "DIV", "MUL", "PAD", "PADV2", "RESHAPE", "SUB", "TRANSPOSE"})
 
 
 def finish_float(model: bytes, card: Card) -> bytes:
     """A float file with its card, and without what would differ between equal runs."""
     graph = Flatbuffer(model)
     graph.describe(card)
+    return graph.pack()
+
+
+def finish_dynamic(model: bytes, card: Card) -> bytes:
+    """A float file with int8 weights, whose first convolution computes in float.
+
+    It would round the normalised photo to 8 bits again, which on a photo that the network is
+    unsure of draws another mask; of three channels, integers are no faster.
+    """
+    graph = Flatbuffer(model)
+    graph.describe(card)
+    for convolution in graph.first_convolutions():
+        graph.give_float_weights(convolution)
+    graph.prune()
     return graph.pack()
 
 
@@ -198,6 +221,35 @@ class Flatbuffer:
             return False
         code = self.model.operatorCodes[operator.opcodeIndex]
         return bool(code.builtinCode == getattr(self.schema.BuiltinOperator, name))
+
+    def first_convolutions(self) -> list[Any]:
+        """Those that read the photo, or what a normalisation of its pixels made of it."""
+        reached, found = {int(i) for i in self.subgraph.inputs}, []
+        for operator in self.subgraph.operators:
+            if reached.isdisjoint(int(i) for i in operator.inputs):
+                continue
+            if self.name_of(operator) in _PIXEL_BY_PIXEL or self._is_pointwise(operator):
+                reached.update(int(i) for i in operator.outputs)
+            elif self.is_op(operator, "CONV_2D"):
+                found.append(operator)
+        return found
+
+    def _is_pointwise(self, operator: Any) -> bool:
+        """A factor for each channel."""
+        if not self.is_op(operator, "DEPTHWISE_CONV_2D"):
+            return False
+        return all(side == 1 for side in self.tensor(operator.inputs[1]).shape[:3])
+
+    def give_float_weights(self, convolution: Any) -> None:
+        """Its int8 weights as floats, where they are int8: it then computes in float."""
+        weights = self.tensor(convolution.inputs[1])
+        if weights.type != self.schema.TensorType.INT8:
+            return
+        steps = self.data_of(weights, np.int8).reshape(weights.shape)
+        scales = np.asarray(weights.quantization.scale, np.float32).reshape(-1, 1, 1, 1)
+        index = self.add_float_constant(weights.name, weights.shape, steps * scales)
+        photo, _, *rest = convolution.inputs
+        convolution.inputs = np.array([photo, index, *rest], np.int32)
 
     def float_tensors(self) -> list[str]:
         kinds = {self.schema.TensorType.FLOAT32, self.schema.TensorType.FLOAT16}

@@ -13,7 +13,8 @@ import pytest
 from maskport.artifacts.manifest import TensorQuantization
 from maskport.errors import ExportError
 from maskport.exporters.run import Card, Run
-from maskport.exporters.tflite import export_fp32, export_int8_plain
+from maskport.exporters.tflite import export_dynamic_int8, export_fp32, export_int8_plain
+from maskport.exporters.tflite_graph import Flatbuffer
 from maskport.specs import ImageSpec, MaskSpec, ModelSpec
 
 pytestmark = [
@@ -268,3 +269,31 @@ def test_the_manifest_learns_the_bytes_scale(tf: Any, photos: np.ndarray, tmp_pa
     for tensor in (*seen[0].inputs, *seen[0].outputs):
         assert tensor.dtype == "uint8"
         assert tensor.quantization == TensorQuantization(scale=1 / 255, zero_point=0)
+
+
+def deep(tf: Any, x: Any) -> Any:
+    """A normalisation and three convolutions, of which the first two have weights enough to be
+    stored as integers."""
+    chance = np.random.default_rng(0)
+    x = (x - np.float32([0.485, 0.456, 0.406])) / np.float32([0.229, 0.224, 0.225])
+    for channels, end in ((48, tf.nn.relu), (24, tf.nn.relu), (1, tf.sigmoid)):
+        kernel = chance.normal(size=(3, 3, x.shape[-1], channels)).astype(np.float32)
+        x = end(tf.nn.conv2d(x, kernel / np.float32(np.sqrt(kernel[..., 0].size)), 1, "SAME"))
+    return x
+
+
+def test_of_dynamic_range_the_first_convolution_stays_in_float(
+    tf: Any, photos: np.ndarray, tmp_path: Path
+) -> None:
+    path = exported(tf, deep, photos, tmp_path, export_dynamic_int8)
+    graph = Flatbuffer(path.read_bytes())
+    convolutions = [op for op in graph.subgraph.operators if graph.is_op(op, "CONV_2D")]
+    kinds = graph.schema.TensorType
+    assert [graph.tensor(op.inputs[1]).type for op in convolutions[:2]] == [
+        kinds.FLOAT32,
+        kinds.INT8,
+    ]
+    run = interpreter(path).get_signature_runner("serving_default")
+    for photo in photos:
+        mask = run(image=photo[None] / np.float32(255))["mask"][0]
+        assert np.abs(mask - expected(tf, deep, photo)).mean() < STEP

@@ -28,17 +28,23 @@ def held_back() -> Iterator[None]:
         yield
         return
     came: list[int] = []
-
-    def note(number: int, _frame: FrameType | None) -> None:
-        came.append(number)
-
+    over = False
     before = {number: signal.getsignal(number) for number in SIGNALS}
+
+    def note(number: int, frame: FrameType | None) -> None:
+        handler = before[number]
+        if over and callable(handler):  # one that came while they were being restored
+            handler(number, frame)
+        else:
+            came.append(number)
+
     try:
         for number, handler in before.items():
             if callable(handler):
                 signal.signal(number, note)
         yield
     finally:
+        over = True
         for number, handler in before.items():
             if callable(handler):
                 signal.signal(number, handler)

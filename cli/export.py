@@ -156,7 +156,7 @@ def command(
 
 
 def exit_code(failures: Sequence[Failure]) -> int:
-    """1 where budgets were missed and nothing else failed."""
+    """0 where all was made, 1 where nothing but budgets was missed, 3 where a tool failed."""
     if not failures:
         return 0
     return 1 if all(failure.missed for failure in failures) else 3

@@ -109,8 +109,8 @@ class Lanes:
                 worker.pending.remove(message["target"])
             yield message
             return
-        self._running.pop(worker.lane, None)
         ended = worker.wait()
+        self._running.pop(worker.lane, None)
         if worker.pending:  # it died with the first of them; the others get a new process
             crashed, *rest = worker.pending
             reason = f"The process that made it {ended}. The log has the SDK's last words."

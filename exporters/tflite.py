@@ -55,12 +55,14 @@ def export_dynamic_int8(run: Run, path: Path) -> Exported:
     def choose(converter: Any, tf: Any) -> None:
         converter.optimizations = [tf.lite.Optimize.DEFAULT]
 
-    path.write_bytes(finish_dynamic(_convert(run, choose), run.card))
+    data, found = finish_dynamic(_convert(run, choose), run.card)
+    path.write_bytes(data)
+    rest = "; the first convolution in float" if found else ""
     return Exported(
         *run.float_tensors("NHWC"),
         quantization=Quantization(
             weights="int8, symmetric, per output channel",
-            activations="float32, int8 inside; the first convolution in float",
+            activations=f"float32, int8 inside{rest}",
         ),
         properties=_PROPERTIES,
     )

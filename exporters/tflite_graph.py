@@ -12,6 +12,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..errors import ExportError
 from .run import Card
@@ -40,7 +41,12 @@ _RESCALING = (
     *("QUANTIZE", "TRANSPOSE_CONV"),
 )
 # What a photo may pass through before the first convolution.
-_PIXEL_BY_PIXEL = frozenset({"ADD", "DIV", "MUL", "PAD", "PADV2", "RESHAPE", "SUB", "TRANSPOSE"})
+_PIXEL_BY_PIXEL = frozenset(
+    {
+        *("ADD", "DIV", "MUL", "SUB", "PAD", "PADV2", "MIRROR_PAD", "RESHAPE", "TRANSPOSE"),
+        *("RESIZE_BILINEAR", "RESIZE_NEAREST_NEIGHBOR"),
+    }
+)
 
 
 def finish_float(model: bytes, card: Card) -> bytes:
@@ -50,18 +56,22 @@ def finish_float(model: bytes, card: Card) -> bytes:
     return graph.pack()
 
 
-def finish_dynamic(model: bytes, card: Card) -> bytes:
+def finish_dynamic(model: bytes, card: Card) -> tuple[bytes, bool]:
     """A float file with int8 weights, whose first convolution computes in float.
 
     It would round the normalised photo to 8 bits again, which on a photo that the network is
     unsure of draws another mask; of three channels, integers are no faster.
+
+    Returns:
+        The file, and whether a first convolution was found.
     """
     graph = Flatbuffer(model)
     graph.describe(card)
-    for convolution in graph.first_convolutions():
+    convolutions = graph.first_convolutions()
+    for convolution in convolutions:
         graph.give_float_weights(convolution)
     graph.prune()
-    return graph.pack()
+    return graph.pack(), bool(convolutions)
 
 
 def finish_integer(model: bytes, card: Card) -> bytes:
@@ -226,30 +236,48 @@ class Flatbuffer:
         """Those that read the photo, or what a normalisation of its pixels made of it."""
         reached, found = {int(i) for i in self.subgraph.inputs}, []
         for operator in self.subgraph.operators:
-            if reached.isdisjoint(int(i) for i in operator.inputs):
+            read = {int(i) for i in operator.inputs if i >= 0 and not self._is_constant(int(i))}
+            if not read or not read <= reached:
                 continue
             if self.name_of(operator) in _PIXEL_BY_PIXEL or self._is_pointwise(operator):
                 reached.update(int(i) for i in operator.outputs)
-            elif self.is_op(operator, "CONV_2D"):
+            elif self.is_op(operator, "CONV_2D") or self.is_op(operator, "DEPTHWISE_CONV_2D"):
                 found.append(operator)
         return found
 
+    def _is_constant(self, index: int) -> bool:
+        return self.model.buffers[self.tensor(index).buffer].data is not None
+
     def _is_pointwise(self, operator: Any) -> bool:
-        """A factor for each channel."""
-        if not self.is_op(operator, "DEPTHWISE_CONV_2D"):
+        """A factor for each channel, or other channels in the place of as many."""
+        if self.is_op(operator, "DEPTHWISE_CONV_2D"):
+            return all(side == 1 for side in self.tensor(operator.inputs[1]).shape[:3])
+        if not self.is_op(operator, "CONV_2D"):
             return False
-        return all(side == 1 for side in self.tensor(operator.inputs[1]).shape[:3])
+        results, *sides, channels = self.tensor(operator.inputs[1]).shape
+        return bool(results == channels) and all(side == 1 for side in sides)
 
     def give_float_weights(self, convolution: Any) -> None:
         """Its int8 weights as floats, where they are int8: it then computes in float."""
-        weights = self.tensor(convolution.inputs[1])
-        if weights.type != self.schema.TensorType.INT8:
-            return
-        steps = self.data_of(weights, np.int8).reshape(weights.shape)
-        scales = np.asarray(weights.quantization.scale, np.float32).reshape(-1, 1, 1, 1)
-        index = self.add_float_constant(weights.name, weights.shape, steps * scales)
-        photo, _, *rest = convolution.inputs
-        convolution.inputs = np.array([photo, index, *rest], np.int32)
+        photo, weights, *rest = convolution.inputs
+        values = self.dequantised(self.tensor(weights))
+        if values is not None:
+            index = self.add_float_constant(self.tensor(weights).name, values.shape, values)
+            convolution.inputs = np.array([photo, index, *rest], np.int32)
+
+    def dequantised(self, tensor: Any) -> NDArray[np.float32] | None:
+        """What a constant's int8 values stand for, in its shape; None where it has none."""
+        quantization = tensor.quantization
+        if quantization is None or quantization.scale is None:
+            return None
+        if tensor.type != self.schema.TensorType.INT8:
+            return None
+        scales = np.asarray(quantization.scale, np.float32)
+        around = [1] * len(tensor.shape)
+        around[int(quantization.quantizedDimension)] = len(scales)
+        steps = self.data_of(tensor, np.int8).reshape(tensor.shape).astype(np.float32)
+        values: NDArray[np.float32] = steps * scales.reshape(around)
+        return values
 
     def float_tensors(self) -> list[str]:
         kinds = {self.schema.TensorType.FLOAT32, self.schema.TensorType.FLOAT16}

@@ -169,15 +169,10 @@ def _read_weight(
 ) -> NDArray[np.float32] | None:
     """The file's weight in float, in torch's layout; None where shapes differ."""
     tensor = graph.tensor(int(operator.inputs[0 if kind == "TRANSPOSE_CONV" else 1]))
-    quantization = tensor.quantization
-    if quantization is None or quantization.scale is None or tensor.type != _int8(graph):
+    whole = graph.dequantised(tensor)
+    if whole is None:
         return None
-    whole = graph.data_of(tensor, np.int8).reshape(tensor.shape).astype(np.float32)
-    axis = int(quantization.quantizedDimension)
-    scales = np.asarray(quantization.scale, np.float32)
-    around = [1] * whole.ndim
-    around[axis] = len(scales)
-    moved = _to_torch(whole * scales.reshape(around), kind, len(shape))
+    moved = _to_torch(whole, kind, len(shape))
     return moved if moved is not None and moved.shape == tuple(shape) else None
 
 

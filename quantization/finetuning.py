@@ -35,10 +35,9 @@ from ..models.download import cache_folder
 from .calibration import checksum_of_pixels
 from .encodings import Encoding
 from .graph import NetworkGraph
-from .recipe import Recipe
 from .sensitivity import draw
 from .simulation import LARGEST_WEIGHT, Simulation, simulation
-from .suitability import LIGHTS, apart, evenly_spaced
+from .suitability import LIGHTS, VARIED, apart, evenly_spaced
 
 if TYPE_CHECKING:
     from .quantise import Measured, Watch
@@ -55,7 +54,7 @@ COMPARISONS, COMPARED = 6, 16
 SAVED_EVERY = 10
 KEPT_SECONDS = 14 * 24 * 3600
 # To be counted up when the same order learns other weights than before.
-METHOD = 1
+METHOD = 2
 
 
 def finetuned(
@@ -110,6 +109,8 @@ def _learn(
     shown, others = (photos[~kept], photos[kept]) if kept.any() else (photos, photos)
     judged = others[evenly_spaced(len(others), COMPARED)]
 
+    relit = recipe.relit and len(photos) < VARIED  # as `measure` has it
+
     def draw_float(photo: Tensor) -> Tensor:
         return network.graph.run(photo, None, network.weights)
 
@@ -128,7 +129,7 @@ def _learn(
         compare()
     while run.step < steps:
         tell()
-        photo = _varied(shown, run.step, recipe).to(device)
+        photo = _varied(shown, run.step, recipe.seed, relit).to(device)
         with torch.no_grad():
             truth = draw_float(photo)
         rounding.weights = run.tuner.weights()
@@ -271,17 +272,17 @@ class _Run:
         return {name: value.clone() for name, value in self.tuner.state_dict().items()}
 
 
-def _varied(photos: NDArray[np.uint8], step: int, recipe: Recipe) -> Tensor:
+def _varied(photos: NDArray[np.uint8], step: int, seed: int, relit: bool) -> Tensor:
     """(1, 3, H, W) in [0, 1]: each photo once in as many steps, mirrored or not; in other light
     where ranges are of other light, too.
     """
     turn, position = divmod(step, len(photos))
-    order = np.random.default_rng((recipe.seed, turn)).permutation(len(photos))
-    chance = np.random.default_rng((recipe.seed, turn, position))
+    order = np.random.default_rng((seed, turn)).permutation(len(photos))
+    chance = np.random.default_rng((seed, turn, position))
     photo = torch.from_numpy(np.ascontiguousarray(photos[order[position]]))[None].float()
     if chance.random() < 0.5:
         photo = photo.flip(3)
-    if recipe.relit:
+    if relit:
         photo = (photo * chance.uniform(*LIGHTS)).round().clamp(0, 255)
     return (photo / 255).contiguous(memory_format=torch.channels_last)
 

@@ -25,7 +25,7 @@ from .ranges import RangeHistogram, estimate, histograms
 from .recipe import Recipe
 from .rounding import PatchCollector, compensated
 from .simulation import Simulation, simulation, weight_scale
-from .suitability import LIGHTS
+from .suitability import LIGHTS, VARIED
 
 __all__ = ["Measured", "Watch", "completed", "measure", "quantise", "simulated"]
 
@@ -37,8 +37,6 @@ _SATURATION = 8.0
 _LARGEST_BIAS = 2.0**26
 # A pixel's byte is its real value times 255, on both sides of a file.
 _BYTE = Encoding(1 / 255, -128)
-# From so many photos on, they vary enough by themselves (docs/quantization.md).
-_VARIED = 24
 
 
 def quantise(
@@ -215,7 +213,7 @@ def measure(
     batches = _Photos(photos, device, watch)
     survey = _Survey(graph, weights, recipe, len(photos))
     survey.watch(batches.telling("measuring"))
-    if recipe.relit and len(photos) < _VARIED:
+    if recipe.relit and len(photos) < VARIED:
         survey.watch(batches.relit("measuring in other light"), ranges_only=True)
     if recipe.equalise > 0:
         weights, factors = equalise(graph, weights, survey.peaks(), recipe.equalise, held)

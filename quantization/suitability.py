@@ -6,7 +6,16 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-__all__ = ["ENOUGH", "LIGHTS", "NOTHING", "apart", "evenly_spaced", "objections", "unsure"]
+__all__ = [
+    "ENOUGH",
+    "LIGHTS",
+    "NOTHING",
+    "VARIED",
+    "apart",
+    "evenly_spaced",
+    "objections",
+    "unsure",
+]
 
 LIGHTS = (0.6, 1.4)
 """The least and the most light of photos that are varied."""
@@ -16,6 +25,9 @@ KEPT_APART = 3
 
 ENOUGH = 16
 """Below so many photos a range is that of single ones."""
+
+VARIED = 24
+"""From so many photos on, they vary enough by themselves (docs/quantization.md)."""
 
 # Photos are compared as so many cells a side.
 CELLS = 8

@@ -126,7 +126,7 @@ class Worker:
             return
         self._channel, theirs = Pipe()
         self._words = tempfile.TemporaryFile()  # noqa: SIM115  (`close` closes it)
-        with held_back():
+        with theirs, held_back():
             self._process = subprocess.Popen(
                 [sys.executable, "-P", "-m", f"{__package__}.worker_main", str(theirs.fileno())],
                 stdin=subprocess.PIPE,
@@ -135,7 +135,6 @@ class Worker:
                 pass_fds=[theirs.fileno()],
                 start_new_session=True,  # Ctrl-C is ours to handle
             )
-        theirs.close()
         self._send(self._job)  # where it died at once, the first answer will tell
 
     def __enter__(self) -> Self:

@@ -65,6 +65,9 @@ def started_and_interrupted(
     monkeypatch.setattr(subprocess, "Popen", Interrupted)
     yield started
     signal.signal(signal.SIGINT, before)
+    for process in started:
+        process.kill()
+        process.wait()
 
 
 @pytest.fixture(scope="session")

@@ -29,6 +29,28 @@ def test_a_signal_comes_at_the_end_of_the_block() -> None:
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
+def test_each_signal_reaches_its_own_handler() -> None:
+    came: list[int] = []
+    for number in SIGNALS:
+        signal.signal(number, lambda number, frame: came.append(number))
+    with held_back():
+        for number in SIGNALS:
+            signal.raise_signal(number)
+        assert came == []
+    assert came == list(SIGNALS)
+
+
+def test_a_signal_while_handlers_are_restored_is_not_swallowed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    restore, late = signal.signal, SIGNALS[-1]
+    came: list[int] = []
+    restore(late, lambda number, frame: came.append(number))
+    with held_back():
+        monkeypatch.setattr(signal, "signal", lambda number, handler: signal.raise_signal(late))
+    assert set(came) == {late}
+
+
 def test_without_a_signal_nothing_comes() -> None:
     with held_back():
         pass

@@ -28,7 +28,7 @@ from .differences import (
     root_mean_square_error,
 )
 from .f_measure import adaptive_f_measure, f_measure_curves, precision_recall_curves
-from .flags import FATAL, Objection, is_flat, is_lost, objections
+from .flags import FATAL, Objection, is_lost, objections
 from .overlap import (
     SWEEP,
     intersection_over_union,
@@ -63,7 +63,6 @@ __all__ = [
     "intersection_over_union",
     "intersection_over_union_by_class",
     "intersection_over_union_sweep",
-    "is_flat",
     "is_lost",
     "maximum_error",
     "mean_absolute_error",

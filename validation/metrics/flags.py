@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .overlap import classes_of
-from .pairs import Mask, Masks, check_masks, check_pairs, is_finite
+from .pairs import Mask, Masks, check_pairs, is_finite
 
-__all__ = ["FATAL", "FLATNESS", "Objection", "is_flat", "is_lost", "objections"]
+__all__ = ["FATAL", "FLATNESS", "Objection", "is_lost", "objections"]
 
 Objection = Literal["not-finite", "reference-not-finite", "flat", "out-of-range", "empty-both"]
 
@@ -32,7 +32,7 @@ def objections(
 
     * ``not-finite``: the mask has a NaN or an infinity; all its metrics are NaN.
     * ``reference-not-finite``: the reference has one.
-    * ``flat``: the mask draws nothing (`is_flat`) where the reference draws something.
+    * ``flat``: the mask draws nothing where the reference draws something (`is_lost`).
     * ``out-of-range``: a value lies outside [0, 1] by more than rounding.
     * ``empty-both``: neither has an object, so metrics of objects agree without having compared
       one. With several channels: both are of one and the same class everywhere.
@@ -53,23 +53,6 @@ def objections(
         tuple(_objections(mask, reference, threshold))
         for mask, reference in zip(masks, references, strict=True)
     )
-
-
-def is_flat(masks: Masks, tolerance: float = FLATNESS) -> NDArray[np.bool_]:
-    """Each plane's values lie within ``tolerance``: nothing is drawn.
-
-    Args:
-        masks: (N, C, H, W).
-        tolerance: Largest minus smallest value, at most.
-
-    Returns:
-        (N,); False for a photo with a NaN, which is another objection.
-
-    Raises:
-        ValueError: The shape is not (N, C, H, W).
-    """
-    check_masks(masks)
-    return np.array([_is_flat(mask, tolerance) for mask in masks])
 
 
 def is_lost(masks: Masks, references: Masks) -> NDArray[np.bool_]:

@@ -54,7 +54,7 @@ EMULATED: Final = (
 )
 
 FLAGS: Final = {
-    "flat": "flat where the reference is not",
+    "flat": "flat where the reference draws something",
     "not-finite": "holds values that are not numbers",
     "reference-not-finite": "the reference holds values that are not numbers",
     "out-of-range": "leaves [0, 1]",

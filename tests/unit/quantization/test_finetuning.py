@@ -53,6 +53,23 @@ def _error(view: PreparedMask, photos: np.ndarray, recipe: Recipe) -> float:
     return float((draw(rounded, apart) - truths).square().mean())
 
 
+def test_photos_are_relit_where_ranges_are(
+    quantised: Quantise, photos: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[bool] = []
+    varied = finetuning._varied
+
+    def watched(shown: np.ndarray, step: int, seed: int, relit: bool) -> torch.Tensor:
+        seen.append(relit)
+        return varied(shown, step, seed, relit)
+
+    monkeypatch.setattr(finetuning, "_varied", watched)
+    quantised(replace(TUNED, relit=True, finetune=1))
+    monkeypatch.setattr(finetuning, "VARIED", len(photos))
+    quantised(replace(TUNED, relit=True, finetune=2))
+    assert seen == [True, False, False]
+
+
 def test_masks_come_nearer_to_the_float_networks(view: PreparedMask, photos: np.ndarray) -> None:
     before = _error(view, photos, replace(TUNED, finetune=0))
     assert _error(view, photos, TUNED) < 0.9 * before

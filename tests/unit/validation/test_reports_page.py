@@ -149,7 +149,7 @@ def test_photos_are_sorted_worst_first(page: str) -> None:
     ious = [float(card["shown"][0][1]) for card in data_of(page)["cards"]]
     assert ious == sorted(ious)
     # The flat mask of that photo, made so in the sample.
-    assert data_of(page)["cards"][0]["flags"] == ["flat where the reference is not"]
+    assert data_of(page)["cards"][0]["flags"] == ["flat where the reference draws something"]
 
 
 def test_each_picture_is_embedded_once(page: str, sample_run: tuple[Results, MapStore]) -> None:

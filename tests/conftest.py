@@ -19,6 +19,13 @@ from .sample_run import make as make_sample_run
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 
 
+@pytest.fixture(scope="session", autouse=True)
+def ctrl_c() -> None:
+    """A shell that starts tests in the background has them, and their children, ignore it."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 @pytest.fixture(scope="session")
 def shared() -> Path:
     """The folder beside the repository with trained weights, photos and golden outputs."""
@@ -52,8 +59,6 @@ def started_and_interrupted(
     monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[list[subprocess.Popen[Any]]]:
     """The processes that the code under test starts: Ctrl-C comes before it holds them."""
-    # A shell that starts tests in the background has them ignore it.
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     started: list[subprocess.Popen[Any]] = []
 
     class Interrupted(subprocess.Popen):  # type: ignore[type-arg]
@@ -64,7 +69,6 @@ def started_and_interrupted(
 
     monkeypatch.setattr(subprocess, "Popen", Interrupted)
     yield started
-    signal.signal(signal.SIGINT, before)
     for process in started:
         process.kill()
         process.wait()

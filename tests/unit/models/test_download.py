@@ -282,8 +282,6 @@ def test_interrupting_leaves_only_what_the_next_call_resumes(
     server.files["/w.pth"] = CONTENT
     server.pause = 0.05  # 32 pieces: 1.6 seconds
     code = (
-        # A shell that starts tests in the background has them ignore Ctrl-C.
-        "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "import sys; from pathlib import Path; from maskport.models import catalog, download\n"
         "from dataclasses import replace\n"
         "known = replace(catalog.entry('u2netp'), sources=(catalog.Source(\n"

@@ -37,7 +37,7 @@ from .encodings import Encoding
 from .graph import NetworkGraph
 from .sensitivity import draw
 from .simulation import LARGEST_WEIGHT, Simulation, simulation
-from .suitability import LIGHTS, VARIED, apart, evenly_spaced
+from .suitability import LIGHTS, apart, evenly_spaced
 
 if TYPE_CHECKING:
     from .quantise import Measured, Watch
@@ -109,8 +109,6 @@ def _learn(
     shown, others = (photos[~kept], photos[kept]) if kept.any() else (photos, photos)
     judged = others[evenly_spaced(len(others), COMPARED)]
 
-    relit = recipe.relit and len(photos) < VARIED  # as `measure` has it
-
     def draw_float(photo: Tensor) -> Tensor:
         return network.graph.run(photo, None, network.weights)
 
@@ -129,7 +127,7 @@ def _learn(
         compare()
     while run.step < steps:
         tell()
-        photo = _varied(shown, run.step, recipe.seed, relit).to(device)
+        photo = _varied(shown, run.step, recipe.seed, network.relit).to(device)
         with torch.no_grad():
             truth = draw_float(photo)
         rounding.weights = run.tuner.weights()

@@ -111,6 +111,7 @@ class Measured:
         encodings: By group of the graph.
         patches: What convolutions have read, where the rounding wants to know.
         probe: (1, 3, H, W) the first photo.
+        relit: Its ranges are also those of photos in other light.
     """
 
     recipe: Recipe
@@ -120,6 +121,7 @@ class Measured:
     encodings: dict[str, Encoding]
     patches: PatchCollector | None
     probe: Tensor
+    relit: bool
 
     @cached_property
     def floats(self) -> frozenset[str]:
@@ -213,7 +215,8 @@ def measure(
     batches = _Photos(photos, device, watch)
     survey = _Survey(graph, weights, recipe, len(photos))
     survey.watch(batches.telling("measuring"))
-    if recipe.relit and len(photos) < VARIED:
+    relit = recipe.relit and len(photos) < VARIED
+    if relit:
         survey.watch(batches.relit("measuring in other light"), ranges_only=True)
     if recipe.equalise > 0:
         weights, factors = equalise(graph, weights, survey.peaks(), recipe.equalise, held)
@@ -222,7 +225,9 @@ def measure(
     if recipe.ranges != "min-max":
         seen = histograms(graph, weights, batches.telling("counting values"), recipe.ranges)
     encodings = {**_encodings(graph, seen, recipe), **fixed}
-    return Measured(recipe, rewritten, graph, weights, encodings, survey.patches, batches.first())
+    return Measured(
+        recipe, rewritten, graph, weights, encodings, survey.patches, batches.first(), relit
+    )
 
 
 def simulated(network: QuantizedNetwork, view: nn.Module, shape: tuple[int, ...]) -> Simulation:

@@ -63,7 +63,7 @@ def is_lost(masks: Masks, references: Masks) -> NDArray[np.bool_]:
         references: (N, C, H, W).
 
     Returns:
-        (N,)
+        (N,); False for a mask with a NaN, which is another objection.
 
     Raises:
         ValueError: The shapes are not the same (N, C, H, W).

@@ -65,7 +65,7 @@ def test_photos_are_relit_where_ranges_are(
 
     monkeypatch.setattr(finetuning, "_varied", watched)
     quantised(replace(TUNED, relit=True, finetune=1))
-    monkeypatch.setattr(finetuning, "VARIED", len(photos))
+    monkeypatch.setattr("maskport.quantization.quantise.VARIED", len(photos))
     quantised(replace(TUNED, relit=True, finetune=2))
     assert seen == [True, False, False]
 

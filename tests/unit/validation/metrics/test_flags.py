@@ -56,6 +56,7 @@ def test_a_flat_mask_stays_flat_with_a_grey_level_of_noise() -> None:
 
 def test_a_class_that_is_the_same_everywhere_is_flat() -> None:
     planes = np.concatenate([flat(1), flat(0)], axis=1)
+    assert is_lost(planes, drawing(2)).tolist() == [True]
     assert objections(planes, drawing(2)) == (("flat",),)
 
 

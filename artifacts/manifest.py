@@ -18,6 +18,8 @@ from pydantic import (
     model_validator,
 )
 
+from .processor import Processor
+
 __all__ = [
     "SCHEMA_VERSION",
     "Artifact",
@@ -194,6 +196,7 @@ class Manifest(_Record):
 
     ``reference`` is the network's state dict as it was before anything was rewritten, for
     `maskport validate`; no app needs it. ``recipes`` are those that its files were quantised by.
+    ``processor`` is where files were made and inspected.
     """
 
     model_config = ConfigDict(
@@ -205,6 +208,7 @@ class Manifest(_Record):
     checkpoint: Checkpoint
     spec: dict[str, Any]
     reference_device: str
+    processor: Processor | None = None
     reference: FileEntry | None = None
     recipes: list[FileEntry] = Field(default_factory=list)
     artifacts: list[Artifact] = Field(min_length=1)

@@ -40,7 +40,6 @@ def command(
     old = None if baseline is None else read_results(baseline)
     judged = judge(results, gates, old)
     print_verdict(judged)
-    if old is not None:
-        print_notes(judged, old)
+    print_notes(judged)
     write_reports(judged, json_out, junit_out, markdown_out)
     return exit_code(judged)

@@ -62,10 +62,9 @@ def chosen_gates(gates_file: Path | None, gate_texts: Sequence[str]) -> Gates:
     return assemble(gates_file, gate_texts, known)
 
 
-def print_notes(results: Results, baseline: Results) -> None:
-    """Say on stderr what differs between two runs and may explain a difference."""
-    from ..validation.gates import notes
+def print_notes(results: Results) -> None:
+    """Say on stderr what differs from the baseline's run and may explain a difference."""
     from .tables import printable
 
-    for note in notes(results, baseline):
+    for note in results.notes:
         click.echo(f"Note: {printable(note)}", err=True)

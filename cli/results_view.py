@@ -77,6 +77,8 @@ def print_truth(results: Results) -> None:
 
 def print_latency(results: Results) -> None:
     """Milliseconds of each artifact and of PyTorch, what they are beside each other, memory."""
+    from ..validation.reports.wording import processor
+
     found = [*results.pytorch.values(), *results.artifacts.values()]
     columns = ("", "load", "first", "min", "p50", "p90", "p99", "/fp32", "/torch", "MB", "")
     print_table(columns, [_latency_row(one) for one in found])
@@ -86,7 +88,8 @@ def print_latency(results: Results) -> None:
     if any(one.timing and one.timing.noisy for one in found):
         click.echo("noisy: the middle half of the runs differs by more than a tenth.")
     click.echo(
-        f"Milliseconds for one photo; {results.run.threads} threads, {results.machine.processor}."
+        f"Milliseconds for one photo; {results.run.threads} threads, "
+        f"{printable(processor(results.machine))}."
     )
 
 

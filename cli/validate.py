@@ -105,6 +105,5 @@ def command(
     print_reference(results, resume=resume)
     print_truth(results)
     print_verdict(results)
-    if old is not None:
-        print_notes(results, old)
+    print_notes(results)
     return exit_code(results)

@@ -38,6 +38,7 @@ from ..artifacts.manifest import (
     Manifest,
     Network,
 )
+from ..artifacts.processor import this_processor
 from ..errors import BudgetError, ExportError, MaskportError, MissingToolError, NetworkError
 from ..models.devices import best_device, full_precision
 from ..models.prepared import PreparedMask, Reference, check_range, prepare
@@ -331,6 +332,7 @@ def _manifest(
         checkpoint=order.checkpoint,
         spec=order.spec.to_dict(),
         reference_device=best_device(),
+        processor=this_processor(),
         reference=reference,
         recipes=recipes,
         artifacts=sorted(ledger.artifacts, key=lambda a: position[a.target]),

@@ -98,6 +98,8 @@ def make(folder: Path, side: int = 160) -> tuple[Results, MapStore]:
         machine=Machine(
             system="Linux 6.1 x86_64",
             processor="AMD EPYC 7763",
+            architecture="x86_64",
+            features=["avx2"],
             cores=2,
             memory_mb=24105,
             python="3.11.2",
@@ -147,6 +149,7 @@ def make(folder: Path, side: int = 160) -> tuple[Results, MapStore]:
         },
         artifacts=artifacts,
         baseline="last-week.json",
+        notes=["another kind of processor: <b>arm64</b> in the baseline, x86_64 with avx2 now"],
         passed=False,
     )
     return results, maps

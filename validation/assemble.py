@@ -13,6 +13,7 @@ import psutil
 
 from ..artifacts.bundle import MANIFEST, verify_artifact
 from ..artifacts.manifest import Artifact
+from ..artifacts.processor import this_processor
 from ..models.devices import device_name
 from .latency import ratios, summarise_times
 from .ledger import Facts
@@ -206,9 +207,12 @@ def _known(values: Mapping[str, float | None]) -> dict[str, float]:
 
 def _machine() -> Machine:
     names = ["torch", "onnxruntime", "ai-edge-litert", "tensorflow", "keras", "coremltools"]
+    processor = this_processor()
     return Machine(
         system=f"{platform.system()} {platform.release()}",
-        processor=_processor(),
+        processor=processor.name,
+        architecture=processor.architecture,
+        features=processor.features,
         cores=psutil.cpu_count() or 1,
         memory_mb=psutil.virtual_memory().total // 1_000_000,
         python=platform.python_version(),
@@ -223,15 +227,3 @@ def _versions(names: list[str]) -> dict[str, str]:
         with contextlib.suppress(PackageNotFoundError):
             found[name] = version(name)
     return found
-
-
-def _processor() -> str:
-    """As /proc says it; elsewhere what Python knows."""
-    try:
-        with open("/proc/cpuinfo", encoding="utf-8") as file:
-            for line in file:
-                if line.startswith("model name"):
-                    return line.partition(":")[2].strip()
-    except OSError:
-        pass
-    return platform.processor() or platform.machine()

@@ -12,6 +12,7 @@ from typing import Annotated, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from ..artifacts.processor import Feature
 from ..errors import InputError
 
 __all__ = [
@@ -225,10 +226,16 @@ class Reference(_Record):
 
 
 class Machine(_Record):
-    """Where it was measured."""
+    """Where it was measured.
+
+    ``architecture`` and ``features`` say what kind of processor it is, see `Processor`; older
+    results have neither.
+    """
 
     system: str
     processor: str
+    architecture: str = ""
+    features: list[Feature] | None = None
     cores: int
     memory_mb: int
     python: str
@@ -259,7 +266,11 @@ class Run(_Record):
 
 
 class Results(_Record):
-    """One validation run of one bundle."""
+    """One validation run of one bundle.
+
+    ``baseline`` names the older results that it was compared with, ``notes`` say what differs
+    between the two runs and may explain a difference.
+    """
 
     model_config = ConfigDict(
         json_schema_extra={"$schema": "https://json-schema.org/draft/2020-12/schema"}
@@ -282,6 +293,7 @@ class Results(_Record):
     pytorch: dict[str, ArtifactResult] = Field(default_factory=dict)
     artifacts: dict[str, ArtifactResult]
     baseline: str = ""
+    notes: list[str] = Field(default_factory=list)
     passed: bool
 
     def failures(self) -> list[ArtifactResult]:

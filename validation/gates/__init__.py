@@ -7,6 +7,7 @@
 | `selection` | which gates an artifact has to pass, of defaults, a file and the command line |
 | `gate_file` | the TOML file, and the defaults that ship with the package |
 | `baseline` | older results as a gate: nothing may get worse |
+| `notes` | what else differs from the baseline's run |
 | `judge` | gates and results to a verdict and an exit code |
 | `sentences` | that verdict in words |
 
@@ -15,10 +16,11 @@ docs/gates.md explains the language and gives the reason of each default.
 
 from __future__ import annotations
 
-from .baseline import check_network, check_photos, notes
+from .baseline import check_network, check_photos
 from .gate import Bound, Gate, parse_gate, parse_gates
 from .gate_file import assemble, default_gates, load_gates
 from .judge import exit_code, judge
+from .notes import notes
 from .quantities import Quantity, known_names, quantity
 from .selection import Gates
 

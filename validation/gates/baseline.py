@@ -11,6 +11,7 @@ from ...errors import InputError, UsageError
 from ..results import ArtifactResult, GateResult, Photo, Results
 from .gate import Bound, check_where, parse_where
 from .measure import chosen_photos, measure
+from .notes import of_another_kind
 from .quantities import Quantity, quantity
 from .sentences import described, distance, number
 
@@ -20,7 +21,6 @@ __all__ = [
     "check_network",
     "check_photos",
     "is_vanished",
-    "notes",
     "parse_tolerance",
     "regressions",
     "vanished",
@@ -29,8 +29,6 @@ __all__ = [
 # Not a quantity of its own: each file's time as a ratio, to what was measured in the same run.
 LATENCY = "latency"
 _RATIO, _RATIO_OF_FP32 = quantity("latency_to_fp32"), quantity("latency_to_pytorch")
-
-_RUNTIME = {True: "emulated", False: "run by its own runtime"}
 
 # A wide interquartile range leaves the median itself uncertain, in either of the two runs.
 NOISE_FACTOR = 2.0
@@ -129,37 +127,6 @@ def check_photos(baseline: Results, photos: Iterable[Photo]) -> None:
         )
 
 
-def notes(results: Results, baseline: Results) -> list[str]:
-    """What differs between two runs that can be compared, and may explain a difference."""
-    found = []
-    for what, new, old in (
-        ("weights", results.reference.weights, baseline.reference.weights),
-        ("the reference's device", results.reference.device, baseline.reference.device),
-        ("processor", results.machine.processor, baseline.machine.processor),
-        ("threads", results.run.threads, baseline.run.threads),
-        ("compute units", results.run.compute_units, baseline.run.compute_units),
-        ("maskport", results.maskport, baseline.maskport),
-    ):
-        if new != old:
-            found.append(f"{what}: {old} in the baseline, {new} now")
-    for target in results.artifacts:
-        if target not in baseline.artifacts:
-            found.append(f"{target} is new: the baseline doesn't have it")
-        elif target in baseline.artifacts:
-            new, old = results.artifacts[target].emulated, baseline.artifacts[target].emulated
-            if new != old:
-                found.append(f"{target}: {_RUNTIME[old]} in the baseline, {_RUNTIME[new]} now")
-    if results.run.latency == "none" or baseline.run.latency == "none":
-        found.append("latency is not compared: one of the runs was without")
-    else:
-        found += [
-            f"{target}: latency is not compared: {new.no_latency}"
-            for target, new in results.artifacts.items()
-            if new.ran and new.no_latency and _had_latency(baseline.artifacts.get(target))
-        ]
-    return found
-
-
 def regressions(
     results: Results,
     artifact: ArtifactResult,
@@ -173,10 +140,11 @@ def regressions(
     before = baseline.artifacts.get(artifact.target)
     if before is None or not before.ran:
         return
+    untimed = results.run.latency == "none" or of_another_kind(results.machine, baseline.machine)
     for tolerance in tolerances.values():
         if tolerance.metric != LATENCY:
             wanted = quantity(tolerance.metric)
-        elif results.run.latency == "none" or artifact.no_latency:
+        elif untimed or artifact.no_latency:
             continue
         else:
             wanted = _ratio(artifact, before)
@@ -276,10 +244,6 @@ def _ratio(artifact: ArtifactResult, before: ArtifactResult) -> Quantity:
     if artifact.precision == "fp32" or any(t is None or t.ratio_to_fp32 is None for t in both):
         return _RATIO_OF_FP32
     return _RATIO
-
-
-def _had_latency(before: ArtifactResult | None) -> bool:
-    return before is not None and before.latency_ms is not None
 
 
 def _float(text: str) -> float:

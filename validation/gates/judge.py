@@ -9,6 +9,7 @@ from ..results import ArtifactResult, GateResult, Results
 from .baseline import check_network, check_photos, is_vanished, regressions, vanished
 from .gate import Gate
 from .measure import Measured, chosen_photos, measure
+from .notes import notes
 from .selection import Gates
 from .sentences import verdict
 
@@ -26,7 +27,7 @@ FATAL_FLAGS = {
 
 
 def judge(results: Results, gates: Gates, baseline: Results | None = None) -> Results:
-    """Results with ``gates``, ``status``, ``reason`` and ``passed`` set anew.
+    """Results with ``gates``, ``status``, ``reason``, ``notes`` and ``passed`` set anew.
 
     Each artifact has to pass the built-in gates (it runs, its bytes are the manifest's, every
     photo was compared, no mask is flat or not finite), the gates that select it, and, with a
@@ -63,7 +64,8 @@ def judge(results: Results, gates: Gates, baseline: Results | None = None) -> Re
         artifacts = artifacts | vanished(present, baseline)
     judged = {t: _judged(present, artifact, gates, baseline) for t, artifact in artifacts.items()}
     named = "" if baseline is None else f"{baseline.bundle} of {baseline.started}"
-    verdicts = present.model_copy(update={"artifacts": judged, "baseline": named})
+    told = [] if baseline is None else notes(present, baseline)
+    verdicts = present.model_copy(update={"artifacts": judged, "baseline": named, "notes": told})
     return verdicts.model_copy(update={"passed": exit_code(verdicts) == 0})
 
 

@@ -17,6 +17,7 @@ from .wording import (
     milliseconds,
     photos_worst_first,
     problems,
+    processor,
     ratio,
     verdict,
 )
@@ -115,6 +116,9 @@ def _baseline(results: Results) -> Iterator[str]:
     state = f"{worse} worse" if worse else "nothing is worse"
     yield f"**Compared with {_code(results.baseline or 'the baseline')}**: {state}."
     yield ""
+    for note in results.notes:
+        yield f"- {_text(note)}"
+    yield from [""] * bool(results.notes)
     rows = (
         (
             _code(artifact.target),
@@ -167,7 +171,7 @@ def _machine(results: Results) -> Iterator[str]:
     machine = results.machine
     facts = {
         "system": machine.system,
-        "processor": f"{machine.processor}, {machine.cores} cores, {machine.memory_mb} MB",
+        "processor": f"{processor(machine)}, {machine.cores} cores, {machine.memory_mb} MB",
         "reference": f"{results.reference.device}: {results.reference.device_name}",
         "photos from": results.run.photos_from,
         "threads": str(results.run.threads),

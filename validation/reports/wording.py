@@ -7,7 +7,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from ..results import ArtifactResult, PhotoResult, Results, Status
+from ..results import ArtifactResult, Machine, PhotoResult, Results, Status
 
 __all__ = [
     "EMULATED",
@@ -22,6 +22,7 @@ __all__ = [
     "milliseconds",
     "photos_worst_first",
     "problems",
+    "processor",
     "ratio",
     "verdict",
 ]
@@ -144,6 +145,13 @@ def amount(count: int) -> str:
         if count >= step:
             return f"{count / step:.3g} {unit}"
     return str(count)
+
+
+def processor(machine: Machine) -> str:
+    """Its name, and what it offers to kernels, where that is known."""
+    if machine.features is None:
+        return machine.processor
+    return f"{machine.processor} ({', '.join([machine.architecture, *machine.features])})"
 
 
 def verdict(results: Results) -> str:

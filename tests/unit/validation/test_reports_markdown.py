@@ -73,6 +73,17 @@ def test_what_was_compared_with_the_baseline_is_said(results: Results, tmp_path:
     assert "**Compared with `last-week.json`**: nothing is worse." in markdown(results, tmp_path)
 
 
+def test_what_differs_from_the_baselines_run_stands_under_it(
+    results: Results, tmp_path: Path
+) -> None:
+    page = html(results, tmp_path)
+    assert "<li>another kind of processor: &lt;b&gt;arm64" in page
+
+
+def test_the_kind_of_processor_stands_behind_its_name(results: Results, tmp_path: Path) -> None:
+    assert "AMD EPYC 7763 (x86_64, avx2), " in html(results, tmp_path)
+
+
 def test_no_baseline_no_word_of_it(results: Results, tmp_path: Path) -> None:
     bare = {
         target: artifact.model_copy(update={"gates": []})

@@ -145,6 +145,12 @@ def test_what_didnt_pass_is_said_in_words_at_the_top(
     assert "&lt;function call&gt;" in top
 
 
+def test_what_differs_from_the_baselines_run_stands_above_the_artifacts(page: str) -> None:
+    top = page.split('id="artifacts"')[0]
+    assert "another kind of processor: &lt;b&gt;arm64" in top
+    assert "AMD EPYC 7763 (x86_64, avx2)" in top
+
+
 def test_photos_are_sorted_worst_first(page: str) -> None:
     ious = [float(card["shown"][0][1]) for card in data_of(page)["cards"]]
     assert ious == sorted(ious)

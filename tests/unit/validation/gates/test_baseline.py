@@ -164,6 +164,54 @@ def test_other_weights_are_compared_and_noted(results) -> None:
     assert "the reference's device: cpu in the baseline, cuda now" in told
 
 
+def machine(run, *features: str, **changes: str):
+    """The same results of a machine with these features."""
+    kind = {"architecture": "x86_64", "features": list(features), **changes}
+    return run.model_copy(update={"machine": run.machine.model_copy(update=kind)})
+
+
+def test_another_kind_of_processor_is_warned_of(results) -> None:
+    laptop, server = machine(results(), "avx2"), machine(results(), "avx2", "avx512-vnni")
+    judged = judge(laptop, ONLY_BASELINE, server)
+    assert judged.notes[0] == (
+        "another kind of processor: x86_64 with avx2, avx512-vnni in the baseline, x86_64 with "
+        "avx2 now; sums are added up by other kernels there"
+    )
+    assert not judge(laptop, ONLY_BASELINE, laptop).notes
+    # Without a baseline there is nothing that could differ, though it was judged with one before.
+    assert not judge(judged, ONLY_BASELINE).notes
+
+
+def test_arm_and_x86_without_features_are_two_kinds(results) -> None:
+    arm, x86 = machine(results(), architecture="arm64"), machine(results())
+    assert "arm64 with none of the features" in judge(arm, ONLY_BASELINE, x86).notes[0]
+
+
+@pytest.fixture
+def slow_and_fast(results, artifact):
+    """What INT8 takes beside float without and with VNNI."""
+
+    def run(ratio: float):
+        return results(artifact(timing=TIMING | {"ratio_to_fp32": ratio, "ratio_to_pytorch": 0.5}))
+
+    return run(0.88), run(0.23)
+
+
+def test_latency_is_not_compared_between_kinds_of_processors(slow_and_fast) -> None:
+    slow, fast = slow_and_fast
+    laptop, server = machine(slow, "avx2"), machine(fast, "avx2", "avx512-vnni")
+    assert not failed(laptop, server)
+    assert any(n.startswith("latency is not compared") for n in notes(laptop, server))
+    assert failed(laptop, machine(fast, "avx2"))
+
+
+def test_older_results_say_no_kind_and_are_compared_as_before(slow_and_fast) -> None:
+    slow, older = slow_and_fast
+    assert older.machine.features is None
+    assert failed(machine(slow, "avx2"), older)
+    assert not judge(machine(slow, "avx2"), ONLY_BASELINE, older).notes
+
+
 def test_tolerances_come_from_the_file(results, artifact, tmp_path) -> None:
     path = tmp_path / "gates.toml"
     path.write_text('defaults = false\n[baseline]\nbytes = "1%"\nworst_mae = 0.001')

@@ -171,22 +171,21 @@ class _Graph:
             scale, zero = self.constants.get(node.input[1]), self._zero(node)
             if scale is None or scale.size != 1 or zero.size != 1:
                 return _ANY
+            step, start = float(scale.item()), float(zero.item())
             if operation == "DequantizeLinear":
-                return (low - float(zero)) * float(scale), (high - float(zero)) * float(scale)
-            # A little more than half a step, for a runtime that divides in float32.
-            room = 0.501 * float(scale)
-            low, high = (low - room) / float(scale), (high + room) / float(scale)
+                return (low - start) * step, (high - start) * step
             limits = np.iinfo(self._type_of(node))
+            # A little more than half a step, for a runtime that divides in float32.
             return (
-                max(np.ceil(low) + float(zero), float(limits.min)),
-                min(np.floor(high) + float(zero), float(limits.max)),
+                max(np.ceil(low / step - 0.501) + start, float(limits.min)),
+                min(np.floor(high / step + 0.501) + start, float(limits.max)),
             )
         if operation == "Relu":
             return max(low, 0.0), max(high, 0.0)
         if operation == "Clip":
             ends = [*node.input[1:3], "", ""][:2]
             least, most = (
-                float(self.constants[name]) if name in self.constants else end
+                float(self.constants[name].item()) if name in self.constants else end
                 for name, end in zip(ends, _ANY, strict=True)
             )
             return max(low, least), min(high, most)

@@ -86,6 +86,15 @@ def test_one_more_is_found_with_its_channel(model, weights, lowest, highest) -> 
     assert (found.lowest, found.highest) == (lowest, highest)
 
 
+def test_scales_of_each_channel_may_be_of_one(model) -> None:
+    """Exporters write a list of scales for a convolution of one channel, too."""
+    made = model("Conv", conv(SATURATES))
+    for tensor in made.graph.initializer:
+        if tensor.name in {"ws", "wz"}:
+            tensor.dims.append(1)
+    assert [found.channel for found in saturating_nodes(made)] == [0]
+
+
 def test_weights_of_two_signs_take_from_each_other(model) -> None:
     assert saturating_nodes(model("Conv", conv([127, -128]))) == []
 

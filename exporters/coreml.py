@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from ..artifacts.manifest import Quantization
-from ..errors import ExportError
-from .coreml_package import coremltools, features, finish, full_mask
+from .coreml_conversion import convert
+from .coreml_package import coremltools, finish, full_mask
+from .failures import made_once
 from .run import Exported, Run
 
 __all__ = ["export_fp16", "export_fp32", "export_palette4", "export_palette6", "export_w8"]
@@ -19,6 +20,7 @@ __all__ = ["export_fp16", "export_fp32", "export_palette4", "export_palette6", "
 # iOS 16 and macOS 13: the first with compressed weights in ML programs, which is all that these
 # files need; a newer target would only lock out phones.
 DEPLOYMENT_TARGET = "iOS16"
+_REMEDY = "The log says at which operation; other formats don't depend on it."
 _PRECISIONS = {"fp16": "FLOAT16", "fp32": "FLOAT32"}
 
 
@@ -75,29 +77,15 @@ def _compressed(model: Any, run: Run, path: Path, weights: str) -> Exported:
 def _converted(run: Run, precision: str) -> Any:
     """The program in float16 or float32, converted on first use and read back after that."""
     ct = coremltools()
-    kept = run.scratch / f"coreml-{precision}.mlpackage"
-    if kept.exists():
-        return ct.models.MLModel(str(kept), skip_model_load=True)
-    run.step("converting")
-    traced = _traced(run, full_mask(run))
-    try:
-        model = ct.convert(
-            traced,
-            convert_to="mlprogram",
-            **features(run),
-            compute_precision=getattr(ct.precision, _PRECISIONS[precision]),
-            minimum_deployment_target=getattr(ct.target, DEPLOYMENT_TARGET),
-            skip_model_load=True,
-        )
-    except Exception as exc:  # coremltools raises everything from KeyError to RuntimeError
-        raise ExportError(
-            f"coremltools can't convert {run.spec.name}: {exc}",
-            "The log says at which operation; other formats don't depend on it.",
-        ) from exc
-    partial = run.scratch / f"partial-{precision}.mlpackage"
-    model.save(str(partial))
-    partial.rename(kept)
-    return model
+
+    def make(path: Path) -> None:
+        run.step("converting")
+        traced = _traced(run, full_mask(run))
+        model = convert(traced, run, _PRECISIONS[precision], DEPLOYMENT_TARGET, _REMEDY)
+        model.save(str(path))
+
+    kept = made_once(run.scratch / f"coreml-{precision}.mlpackage", make)
+    return ct.models.MLModel(str(kept), skip_model_load=True)
 
 
 def _traced(run: Run, full: float) -> Any:

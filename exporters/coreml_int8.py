@@ -11,10 +11,10 @@ import warnings
 from pathlib import Path
 from typing import Any
 
-from ..errors import ExportError
 from ..quantization.encodings import QuantizedNetwork
+from .coreml_conversion import convert
 from .coreml_integers import TARGET, ProgramTensors, in_integers
-from .coreml_package import coremltools, features, finish, full_mask
+from .coreml_package import coremltools, finish, full_mask
 from .run import Exported, Run
 
 __all__ = ["export_w8a8"]
@@ -60,24 +60,10 @@ def _converted(run: Run, network: QuantizedNetwork) -> tuple[Any, dict[str, str]
     Returns:
         The model, and the names of the network's tensors by the program's.
     """
-    ct = coremltools()
     program = _program(run, network)
     names = _names(program, network)
-    try:
-        model = ct.convert(
-            program,
-            convert_to="mlprogram",
-            **features(run),
-            compute_precision=ct.precision.FLOAT16,
-            minimum_deployment_target=getattr(ct.target, TARGET),
-            skip_model_load=True,
-        )
-    except Exception as exc:  # coremltools raises everything from KeyError to RuntimeError
-        raise ExportError(
-            f"coremltools can't convert {run.spec.name}'s exported program: {exc}",
-            "The log says at which operation; coreml-w8 starts from a trace instead.",
-        ) from exc
-    return model, names
+    remedy = "The log says at which operation; coreml-w8 starts from a trace instead."
+    return convert(program, run, "FLOAT16", TARGET, remedy), names
 
 
 def _program(run: Run, network: QuantizedNetwork) -> Any:

@@ -13,6 +13,7 @@ from types import TracebackType
 from typing import IO, Any, cast
 
 from ..signals import held_back
+from .failures import reason_of
 from .registry import Target
 
 __all__ = ["Lanes", "shared_step"]
@@ -42,6 +43,7 @@ class Lanes:
         self._messages: queue.Queue[tuple[_Worker, dict[str, Any] | None]] = queue.Queue()
         self._waiting: dict[str, list[str]] = {}
         self._running: dict[str, _Worker] = {}
+        self._not_started: list[dict[str, Any]] = []
 
     def __enter__(self) -> Lanes:
         return self
@@ -80,6 +82,7 @@ class Lanes:
         while self._running:
             yield from self._handle(*self._messages.get())
             self._fill(last=True)
+        yield from self._not_started
 
     def so_far(self) -> Iterator[dict[str, Any]]:
         """What has happened since, without waiting."""
@@ -95,9 +98,17 @@ class Lanes:
             names = self._waiting.pop(lane)
             if last and not names:
                 continue
-            with held_back():
-                worker = _Worker(lane, self._command, self._log, self._messages)
-                self._running[lane] = worker
+            try:
+                with held_back():
+                    worker = _Worker(lane, self._command, self._log, self._messages)
+                    self._running[lane] = worker
+            except (OSError, RuntimeError) as exc:  # no more processes, memory or threads
+                if self._running:  # there may be when one of these has ended
+                    self._waiting[lane] = names
+                    self._jobs = len(self._running)
+                    return
+                self._not_started += [_not_started(name, exc) for name in names]
+                continue
             for name in names:
                 worker.order(name)
             if last:
@@ -117,6 +128,14 @@ class Lanes:
             yield {"event": "failed", "target": crashed, "reason": reason}
             if rest:
                 self._waiting.setdefault(worker.lane, [])[:0] = rest
+
+
+def _not_started(name: str, exc: Exception) -> dict[str, Any]:
+    reason = (
+        f"The process that makes it could not be started: {reason_of(exc)}\n"
+        "Close other programs, or raise the limits of processes and memory (ulimit -a)."
+    )
+    return {"event": "failed", "target": name, "reason": reason}
 
 
 class _Worker:
@@ -147,7 +166,11 @@ class _Worker:
         )
         self._orders = cast("IO[str]", self._process.stdin)
         self._answers = cast("IO[str]", self._process.stdout)
-        threading.Thread(target=self._read, args=(messages,), daemon=True).start()
+        try:
+            threading.Thread(target=self._read, args=(messages,), daemon=True).start()
+        except RuntimeError:
+            self.kill()
+            raise
 
     def order(self, name: str) -> None:
         self.pending.append(name)

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import ExportError
+from .failures import made_once
 from .onnx import simplified
 from .run import Exported, Run
 from .tensorflow_pools import adapt_pools
@@ -36,10 +37,12 @@ def float_model(run: Run) -> Path:
     Its one signature ``serving_default`` takes ``image`` and gives ``mask``.
 
     Raises:
-        ExportError: onnx2tf can't convert the network.
+        ExportError: onnx2tf can't convert the network, now or before.
     """
-    if run.saved_model.exists():
-        return run.saved_model
+    return made_once(run.saved_model, lambda partial: _save(run, partial))
+
+
+def _save(run: Run, path: Path) -> None:
     source = simplified(run)
     run.step("importing TensorFlow")
     import tensorflow as tf
@@ -58,18 +61,15 @@ def float_model(run: Run) -> Path:
 
     module = Mask()
     signatures = {"serving_default": module.__call__.get_concrete_function()}
-    partial = run.saved_model.with_name("saved_model.raw")
     try:
-        tf.saved_model.save(module, str(partial), signatures=signatures)
+        tf.saved_model.save(module, str(path), signatures=signatures)
     except AssertionError:
         # Some of onnx2tf's layers hold variables. Tracking them takes several times as long, so
         # it is done only where it must be.
         module.model = model
-        tf.saved_model.save(module, str(partial), signatures=signatures)
+        tf.saved_model.save(module, str(path), signatures=signatures)
     # A checksum with a random id; nothing reads it, and it would make every export differ.
-    (partial / "fingerprint.pb").unlink(missing_ok=True)
-    partial.rename(run.saved_model)
-    return run.saved_model
+    (path / "fingerprint.pb").unlink(missing_ok=True)
 
 
 def _convert(source: Path, run: Run) -> Any:

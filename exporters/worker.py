@@ -26,7 +26,8 @@ import numpy as np
 
 from ..artifacts.bundle import describe_files
 from ..artifacts.manifest import Artifact
-from ..errors import ExportError, MaskportError, NotCoveredError
+from ..errors import ExportError, NotCoveredError
+from .failures import reason_of
 from .registry import Target, target
 from .run import Run
 
@@ -71,14 +72,15 @@ def _make(row: Target, scratch: Path, inspector: str, send: Send) -> None:
         artifact = _export(row, run, path)
         step("checking")
         artifact = _inspect(artifact, path, run, inspector)
-    except Exception as exc:  # one target's failure, whatever it is, must not stop the others
+        values = artifact.model_dump(mode="json", exclude_none=True)
+    # One target's failure, whatever it is, must not stop the others; SDKs call sys.exit, too.
+    except (Exception, SystemExit) as exc:
         traceback.print_exc()
         shutil.rmtree(path, ignore_errors=True)
         path.unlink(missing_ok=True)
-        send({"event": "failed", "target": row.name, "reason": _reason(exc)})
+        send({"event": "failed", "target": row.name, "reason": reason_of(exc)})
         return
     seconds = time.monotonic() - started
-    values = artifact.model_dump(mode="json", exclude_none=True)
     send(
         {
             "event": "finished",
@@ -166,13 +168,6 @@ def _listen() -> queue.Queue[dict[str, Any]]:
 
     threading.Thread(target=read, daemon=True).start()
     return orders
-
-
-def _reason(exc: Exception) -> str:
-    if isinstance(exc, MaskportError):
-        return str(exc)
-    lines = str(exc).strip().splitlines()
-    return f"{type(exc).__name__}: {lines[0]}" if lines else type(exc).__name__
 
 
 def _versions(modules: tuple[str, ...]) -> dict[str, str]:

@@ -10,9 +10,14 @@ import warnings
 from pathlib import Path
 
 import torch
+from torch.jit._fuser import optimized_execution
 
 from ..errors import ExportError
+from ..models.devices import full_precision
 from ..models.prepared import PreparedMask
+from .branches import REMEDY, check_trace, reads
+from .failures import reason_of
+from .probes import check_probes
 from .run import Run
 
 __all__ = ["MAKERS", "OPSET", "make_onnx", "make_program", "make_trace"]
@@ -32,32 +37,39 @@ def make_onnx(prepared: PreparedMask, run: Run) -> None:
     The tracing exporter is used, not the dynamo one: it is several times faster, and it names
     nodes and weights after the network's modules, which later tells where files drift.
     """
-    with _quiet():
+    image = example(run)
+    with _heard() as warned:
         torch.onnx.export(
             prepared,
-            (example(run),),
+            (image,),
             str(run.onnx.with_suffix(".raw")),
             dynamo=False,
             opset_version=OPSET,
             input_names=["image"],
             output_names=["mask"],
         )
+    check_trace(warned, prepared, image, run.spec.name)
     run.onnx.with_suffix(".raw").rename(run.onnx)
 
 
 def make_trace(prepared: PreparedMask, run: Run) -> None:
     """Write `Run.trace`."""
     partial = run.trace.with_suffix(".raw")
-    with _quiet(), torch.no_grad():
-        traced = torch.jit.trace(prepared, example(run), check_trace=False)
+    image = example(run)
+    with _heard() as warned, torch.no_grad():
+        traced = torch.jit.trace(prepared, image, check_trace=False)
         torch.jit.save(traced, str(partial))
+    check_trace(warned, prepared, image, run.spec.name)
+    # Three photos don't pay for being compiled.
+    with _heard(), torch.no_grad(), full_precision(), optimized_execution(False):
+        check_probes(run, "The trace", lambda photo: traced(torch.from_numpy(photo)).numpy())
     partial.rename(run.trace)
 
 
 def make_program(prepared: PreparedMask, run: Run) -> None:
     """Write `Run.program`."""
     partial: Path = run.program.with_name("partial.pt2")
-    with _quiet(), torch.no_grad():
+    with _heard(), torch.no_grad():
         program = torch.export.export(prepared, (example(run),), strict=False)
         torch.export.save(program, str(partial))
     partial.rename(run.program)
@@ -70,24 +82,35 @@ def make(source: str, prepared: PreparedMask, run: Run) -> None:
     """Write one intermediate.
 
     Raises:
-        ExportError: torch can't express the network in that form.
+        ExportError: torch can't express the network in that form, or would take what a photo
+            shows for a constant.
     """
     fast = torch.backends.mha.get_fastpath_enabled()
     # Attention as plain matrix products; its fused form is no operation of any format.
     torch.backends.mha.set_fastpath_enabled(False)
     try:
         MAKERS[source](prepared, run)
+    except ExportError:
+        raise
     except Exception as exc:  # torch raises many kinds, some of them private
-        reason = str(exc).strip().splitlines()
-        raise ExportError(
-            f"torch could not turn {run.spec.name} into a{'n' if source == 'onnx' else ''} "
-            f"{source}: {reason[0] if reason else type(exc).__name__}",
-            "Rewrite the operation that it names, or leave out the targets that need it.",
-        ) from exc
+        raise _explained(exc, source, prepared, run) from exc
     finally:
         torch.backends.mha.set_fastpath_enabled(fast)
 
 
-def _quiet() -> warnings.catch_warnings[None]:
-    """torch warns about its own older exporters and about constants in traces: no news here."""
-    return warnings.catch_warnings(action="ignore")
+def _explained(exc: Exception, source: str, prepared: PreparedMask, run: Run) -> ExportError:
+    what = f"torch could not turn {run.spec.name} into {_CALLED[source]}: {reason_of(exc)}"
+    # What a tracer takes for a constant, torch.export refuses, in words of its own.
+    if source == "program" and (found := reads(prepared, example(run))):
+        return ExportError(f"{what}\nPython reads a tensor's value in {found[0].said}", REMEDY)
+    return ExportError(
+        what, "Rewrite the operation that it names, or leave out the targets that need it."
+    )
+
+
+_CALLED = {"onnx": "an ONNX graph", "program": "an exported program", "trace": "a trace"}
+
+
+def _heard() -> warnings.catch_warnings[list[warnings.WarningMessage]]:
+    """Warnings, kept from the user: torch's older exporters warn of themselves."""
+    return warnings.catch_warnings(record=True, action="always")

@@ -10,7 +10,9 @@ from typing import Any
 import numpy as np
 
 from ..errors import ExportError
+from .failures import made_once
 from .intermediates import OPSET
+from .probes import check_probes
 from .run import Exported, Run
 
 __all__ = ["export_fp16", "export_fp32", "finish", "simplified"]
@@ -42,11 +44,12 @@ def simplified(run: Run) -> Path:
     """The run's ONNX model after onnxsim, made on first use.
 
     Raises:
-        ExportError: onnxsim's own comparison of before and after failed.
+        ExportError: onnxsim's own comparison of before and after failed, now or before.
     """
-    path = run.scratch / "simplified.onnx"
-    if path.exists():
-        return path
+    return made_once(run.scratch / "simplified.onnx", lambda partial: _simplify(run, partial))
+
+
+def _simplify(run: Run, path: Path) -> None:
     import onnx
     import onnxsim
 
@@ -59,10 +62,25 @@ def simplified(run: Run) -> Path:
         )
     _rename(model.graph)
     onnx.checker.check_model(model, full_check=True)
-    partial = path.with_suffix(".raw")
-    onnx.save(model, str(partial))
-    partial.rename(path)
-    return path
+    onnx.save(model, str(path))
+    _check(path, run)
+
+
+def _check(path: Path, run: Run) -> None:
+    """Hold the model against the network in other light.
+
+    Raises:
+        ExportError: It draws other masks.
+    """
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3
+    try:
+        session = onnxruntime.InferenceSession(str(path), options, ["CPUExecutionProvider"])
+    except Exception:  # what it can't run, others may; the ONNX targets fail by themselves
+        return
+    check_probes(run, "The ONNX graph", lambda photo: session.run(None, {"image": photo})[0])
 
 
 def to_half(model: Any) -> None:

@@ -106,6 +106,11 @@ class Run:
         return self.scratch / "saved_model"
 
     @property
+    def probes(self) -> Path:
+        """Photos that tell a trace from the network; not in a recipe's own run."""
+        return self.scratch / "probes.npz"
+
+    @property
     def numbers(self) -> Path:
         """What `quantization.quantise` found; only in a recipe's own run, see `of_recipe`."""
         return self.scratch / "numbers.safetensors"

@@ -10,6 +10,7 @@ import re
 import shutil
 import sys
 import time
+import traceback
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,14 +41,16 @@ from ..artifacts.manifest import (
 )
 from ..artifacts.processor import this_processor
 from ..errors import BudgetError, ExportError, MaskportError, MissingToolError, NetworkError
-from ..models.devices import best_device, full_precision
-from ..models.prepared import PreparedMask, Reference, check_range, prepare
+from ..models.devices import best_device
+from ..models.prepared import PreparedMask, Reference, prepare
 from ..quantization.calibration import CalibrationSet
 from ..quantization.recipe import Recipe, read_recipe, write_recipe
 from ..quantization.suitability import evenly_spaced, objections
 from ..specs import ModelSpec
+from .failures import reason_of
 from .intermediates import make
 from .lanes import Lanes, shared_step
+from .probes import draw_references
 from .quantised import Wish, quantised
 from .registry import TARGETS, Target
 from .run import Card, Options, Run
@@ -74,10 +77,6 @@ class Event:
     seconds: float = 0.0
     artifact: Artifact | None = None
 
-
-# The exported view is exact up to rounding: 1e-5 on this machine, a little more where the
-# reference runs on a GPU.
-PREPARED_TOLERANCE = 1e-4
 
 # Calibration photos whose masks are looked at; each costs an inference.
 LOOKED_AT = 6
@@ -135,6 +134,7 @@ def run_export(order: Order, out: Path, watch: Watcher) -> Bundle:
         run.save(scratch / PLAN)
         if order.calibration is not None:
             np.save(scratch / "calibration.npy", order.calibration.pixels)
+        reference = _keep_reference(order, folder)
         ledger = _Ledger(watch)
         with (
             log_path.open("ab") as log,
@@ -149,7 +149,7 @@ def run_export(order: Order, out: Path, watch: Watcher) -> Bundle:
             if all(failure.missed for failure in ledger.failures):
                 raise BudgetError(reasons)
             raise ExportError(f"No target could be made. {reasons}", _keep_log(log_path))
-        write_manifest(folder, _manifest(order, ledger, _keep_reference(order, folder), recipes))
+        write_manifest(folder, _manifest(order, ledger, reference, recipes))
     return load_bundle(out)
 
 
@@ -178,12 +178,12 @@ def _make_all(
     for name in dict.fromkeys(row.recipe for row in available if row.recipe):
         rows = [row for row in available if row.recipe == name]
         own = run.of_recipe(name)
-        own.scratch.mkdir()
         try:
+            own.scratch.mkdir()
             yield shared_step(f"quantising by the recipe {name}")
             view = yield from quantised(prepared, own, order.calibration, order.recipes[name])
-        except MaskportError as exc:
-            yield from _all_failed(rows, exc)
+        except Exception as exc:  # of any network that nobody has tried
+            yield from _all_failed(rows, exc, f"quantising by the recipe {name}", log)
             continue
         for source in dict.fromkeys(row.source for row in rows):
             some = [row for row in rows if row.source == source]
@@ -207,17 +207,25 @@ def _make_from(
         yield shared_step(_DOING[source])
         with _into(log):
             make(source, view, run)
-    except MaskportError as exc:
-        yield from _all_failed(rows, exc)
+    except Exception as exc:  # torch's and the user's
+        yield from _all_failed(rows, exc, _DOING[source], log)
         return
     lanes.order(rows)
     yield from lanes.so_far()
 
 
-def _all_failed(rows: list[Target], exc: MaskportError) -> Iterator[dict[str, Any]]:
+def _all_failed(
+    rows: list[Target], exc: Exception, what: str, log: Path
+) -> Iterator[dict[str, Any]]:
+    """The same failure for all that need it; its traceback goes into the log."""
+    with _into(log):
+        traceback.print_exception(exc)
+    reason = reason_of(exc)
+    if not isinstance(exc, MaskportError):
+        reason = f"Failed while {what}: {reason}\nThe log has the traceback; it is for a report."
+    missed = isinstance(exc, BudgetError)
     for row in rows:
-        missed = isinstance(exc, BudgetError)
-        yield {"event": "failed", "target": row.name, "reason": str(exc), "missed": missed}
+        yield {"event": "failed", "target": row.name, "reason": reason, "missed": missed}
 
 
 _DOING = {
@@ -234,26 +242,19 @@ def _worker(scratch: Path, inspector: str) -> list[str]:
 
 def _draw_references(order: Order, prepared: PreparedMask, run: Run) -> None:
     """What the untouched network draws for the photos that files are judged by."""
-    references = order.reference.draw(order.check, best_device())
-    check_range(references, order.spec)
+    references = draw_references(order.reference, prepared, order.check, run)
     np.savez(run.scratch / CHECK, images=order.check, references=references)
-    with torch.no_grad(), full_precision():
-        first = prepared(torch.from_numpy(order.check[:1])).numpy()
-    difference = float(np.abs(first - references[:1]).max())
-    if difference > PREPARED_TOLERANCE:
-        raise NetworkError(
-            f"The view of {order.spec.name} that is exported differs from the network by "
-            f"{difference:.1e}.",
-            "Is it the same for the same photo? Switch off what is random, such as dropout.",
-        )
 
 
 def _doubts(order: Order, calibration: CalibrationSet) -> tuple[str, ...]:
     """What speaks against the calibration set, by a few of its masks."""
     pixels = calibration.pixels
     some = pixels[evenly_spaced(len(pixels), LOOKED_AT)].astype(np.float32) / np.float32(255)
-    masks = order.reference.draw(some, best_device())
-    return objections(pixels, masks, order.spec.mask.threshold)
+    try:
+        masks = order.reference.draw(some, best_device())
+        return objections(pixels, masks, order.spec.mask.threshold)
+    except Exception as exc:  # the user's own code may raise anything
+        return (f"the network fails on a calibration photo: {reason_of(exc)}",)
 
 
 class _Ledger:
@@ -294,14 +295,21 @@ def _keep_reference(order: Order, folder: Path) -> FileEntry:
     """The untouched network's weights, so that the bundle can be compared with it anywhere."""
     from safetensors.torch import save
 
-    # Copies, because the format refuses tensors that share their memory.
-    state = {
-        name: tensor.detach().cpu().clone().contiguous()
-        for name, tensor in order.reference.network.state_dict().items()
-        if isinstance(tensor, torch.Tensor)
-    }
     file = folder / REFERENCE
-    file.write_bytes(save(state))
+    try:
+        # Copies, because the format refuses tensors that share their memory.
+        state = {
+            name: tensor.detach().cpu().clone().contiguous()
+            for name, tensor in order.reference.network.state_dict().items()
+            if isinstance(tensor, torch.Tensor)
+        }
+        data = save(state)
+    except Exception as exc:  # sparse tensors, for one
+        raise NetworkError(
+            f"The weights of {order.spec.name} can't be kept: {reason_of(exc)}",
+            "Store plain tensors in it: .to_dense(), .resolve_conj(), a type that safetensors has.",
+        ) from exc
+    file.write_bytes(data)
     entries, _, _ = describe_files(file, folder)
     return entries[0]
 

@@ -226,7 +226,8 @@ def copied(network: nn.Module) -> nn.Module:
         NetworkError: It can't be copied; weight norms of `torch.nn.utils` are the usual reason.
     """
     try:
-        return copy.deepcopy(network)
+        with torch.no_grad():  # a ScriptModule's copy would be a result, not a network
+            return copy.deepcopy(network)
     except Exception as exc:  # the user's own attributes may refuse in any way
         raise NetworkError(
             f"{type(network).__name__} can't be copied: {str(exc).strip().splitlines()[0]}",
@@ -338,17 +339,20 @@ def _fold_batch_norms(network: nn.Module) -> nn.Module:
     """
     from torch import fx
 
+    modules = dict(network.named_modules())
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             graph = fx.symbolic_trace(network).graph
+        folded = {
+            (conv, norm): fuse_conv_bn_eval(modules[conv], modules[norm])
+            for conv, norm in _foldable_pairs(graph, modules)
+        }
     except Exception:  # tracing runs the user's own code on proxies; anything may come
         return network
-    modules = dict(network.named_modules())
-    for conv_name, norm_name in _foldable_pairs(graph, modules):
-        conv, norm = modules[conv_name], modules[norm_name]
-        network.set_submodule(conv_name, fuse_conv_bn_eval(conv, norm))
-        network.set_submodule(norm_name, nn.Identity())
+    for (conv, norm), fused in folded.items():
+        network.set_submodule(conv, fused)
+        network.set_submodule(norm, nn.Identity())
     return network
 
 
@@ -368,6 +372,7 @@ def _foldable_pairs(graph: Any, modules: dict[str, nn.Module]) -> Iterator[tuple
             and type(conv) is nn.Conv2d
             and not conv._forward_pre_hooks  # older weight norms write the weight there
             and len(source.users) == 1
+            and not norm.training  # some networks hold theirs in training for ever
             and calls[source.target] == calls[node.target] == 1
         ):
             yield source.target, node.target

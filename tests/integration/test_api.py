@@ -172,7 +172,7 @@ class Drawn(nn.Module):
     [
         (lambda x: 8 * x, "activation sigmoid"),  # logits that nobody activates
         (lambda x: torch.sigmoid(x) / 0, "not numbers"),
-        (lambda x: torch.sigmoid(x + torch.rand(())), "differs from the network"),
+        (lambda x: torch.sigmoid(x + torch.rand(())), "two masks of one photo"),
     ],
 )
 def test_a_network_that_breaks_the_contract_is_refused_before_anything_is_made(

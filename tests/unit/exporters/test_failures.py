@@ -1,0 +1,244 @@
+"""What fails is the failure of the targets that need it, once, and the others are made."""
+
+from __future__ import annotations
+
+import json
+import sys
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from maskport.errors import ExportError
+from maskport.exporters import session
+from maskport.exporters.failures import made_once, reason_of
+from maskport.exporters.lanes import Lanes
+from maskport.exporters.registry import Target, select
+from maskport.exporters.run import Card, Run
+from maskport.models.prepared import Reference
+from maskport.models.u2net import U2Net
+from maskport.quantization.calibration import CalibrationSet
+from maskport.quantization.recipe import BEST
+from maskport.specs import ImageSpec, MaskSpec, ModelSpec
+
+SPEC = ModelSpec("nano", ImageSpec(32, 48), MaskSpec(), output=0)
+EVERY_KIND = [
+    RuntimeError("The size of tensor a (64) must match"),
+    ValueError("several\nlines"),
+    MemoryError(),
+    RecursionError("maximum recursion depth exceeded"),
+    KeyError("conv2d_7"),
+]
+
+
+class NoLanes:
+    """Takes orders and makes nothing."""
+
+    def __init__(self) -> None:
+        self.ordered: list[str] = []
+
+    def warm_up(self, rows: object) -> None:
+        pass
+
+    def order(self, rows: Iterable[Target]) -> None:
+        self.ordered += [row.name for row in rows]
+
+    def so_far(self) -> Iterator[dict[str, Any]]:
+        return iter(())
+
+    finish = so_far
+
+
+class Session:
+    """The parent's part of an export of two targets of the float network and one of a recipe."""
+
+    def __init__(self, folder: Path, network: U2Net, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.log = folder / "export.log"
+        self.lanes = NoLanes()
+        self.made: list[str] = []
+        self.run = Run(folder, SPEC, Card("nano", "", "", "", ""))
+        photos = np.zeros((2, 3, 32, 48), np.uint8)
+        self.order: Any = SimpleNamespace(
+            reference=Reference(network, SPEC),
+            spec=SPEC,
+            targets=select(["onnx-fp32", "torchscript-lite", "onnx-int8"]),
+            calibration=CalibrationSet(("a", "b"), photos, "0" * 64, 0),
+            recipes={"best": BEST},
+        )
+        monkeypatch.setattr(session, "_draw_references", lambda *_: None)
+        monkeypatch.setattr(session, "make", lambda source, *_: self.made.append(source))
+        monkeypatch.setattr(session, "quantised", lambda *_: iter(()))
+        monkeypatch.setattr(Target, "missing_modules", lambda _: [])
+
+    def messages(self) -> list[dict[str, Any]]:
+        prepared: Any = None
+        lanes: Any = self.lanes
+        return list(session._make_all(self.order, prepared, self.run, lanes, self.log))
+
+    def failures(self) -> dict[str, str]:
+        return {m["target"]: m["reason"] for m in self.messages() if m["event"] == "failed"}
+
+
+@pytest.fixture
+def parent(nano: Callable[..., U2Net], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Session:
+    return Session(tmp_path, nano(), monkeypatch)
+
+
+@pytest.mark.parametrize("error", EVERY_KIND, ids=lambda e: type(e).__name__)
+def test_whatever_a_recipe_raises_fails_its_targets_only(
+    error: Exception, parent: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> Iterator[dict[str, Any]]:
+        yield session.shared_step("measuring")
+        raise error
+
+    monkeypatch.setattr(session, "quantised", broken)
+    failed = parent.failures()
+    assert list(failed) == ["onnx-int8"]
+    assert parent.lanes.ordered == ["onnx-fp32", "torchscript-lite"]
+    what, remedy = failed["onnx-int8"].splitlines()
+    assert what.startswith(f"Failed while quantising by the recipe best: {type(error).__name__}")
+    assert "The log has the traceback" in remedy
+    assert "in broken" in parent.log.read_text()
+
+
+@pytest.mark.parametrize("error", EVERY_KIND, ids=lambda e: type(e).__name__)
+def test_whatever_making_an_intermediate_raises_fails_what_starts_from_it(
+    error: Exception, parent: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(source: str, *_: object) -> None:
+        if source == "onnx":
+            raise error
+
+    monkeypatch.setattr(session, "make", broken)
+    failed = parent.failures()
+    assert list(failed) == ["onnx-fp32", "onnx-int8"]
+    assert parent.lanes.ordered == ["torchscript-lite"]
+    assert all(
+        reason.startswith("Failed while making the ONNX graph") for reason in failed.values()
+    )
+
+
+def test_ctrl_c_within_a_recipe_is_no_failure(
+    parent: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: object) -> Iterator[dict[str, Any]]:
+        yield session.shared_step("measuring")
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(session, "quantised", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        parent.messages()
+
+
+def test_calibration_photos_that_the_network_fails_on_are_warned_of(
+    parent: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*_: object) -> None:
+        raise ValueError("too dark")
+
+    monkeypatch.setattr(session, "objections", fails)
+    (warned,) = [m["warnings"] for m in parent.messages() if "warnings" in m]
+    assert warned == ("the network fails on a calibration photo: ValueError: too dark",)
+
+
+def test_what_several_targets_start_from_is_made_once(tmp_path: Path) -> None:
+    path = tmp_path / "shared"
+    assert made_once(path, lambda partial: partial.mkdir()) == path  # type: ignore[func-returns-value]
+    assert made_once(path, lambda _: pytest.fail("it is there")) == path
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize(
+    "error", [ExportError("It can't.", "Do that."), *EVERY_KIND], ids=lambda e: type(e).__name__
+)
+def test_what_failed_once_fails_at_once_for_the_same_reason(
+    error: Exception, tmp_path: Path
+) -> None:
+    calls = []
+
+    def fails(partial: Path) -> None:
+        calls.append(partial)
+        raise error
+
+    with pytest.raises(type(error)) as first:
+        made_once(tmp_path / "shared", fails)
+    with pytest.raises(ExportError) as second:
+        made_once(tmp_path / "shared", fails)
+    assert len(calls) == 1
+    assert reason_of(second.value) == reason_of(first.value)
+
+
+def test_what_ended_its_process_is_not_tried_by_the_next(tmp_path: Path) -> None:
+    def killed(partial: Path) -> None:
+        raise SystemExit  # as near as a test comes to a process that is no more
+
+    with pytest.raises(SystemExit):
+        made_once(tmp_path / "shared", killed)
+    with pytest.raises(ExportError, match="ended while it did"):
+        made_once(tmp_path / "shared", killed)
+
+
+def test_the_same_reason_is_given_for_every_tflite_file(tmp_path: Path) -> None:
+    """Two of them in one lane, whose shared SavedModel can't be made."""
+    from maskport.exporters.savedmodel import float_model
+
+    run = Run(tmp_path, SPEC, Card("nano", "", "", "", ""))
+    run.saved_model.with_name("saved_model.failed").write_text(json.dumps(["No.", "Use ONNX."]))
+    with pytest.raises(ExportError, match=r"No\.\nUse ONNX\."):
+        float_model(run)
+
+
+WORKER = """
+import json, sys
+for line in sys.stdin:
+    order = json.loads(line)
+    if "stop" in order:
+        break
+    print(json.dumps({"event": "finished", "target": order["target"]}), flush=True)
+"""
+
+
+@pytest.fixture
+def lanes(tmp_path: Path) -> Iterator[Lanes]:
+    with (tmp_path / "log").open("ab") as log:
+        yield Lanes([sys.executable, "-c", WORKER], log, jobs=3)
+
+
+def ended(lanes: Lanes, monkeypatch: pytest.MonkeyPatch, most: int) -> dict[str, dict[str, Any]]:
+    """What becomes of a target each in three lanes, of which so many can run at once."""
+    start = threading.Thread.start
+    started: list[threading.Thread] = []
+
+    def scarce(thread: threading.Thread) -> None:
+        for other in started:
+            other.join(0.1)  # one that has said its last word may not have ended yet
+        if sum(other.is_alive() for other in started) >= most:
+            raise RuntimeError("can't start new thread")
+        started.append(thread)
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", scarce)
+    with lanes:
+        lanes.order(select(["onnx-fp32", "coreml-fp16", "torchscript-lite"]))
+        return {m["target"]: m for m in lanes.finish()}
+
+
+def test_lanes_that_cannot_be_started_wait_for_those_that_could(
+    lanes: Lanes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    messages = ended(lanes, monkeypatch, 1)
+    assert [m["event"] for m in messages.values()] == ["finished"] * 3
+
+
+def test_where_no_lane_can_be_started_each_target_says_so(
+    lanes: Lanes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    messages = ended(lanes, monkeypatch, 0)
+    assert [m["event"] for m in messages.values()] == ["failed"] * 3
+    assert all("can't start new thread" in m["reason"] for m in messages.values())
+    assert all("ulimit" in m["reason"] for m in messages.values())

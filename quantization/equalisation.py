@@ -76,15 +76,13 @@ def equalise(
     factor = torch.where(classes.free & (largest > 1e-6), factor, torch.ones(count))
     changed = dict(weights)
     for point in graph.points.values():
-        if not point.weight or not graph.owns_weights(point):
+        if not _passes_any(graph, weights, point):
             continue
-        weight = changed[point.weight]
         made = factor[classes.of[point.name]]
         read = factor[classes.of[graph.sources(point.name)[0]]]
-        weight = weight * made.reshape(-1, *[1] * (weight.ndim - 1))
-        if weight.shape[1] == len(read):
-            weight = weight / read.reshape(1, -1, *[1] * (weight.ndim - 2))
-        changed[point.weight] = weight
+        changed[point.weight] = _rescaled(
+            changed[point.weight], made, read, point.outputs, graph.groups_of_channels(point.name)
+        )
         if point.bias:
             changed[point.bias] = changed[point.bias] * made
     return changed, {name: factor[owners] for name, owners in classes.of.items()}
@@ -121,7 +119,7 @@ def channel_classes(
 
     for point in graph.points.values():
         sources = graph.sources(point.name)
-        if point.kind == "conv" and _is_plain(graph, weights, point):
+        if _passes_any(graph, weights, point):
             continue
         how = _passing(graph, point)
         if how == "same" and all(graph.channels(s) == graph.channels(point.name) for s in sources):
@@ -146,28 +144,55 @@ def channel_classes(
     return ChannelClasses(of, free)
 
 
-def _is_plain(graph: NetworkGraph, weights: Mapping[str, Tensor], point: Point) -> bool:
-    """A dense convolution or matrix product of its own weights: takes any factors in and out."""
-    if graph.operation_of_maker(point.name) not in {"conv2d", "linear"}:
+def _rescaled(weight: Tensor, made: Tensor, read: Tensor, outputs: int, groups: int) -> Tensor:
+    """A weight that gives each output channel times its factor, of inputs times theirs.
+
+    Args:
+        weight: (O, I / groups, ...), or transposed (I, O / groups, ...).
+        made: (O,) factors of the outputs.
+        read: (I,) factors of the inputs.
+        outputs: 0, or 1 where it is transposed.
+        groups: Of channels that don't see each other.
+    """
+    parts = weight.reshape(groups, weight.shape[0] // groups, weight.shape[1], -1)
+    into, out = read.reshape(groups, -1), made.reshape(groups, -1)
+    if outputs == 0:
+        parts = parts * out[:, :, None, None] / into[:, None, :, None]
+    else:
+        parts = parts * out[:, None, :, None] / into[:, :, None, None]
+    return parts.reshape(weight.shape)
+
+
+def _passes_any(graph: NetworkGraph, weights: Mapping[str, Tensor], point: Point) -> bool:
+    """A convolution of its own weights, a ReLU behind it or nothing: it takes any factors of its
+    inputs' channels, and gives any to its outputs'.
+
+    Linear layers and matrix products do the same along the last dimension, so only where that is
+    the channels'.
+    """
+    operation = graph.operation_of_maker(point.name)
+    if operation not in {"conv2d", "conv_transpose2d", "linear"} or not graph.owns_weights(point):
         return False
-    if not graph.owns_weights(point) or len(graph.sources(point.name)) != 1:
+    if point.weight not in weights or graph.operation(point.name) not in {operation, "relu"}:
         return False
-    # With a bound ReLU6 behind it, or of groups, factors don't pass.
-    bounded = graph.operation(point.name) == "hardtanh"
-    inputs = graph.channels(graph.sources(point.name)[0])
-    return not bounded and weights[point.weight].shape[1] == inputs
+    sources = graph.sources(point.name)
+    return len(sources) == 1 and (operation != "linear" or len(graph.shape_of(point.name)) == 2)
 
 
 def _passing(graph: NetworkGraph, point: Point) -> str:
-    """How factors go from a point's sources to it."""
+    """How factors go from a point's sources to it: along dimension 1, where channels are."""
     operation = graph.operation(point.name)
+    sources = graph.sources(point.name)
+    rank = len(graph.shape_of(point.name))
+    if point.kind == "conv" or any(len(graph.shape_of(s)) != rank for s in sources):
+        return "stuck"
     if operation in {"cat", "concat"}:
         args, kwargs = graph.arguments(point.name)
         dimension = args[1] if len(args) > 1 else kwargs.get("dim", 0)
-        return "joined" if dimension in {1, -3} else "stuck"
+        return "joined" if dimension % rank == 1 else "stuck"
+    if point.kind == "sum":
+        # A constant that is added has no factor.
+        return "same" if len(sources) == 2 and operation in {"add", "sub", "relu"} else "stuck"
     homogeneous = {"max_pool2d", "avg_pool2d", "upsample_bilinear2d", "upsample_nearest2d"}
-    if operation in homogeneous | {"dropout", "clone", "contiguous", "alias", "detach"}:
-        return "same"
-    if point.kind == "sum" and operation in {"add", "sub", "relu"}:
-        return "same" if operation == "relu" or len(graph.sources(point.name)) == 2 else "stuck"
-    return "same" if operation == "relu" else "stuck"
+    passed = {"dropout", "clone", "contiguous", "alias", "detach", "relu"}
+    return "same" if operation in homogeneous | passed and len(sources) == 1 else "stuck"

@@ -20,7 +20,7 @@ import warnings
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import torch
 from torch import Tensor, fx, nn
@@ -33,9 +33,24 @@ __all__ = ["Kind", "NetworkGraph", "Point", "capture"]
 Kind = Literal["input", "conv", "sum", "kept", "bounded", "other"]
 Hook = Callable[[str, Tensor], Tensor]
 
-_CONVOLUTIONS = frozenset(
-    {"conv1d", "conv2d", "convolution", "linear", "conv_transpose2d", "addmm", "mm"}
-)
+
+@dataclass(frozen=True, slots=True)
+class _Weighted:
+    """Where an operation takes its weight and its bias, by position, and which dimension of the
+    weight is that of the outputs."""
+
+    weight: int = 1
+    bias: int = 2
+    outputs: int = 0
+
+
+# "convolution" is either kind of convolution: `_weighted` looks at its arguments.
+_CONVOLUTIONS = {
+    **dict.fromkeys(("conv1d", "conv2d", "convolution", "linear"), _Weighted()),
+    "conv_transpose2d": _Weighted(outputs=1),
+    "addmm": _Weighted(weight=2, bias=0, outputs=1),
+    "mm": _Weighted(outputs=1),
+}
 _RECTIFIERS = frozenset({"relu", "hardtanh", "clamp_min"})
 _SUMS = frozenset({"add", "sub"})
 # Their result has the scale of what they read.
@@ -66,6 +81,7 @@ class Point:
         rectified: It has no negative values, by construction.
         weight: Path of the weight in the view's state dict, ``""`` where it has none.
         bias: Path of the bias, likewise.
+        outputs: Dimension of the weight that its output channels lie along.
         fixed: Scale and zero point that runtimes demand, where they do.
         tail: It lies between the last convolutions and the mask.
     """
@@ -77,6 +93,7 @@ class Point:
     rectified: bool = False
     weight: str = ""
     bias: str = ""
+    outputs: int = 0
     fixed: tuple[float, int] | None = None
     tail: bool = False
 
@@ -153,17 +170,34 @@ class NetworkGraph:
             _operation(n) == "batch_norm" for n in self._maker(point.name).users
         )
 
-    def window(self, name: str) -> tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]:
-        """Stride, padding and dilation of the conv2d that computes a point, each two numbers."""
-        args = list(self._maker(name).args) + [None] * 7
+    def window(self, name: str) -> tuple[tuple[int, int], tuple[int, int], tuple[int, int]] | None:
+        """Stride, padding and dilation of the conv2d that computes a point, each two numbers.
 
-        def pair(value: Any, default: int) -> tuple[int, ...]:
-            if value is None:
-                return (default, default)
-            values = value if isinstance(value, list | tuple) else [value]
-            return tuple(int(v) for v in (values * 2)[:2])
+        None where the two sides of a row or column are padded differently, as ``same`` does for
+        kernels of even size.
+        """
+        node = self._maker(name)
+        args = [*node.args, *[None] * 7]
 
-        return pair(args[3], 1), pair(args[4], 0), pair(args[5], 1)
+        def pair(value: Any, default: int) -> tuple[int, int]:
+            values = list(value) if isinstance(value, list | tuple) else [value]
+            first, second = (values * 2)[:2] if value is not None else (default, default)
+            return int(first), int(second)
+
+        stride, dilation = pair(args[3], 1), pair(args[5], 1)
+        if args[4] == "valid":
+            return stride, (0, 0), dilation
+        if args[4] != "same":
+            return stride, pair(args[4], 0), dilation
+        sides = node.args[1].meta["val"].shape[2:]  # type: ignore[union-attr]
+        rows, columns = (d * (k - 1) for d, k in zip(dilation, sides, strict=True))
+        return None if rows % 2 or columns % 2 else (stride, (rows // 2, columns // 2), dilation)
+
+    def groups_of_channels(self, name: str) -> int:
+        """Into how many groups the convolution that computes a point divides its channels."""
+        args = self._maker(name).args
+        grouped = self.operation_of_maker(name) in {"conv2d", "conv_transpose2d"} and len(args) > 6
+        return int(cast("int", args[6])) if grouped else 1
 
     def channels(self, name: str) -> int:
         """Channels of a point's value: its second dimension."""
@@ -243,7 +277,7 @@ class NetworkGraph:
         tail = _tail(self._result)
         for node in kept:
             maker = node.all_input_nodes[0] if _is_merged_rectifier(node, self._merged) else node
-            weight, bias = _weights(maker)
+            weight, bias, outputs = _weights(maker)
             yield Point(
                 node.name,
                 _kind(maker),
@@ -252,6 +286,7 @@ class NetworkGraph:
                 _is_rectified(node),
                 weight,
                 bias,
+                outputs,
                 _BOUNDED.get(_operation(node)),
                 node in tail,
             )
@@ -360,12 +395,23 @@ def _is_rectified(node: fx.Node) -> bool:
     return operation == "relu"
 
 
-def _weights(node: fx.Node) -> tuple[str, str]:
-    if _kind(node) != "conv":
-        return "", ""
-    constants = [str(n.target) if n.op == "get_attr" else "" for n in node.all_input_nodes]
-    paths = [path for path in constants if path]
-    return (paths[0], paths[1] if len(paths) > 1 else "") if paths else ("", "")
+def _weights(node: fx.Node) -> tuple[str, str, int]:
+    """Paths of an operation's weight and bias, and the weight's dimension of outputs.
+
+    Empty where it has none, or computes it: a bias is no weight because it stands alone.
+    """
+    places = _CONVOLUTIONS.get(_operation(node))
+    if places is None:
+        return "", "", 0
+    weight, bias = _constant(node, places.weight), _constant(node, places.bias)
+    transposed = _operation(node) == "convolution" and node.args[6] is True
+    return weight, bias if weight else "", 1 if transposed else places.outputs
+
+
+def _constant(node: fx.Node, position: int) -> str:
+    """Path of an argument that the network holds; empty where it is computed or left out."""
+    value = node.args[position] if position < len(node.args) else None
+    return str(value.target) if isinstance(value, fx.Node) and value.op == "get_attr" else ""
 
 
 def _module_path(node: fx.Node) -> str:

@@ -79,9 +79,9 @@ class ProgramTensors:
             return None
         return encoding
 
-    def weight(self, operation: Any) -> tuple[NDArray[np.int8], NDArray[np.float32]] | None:
-        """The int8 weights (O, ...) that an operation computes with, and a scale (O,) of each
-        channel; None where they stay in float."""
+    def weight(self, operation: Any) -> tuple[NDArray[np.int8], NDArray[np.float32], int] | None:
+        """The int8 weights that an operation computes with, a scale (O,) of each output channel,
+        and the dimension of those; None where they stay in float."""
         (result,) = operation.outputs
         readers = result.child_ops
         # The network knows a convolution and the ReLU behind it as one tensor.
@@ -91,7 +91,7 @@ class ProgramTensors:
                 scale = self._network.weight_scales.get(tensor.weight)
                 if scale is None:
                     return None
-                return self._network.integers(tensor.weight), scale.numpy()
+                return self._network.integers(tensor.weight), scale.numpy(), tensor.outputs
         return None
 
 
@@ -195,9 +195,9 @@ def _set_weights(function: Any, tensors: ProgramTensors) -> list[str]:
         shared = operation.weight.op.op_type != "const"  # with an operation before
         if found is None or shared or operation.weight.val.size < _LEAST_WEIGHTS:
             continue
-        integers, scale = found
+        integers, scale, outputs = found
         held = operation.weight.val
-        steps = scale.reshape(-1, *[1] * (integers.ndim - 1))
+        steps = np.expand_dims(scale, [d for d in range(integers.ndim) if d != outputs])
         if held.shape != integers.shape or not _is_near(held, integers * steps, steps):
             others.append(operation.name)
             continue
@@ -207,7 +207,7 @@ def _set_weights(function: Any, tensors: ProgramTensors) -> list[str]:
             quantized_data=integers,
             zero_point=np.int8(0),
             scale=np.maximum(scale.astype(np.float16), least),
-            axis=np.int32(0),
+            axis=np.int32(outputs),
             before_op=function.operations[0],
             name=f"{operation.weight.name}_quantized",
         )

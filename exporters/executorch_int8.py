@@ -17,6 +17,7 @@ from typing import Any
 
 from ..errors import ExportError
 from ..quantization.encodings import Encoding, QuantizedNetwork
+from ..quantization.weight_grids import LARGEST_WEIGHT
 from .executorch import lower
 from .run import Exported, Run
 from .stored_integers import Weight, stored_encodings, stored_weights
@@ -117,11 +118,10 @@ def _store_integers(module: Any, path: str, weight: Weight) -> None:
             f"The weight {path} is not in the program.",
             "Report it with the network; targets that are not INT8 don't need it.",
         )
-    integers, scales = weight
     parts = {
-        "integers": torch.from_numpy(integers),
-        "scales": torch.from_numpy(scales),
-        "zeros": torch.zeros(len(scales), dtype=torch.int64),
+        "integers": torch.from_numpy(weight.integers),
+        "scales": torch.from_numpy(weight.scales),
+        "zeros": torch.zeros(len(weight.scales), dtype=torch.int64),
     }
     plain = path.replace(".", "_")
     for part, values in parts.items():
@@ -131,7 +131,7 @@ def _store_integers(module: Any, path: str, weight: Weight) -> None:
             stored = [graph.get_attr(f"{plain}_{part}") for part in parts]
             values = graph.call_function(
                 torch.ops.quantized_decomposed.dequantize_per_channel.default,
-                (*stored, 0, -127, 127, torch.int8),
+                (*stored, weight.outputs, -LARGEST_WEIGHT, LARGEST_WEIGHT, torch.int8),
             )
         reader.replace_input_with(node, values)
         if not node.users:

@@ -256,8 +256,8 @@ class _Weights:
         path, transposed = self.quantised.get(_key(values), ("", False))
         if not path:
             return None
-        integers, scales = self.stored[path]
-        return (integers.T, scales, 1) if transposed else (integers, scales, 0)
+        integers, scales, outputs = self.stored[path]
+        return (integers.T, scales, 1 - outputs) if transposed else (integers, scales, outputs)
 
     def is_float(self, values: NDArray[Any]) -> bool:
         """Whether it is a weight that stays in float."""

@@ -74,7 +74,10 @@ def recognise(model: Any, network: QuantizedNetwork) -> dict[str, QuantizedTenso
 
 
 def _alike(known: Statistics, tensors: Iterable[QuantizedTensor]) -> list[QuantizedTensor]:
-    return [t for t in tensors if t.statistics.distance(known) < TOLERANCE]
+    def step(tensor: QuantizedTensor) -> float:
+        return tensor.encoding.scale if tensor.encoding else 0.0
+
+    return [t for t in tensors if t.statistics.distance(known, step(t)) < TOLERANCE]
 
 
 def _statistics(model: Any, probe: NDArray[np.uint8]) -> Mapping[str, Statistics]:

@@ -2,15 +2,32 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from ..errors import ExportError
 from ..quantization.encodings import Encoding, QuantizedNetwork
+from ..quantization.weight_grids import across
 
 __all__ = ["Weight", "stored_encodings", "stored_weights"]
 
-Weight = tuple[NDArray[np.int8], NDArray[np.float32]]
+
+class Weight(NamedTuple):
+    """A weight as integers.
+
+    Attributes:
+        integers: In torch's layout.
+        scales: (O,) of each output channel.
+        outputs: The dimension that those lie along.
+    """
+
+    integers: NDArray[np.int8]
+    scales: NDArray[np.float32]
+    outputs: int
+
 
 # Biases are int32, in steps of the input's scale times the weight's. Half of the range is left
 # to the sum that is added to it.
@@ -42,7 +59,7 @@ def stored_encodings(network: QuantizedNetwork) -> dict[str, Encoding]:
 
 
 def stored_weights(network: QuantizedNetwork) -> dict[str, Weight]:
-    """Integers in torch's layout, and the scale of each output channel, of each weight by path.
+    """Each weight by path.
 
     They are the quantised network's, but for channels whose weights are so small that the bias
     would be beyond int32: those of no weight at all, which only give a constant. Their scale is
@@ -60,12 +77,13 @@ def stored_weights(network: QuantizedNetwork) -> dict[str, Weight]:
             if bias.shape == scales.shape:
                 step = np.abs(bias) / (_LARGEST_BIAS * source.encoding.scale)
                 needed = np.maximum(needed, step)
-        integers = network.integers(path)
+        integers, outputs = network.integers(path), network.outputs(path)
         small = needed > scales
         if small.any():
-            weight = network.weights[path].detach().cpu().double().numpy()[small]
+            weight = network.weights[path].detach().cpu().double()
             scales = np.where(small, needed, scales)
-            per_channel = scales[small].reshape(-1, *[1] * (weight.ndim - 1))
-            integers[small] = np.round(weight / per_channel).astype(np.int8)
-        found[path] = integers, scales.astype(np.float32)
+            steps = (weight / across(torch.from_numpy(scales), weight, outputs)).round().numpy()
+            chosen = across(torch.from_numpy(small), weight, outputs).numpy()
+            integers = np.where(chosen, steps, integers).astype(np.int8)
+        found[path] = Weight(integers, scales.astype(np.float32), outputs)
     return found

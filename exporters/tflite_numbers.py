@@ -168,7 +168,7 @@ def _read_weight(
     graph: Flatbuffer, operator: Any, kind: str, shape: tuple[int, ...]
 ) -> NDArray[np.float32] | None:
     """The file's weight in float, in torch's layout; None where shapes differ."""
-    tensor = graph.tensor(int(operator.inputs[0 if kind == "TRANSPOSE_CONV" else 1]))
+    tensor = graph.tensor(int(operator.inputs[1]))
     whole = graph.dequantised(tensor)
     if whole is None:
         return None
@@ -204,18 +204,19 @@ def _insert_weights(
     graph: Flatbuffer, network: QuantizedNetwork, tensor: QuantizedTensor, operator: Any
 ) -> None:
     kind = graph.name_of(operator)
-    slot = 0 if kind == "TRANSPOSE_CONV" else 1
-    old = graph.tensor(int(operator.inputs[slot]))
+    # A transposed convolution's first input is the shape of its result.
+    read, bias_slot = (2, 3) if kind == "TRANSPOSE_CONV" else (0, 2)
+    old = graph.tensor(int(operator.inputs[1]))
     scales = network.weight_scales[tensor.weight].numpy().astype(np.float32)
     channels = old.shape[3] if kind == "DEPTHWISE_CONV_2D" else old.shape[0]
-    if kind == "TRANSPOSE_CONV" or len(scales) != channels:
-        return  # its output channels are torch's second dimension: the converter's stay
+    if len(scales) != channels:
+        return
     whole = from_torch(network.integers(tensor.weight), kind, old.shape)
     axis = 3 if kind == "DEPTHWISE_CONV_2D" else 0
     weight = graph.add_constant(old.name, _int8(graph), old.shape, whole, scales, axis)
     inputs = [int(i) for i in operator.inputs]
-    inputs[slot] = weight
-    source = graph.tensor(inputs[1 - slot] if slot == 0 else inputs[0])
+    inputs[1] = weight
+    source = graph.tensor(inputs[read])
     into = float(source.quantization.scale[0])
     bias_scales = (into * scales.astype(np.float64)).astype(np.float32)
     bias = np.zeros(len(scales)) if not tensor.bias else network.weights[tensor.bias].numpy()
@@ -226,8 +227,8 @@ def _insert_weights(
     index = graph.add_constant(
         name, graph.schema.TensorType.INT32, [len(scales)], steps.astype(np.int32), bias_scales, 0
     )
-    if len(inputs) > 2:
-        inputs[2] = index
+    if len(inputs) > bias_slot:
+        inputs[bias_slot] = index
     else:
         inputs.append(index)
     operator.inputs = np.array(inputs, np.int32)

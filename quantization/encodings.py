@@ -25,6 +25,7 @@ from torch import Tensor, nn
 
 from ..errors import ExportError
 from .recipe import Recipe
+from .weight_grids import across
 
 __all__ = ["Encoding", "QuantizedNetwork", "QuantizedTensor", "Statistics", "statistics_of"]
 
@@ -87,9 +88,12 @@ class Statistics:
     mean: float
     rms: float
 
-    def distance(self, other: Statistics) -> float:
-        """How far two are apart, relative to the first's root mean square."""
-        size = max(self.rms, 1e-6)
+    def distance(self, other: Statistics, step: float = 0.0) -> float:
+        """How far two are apart, relative to the first's root mean square, or to a step of its
+        integers where that is more: what a channel that is next to dead gives is the rounding of
+        the sums behind it.
+        """
+        size = max(self.rms, step, 1e-6)
         pairs = zip(self.as_tuple(), other.as_tuple(), strict=True)
         return max(abs(a - b) for a, b in pairs) / size
 
@@ -113,6 +117,7 @@ class QuantizedTensor:
         statistics: Of its values in float.
         weight: Path of the weight it is computed with, or empty.
         bias: Path of the bias, or empty.
+        outputs: Dimension of the weight that its output channels lie along.
         sources: Names of the tensors that it is computed from.
         tail: It lies between the last convolutions and the mask.
         rectified: It has no negative values, by construction.
@@ -128,6 +133,7 @@ class QuantizedTensor:
     statistics: Statistics
     weight: str = ""
     bias: str = ""
+    outputs: int = 0
     sources: tuple[str, ...] = ()
     tail: bool = False
     rectified: bool = False
@@ -169,9 +175,13 @@ class QuantizedNetwork:
     def integers(self, path: str) -> NDArray[np.int8]:
         """A weight as int8, in torch's layout."""
         weight, scales = self.weights[path], self.weight_scales[path]
-        steps = weight / scales.reshape(-1, *[1] * (weight.ndim - 1))
+        steps = weight / across(scales, weight, self.outputs(path))
         whole: NDArray[np.int8] = steps.round().to(torch.int8).numpy()
         return whole
+
+    def outputs(self, path: str) -> int:
+        """The dimension of a weight that its output channels lie along."""
+        return next(t.outputs for t in self.tensors.values() if t.weight == path)
 
     def save(self, path: Path) -> None:
         """Write one safetensors file, the rest as JSON in its metadata."""

@@ -36,8 +36,9 @@ from .calibration import checksum_of_pixels
 from .encodings import Encoding
 from .graph import NetworkGraph
 from .sensitivity import draw
-from .simulation import LARGEST_WEIGHT, Simulation, simulation
+from .simulation import Simulation, simulation
 from .suitability import LIGHTS, apart, evenly_spaced
+from .weight_grids import LARGEST_WEIGHT, across, pair_bounds
 
 if TYPE_CHECKING:
     from .quantise import Measured, Watch
@@ -85,7 +86,7 @@ def finetuned(
     learned = {path: scale for path, scale in scales.items() if path not in held}
     if not learned:
         return dict(weights)
-    tuner = _Tuner(graph, weights, learned, network.stored, device)
+    tuner = _Tuner(graph, weights, learned, network.stored, recipe.largest_pair, device)
     run = _Run(tuner, _place(network, scales, photos))
     run.resume()
     if run.step < recipe.finetune:
@@ -147,6 +148,7 @@ class _Tuner(nn.Module):
         weights: By path, on their grids.
         scales: Of the grids.
         encodings: By point.
+        largest_pair: What two weights of one sign may add up to, in steps.
         device: Where they are to be.
     """
 
@@ -156,13 +158,16 @@ class _Tuner(nn.Module):
         weights: Mapping[str, Tensor],
         scales: Mapping[str, Tensor],
         encodings: Mapping[str, Encoding | None],
+        largest_pair: int,
         device: str,
     ) -> None:
         super().__init__()
         self.device = device
+        self.largest_pair = largest_pair
+        self.outputs = {p.weight: p.outputs for p in graph.points.values() if p.weight in scales}
         self.fixed = {path: value.to(device) for path, value in weights.items()}
         self.grids = {
-            path: scale.reshape(-1, *[1] * (weights[path].ndim - 1)).to(device)
+            path: across(scale, weights[path], self.outputs[path]).to(device)
             for path, scale in scales.items()
         }
         self.units: dict[str, float] = {}
@@ -181,7 +186,8 @@ class _Tuner(nn.Module):
             whole = torch.fake_quantize_per_tensor_affine(
                 steps, 1.0, 0, -LARGEST_WEIGHT, LARGEST_WEIGHT
             )
-            found[path] = whole * grid
+            low, high = pair_bounds(whole.detach(), self.outputs[path], self.largest_pair)
+            found[path] = torch.maximum(torch.minimum(whole, high), low) * grid
         for (path, unit), moved in zip(self.units.items(), self.moves, strict=True):
             found[path] = self.fixed[path] + moved * unit
         return found

@@ -24,8 +24,9 @@ from .photo_input import pass_bytes
 from .ranges import RangeHistogram, estimate, histograms
 from .recipe import Recipe
 from .rounding import PatchCollector, compensated
-from .simulation import Simulation, simulation, weight_scale
+from .simulation import Simulation, simulation
 from .suitability import LIGHTS, VARIED
+from .weight_grids import on_grid, weight_scale
 
 __all__ = ["Measured", "Watch", "completed", "measure", "quantise", "simulated"]
 
@@ -174,9 +175,13 @@ class Measured:
             found = {path: seen for path, seen in self.patches.found.items() if path in quantised}
             biases = {p.weight: p.bias for p in self.graph.points.values() if p.weight and p.bias}
             weights, scales = compensated(
-                weights, found, biases, lambda i, n: watch("rounding weights", i, n)
+                weights,
+                found,
+                biases,
+                self.recipe.largest_pair,
+                lambda i, n: watch("rounding weights", i, n),
             )
-        scales = _settled(self.graph, weights, self.encodings, quantised, scales)
+        scales = _settled(self, weights, quantised, scales)
         return weights, scales
 
 
@@ -385,34 +390,34 @@ def _quantised_weights(graph: NetworkGraph, recipe: Recipe) -> set[str]:
 
 
 def _settled(
-    graph: NetworkGraph,
+    network: Measured,
     weights: dict[str, Tensor],
-    encodings: dict[str, Encoding],
     quantised: set[str],
     known: dict[str, Tensor],
 ) -> dict[str, Tensor]:
     """Put weights on their grids, in place; the grids' scales by path.
 
     Args:
-        graph: The network.
+        network: Whose weights they are.
         weights: By path; changed.
-        encodings: By group.
         quantised: Paths of the weights that have a grid.
         known: Grids that weights lie on already.
     """
+    graph, pair = network.graph, network.recipe.largest_pair
     scales: dict[str, Tensor] = {}
     for point in graph.points.values():
         path = point.weight
         if path not in quantised or path in scales:
             continue
-        scale = known[path] if path in known else weight_scale(weights[path])
+        scale = known.get(path)
+        if scale is None:
+            scale = weight_scale(weights[path], point.outputs, pair)
         if point.bias and len(weights[point.bias]) == len(scale):
             # A bias is stored in 32 bits, in steps of input scale times weight scale. Where
             # weights are all but 0, that grid would be too fine for it.
-            source = encodings[graph.points[graph.sources(point.name)[0]].group].scale
+            source = network.encodings[graph.points[graph.sources(point.name)[0]].group].scale
             scale = torch.maximum(scale, weights[point.bias].abs() / (source * _LARGEST_BIAS))
-        around = scale.reshape(-1, *[1] * (weights[path].ndim - 1))
-        weights[path] = (weights[path] / around).round() * around
+        weights[path] = on_grid(weights[path], scale, point.outputs, pair)
         scales[path] = scale
     return scales
 
@@ -438,6 +443,7 @@ def _tensors(network: Measured, weights: dict[str, Tensor]) -> dict[str, Quantiz
             statistics=measured[point.name],
             weight=point.weight,
             bias=point.bias,
+            outputs=point.outputs,
             sources=tuple(graph.sources(point.name)),
             tail=point.tail,
             rectified=point.rectified,

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from ..errors import UsageError
+from .weight_grids import ANY_PAIR, LARGEST_WEIGHT, SAFE_PAIR
 
 __all__ = ["RECIPES", "Estimator", "Recipe", "named", "read_recipe", "recipe_of", "write_recipe"]
 
@@ -34,6 +35,9 @@ class Recipe:
         equalise: How far to even out channels across convolutions, 0 to 1 (exact in float).
         rounding: Weights each to the nearest integer, or ``compensated``: so that what a
             convolution gives changes least, its bias making up for the mean of the rest.
+        largest_pair: What two weights of one sign in an output channel may add up to, in steps.
+            With 128, no two products with unsigned bytes leave 16 bits, in which x86 processors
+            without VNNI add them (see `weight_grids`); 254 is what they can be anyway.
         seed: Of everything that is drawn.
         wide_tail: Sums and resizes behind the last convolutions, and the sigmoid, are kept in
             more than 8 bits, and what the last convolutions give is clipped to where the
@@ -52,6 +56,7 @@ class Recipe:
     pass_bytes: bool = False
     equalise: float = 0.0
     rounding: Rounding = "nearest"
+    largest_pair: int = SAFE_PAIR
     seed: int = 0
     wide_tail: bool = False
     float_modules: tuple[str, ...] = ()
@@ -74,6 +79,11 @@ class Recipe:
         if self.rounding not in _ROUNDINGS:
             raise UsageError(
                 f"A recipe can't round {self.rounding!r}.", f"Use {', '.join(_ROUNDINGS)}."
+            )
+        if not LARGEST_WEIGHT < self.largest_pair <= ANY_PAIR:
+            raise UsageError(
+                f"largest_pair can't be {self.largest_pair}.",
+                f"Use {SAFE_PAIR}, which 16 bits hold, or {ANY_PAIR}, which limits nothing.",
             )
         if self.seed < 0:
             raise UsageError(f"A recipe's seed can't be {self.seed}.", "Use 0 or more.")

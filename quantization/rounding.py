@@ -22,7 +22,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from .graph import NetworkGraph, Point
-from .simulation import LARGEST_WEIGHT, weight_scale
+from .weight_grids import LARGEST_WEIGHT, weight_scale
 
 __all__ = ["PatchCollector", "PatchStatistics", "compensated"]
 
@@ -102,6 +102,7 @@ def compensated(
     weights: Mapping[str, Tensor],
     statistics: Mapping[str, PatchStatistics],
     biases: Mapping[str, str],
+    largest_pair: int,
     watch: Callable[[int, int], None],
 ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
     """Weights on their grids, and biases that make up for what is left.
@@ -110,6 +111,7 @@ def compensated(
         weights: Values by path.
         statistics: Of a `PatchCollector`.
         biases: For a weight's path, its bias's.
+        largest_pair: What two weights of one sign in an output channel may add up to, in steps.
         watch: Told how many of how many are done.
 
     Returns:
@@ -121,7 +123,8 @@ def compensated(
         watch(position, len(statistics))
         weight = weights[path]
         flat = weight.flatten(1).double()
-        scale = weight_scale(weight).double()
+        scale = weight_scale(weight, 0, largest_pair).double()
+        bounds = _Bounds(largest_pair, torch.zeros_like(scale), torch.zeros_like(scale))
         parts = []
         start = 0
         mean = seen.mean.double()
@@ -129,7 +132,7 @@ def compensated(
             stop = start + len(products)
             centre = mean[start:stop]
             covariance = products.double() / seen.count - torch.outer(centre, centre)
-            parts.append(_round_in_turn(flat[:, start:stop], scale, covariance))
+            parts.append(_round_in_turn(flat[:, start:stop], scale, covariance, bounds))
             start = stop
         grid = torch.cat(parts, 1)
         scales[path] = scale.float()
@@ -158,7 +161,32 @@ def _inverse_factor(covariance: Tensor, damping: float) -> Tensor:
     return same  # rounded to the nearest, one by one
 
 
-def _round_in_turn(weight: Tensor, scale: Tensor, covariance: Tensor) -> Tensor:
+@dataclass
+class _Bounds:
+    """What the next weight of each output channel may be: of two of one sign that would be too
+    large a pair, the later one gives way, and those behind it make up for that, too.
+
+    Attributes:
+        pair: What two may add up to, in steps.
+        highest: (O,) the largest weight so far, or 0.
+        lowest: (O,) the smallest so far, or 0.
+    """
+
+    pair: int
+    highest: Tensor
+    lowest: Tensor
+
+    def hold(self, steps: Tensor) -> Tensor:
+        """Steps (O,), cut off where they must be, and remembered."""
+        most = (self.pair - self.highest).clamp_(max=LARGEST_WEIGHT)
+        least = (-self.pair - self.lowest).clamp_(min=-LARGEST_WEIGHT)
+        held = torch.maximum(torch.minimum(steps, most), least)
+        self.highest = torch.maximum(self.highest, held)
+        self.lowest = torch.minimum(self.lowest, held)
+        return held
+
+
+def _round_in_turn(weight: Tensor, scale: Tensor, covariance: Tensor, bounds: _Bounds) -> Tensor:
     """(O, d) on the grid of (O,) scales, for inputs of that (d, d) covariance."""
     count = len(covariance)
     power = covariance.diagonal().clamp(min=0)
@@ -174,7 +202,7 @@ def _round_in_turn(weight: Tensor, scale: Tensor, covariance: Tensor) -> Tensor:
         errors = torch.empty(stop - start, weight.shape[0], dtype=torch.float64)
         for i in range(start, stop):
             now = open_weights[i]
-            steps = (now / scale).round_().clamp_(-LARGEST_WEIGHT, LARGEST_WEIGHT)
+            steps = bounds.hold((now / scale).round_())
             rounded[i] = steps * scale
             error = (now - rounded[i]) / factor[i, i]
             errors[i - start] = error
@@ -190,7 +218,9 @@ def _is_dense(graph: NetworkGraph, weights: Mapping[str, Tensor], point: Point) 
     if graph.operation_of_maker(point.name) != "conv2d" or not graph.owns_weights(point):
         return False
     sources = graph.sources(point.name)
-    return len(sources) == 1 and weights[point.weight].shape[1] == graph.channels(sources[0])
+    if len(sources) != 1 or graph.window(point.name) is None:
+        return False
+    return weights[point.weight].shape[1] == graph.channels(sources[0])
 
 
 def _patches(
@@ -202,7 +232,9 @@ def _patches(
     draw: np.random.Generator,
 ) -> Tensor:
     """(each, D) patches of a feature map (1, C, H, W), as the convolution sees them."""
-    stride, padding, dilation = graph.window(point.name)
+    window = graph.window(point.name)
+    assert window is not None  # noqa: S101  # `_is_dense` leaves out those that have none
+    stride, padding, dilation = window
     rows, columns = weight.shape[2:]
     padded = F.pad(value[0], (padding[1], padding[1], padding[0], padding[0]))
     tall = (padded.shape[1] - dilation[0] * (rows - 1) - 1) // stride[0] + 1

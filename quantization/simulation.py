@@ -16,10 +16,9 @@ from torch import Tensor, nn
 
 from .encodings import Encoding
 from .graph import NetworkGraph
+from .weight_grids import SAFE_PAIR, on_grid, weight_scale
 
-__all__ = ["Simulation", "rounded", "rounded_weight", "simulation", "weight_scale"]
-
-LARGEST_WEIGHT = 127
+__all__ = ["Simulation", "rounded", "simulation"]
 
 
 def rounded(values: Tensor, encoding: Encoding) -> Tensor:
@@ -33,18 +32,6 @@ def rounded(values: Tensor, encoding: Encoding) -> Tensor:
     )
 
 
-def weight_scale(weight: Tensor) -> Tensor:
-    """(O,) scale of each output channel of a weight (O, ...): its largest value is 127 steps."""
-    largest = weight.detach().abs().flatten(1).amax(1)
-    return largest.clamp(min=1e-9) / LARGEST_WEIGHT
-
-
-def rounded_weight(weight: Tensor) -> Tensor:
-    """A weight (O, ...) on its integer grid."""
-    scale = weight_scale(weight).reshape(-1, *[1] * (weight.ndim - 1))
-    return (weight.detach() / scale).round_().mul_(scale)
-
-
 class Simulation(nn.Module):
     """A captured network with rounded weights and activations.
 
@@ -52,7 +39,8 @@ class Simulation(nn.Module):
         graph: The network, at the size that photos will have.
         weights: Values by path, of everything that the graph reads.
         encodings: By the name of a graph's group; groups that are missing stay in float.
-        quantised: Paths of the weights that are rounded.
+        quantised: Paths of the weights that are rounded, each to the nearest on the grid that no
+            16-bit sum leaves (`weight_grids`).
         kept_in_float: Names of points that are not rounded though their group is.
     """
 
@@ -85,10 +73,12 @@ class Simulation(nn.Module):
                 watched[name] = value
             return value
 
-        values = {
-            path: rounded_weight(value) if path in self.quantised else value
-            for path, value in self.weights.items()
-        }
+        values = dict(self.weights)
+        for point in self.graph.points.values():
+            if point.weight in self.quantised:
+                weight = self.weights[point.weight]
+                how = point.outputs, SAFE_PAIR
+                values[point.weight] = on_grid(weight, weight_scale(weight, *how), *how)
         return self.graph.run(photos, hook, values)
 
     def _round(self, name: str, value: Tensor) -> Tensor:

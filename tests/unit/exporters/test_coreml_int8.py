@@ -26,6 +26,7 @@ from maskport.quantization.graph import capture
 from maskport.quantization.quantise import quantise
 from maskport.quantization.recipe import Recipe
 from maskport.quantization.simulation import rounded
+from maskport.quantization.weight_grids import ANY_PAIR
 from maskport.runtimes.mil.package import read_package
 from maskport.runtimes.mil.program import Program
 from maskport.specs import ImageSpec, MaskSpec, ModelSpec
@@ -52,7 +53,8 @@ def run_of(folder: Path, network: nn.Module, output: str = "image", number: int 
     spec = ModelSpec("nano", ImageSpec(HEIGHT, WIDTH), MaskSpec(), output=number)
     run = Run(folder, spec, CARD, Options(coreml_output=output))  # type: ignore[arg-type]
     photo = scene(0, HEIGHT, WIDTH).photo.transpose(2, 0, 1)
-    recipe = Recipe("own", pass_bytes=True, wide_tail=True)
+    # Any pair: with weights of up to 127 steps, those beyond 100 are worth cutting off below.
+    recipe = Recipe("own", pass_bytes=True, wide_tail=True, largest_pair=ANY_PAIR)
     quantised, view = quantise(prepare(network, spec), photo[None], "", recipe)
     _without_the_largest(quantised).save(run.numbers)
     make("program", view, run)

@@ -14,6 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from maskport.artifacts.onnx_saturation import saturating_nodes
 from maskport.errors import ExportError
 from maskport.exporters import executorch_int8, onnx_int8
 from maskport.exporters.intermediates import make
@@ -22,13 +23,14 @@ from maskport.exporters.onnx_tensors import recognise
 from maskport.exporters.run import Card, Run
 from maskport.exporters.stored_integers import stored_encodings, stored_weights
 from maskport.imaging.scenes import scene
-from maskport.models.prepared import prepare
+from maskport.models.prepared import PreparedMask, prepare
 from maskport.models.seeding import seeded
 from maskport.models.u2net import U2Net
 from maskport.quantization.encodings import Encoding, QuantizedNetwork
 from maskport.quantization.graph import capture
 from maskport.quantization.quantise import quantise, simulated
 from maskport.quantization.recipe import Recipe
+from maskport.quantization.weight_grids import ANY_PAIR
 from maskport.specs import ImageSpec, MaskSpec, ModelSpec
 
 pytestmark = pytest.mark.sdk
@@ -47,6 +49,7 @@ class Sample:
     run: Run
     network: QuantizedNetwork
     view: nn.Module
+    float_view: PreparedMask
     photo: NDArray[np.float32]
     mask: NDArray[np.float32]
     """What the simulation draws, unrounded: these files' masks are float32."""
@@ -59,7 +62,8 @@ def sample(nano: Callable[..., U2Net], tmp_path_factory: pytest.TempPathFactory)
     seeded(network, 0, SIZE)
     spec = ModelSpec("nano", ImageSpec(*SIZE), MaskSpec(), output=0)
     photos = np.stack([scene(i, *SIZE).photo.transpose(2, 0, 1) for i in range(4)])
-    numbers, view = quantise(prepare(network, spec), photos, "0" * 64, RECIPE)
+    float_view = prepare(network, spec)
+    numbers, view = quantise(float_view, photos, "0" * 64, RECIPE)
     run = Run(tmp_path_factory.mktemp("recipe"), spec, CARD)
     numbers.save(run.numbers)
     make("onnx", view, run)
@@ -76,7 +80,7 @@ def sample(nano: Callable[..., U2Net], tmp_path_factory: pytest.TempPathFactory)
     )
     with torch.no_grad():
         drawn = simulated(exact, view, (1, 3, *SIZE))(torch.from_numpy(photo)).numpy()
-    return Sample(run, numbers, view, photo, drawn)
+    return Sample(run, numbers, view, float_view, photo, drawn)
 
 
 @pytest.fixture(scope="module")
@@ -101,6 +105,28 @@ def test_onnx_runtime_draws_what_the_simulation_draws(sample: Sample, onnx_file:
     assert mask.dtype == np.float32
     assert sample.mask.max() - sample.mask.min() > 0.3  # not flat, or it means nothing
     assert np.abs(mask - sample.mask).mean() < TOLERANCE
+
+
+def test_no_sum_of_two_products_leaves_16_bits(sample: Sample, onnx_file: Path) -> None:
+    import onnx
+
+    assert saturating_nodes(onnx.load(str(onnx_file))) == []
+
+
+def test_a_recipe_without_a_bound_of_pairs_gives_a_file_that_can_saturate(sample: Sample) -> None:
+    import onnx
+
+    photos = sample.network.probe[None]
+    recipe = replace(RECIPE, largest_pair=ANY_PAIR)
+    numbers, view = quantise(sample.float_view, photos, "0" * 64, recipe)
+    run = sample.run.of_recipe("any-pair")
+    run.scratch.mkdir()
+    make("onnx", view, run)
+    model = onnx.load(str(simplified(run)))
+    onnx_int8.quantise(model, numbers)
+    # All but the photo's own bytes, each of which meets a single weight.
+    weighted = [t for t in numbers.tensors.values() if t.weight]
+    assert len(saturating_nodes(model)) > len(weighted) / 2
 
 
 def test_each_operation_in_onnx_runtime_is_within_a_step_of_the_simulation(
@@ -188,7 +214,7 @@ def test_the_weights_in_the_file_are_the_quantised_networks(
         for t in onnx.load(str(onnx_file)).graph.initializer
         if t.data_type == onnx.TensorProto.INT8
     }
-    expected = {integers.tobytes() for integers, _ in stored_weights(sample.network).values()}
+    expected = {weight.integers.tobytes() for weight in stored_weights(sample.network).values()}
     assert expected <= stored
 
 
@@ -231,7 +257,7 @@ def test_a_channel_that_only_gives_a_constant_has_a_bias_within_int32(sample: Sa
     plain = sample.network.weight_scales[first.weight].clone()
     plain[-1] = 1e-11
     given = {**sample.network.weight_scales, first.weight: plain}
-    integers, scales = stored_weights(replace(sample.network, weight_scales=given))[first.weight]
+    integers, scales, _ = stored_weights(replace(sample.network, weight_scales=given))[first.weight]
     bias = sample.network.weights[first.bias].double().numpy()
     assert not integers[-1].any()
     assert np.abs(bias / (scales * source.scale)).max() < np.iinfo(np.int32).max

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from ..errors import UsageError
+from ..texts import read_text
 from .weight_grids import ANY_PAIR, LARGEST_WEIGHT, SAFE_PAIR
 
 __all__ = ["RECIPES", "Estimator", "Recipe", "named", "read_recipe", "recipe_of", "write_recipe"]
@@ -170,14 +171,16 @@ def read_recipe(path: Path) -> Recipe:
         UsageError: It can't be read, or is no recipe.
     """
     try:
-        values = tomllib.loads(path.read_text(encoding="utf-8"))
+        values = tomllib.loads(read_text(path))
     except OSError as exc:
         raise UsageError(
             f"{path} can't be read: {exc.strerror}.",
             f"Check the path; by name there are {', '.join(RECIPES)}.",
         ) from exc
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as exc:
-        raise UsageError(f"{path} is no TOML file: {exc}", "Mend it.") from exc
+        raise UsageError(
+            f"{path} is no TOML file: {exc}", "Correct that line, or save the file as UTF-8."
+        ) from exc
     return Recipe.from_dict({"name": path.stem, **values})
 
 

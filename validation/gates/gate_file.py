@@ -27,6 +27,7 @@ from pathlib import Path
 from typing import Any
 
 from ...errors import InputError, UsageError
+from ...texts import read_text
 from .baseline import Tolerance, parse_tolerance
 from .gate import Gate, parse_bound, parse_gates
 from .quantities import quantity
@@ -96,12 +97,14 @@ class _File:
         self.path = path
         self.source = source
         try:
-            self.text = path.read_text(encoding="utf-8")
+            self.text = read_text(path)
             self.tables: dict[str, Any] = tomllib.loads(self.text)
         except OSError as exc:
             raise InputError(f"{path} can't be read: {exc.strerror}.", "Check the path.") from exc
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as exc:
-            raise InputError(f"{path} is no TOML file: {exc}.", "Correct that line.") from exc
+            raise InputError(
+                f"{path} is no TOML file: {exc}.", "Correct that line, or save the file as UTF-8."
+            ) from exc
         self.lines = _lines(self.text)
 
     def read(self) -> tuple[bool, list[Gate], dict[str, Tolerance | None]]:

@@ -28,8 +28,9 @@ class ImageSpec:
     Attributes:
         height: Rows of the network's input, in pixels.
         width: Columns of the network's input, in pixels.
-        mean: Subtracted per channel, in units of ``value_range``; done in the graph.
-        std: Divided by per channel, in units of ``value_range``; done in the graph.
+        mean: Subtracted per channel, in units of ``value_range``; done in the graph. One number
+            stands for all three channels.
+        std: Divided by per channel, likewise.
         colour_order: Order of the channels that the network was trained with. Artifacts
             always take RGB; BGR networks get their flip in the graph.
         value_range: Real values that black and white have for the network before
@@ -55,10 +56,12 @@ class ImageSpec:
                 f"An image of {self.height}x{self.width} pixels is empty.",
                 "Give a size of at least 1x1, for example --size 320.",
             )
+        for name in ("mean", "std"):
+            object.__setattr__(self, name, _three(name, getattr(self, name)))
         if min(self.std) <= 0:
             raise SpecError(
                 f"std {self.std} has a value that is not positive.",
-                "Give three positive numbers, for example --std 0.229,0.224,0.225.",
+                "Give positive numbers, for example --std 0.229,0.224,0.225.",
             )
         if self.value_range[1] <= self.value_range[0]:
             raise SpecError(
@@ -111,7 +114,9 @@ class MaskSpec:
             )
         if self.activation == "softmax" and self.channels == 1:
             raise SpecError(
-                "A softmax over one channel is 1 everywhere.", "Use sigmoid, or more channels."
+                "A softmax over one channel is 1 everywhere.",
+                "Say how many the output has, for example --channels 21, or use --activation "
+                "sigmoid.",
             )
 
 
@@ -156,3 +161,14 @@ class ModelSpec:
             mask=MaskSpec(**tuples(values["mask"])),
             output=values["output"],
         )
+
+
+def _three(name: str, given: Any) -> Triple:
+    """A value for each channel; one number means all of them."""
+    values = (given,) * 3 if isinstance(given, int | float) else tuple(given)
+    if len(values) != 3:
+        raise SpecError(
+            f"{name} has {len(values)} values, and a photo three channels.",
+            f"Give one number for all of them, or three: --{name} 0.5,0.5,0.5.",
+        )
+    return float(values[0]), float(values[1]), float(values[2])

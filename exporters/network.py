@@ -15,6 +15,7 @@ from ..models.checksums import checksum_of, digest_of, sha256_of
 from ..models.download import fetch
 from ..models.prepared import copied
 from ..models.seeding import seeded
+from ..models.wrappers import unwrapped
 from ..specs import ImageSpec, MaskSpec, ModelSpec
 
 if TYPE_CHECKING:
@@ -45,7 +46,8 @@ def find(
     """
     entry = None
     if not isinstance(network, str):
-        module, name = copied(network), type(network).__qualname__
+        name = type(network).__qualname__
+        module = copied(unwrapped(network, f"the {name}"))
     elif ":" in network:
         module, name = factory.build(network), network
     else:
@@ -65,20 +67,30 @@ def find(
 
 
 def load(
-    found: Found, weights: str | PathLike[str] | None, source: str, licence: str
+    found: Found,
+    weights: str | PathLike[str] | None,
+    key: str | None,
+    source: str,
+    licence: str,
 ) -> Checkpoint:
     """Put the weights into the network; what the manifest says of them.
 
     Args:
         found: The network, which is changed.
         weights: A file, ``random:SEED``, or None for the catalog's own.
+        key: Which weights of a file that holds several sets; see `load_weights`.
         source: Where they came from; found out where empty.
         licence: Likewise.
 
     Raises:
         CheckpointError: The file can't be read, or doesn't fit.
-        UsageError: There is no such seed.
+        UsageError: There is no such seed, or a key and no file.
     """
+    drawn = isinstance(weights, str) and weights.startswith(RANDOM)
+    if key is not None and (weights is None or drawn):
+        raise UsageError(
+            f"There is no file of weights to take {key!r} from.", "Give it as well: --weights FILE."
+        )
     if weights is None:
         if found.entry is not None:
             return _published_checkpoint(found, found.entry, source, licence)
@@ -101,13 +113,16 @@ def load(
             licence="none needed",
         )
     path = Path(weights)
-    load_weights(found.module, path)
+    taken = load_weights(found.module, path, key)
     page = _page(found.entry, path) if found.entry else ""
     return Checkpoint(
         file=path.name,
         sha256=sha256_of(path),
         source=source or page or "given as a file",
         licence=licence or (found.entry.licence if found.entry and page else "not stated"),
+        key=taken.key,
+        prefix=taken.prefix,
+        ignored=list(taken.ignored),
     )
 
 

@@ -4,7 +4,8 @@ The options have one vocabulary, on the command line and in TOML (one flat table
 
     name = "sky"                      # the file's stem where left out
     size = "320x480"                  # height x width; 320 for a square; required
-    mean = [0.485, 0.456, 0.406]      # in units of value_range; ImageNet's where left out
+    mean = [0.485, 0.456, 0.406]      # in units of value_range, or 0.5 for all three channels;
+                                      # ImageNet's where left out
     std = [0.229, 0.224, 0.225]       # likewise
     colour_order = "RGB"              # or "BGR"
     value_range = [0, 1]              # or [0, 255], [-1, 1]
@@ -34,6 +35,8 @@ from torch import nn
 
 from ..errors import NetworkError, SpecError
 from ..specs import ImageSpec, MaskSpec, ModelSpec
+from ..texts import read_text
+from .wrappers import unwrapped
 
 __all__ = ["build", "plain_name", "spec_from_options", "spec_from_toml", "with_options"]
 
@@ -80,7 +83,7 @@ def build(reference: str) -> nn.Module:
             f"{reference}() gave a {type(network).__name__}, not a torch.nn.Module.",
             "Name a function that returns the network, or its class.",
         )
-    return network.eval()
+    return unwrapped(network, f"{reference}()").eval()
 
 
 def spec_from_toml(path: Path) -> ModelSpec:
@@ -90,11 +93,13 @@ def spec_from_toml(path: Path) -> ModelSpec:
         SpecError: The file can't be read, is no TOML, or a key or value is not allowed.
     """
     try:
-        values = tomllib.loads(Path(path).read_text(encoding="utf-8"))
+        values = tomllib.loads(read_text(Path(path)))
     except OSError as exc:
         raise SpecError(f"{path} can't be read: {exc.strerror}.", "Check the path.") from exc
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as exc:
-        raise SpecError(f"{path} is no TOML file: {exc}.", "Correct that line.") from exc
+        raise SpecError(
+            f"{path} is no TOML file: {exc}.", "Correct that line, or save the file as UTF-8."
+        ) from exc
     name = str(values.pop("name", Path(path).stem))
     return spec_from_options(name, values, where=str(path))
 
@@ -207,6 +212,14 @@ def _list(value: Any) -> Any:
     return [part.strip() for part in value.split(",")] if isinstance(value, str) else value
 
 
+def _channels(value: Any) -> Any:
+    """One number means all three channels."""
+    values = _list(value)
+    if isinstance(values, int | float) and not isinstance(values, bool):
+        values = [values]
+    return list(values) * 3 if isinstance(values, list | tuple) and len(values) == 1 else values
+
+
 def _output(value: Any) -> Any:
     return int(value) if isinstance(value, str) and value.isdecimal() else value
 
@@ -221,8 +234,8 @@ class _Options(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     size: Annotated[tuple[Pixels, Pixels], BeforeValidator(_size)] = (1, 1)
-    mean: Annotated[tuple[Number, Number, Number], BeforeValidator(_list)] = (0, 0, 0)
-    std: Annotated[tuple[Number, Number, Number], BeforeValidator(_list)] = (1, 1, 1)
+    mean: Annotated[tuple[Number, Number, Number], BeforeValidator(_channels)] = (0, 0, 0)
+    std: Annotated[tuple[Number, Number, Number], BeforeValidator(_channels)] = (1, 1, 1)
     colour_order: Literal["RGB", "BGR"] = "RGB"
     value_range: Annotated[tuple[Number, Number], BeforeValidator(_list)] = (0, 1)
     divide_by: Literal["255", "image-maximum"] = "255"
@@ -243,8 +256,8 @@ _KEYS = ("name", *_Options.model_fields)
 
 _ALLOWED = {
     "size": "320, or 320x480 for height x width",
-    "mean": "three numbers, for example 0.485,0.456,0.406",
-    "std": "three numbers, for example 0.229,0.224,0.225",
+    "mean": "a number for all channels, or three, for example 0.485,0.456,0.406",
+    "std": "a number for all channels, or three, for example 0.229,0.224,0.225",
     "value_range": "two numbers: 0,1 or 0,255 or -1,1",
     "channels": "a whole number from 1",
     "inverted": "true or false",

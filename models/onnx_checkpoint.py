@@ -19,8 +19,8 @@ import torch
 from torch import Tensor, nn
 
 from ..errors import CheckpointError, MissingToolError
-from .state_dicts import check_is_file
 from .structure import Convolution, ConvolutionNumbers, Numbering, convolutions_of, described
+from .weight_files import check_is_file
 
 __all__ = ["OnnxWeights", "read_onnx", "state_from_onnx"]
 

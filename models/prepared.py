@@ -23,6 +23,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 from ..errors import NetworkError
 from ..specs import ImageSpec, MaskSpec, ModelSpec
 from .devices import full_precision
+from .input_channels import refused_channels
 from .u2net import ConvBlock, U2Net, resize_to
 
 __all__ = [
@@ -250,7 +251,7 @@ def check_output(module: nn.Module, spec: ModelSpec) -> None:
     except NetworkError:
         raise
     except Exception as exc:  # the user's own code may raise anything
-        raise NetworkError(
+        raise refused_channels(exc, module, spec.name) or NetworkError(
             f"{spec.name} fails on a photo of {image.height}x{image.width}: {exc}",
             "Check --size and the network's own requirements.",
         ) from exc

@@ -1,102 +1,118 @@
-"""Reading tensors by name from PyTorch and safetensors files, without trusting them.
+"""Which tensors of a checkpoint are a network's weights.
 
-A `.pth` file is a pickle. `torch.load(weights_only=True)` runs a restricted interpreter of it
-that knows tensors and plain containers and nothing else; there is no second try without it.
-What that interpreter lets through and is still no checkpoint is refused here: archives that
-inflate, tensors larger than the memory behind them, tensors without data.
+Training programs save more than weights, under names of their own: several sets of weights, an
+optimizer, counters of a profiler, the balance of a loss. Nothing here goes by a list of where
+weights usually are: a file is read as one flat list of names with dots, and the weights are what
+stands behind the prefix that makes the network's own names fit. Where that leaves a choice, the
+user has it.
 """
 
 from __future__ import annotations
 
-import pickle
-import re
-import warnings
-import zipfile
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from ..errors import CheckpointError
+from .saved_parts import Leaf, averages, cuts, grouped, is_no_weight, leaves, parts_beside
+from .weight_files import SAVE_STATE_DICT
 
-__all__ = ["SUFFIXES", "check_is_file", "first_ten", "read_state_dict"]
+__all__ = ["Choice", "Taken", "choose", "first_ten", "tensors_of"]
 
-PICKLES = (".pth", ".pt", ".bin", ".ckpt")
-SUFFIXES = (*PICKLES, ".safetensors", ".onnx")
-
-# Where training programs put the state dict inside what they save.
-NESTS = ("state_dict", "model_state_dict", "model", "net", "params")
-# What DataParallel and torch.compile put before each name.
-PREFIXES = ("module.", "_orig_mod.")
-
-SAVE_STATE_DICT = (
-    "Save only the weights, where the class of the network is known: "
-    "torch.save(network.state_dict(), 'weights.pth')."
-)
+_LISTED = 30
 
 
-def read_state_dict(path: Path) -> dict[str, Tensor]:
-    """Tensors by name, on the CPU, floating-point ones as float32.
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """What of a file was taken for a network's weights.
 
-    Looks inside `state_dict`, `model_state_dict`, `model`, `net` and `params`, and takes
-    `module.` and `_orig_mod.` off the names.
+    Attributes:
+        key: Where they are in the file; empty where it is nothing but weights.
+        prefix: What stood before each name there, with its dot.
+        ignored: What else the file holds, for people; at most thirty, and how many more.
+    """
+
+    key: str = ""
+    prefix: str = ""
+    ignored: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        """One line; empty where there is nothing to say."""
+        parts = [f"taken from {self.key}"] if self.key else []
+        if self.prefix:
+            parts.append(f"{self.prefix} taken off the names")
+        if self.ignored:
+            parts.append("ignored: " + ", ".join(self.ignored))
+        return "; ".join(parts)
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """The tensors that are a network's weights, or come nearest.
+
+    Attributes:
+        taken: Where they were.
+        label: What ``--weights-key`` takes to mean nothing but these.
+        state: By the network's names, floating-point ones as float32; possibly not all of them.
+        strangers: Names beside them that the network lacks and that nothing is known of.
+    """
+
+    taken: Taken
+    label: str
+    state: dict[str, Tensor]
+    strangers: list[str]
+
+
+def choose(entries: Any, network: nn.Module, key: str | None, path: Path) -> Choice:
+    """Find a network's weights in what a file holds.
+
+    Args:
+        entries: From `weight_files.read_entries`.
+        network: Whose names and shapes tell which tensors are meant.
+        key: Where to look: a dotted path of keys, and of the beginning of names; a dot at its
+            end means the names as they stand there. Everywhere where None.
+        path: The file, for messages.
 
     Raises:
-        CheckpointError: The file is missing, empty, truncated, of another kind, holds more
-            than tensors by name, or could run code.
+        CheckpointError: There are no tensors by name; several sets fit, or one does and an
+            average of the weights stands beside it; nothing has that key; or what fits is no
+            plain tensors.
     """
-    check_is_file(path)
-    if path.suffix == ".onnx":
-        raise CheckpointError(
-            f"{path} is an ONNX file: its weights have no names of a network's own.",
-            "Load it into its network: load_weights(network, path).",
-        )
-    entries = _read_safetensors(path) if path.suffix == ".safetensors" else _read_pickle(path)
-    state = _without_prefixes(_tensors_in(entries, path))
-    return {name: _plain(tensor) for name, tensor in state.items()}
+    if not isinstance(entries, Mapping) or not entries:
+        raise _no_tensors(f"{path} holds {_described(entries)}")
+    held = list(leaves(entries))
+    within = f"{key.rstrip('.')}." if key and key.rstrip(".") else ""
+    inside = [leaf for leaf in held if leaf.name.startswith(within)]
+    named = {leaf.name: leaf for leaf in inside if leaf.is_named}
+    if not named:
+        raise _nothing(held, inside, key, path)
+    if len(named) < sum(leaf.is_named for leaf in inside):
+        raise CheckpointError(f"{path} holds two tensors of one name.", SAVE_STATE_DICT)
+    # Where nothing fits, the names as they are say what is missing.
+    candidates = list(_names_of(network))
+    fits = ((names, found) for names in candidates if (found := _fitting(named, names)))
+    names, fitting = next(fits, (candidates[0], []))
+    if key is not None and key.endswith("."):
+        prefix, others = within, [other for other in fitting if other != within]
+    else:
+        if fitting:
+            _check_single(fitting, named, held if key is None else [], path)
+        prefix = fitting[0] if fitting else _nearest(named, _votes(named, names.tensors))
+        others = []
+    return _chosen(prefix, within, others, held, names, path)
 
 
-def check_is_file(path: Path) -> None:
-    """Hold a path against what can be seen before any parser reads it.
-
-    Raises:
-        CheckpointError: Missing, a directory, empty, of an unknown suffix, or plainly
-            something else: a web page, a Git LFS pointer.
-    """
-    if path.is_dir():
-        raise CheckpointError(f"{path} is a directory.", "Give the weights file in it.")
-    try:
-        with path.open("rb") as file:
-            start = file.read(512).lstrip().lower()
-    except FileNotFoundError as exc:
-        raise CheckpointError(
-            f"There is no file {path}.", "Check the path, or `maskport fetch NAME`."
-        ) from exc
-    except OSError as exc:
-        raise CheckpointError(
-            f"{path} can't be read: {exc.strerror}.", "Check its permissions."
-        ) from exc
-    if not start:
-        raise CheckpointError(f"{path} is empty.", "Download or save it again.")
-    if start.startswith((b"<!doctype html", b"<html")):
-        raise CheckpointError(
-            f"{path} is a web page, not weights.",
-            "Google Drive gives a page when a file is asked for too often: download it again.",
-        )
-    if start.startswith(b"version https://git-lfs"):
-        raise CheckpointError(
-            f"{path} is a Git LFS pointer, not the file itself.", "Fetch it: git lfs pull."
-        )
-    if path.suffix not in SUFFIXES:
-        raise CheckpointError(
-            f"{path} has the suffix {path.suffix!r}; weights are read from {', '.join(SUFFIXES)}.",
-            "Rename the file if it is one of these.",
-        )
+def tensors_of(network: nn.Module) -> dict[str, Tensor]:
+    """A network's parameters and buffers by name."""
+    return {n: t for n, t in network.state_dict().items() if isinstance(t, Tensor)}
 
 
-def first_ten(lines: list[str]) -> str:
+def first_ten(lines: Sequence[str]) -> str:
     """An indented list, cut after ten."""
     shown = [f"  {line}" for line in lines[:10]]
     if len(lines) > 10:
@@ -104,108 +120,169 @@ def first_ten(lines: list[str]) -> str:
     return "\n".join(shown)
 
 
-def _read_pickle(path: Path) -> Any:
-    _check_archive(path)
-    try:
-        with warnings.catch_warnings():  # about the pickle protocol
-            warnings.simplefilter("ignore")
-            return torch.load(path, map_location="cpu", weights_only=True)
-    # A damaged file makes torch and pickle raise nearly anything.
-    except Exception as exc:
-        asked = re.search(r"GLOBAL (\S+)", str(exc))
-        if isinstance(exc, pickle.UnpicklingError) and asked:
-            raise CheckpointError(
-                f"{path} asks for {asked[1]} to be called while it is read. That can be any "
-                "program, so the file is not read.",
-                SAVE_STATE_DICT,
-            ) from exc
-        reason = _first_line(exc) if isinstance(exc, RuntimeError) else "no pickle of tensors"
-        raise CheckpointError(
-            f"{path} is damaged, incomplete or no PyTorch file ({reason}).",
-            "Download or save it again, and compare its checksum.",
-        ) from exc
+@dataclass(frozen=True, slots=True)
+class _Names:
+    """A network's names as its checkpoint may have them.
+
+    Attributes:
+        wrapping: What stands before all of them in the network, and is left out here.
+        tensors: All of them.
+        trained: Those of parameters.
+    """
+
+    wrapping: str
+    tensors: Mapping[str, Tensor]
+    trained: Sequence[str]
 
 
-def _check_archive(path: Path) -> None:
-    if not zipfile.is_zipfile(path):
-        return  # PyTorch's format before 1.6, a foreign file, or a truncated archive
-    try:
-        with zipfile.ZipFile(path) as archive:
-            members = archive.infolist()
-    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as exc:
-        raise CheckpointError(
-            f"{path} is a damaged archive ({_first_line(exc)}).", "Download or save it again."
-        ) from exc
-    names = {Path(member.filename).name for member in members}
-    if "data.pkl" not in names:
-        raise CheckpointError(
-            f"{path} is a ZIP archive, but not one that PyTorch wrote.",
-            "Give the weights file itself; it may be inside.",
-        )
-    if "constants.pkl" in names:
-        raise CheckpointError(
-            f"{path} is a TorchScript archive: a program with its weights, not weights alone.",
-            "Take them out where you trust the file: "
-            "torch.save(torch.jit.load(path).state_dict(), 'weights.pth').",
-        )
-    # PyTorch stores its members as they are; only somebody else compresses them, and all of
-    # them together then say more bytes than the file has.
-    if sum(member.file_size for member in members) > path.stat().st_size:
-        raise CheckpointError(
-            f"{path} would inflate to more than its own size, which PyTorch's files never do.",
-            SAVE_STATE_DICT,
-        )
+def _names_of(network: nn.Module) -> Iterator[_Names]:
+    """As they are; then without the modules that a factory wrapped the trained network in."""
+    tensors = tensors_of(network)
+    trained = [n for n, _ in network.named_parameters(remove_duplicate=False)] or list(tensors)
+    wrapping = ""
+    while True:
+        yield _Names(wrapping, tensors, trained)
+        module = f"{next(iter(tensors), '').partition('.')[0]}."
+        if not tensors or not all(name.startswith(module) for name in tensors):
+            return
+        wrapping += module
+        tensors = {name.removeprefix(module): tensor for name, tensor in tensors.items()}
+        trained = [name.removeprefix(module) for name in trained]
 
 
-def _read_safetensors(path: Path) -> Any:
-    from safetensors.torch import load_file
-
-    try:
-        return load_file(path)
-    except Exception as exc:  # its Rust error type is not part of the stable interface
-        raise CheckpointError(
-            f"{path} is damaged, incomplete or no safetensors file ({_first_line(exc)}).",
-            "Download or save it again, and compare its checksum.",
-        ) from exc
-
-
-def _tensors_in(entries: Any, path: Path) -> dict[str, Tensor]:
-    while isinstance(entries, Mapping):
-        nests = [key for key in NESTS if isinstance(entries.get(key), Mapping)]
-        if not nests:
-            break
-        if len(nests) > 1:
-            raise CheckpointError(
-                f"{path} holds several sets of weights: {', '.join(nests)}.",
-                "Save the one that is meant to a file of its own.",
-            )
-        entries = entries[nests[0]]
-    if not isinstance(entries, Mapping) or not entries:
-        raise CheckpointError(
-            f"{path} holds {_described(entries)}, not tensors by name.", SAVE_STATE_DICT
-        )
-    wrong = [
-        f"{name}: {problem}"
-        for name, value in entries.items()
-        if (problem := _problem(name, value))
+def _fitting(named: Mapping[str, Leaf], names: _Names) -> list[str]:
+    """The prefixes behind which all parameters stand, in their shapes."""
+    votes = _votes(named, names.tensors)
+    return [
+        prefix
+        for prefix, count in votes.items()
+        if count >= len(names.trained) and _covers(named, prefix, names.trained, names.tensors)
     ]
+
+
+def _votes(named: Iterable[str], wanted: Mapping[str, Tensor]) -> Counter[str]:
+    """How many of a network's names stand behind each prefix."""
+    found: Counter[str] = Counter()
+    for name in named:
+        found.update(name[:cut] for cut in (0, *cuts(name)) if name[cut:] in wanted)
+    return found
+
+
+def _covers(
+    named: Mapping[str, Leaf], prefix: str, names: Iterable[str], wanted: Mapping[str, Tensor]
+) -> bool:
+    """Whether all of these names stand behind a prefix, in their shapes."""
+    leaves = ((named.get(prefix + name), wanted[name]) for name in names)
+    return all(leaf is not None and leaf.value.shape == own.shape for leaf, own in leaves)
+
+
+def _check_single(
+    fitting: Sequence[str], named: Iterable[str], held: Iterable[Leaf], path: Path
+) -> None:
+    """Refuse to choose between several sets of weights.
+
+    Args:
+        fitting: Prefixes of those that fit.
+        named: The tensors' names.
+        held: Where averages of weights that don't fit are looked for.
+        path: The file, for messages.
+    """
+    sets = {
+        _label(prefix, fitting): f"{sum(name.startswith(prefix) for name in named)} tensors"
+        for prefix in fitting
+    }
+    for place, what in averages(held).items():
+        if not any(prefix.startswith(f"{place}.") for prefix in fitting):
+            sets[place] = what
+    if len(sets) > 1:
+        width = max(map(len, sets))
+        raise CheckpointError(
+            f"{path} holds several sets of weights that may be meant:\n"
+            + first_ten([f"{label:{width}}  {what}" for label, what in sets.items()]),
+            f"Say which, for example --weights-key {next(iter(sets))} (weights_key in Python).",
+        )
+
+
+def _label(prefix: str, others: Iterable[str]) -> str:
+    """The key that means a set; with the dot that shuts out those that lie within it."""
+    if not prefix:
+        return "."
+    is_around = any(other != prefix and other.startswith(prefix) for other in others)
+    return prefix if is_around else prefix[:-1]
+
+
+def _nearest(named: Mapping[str, Leaf], votes: Counter[str]) -> str:
+    """The prefix that misses least, for an error that says what is missing."""
+    best = max(votes, key=lambda prefix: votes[prefix], default="")
+    if votes[best]:
+        return best
+    sizes = Counter(leaf.holder for leaf in named.values())
+    return max(sizes, key=lambda holder: sizes[holder])
+
+
+def _chosen(
+    prefix: str,
+    within: str,
+    others: Sequence[str],
+    held: Sequence[Leaf],
+    names: _Names,
+    path: Path,
+) -> Choice:
+    """Sort what a file holds.
+
+    Args:
+        prefix: What stands before the names of the weights.
+        within: What the user's key limits it to.
+        others: Prefixes of other sets of weights, which are not meant.
+        held: All of it.
+        names: The network's.
+        path: The file, for messages.
+    """
+    fitting = {prefix + name for name in names.tensors}
+    holders = {leaf.holder for leaf in held if leaf.name in fitting} or {prefix}
+    state: dict[str, Tensor] = {}
+    beside: list[Leaf] = []
+    strangers, known, wrong = [], [], []
+    for leaf in held:
+        elsewhere = leaf.holder not in holders or not leaf.name.startswith(within)
+        if elsewhere or any(leaf.name.startswith(other) for other in others):
+            beside.append(leaf)
+            continue
+        ours = leaf.name.startswith(prefix)
+        name = leaf.name.removeprefix(prefix) if ours else leaf.name
+        if leaf.name not in fitting and (not leaf.is_named or is_no_weight(leaf.name)):
+            known.append(leaf.name.removeprefix(leaf.holder))
+        elif problem := _problem(leaf.value):
+            wrong.append(f"{name}: {problem}")
+        elif ours:
+            state[name] = leaf.value
+        else:
+            strangers.append(leaf.name)
     if wrong:
         raise CheckpointError(
             f"{path} holds more than tensors by name:\n{first_ten(wrong)}", SAVE_STATE_DICT
         )
     # Names of one and the same data cost nothing in the file, and memory for each here.
-    claimed = sum(tensor.numel() * tensor.element_size() for tensor in entries.values())
+    claimed = sum(tensor.numel() * tensor.element_size() for tensor in state.values())
     if claimed > 4 * path.stat().st_size:
         raise CheckpointError(
             f"{path} holds tensors of {claimed:,} bytes in a file of {path.stat().st_size:,}.",
             SAVE_STATE_DICT,
         )
-    return dict(entries)
+    holder = next(iter(holders)) if len(holders) == 1 else ""
+    key = holder if prefix.startswith(holder) else prefix
+    ignored = [*parts_beside(beside, [within] if within else holders), *grouped(known)]
+    if len(ignored) > _LISTED:
+        ignored = [*ignored[:_LISTED], f"and {len(ignored) - _LISTED} more"]
+    return Choice(
+        Taken(key.rstrip("."), prefix.removeprefix(key), tuple(ignored)),
+        prefix.rstrip(".") or ".",
+        {names.wrapping + name: _plain(tensor) for name, tensor in state.items()},
+        strangers,
+    )
 
 
-def _problem(name: Any, value: Any) -> str:
-    if not isinstance(name, str):
-        return "its name is not a string"
+def _problem(value: Any) -> str:
     if not isinstance(value, Tensor):
         return f"not a tensor but {type(value).__name__}"
     if value.layout != torch.strided or value.is_quantized:
@@ -218,21 +295,33 @@ def _problem(name: Any, value: Any) -> str:
     return ""
 
 
-def _without_prefixes(state: dict[str, Tensor]) -> dict[str, Tensor]:
-    while prefix := next((p for p in PREFIXES if all(n.startswith(p) for n in state)), ""):
-        state = {name.removeprefix(prefix): tensor for name, tensor in state.items()}
-    return state
-
-
 def _plain(tensor: Tensor) -> Tensor:
     tensor = tensor.detach()
     return tensor.float() if tensor.is_floating_point() else tensor
 
 
-def _described(entries: Any) -> str:
-    return "nothing" if isinstance(entries, Mapping) else f"a {type(entries).__name__}"
+def _nothing(
+    held: Sequence[Leaf], inside: Sequence[Leaf], key: str | None, path: Path
+) -> CheckpointError:
+    """What to say where there are no tensors by name."""
+    if key is not None and not inside:
+        there = parts_beside(held, [])
+        return CheckpointError(
+            f"{path} holds nothing of the key {key!r}.", f"It holds {', '.join(there[:_LISTED])}."
+        )
+    where = f"{path} holds" if key is None else f"{path} holds as {key}"
+    tensors = sum(isinstance(leaf.value, Tensor) for leaf in inside)
+    if tensors:
+        return _no_tensors(f"{where} {tensors} tensors without names")
+    lines = [f"{leaf.name}: {_described(leaf.value)}" for leaf in inside]
+    return CheckpointError(f"{where} no tensors by name:\n{first_ten(lines)}", SAVE_STATE_DICT)
 
 
-def _first_line(exc: Exception) -> str:
-    text = str(exc).strip() or type(exc).__name__
-    return text.splitlines()[0].partition(". ")[0].rstrip(".")[:200]
+def _no_tensors(what: str) -> CheckpointError:
+    return CheckpointError(f"{what}, not tensors by name.", SAVE_STATE_DICT)
+
+
+def _described(value: Any) -> str:
+    if isinstance(value, Mapping) and not value:
+        return "nothing"
+    return f"a {type(value).__name__}"

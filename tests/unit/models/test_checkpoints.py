@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
-import os
-import pickle
-import zipfile
 from pathlib import Path
 
 import pytest
@@ -14,11 +10,9 @@ from safetensors.torch import save_file
 from torch import nn
 
 from maskport.errors import CheckpointError
-from maskport.models.checkpoints import load_weights, read_state_dict, sha256_of
+from maskport.models.checkpoints import load_weights, sha256_of
 from maskport.models.seeding import seeded
 from maskport.models.u2net import u2net, u2netp
-
-TENSORS = {"a": torch.arange(3.0), "b": torch.ones(2, 2)}
 
 
 @pytest.fixture
@@ -61,25 +55,32 @@ def test_safetensors_load(nano, trained, tmp_path: Path) -> None:
     assert_same_weights(network, trained)
 
 
-@pytest.mark.parametrize("nest", ["state_dict", "model", "model_state_dict", "net", "params"])
-@pytest.mark.parametrize("prefix", ["", "module.", "_orig_mod.", "module._orig_mod."])
-def test_nesting_and_prefixes_of_training_programs_are_undone(
-    tmp_path: Path, nest: str, prefix: str
+@pytest.mark.parametrize("name", ["w.pth.tar", "W.PTH", "w.CKPT", "w.model", "best", "w.tar"])
+@pytest.mark.parametrize("zipped", [True, False])
+def test_a_file_is_known_by_its_content_whatever_its_name(
+    nano, trained, tmp_path: Path, name: str, zipped: bool
 ) -> None:
-    inner = {prefix + name: tensor for name, tensor in TENSORS.items()}
-    path = save({"epoch": 3, "optimizer": {"lr": 0.1}, nest: inner}, tmp_path / "w.pth")
-    assert read_state_dict(path).keys() == TENSORS.keys()
+    state = trained.state_dict()
+    path = save(state, tmp_path / name, _use_new_zipfile_serialization=zipped)
+    network = nano()
+    load_weights(network, path)
+    assert_same_weights(network, trained)
 
 
-def test_a_prefix_that_only_some_names_have_is_a_name(tmp_path: Path) -> None:
-    path = save({"module.a": torch.ones(1), "b": torch.ones(1)}, tmp_path / "w.pth")
-    assert read_state_dict(path).keys() == {"module.a", "b"}
+@pytest.mark.parametrize("name", ["w.SAFETENSORS", "model", "w.bin", "w.pth"])
+def test_safetensors_are_known_by_their_content(nano, trained, tmp_path: Path, name: str) -> None:
+    save_file(trained.state_dict(), tmp_path / name)
+    network = nano()
+    load_weights(network, tmp_path / name)
+    assert_same_weights(network, trained)
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
 def test_other_precisions_become_float32(tmp_path: Path, dtype: torch.dtype) -> None:
-    state = read_state_dict(save({"a": torch.ones(3, dtype=dtype)}, tmp_path / "w.pth"))
-    assert state["a"].dtype == torch.float32
+    network = nn.Linear(3, 1, bias=False)
+    load_weights(network, save({"weight": torch.full((1, 3), 0.5, dtype=dtype)}, tmp_path / "w"))
+    assert network.weight.dtype == torch.float32
+    assert network.weight.tolist() == [[0.5] * 3]
 
 
 def test_the_counter_of_batches_may_be_missing(nano, trained, tmp_path: Path) -> None:
@@ -89,12 +90,48 @@ def test_the_counter_of_batches_may_be_missing(nano, trained, tmp_path: Path) ->
     assert_same_weights(network, trained)
 
 
+def test_counters_that_were_averaged_are_counters_all_the_same(
+    nano, trained, tmp_path: Path
+) -> None:
+    """Averages of whole state dicts make floats of whole numbers, and NaN of what overflowed."""
+    state = {**trained.state_dict()}
+    counters = [name for name in state if name.endswith("num_batches_tracked")]
+    state |= {name: torch.tensor(1234.6) for name in counters}
+    state[counters[0]] = torch.tensor(float("nan"))
+    network = nano()
+    load_weights(network, save(state, tmp_path / "w.pth"))
+    assert network.state_dict()[counters[1]].item() == 1235
+    assert network.state_dict()[counters[1]].dtype == torch.int64
+
+
+class Table(nn.Module):
+    """A network with a table of whole numbers, as windowed attention has."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.scale = nn.Parameter(torch.ones(1))
+        self.register_buffer("index", torch.arange(4))
+
+
+def test_a_table_that_was_averaged_is_the_same_or_refused(tmp_path: Path) -> None:
+    # 0.9 and 0.1 parts of a whole number in float32 miss it by a rounding.
+    averaged = torch.arange(4) * 0.9 + torch.arange(4) * 0.1
+    state = {"scale": torch.ones(1), "index": averaged}
+    network = Table()
+    load_weights(network, save(state, tmp_path / "w.pth"))
+    assert network.index.tolist() == [0, 1, 2, 3]
+    state["index"] = averaged.flip(0)
+    with pytest.raises(CheckpointError, match="1 of the wrong shape or type:\n  index"):
+        load_weights(network, save(state, tmp_path / "w.pth"))
+
+
 @pytest.mark.shared
 def test_trained_weights_load(shared: Path) -> None:
     path = shared / "weights" / "u2netp_sky.pth"
     network = u2netp()
     load_weights(network, path)
-    assert torch.equal(network.side1.bias, read_state_dict(path)["side1.bias"])
+    saved = torch.load(path, weights_only=True)
+    assert torch.equal(network.side1.bias, saved["side1.bias"])
 
 
 def test_the_checksum_is_the_standards(tmp_path: Path) -> None:
@@ -152,118 +189,3 @@ def test_weights_that_are_not_finite_are_named(nano, trained, tmp_path: Path) ->
     with pytest.raises(CheckpointError, match="2 tensors with NaN or inf") as caught:
         load_weights(nano(), path)
     assert "side2.weight" in caught.value.what and "outconv.bias" in caught.value.what
-
-
-# Files that are something else.
-
-
-class Harmful:
-    """Makes a file when a pickle of it is read without care."""
-
-    marker = ""
-
-    def __reduce__(self):
-        return os.system, (f"touch {self.marker}",)
-
-
-@pytest.mark.parametrize("zipped", [True, False])
-def test_a_pickle_that_runs_code_is_refused_and_does_not_run(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, zipped: bool
-) -> None:
-    monkeypatch.setattr(Harmful, "marker", str(tmp_path / "ran"))
-    state = {"a": Harmful()}
-    path = save(state, tmp_path / "w.pth", _use_new_zipfile_serialization=zipped)
-    with pytest.raises(CheckpointError, match=r"asks for \w+\.system to be called") as caught:
-        read_state_dict(path)
-    assert "state_dict()" in caught.value.remedy
-    assert not (tmp_path / "ran").exists()
-
-
-@pytest.mark.parametrize("content", [nn.Conv2d(1, 1, 1), {"args": argparse.Namespace(), **TENSORS}])
-def test_foreign_classes_are_named_with_the_remedy(tmp_path: Path, content: object) -> None:
-    with pytest.raises(CheckpointError, match=r"asks for [\w.]*(Conv2d|Namespace)") as caught:
-        read_state_dict(save(content, tmp_path / "w.pth"))
-    assert "torch.save(network.state_dict()" in caught.value.remedy
-
-
-def test_torchscript_archives_are_named_as_such(tmp_path: Path) -> None:
-    torch.jit.trace(nn.Conv2d(1, 1, 1), torch.ones(1, 1, 2, 2)).save(str(tmp_path / "w.pt"))
-    with pytest.raises(CheckpointError, match="TorchScript archive"):
-        read_state_dict(tmp_path / "w.pt")
-
-
-def test_an_archive_that_inflates_is_refused(tmp_path: Path) -> None:
-    good = save(TENSORS, tmp_path / "good.pth")
-    with (
-        zipfile.ZipFile(good) as source,
-        zipfile.ZipFile(tmp_path / "bomb.pth", "w", zipfile.ZIP_DEFLATED) as bomb,
-    ):
-        for member in source.namelist():
-            data = bytes(10_000_000) if member.endswith("data/0") else source.read(member)
-            bomb.writestr(member, data)
-    with pytest.raises(CheckpointError, match="inflate"):
-        read_state_dict(tmp_path / "bomb.pth")
-
-
-@pytest.mark.parametrize(
-    ("content", "message"),
-    [
-        ({"a": torch.ones(1).expand(10**6, 10**6)}, r"a: shape .* larger than the data behind it"),
-        ({str(i): v for i, v in enumerate([torch.ones(10**5)] * 9)}, "tensors of 3,600,000 bytes"),
-        ({"a": torch.empty(3, device="meta")}, "a: a tensor without data"),
-        ({"a": torch.eye(2).to_sparse()}, "a: a sparse or quantised tensor"),
-        ({"a": torch.ones(1), "b": 3, 4: "x"}, "b: not a tensor but int\n  4: its name is not"),
-        ([torch.ones(1)], "holds a list"),
-        ({}, "holds nothing"),
-        ({"model": TENSORS, "net": TENSORS}, "several sets of weights: model, net"),
-    ],
-)
-def test_what_is_no_state_dict_is_described(tmp_path: Path, content: object, message: str) -> None:
-    with pytest.raises(CheckpointError, match=message):
-        read_state_dict(save(content, tmp_path / "w.pth"))
-
-
-@pytest.mark.parametrize(
-    ("name", "content", "message"),
-    [
-        ("w.pth", b"", "is empty"),
-        ("w.pth", b"\n<!DOCTYPE html><html>Sign in</html>", "web page"),
-        ("w.pth", b"version https://git-lfs.github.com/spec/v1\noid sha256:00", "Git LFS pointer"),
-        ("w.pth", b"just some text\n" * 9, "damaged, incomplete or no PyTorch file"),
-        ("w.pth", b"\x80\x02" + b"]" * 100_000 + b"a" * 99_999 + b".", "damaged, incomplete"),
-        ("w.pth", b"PK\x03\x04" + bytes(99), "damaged, incomplete or no PyTorch file"),
-        ("w.pth", pickle.dumps({"a": 1}), "damaged, incomplete or no PyTorch file"),
-        ("w.safetensors", b"\xff" * 8 + b"{}", "no safetensors file"),
-        ("w.safetensors", b"hello", "no safetensors file"),
-        ("w.onnx", b"\x08\x07" + bytes(99), "no ONNX file"),
-        ("w.onnx", b"\x08\x07", "no ONNX file"),
-        ("w.zip", b"PK\x03\x04", "suffix '.zip'; weights are read from .pth, .pt"),
-    ],
-)
-def test_foreign_files_are_refused(
-    nano, tmp_path: Path, name: str, content: bytes, message: str
-) -> None:
-    (tmp_path / name).write_bytes(content)
-    with pytest.raises(CheckpointError, match=message):
-        load_weights(nano(), tmp_path / name)
-
-
-@pytest.mark.parametrize("kind", ["zip", "old", "safetensors"])
-@pytest.mark.parametrize("kept", [0.1, 0.5, 0.99])
-def test_truncated_files_are_refused(trained, tmp_path: Path, kind: str, kept: float) -> None:
-    path = tmp_path / ("w.safetensors" if kind == "safetensors" else "w.pth")
-    if kind == "safetensors":
-        save_file(trained.state_dict(), path)
-    else:
-        save(trained.state_dict(), path, _use_new_zipfile_serialization=kind == "zip")
-    whole = path.read_bytes()
-    path.write_bytes(whole[: int(len(whole) * kept)])
-    with pytest.raises(CheckpointError, match="damaged, incomplete"):
-        read_state_dict(path)
-
-
-def test_missing_files_and_directories_are_named(tmp_path: Path) -> None:
-    with pytest.raises(CheckpointError, match="There is no file"):
-        read_state_dict(tmp_path / "absent.pth")
-    with pytest.raises(CheckpointError, match="is a directory"):
-        read_state_dict(tmp_path)

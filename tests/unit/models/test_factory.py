@@ -10,6 +10,7 @@ import pytest
 from maskport.errors import NetworkError, SpecError
 from maskport.models.catalog import entry
 from maskport.models.factory import build, spec_from_options, spec_from_toml, with_options
+from maskport.specs import ImageSpec
 
 
 @pytest.fixture
@@ -21,7 +22,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (package / "sky.py").write_text(
         "from torch import nn\n"
         "class Net(nn.Module):\n"
-        "    pass\n"
+        "    def forward(self, x): return x\n"
         "def make(): return Net()\n"
         "def broken(): raise RuntimeError('no weights in /tmp/x')\n"
         "def text(): return 'a network'\n"
@@ -116,8 +117,12 @@ def test_options_override_and_leave_the_rest() -> None:
         ({"size": "320x"}, r"size is .*320x480 for height x width"),
         ({"size": "0"}, "size is '0'"),
         ({"size": "1x2x3"}, "size is"),
-        ({"mean": "0.5"}, "mean is .* three numbers"),
+        ({"mean": "0.5,0.5"}, "mean is .* a number for all channels, or three"),
         ({"mean": "a,b,c"}, "mean is"),
+        ({"mean": "a"}, "mean is"),
+        ({"mean": True}, "mean is"),
+        ({"std": []}, "std is"),
+        ({"std": "0"}, "not positive"),
         ({"std": "nan,1,1"}, "std is"),
         ({"colour_order": "GRB"}, "colour_order is 'GRB'; allowed: one of RGB, BGR"),
         ({"activation": "relu"}, "activation is 'relu'; allowed: one of none, sigmoid, softmax"),
@@ -128,13 +133,33 @@ def test_options_override_and_leave_the_rest() -> None:
         ({"colour": "RGB"}, "colour is no key"),
         ({"std": "1,0,1"}, "not positive"),
         ({"labels": "a,b"}, "2 labels for 1 channels"),
-        ({"activation": "softmax"}, "softmax over one channel"),
+        ({"activation": "softmax"}, "softmax over one channel.*\n.*--channels 21"),
         ({"value_range": "1,0"}, "does not rise"),
     ],
 )
 def test_a_wrong_option_is_named_with_what_is_allowed(options, message: str) -> None:
     with pytest.raises(SpecError, match=message):
         spec_from_options("net", {"size": 32, **options})
+
+
+@pytest.mark.parametrize("given", ["0.5", 0.5, [0.5], "0.5,0.5,0.5"])
+def test_one_number_of_mean_or_std_means_all_channels(tmp_path: Path, given: object) -> None:
+    spec = spec_from_options("net", {"size": 32, "mean": given, "std": given})
+    assert spec.image.mean == spec.image.std == (0.5, 0.5, 0.5)
+    (tmp_path / "net.toml").write_text(f"size = 32\nmean = {given!r}\nstd = 1\n")
+    assert spec_from_toml(tmp_path / "net.toml").image.mean == (0.5, 0.5, 0.5)
+    assert spec_from_toml(tmp_path / "net.toml").image.std == (1, 1, 1)
+
+
+def test_one_number_means_all_channels_in_python_too() -> None:
+    assert ImageSpec(32, 32, mean=0.5, std=1).mean == (0.5, 0.5, 0.5)  # type: ignore[arg-type]
+    with pytest.raises(SpecError, match="mean has 2 values"):
+        ImageSpec(32, 32, mean=(0.5, 0.5))  # type: ignore[arg-type]
+
+
+def test_softmax_over_the_channels_that_were_said(tmp_path: Path) -> None:
+    spec = spec_from_options("net", {"size": 32, "activation": "softmax", "channels": 21})
+    assert spec.mask.channels == 21
 
 
 def test_size_is_required() -> None:

@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from maskport.errors import CheckpointError
-from maskport.models.checkpoints import load_weights, read_state_dict
+from maskport.models.checkpoints import load_weights
 from maskport.models.seeding import draw, seeded
 from maskport.models.u2net import U2Net, u2net, u2netp
 
@@ -308,6 +308,10 @@ def test_a_network_with_other_layers_asks_for_a_file_with_names(file: Path) -> N
     assert ".safetensors" in caught.value.remedy
 
 
-def test_an_onnx_file_has_no_state_dict(file: Path) -> None:
+def test_the_weights_of_an_onnx_file_have_no_key(nano, file: Path) -> None:
     with pytest.raises(CheckpointError, match="is an ONNX file"):
-        read_state_dict(file)
+        load_weights(nano(), file, "ema")
+
+
+def test_a_file_without_a_suffix_is_known_by_its_content(nano, file: Path) -> None:
+    load_weights(nano(), file.rename(file.with_name("best")))

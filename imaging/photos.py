@@ -3,43 +3,85 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageOps, UnidentifiedImageError, features
 
 from ..errors import ImageError
+from ..texts import read_text
 
-__all__ = ["PHOTO_SUFFIXES", "list_photos", "read_photo"]
+__all__ = ["PHOTO_SUFFIXES", "Photos", "list_photos", "read_photo"]
 
-PHOTO_SUFFIXES = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})
+HEIF = frozenset({".heic", ".heif", ".hif"})
+PHOTO_SUFFIXES = HEIF | {
+    *(".avif", ".bmp", ".jfif", ".jpe", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"),
+}
+# Images that lie among photos and are none that is read: raw files, animations, layers.
+OTHER_IMAGES = frozenset(
+    {
+        *(".arw", ".cr2", ".cr3", ".dng", ".nef", ".orf", ".raf", ".raw", ".rw2"),
+        *(".exr", ".gif", ".hdr", ".j2k", ".jp2", ".jxl", ".pbm", ".pgm", ".ppm", ".psd", ".svg"),
+        *(".tga", ".xcf"),
+    }
+)
+
+# TIFF's tags for how samples are laid out and which end of the scale is white.
+BITS, PHOTOMETRIC, PLANAR = 258, 262, 284
+WHITE_IS_ZERO, SEPARATE_PLANES = 0, 2
+
+# What begins files of HEVC pictures; others of the container may be AVIF, which Pillow reads.
+HEIC_BRANDS = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx"}
+INSTALL_HEIF = "pip install 'maskport[heif]'"
+NAMED = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Photos:
+    """What a folder or a list file holds.
+
+    Attributes:
+        paths: The photos.
+        left_out: Images of the folder that are not read here.
+    """
+
+    paths: Sequence[Path]
+    left_out: tuple[Path, ...] = ()
+
+    @property
+    def reasons(self) -> list[str]:
+        """Which images are left out and why: a line a reason, for people."""
+        by_reason: dict[str, list[str]] = {}
+        for path in self.left_out:
+            by_reason.setdefault(_objection(path), []).append(path.name)
+        return [f"{_some(names)}: {reason}" for reason, names in by_reason.items()]
 
 
 def read_photo(path: Path) -> NDArray[np.uint8]:
     """A photo as (H, W, 3) RGB bytes, turned upright by its EXIF orientation.
 
-    Transparent pixels are laid on white.
+    Transparent pixels are laid on white. Of 16 bits a channel the upper 8 are taken.
 
     Raises:
-        ImageError: The file is missing, no image, truncated, or so large that decoding it
-            could exhaust the memory (Pillow's limit on decompression bombs).
+        ImageError: The file is missing, no image, truncated, of values whose white is not
+            known, or so large that decoding it could exhaust the memory (Pillow's limit on
+            decompression bombs); or it is HEIC, and pillow-heif is not installed.
     """
     try:
+        _prepare_for(path)
         with warnings.catch_warnings():
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             with Image.open(path) as opened:
+                _check_samples(opened, path)
                 image = ImageOps.exif_transpose(opened)
                 if image.mode in {"RGBA", "LA", "PA"} or "transparency" in image.info:
                     rgba = image.convert("RGBA")
                     image = Image.alpha_composite(Image.new("RGBA", rgba.size, "white"), rgba)
-                elif image.mode == "F":
-                    raise ImageError(
-                        f"{path} holds floating-point values, whose white is not known.",
-                        "Save it with 8 or 16 bits a channel.",
-                    )
                 elif image.mode.startswith("I;16"):
-                    image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
+                    image = Image.fromarray(_upper_bytes(image, opened, path))
                 return np.asarray(image.convert("RGB"))
     except FileNotFoundError as exc:
         raise ImageError(f"There is no photo {path}.", "Check the path.") from exc
@@ -50,7 +92,7 @@ def read_photo(path: Path) -> NDArray[np.uint8]:
     except UnidentifiedImageError as exc:
         raise ImageError(
             f"{path} is not an image that Pillow reads.",
-            f"Use one of {', '.join(sorted(PHOTO_SUFFIXES))}.",
+            "It is damaged, or of a kind that is not read: save it as PNG or JPEG.",
         ) from exc
     except (OSError, SyntaxError, ValueError, EOFError) as exc:
         raise ImageError(
@@ -58,7 +100,7 @@ def read_photo(path: Path) -> NDArray[np.uint8]:
         ) from exc
 
 
-def list_photos(source: Path) -> list[Path]:
+def list_photos(source: Path) -> Photos:
     """The photos of a folder (sorted by name, sub-folders left out) or of a list file.
 
     Hidden files are left out: macOS puts one beside each photo of an archive (``._0001.jpg``).
@@ -67,35 +109,125 @@ def list_photos(source: Path) -> list[Path]:
     that begin with ``#`` are skipped. Its order is kept.
 
     Raises:
-        ImageError: There is no such folder or file, or it names no photo.
+        ImageError: There is no such folder or file, or it names no photo that is read.
     """
+    left_out: list[Path] = []
     if source.is_dir():
-        photos = sorted(path for path in source.iterdir() if _is_photo(path))
+        images = [path for path in sorted(source.iterdir()) if _is_image(path)]
+        left_out = [path for path in images if _objection(path)]
+        photos = [path for path in images if not _objection(path)]
     elif source.is_file() and source.suffix.lower() in PHOTO_SUFFIXES:
         photos = [source]
     elif source.is_file():
-        try:
-            lines = source.read_text(encoding="utf-8").splitlines()
-        except UnicodeDecodeError as exc:
-            raise ImageError(
-                f"{source} is neither a photo nor a text file that lists photos.",
-                "Give a folder of photos, or a text file with one path a line.",
-            ) from exc
-        names = (line.strip() for line in lines)
-        photos = [source.parent / name for name in names if name and not name.startswith("#")]
-        for photo in photos:
-            if not photo.is_file():
-                raise ImageError(f"{source} lists {photo}, which does not exist.", "Mend the list.")
+        photos = _listed(source)
     else:
         raise ImageError(f"There is no folder or list of photos {source}.", "Check the path.")
+    found = Photos(photos, tuple(left_out))
+    if left_out and not photos:
+        raise ImageError(
+            f"{source} holds no photos that are read here. " + "; ".join(found.reasons),
+            "Do what it says there, or save the photos as JPEG.",
+        )
     if not photos:
         raise ImageError(
             f"{source} holds no photos.",
             f"Put images there ({', '.join(sorted(PHOTO_SUFFIXES))}).",
         )
+    return found
+
+
+def _listed(source: Path) -> list[Path]:
+    try:
+        lines = read_text(source).splitlines()
+    except UnicodeDecodeError as exc:
+        raise ImageError(
+            f"{source} is neither a photo nor a text file that lists photos: {exc}.",
+            "Give a folder of photos, or a text file in UTF-8 with one path a line.",
+        ) from exc
+    names = (line.strip() for line in lines)
+    photos = [source.parent / name for name in names if name and not name.startswith("#")]
+    for photo in photos:
+        if not photo.is_file():
+            raise ImageError(f"{source} lists {photo}, which does not exist.", "Mend the list.")
     return photos
 
 
-def _is_photo(path: Path) -> bool:
-    hidden = path.name.startswith(".")
-    return path.suffix.lower() in PHOTO_SUFFIXES and not hidden and path.is_file()
+def _is_image(path: Path) -> bool:
+    suffix = path.suffix.lower()
+    known = suffix in PHOTO_SUFFIXES or suffix in OTHER_IMAGES
+    return known and not path.name.startswith(".") and path.is_file()
+
+
+def _objection(path: Path) -> str:
+    """Why an image is not read here; empty where it is."""
+    suffix = path.suffix.lower()
+    if suffix in OTHER_IMAGES:
+        return f"{suffix[1:].upper()} is not read; save it as PNG or JPEG"
+    if suffix in HEIF and not _reads_heif():
+        return f"{suffix[1:].upper()} is read where pillow-heif is installed: {INSTALL_HEIF}"
+    if suffix == ".avif" and not features.check("avif"):
+        return "this Pillow was built without AVIF; save it as PNG or JPEG"
+    return ""
+
+
+def _some(names: Sequence[str]) -> str:
+    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+    return f"{len(names)} ({', '.join(names[:NAMED])}{more})"
+
+
+def _reads_heif() -> bool:
+    """Whether pillow-heif is installed; Pillow then reads HEIC by it."""
+    try:
+        from pillow_heif import register_heif_opener
+    except ImportError:
+        return False
+    register_heif_opener()
+    return True
+
+
+def _prepare_for(path: Path) -> None:
+    """Let Pillow read HEIC, by whatever name: phones and messengers write .jpg as well."""
+    with path.open("rb") as file:
+        start = file.read(12)
+    if start[4:8] == b"ftyp" and not _reads_heif() and start[8:] in HEIC_BRANDS:
+        raise ImageError(
+            f"{path} is an HEIC photo, and pillow-heif, which reads them, is not installed.",
+            f"Install it ({INSTALL_HEIF}), or save the photo as JPEG.",
+        )
+
+
+def _check_samples(image: Image.Image, path: Path) -> None:
+    """Refuse what Pillow opens and nobody can say the brightness of."""
+    values = {"F": "floating-point", "I": "32-bit or signed"}.get(image.mode)
+    if values is not None:
+        raise ImageError(
+            f"{path} holds {values} values, whose white is not known.",
+            "Save it with 8 or 16 bits a channel.",
+        )
+    deep = max(_tag(image, BITS, (8,))) > 8
+    if deep and len(image.getbands()) > 1 and SEPARATE_PLANES in _tag(image, PLANAR, (1,)):
+        raise ImageError(
+            f"{path} keeps 16-bit channels in planes of their own, which Pillow misreads.",
+            "Save it with 8 bits a channel, or as PNG.",
+        )
+
+
+def _upper_bytes(image: Image.Image, opened: Image.Image, path: Path) -> NDArray[np.uint8]:
+    """16-bit grey as bytes."""
+    values = np.asarray(image)
+    if 0 < int(values.max(initial=0)) < 256:
+        raise ImageError(
+            f"{path} has 16 bits a pixel and no value above {int(values.max())}: 8-bit values, "
+            "which would be read as black.",
+            "Save it with 8 bits a pixel.",
+        )
+    grey: NDArray[np.uint8] = (values >> 8).astype(np.uint8)
+    # Pillow turns 8-bit TIFFs of this kind by itself.
+    return 255 - grey if WHITE_IS_ZERO in _tag(opened, PHOTOMETRIC, (1,)) else grey
+
+
+def _tag(image: Image.Image, number: int, default: tuple[int, ...]) -> tuple[int, ...]:
+    """The values of a TIFF's tag; of other files and without one, ``default``."""
+    tags = getattr(image, "tag_v2", None)
+    value = default if tags is None else tags.get(number, default)
+    return value if isinstance(value, tuple) else (value,)

@@ -19,6 +19,7 @@ HEAVY = {
     "onnx2tf",
     "onnxruntime",
     "onnxsim",
+    "pillow_heif",
     "pydantic",
     "safetensors",
     "scipy",

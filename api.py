@@ -26,6 +26,7 @@ from .imaging.convert import photo_to_input
 from .imaging.photos import list_photos, read_photo
 from .imaging.scenes import scene
 from .imaging.scenes.seeds import EVALUATION
+from .models.checkpoints import Taken
 from .models.devices import best_device
 from .models.prepared import PreparedMask, Reference, check_output, count_macs, prepare
 from .quantization.analysis import Analysis, analyse
@@ -58,6 +59,7 @@ def export(
     network: str | nn.Module,
     *,
     weights: str | PathLike[str] | None = None,
+    weights_key: str | None = None,
     spec: ModelSpec | None = None,
     size: int | tuple[int, int] | None = None,
     targets: str | Iterable[str] = ("all",),
@@ -84,6 +86,8 @@ def export(
             for reproducible untrained weights. Left out, a catalog network's weights are those
             that come with maskport, or the published ones, which are fetched; any other network
             keeps the weights that it has.
+        weights_key: Which weights, where the file holds several sets: ``"ema"``, or a dotted path
+            of keys and of what names begin with.
         spec: How photos go in and what the output means. Needed where ``network`` is not of
             the catalog.
         size: Another size than the specification's: a side, or (height, width).
@@ -136,11 +140,21 @@ def export(
         None if budget is None else budget_of(budget),
         prefer,
     )
-    checkpoint = load(found, weights, source, licence)
+    watcher = watch or (lambda event: None)
+
+    def note(text: str) -> None:
+        watcher(Event("note", text=text))
+
+    checkpoint = load(found, weights, weights_key, source, licence)
+    _say_taken(checkpoint, note)
     reference = Reference(found.module, found.spec)
     check_output(reference, found.spec)
     calibrated = load_calibration(calibration, found.spec.image) if calibration else None
     image = found.spec.image
+    check, unread = _check_photos(
+        image, photos or (None if generated(calibration) else calibration)
+    )
+    _say_left_out([*(calibrated.unread if calibrated is not None else ()), *unread], note)
     side = str(image.height) if image.height == image.width else f"{image.height}x{image.width}"
     order = Order(
         reference=reference,
@@ -157,30 +171,33 @@ def export(
         options=Options(coreml_output=coreml_output),
         calibration=calibrated,
         recipes=recipes,
-        check=_check_photos(image, photos or (None if generated(calibration) else calibration)),
+        check=check,
         inspector=INSPECTOR,
         jobs=jobs or default_jobs(),
     )
     folder = Path(out) if out is not None else Path("exports") / f"{found.spec.name}-{side}"
-    return run_export(order, folder, watch or (lambda event: None))
+    return run_export(order, folder, watcher)
 
 
 def sensitivity(
     network: str | nn.Module,
     *,
     weights: str | PathLike[str] | None = None,
+    weights_key: str | None = None,
     spec: ModelSpec | None = None,
     size: int | str | tuple[int, int] | None = None,
     calibration: str | PathLike[str] | None = None,
     photos: str | PathLike[str] | None = None,
     recipe: Recipe | None = None,
     watch: Callable[[str, int, int], None] = lambda text, done, total: None,
+    note: Callable[[str], None] = lambda text: None,
 ) -> Analysis:
     """What INT8 costs each part of a network: fidelity in integers, time in float.
 
     Args:
         network: As `export` takes it.
         weights: Likewise.
+        weights_key: Likewise.
         spec: Likewise.
         size: Likewise, or as text: ``"320"``, ``"320x480"``.
         calibration: Likewise.
@@ -188,11 +205,14 @@ def sensitivity(
             the calibration photos where None.
         recipe: Its rewrites and ranges are used; those of ``best`` where None.
         watch: Told what is being done, how far it is, and of how much (0 where that is unknown).
+        note: Told what of a file was taken, and which photos were left out.
 
     Raises:
         InputError: Something given can't be used.
     """
-    seen = _calibrated_view(network, weights, spec, size, calibration, photos, watch)
+    seen = _calibrated_view(
+        network, weights, weights_key, spec, size, calibration, photos, watch, note
+    )
     judged = seen.others
     if judged is None:
         judged = seen.shown[evenly_spaced(len(seen.shown), JUDGED)]
@@ -206,6 +226,7 @@ def quantize(
     budget: Budget | str,
     prefer: Prefer = "latency",
     weights: str | PathLike[str] | None = None,
+    weights_key: str | None = None,
     spec: ModelSpec | None = None,
     size: int | str | tuple[int, int] | None = None,
     calibration: str | PathLike[str] | None = None,
@@ -213,6 +234,7 @@ def quantize(
     recipe: Recipe | str | PathLike[str] | None = None,
     watch: Callable[[str, int, int], None] = lambda text, done, total: None,
     tell: Callable[[Try], None] = lambda tried: None,
+    note: Callable[[str], None] = lambda text: None,
 ) -> Mixed:
     """The recipe that holds a budget, found on some photos and verified on others.
 
@@ -221,6 +243,7 @@ def quantize(
         budget: What masks must hold, see `quantization.search.read_budget`.
         prefer: The fastest that holds it, or with parts in float that cost next to nothing.
         weights: As `export` takes them.
+        weights_key: Likewise.
         spec: Likewise.
         size: Likewise, or as text: ``"320"``, ``"320x480"``.
         calibration: Likewise.
@@ -231,12 +254,15 @@ def quantize(
             the time that it allows.
         watch: Told what is being done, how far it is, and of how much (0 where that is unknown).
         tell: Told of each mix that was tried.
+        note: Told what of a file was taken, and which photos were left out.
 
     Raises:
         InputError: Something given can't be used.
     """
     base, wanted = recipe_of(recipe or "best"), budget_of(budget)
-    seen = _calibrated_view(network, weights, spec, size, calibration, photos, watch)
+    seen = _calibrated_view(
+        network, weights, weights_key, spec, size, calibration, photos, watch, note
+    )
     shown, others = (seen.shown, seen.others) if seen.others is not None else held_out(seen.shown)
     check_apart(shown, others)
     view, threshold, device = seen.view, seen.threshold, best_device()
@@ -256,11 +282,13 @@ class _CalibratedView:
 def _calibrated_view(
     network: str | nn.Module,
     weights: str | PathLike[str] | None,
+    weights_key: str | None,
     spec: ModelSpec | None,
     size: int | str | tuple[int, int] | None,
     calibration: str | PathLike[str] | None,
     photos: str | PathLike[str] | None,
     watch: Callable[[str, int, int], None],
+    note: Callable[[str], None],
 ) -> _CalibratedView:
     found = find(network, spec, size)
     calibration = calibration or (found.entry.calibration if found.entry else "")
@@ -270,15 +298,31 @@ def _calibrated_view(
             "Give --calibration DIR with some dozens of typical photos.",
         )
     watch("loading the weights", 0, 0)
-    load(found, weights, "", "")
+    _say_taken(load(found, weights, weights_key, "", ""), note)
     check_output(Reference(found.module, found.spec), found.spec)
     image = found.spec.image
+    shown = load_calibration(calibration, image)
+    others = load_calibration(photos, image, first=EVALUATION) if photos else None
+    _say_left_out([*shown.unread, *(others.unread if others is not None else ())], note)
     return _CalibratedView(
         prepare(found.module, found.spec),
         found.spec.mask.threshold,
-        load_calibration(calibration, image).pixels,
-        load_calibration(photos, image, first=EVALUATION).pixels if photos else None,
+        shown.pixels,
+        others.pixels if others is not None else None,
     )
+
+
+def _say_taken(checkpoint: Checkpoint, note: Callable[[str], None]) -> None:
+    """What of a file was taken for weights, where it is more than weights."""
+    taken = str(Taken(checkpoint.key, checkpoint.prefix, tuple(checkpoint.ignored)))
+    if taken:
+        note(f"Weights of {checkpoint.file}: {taken}")
+
+
+def _say_left_out(reasons: Iterable[str], note: Callable[[str], None]) -> None:
+    """Photos that were given and are not read."""
+    for reason in dict.fromkeys(reasons):
+        note(f"Photos left out: {reason}")
 
 
 def _recipes(
@@ -330,11 +374,15 @@ def _card(found: Found, checkpoint: Checkpoint, author: str) -> Card:
     )
 
 
-def _check_photos(image: ImageSpec, source: str | PathLike[str] | None) -> NDArray[np.float32]:
-    """(N, 3, H, W) in [0, 1], evenly spaced over the source."""
+def _check_photos(
+    image: ImageSpec, source: str | PathLike[str] | None
+) -> tuple[NDArray[np.float32], list[str]]:
+    """(N, 3, H, W) in [0, 1], evenly spaced over the source; and which of it is not read."""
+    unread: list[str] = []
     if source is None:
         chosen = [scene(seed).photo for seed in range(CHECK_PHOTOS)]
     else:
-        paths = list_photos(Path(source))
+        found = list_photos(Path(source))
+        paths, unread = found.paths, found.reasons
         chosen = [read_photo(paths[i]) for i in evenly_spaced(len(paths), CHECK_PHOTOS)]
-    return np.concatenate([photo_to_input(photo, image) for photo in chosen])
+    return np.concatenate([photo_to_input(photo, image) for photo in chosen]), unread

@@ -170,23 +170,32 @@ class Network(_Record):
 
 
 class Checkpoint(_Record):
-    """Where the weights came from."""
+    """Where the weights came from.
+
+    Of a training program's file: ``key`` is where in it they were, ``prefix`` what stood before
+    each name there, and ``ignored`` what else it holds.
+    """
 
     file: str
     sha256: Sha256
     source: str
     licence: str
+    key: str = ""
+    prefix: str = ""
+    ignored: list[str] = Field(default_factory=list)
 
 
 class Calibration(_Record):
     """The photos that gave INT8 files their ranges.
 
-    ``left_out`` counts those of the source beyond what a calibration set takes; ``warnings``
+    ``left_out`` counts those of the source that were not taken: those beyond what a calibration
+    set takes, and those that are not read, which ``unread`` names with the reason. ``warnings``
     say why other photos may not fit the ranges.
     """
 
     images: int = Field(ge=1)
     left_out: int = Field(ge=0)
+    unread: list[str] = Field(default_factory=list)
     sha256: Sha256
     warnings: list[str] = Field(default_factory=list)
 

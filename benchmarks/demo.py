@@ -69,7 +69,7 @@ def show(images: Path, masks: Path) -> None:
     load_weights(network, known.shipped_file or Path())
     reference = Reference(network, known.spec)
     panels = []
-    for pair in find_pairs(images, masks):
+    for pair in find_pairs(images, masks, print):
         photo = read_photo(pair.photo)
         drawn = reference.draw(photo_to_input(photo, known.spec.image), "cpu")[0]
         mask = mask_for_photo(drawn, known.spec.mask, *photo.shape[:2])[0]

@@ -100,7 +100,10 @@ def _files(
     reference = load_reference(bundle)
     spec = reference.spec
     photos = np.concatenate(
-        [photo_to_input(read_photo(photo), spec.image) for photo in list_photos(arguments.photos)]
+        [
+            photo_to_input(read_photo(photo), spec.image)
+            for photo in list_photos(arguments.photos).paths
+        ]
     )
     masks = reference.draw(photos, "cpu")
     threads = arguments.threads

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import click
 
+from .network_options import weights_key_option
+
 __all__ = ["command"]
 
 _PATH = click.Path(path_type=Path)
@@ -53,6 +55,7 @@ _PATH = click.Path(path_type=Path)
     type=_PATH,
     help="The checkpoint, instead of the weights that the bundle holds.",
 )
+@weights_key_option
 @click.option("--threads", type=click.IntRange(1), help="CPU threads of the artifact's runtime.")
 def command(
     artifact: Path,
@@ -65,6 +68,7 @@ def command(
     plot: Path | None,
     network: str | None,
     weights: Path | None,
+    weights_key: str | None,
     threads: int | None,
 ) -> int:
     """Find where ARTIFACT and the PyTorch network part ways, module by module.
@@ -98,9 +102,11 @@ def command(
             tolerance=tolerance,
             network=network,
             weights=weights,
+            weights_key=weights_key,
             threads=threads,
             located=view.located,
             step=view.say,
+            note=view.note,
         )
     view.summarise(found.drift)
     if json_out is not None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import click
 
-from .tables import print_table
+from .tables import print_table, printable
 
 if TYPE_CHECKING:
     from ..validation.drift.findings import Drift, ModuleDrift
@@ -57,6 +57,10 @@ class DriftView:
         """What is being done now."""
         if self._status is not None:
             self._status.update(text)
+
+    def note(self, text: str) -> None:
+        """A line that stays."""
+        click.echo(printable(text), err=True)
 
     def located(self, found: Located) -> None:
         """Warn where the file is not the bundle's."""

@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 
 from ..errors import UsageError
+from .network_options import weights_key_option
 
 __all__ = ["command"]
 
@@ -43,6 +44,7 @@ _PATH = click.Path(path_type=Path)
     type=click.IntRange(16),
     help="Of a checkpoint's photos, as it was trained or exported.  [default: the network's, 320]",
 )
+@weights_key_option
 @click.option("--paper", is_flag=True, help="Beside the table of U²-Net's paper.")
 @click.option("--json", "json_out", metavar="FILE", type=_PATH, help="Write everything measured.")
 @click.option("--threads", type=click.IntRange(1), help="CPU threads of an artifact's runtime.")
@@ -53,6 +55,7 @@ def command(
     scenes: int | None,
     network: str | None,
     size: int | None,
+    weights_key: str | None,
     paper: bool,
     json_out: Path | None,
     threads: int | None,
@@ -85,8 +88,13 @@ def command(
         from ..training.evaluation import evaluate, of_pairs, of_scenes
         from ..validation.evaluated import open_evaluated
 
-        pairs = find_pairs(images, masks) if images is not None else []
-        found = stack.enter_context(open_evaluated(what, network, threads, size))
+        def left_out(reason: str) -> None:
+            bar.note(f"Photos left out: {reason}")
+
+        pairs = find_pairs(images, masks, left_out) if images is not None else []
+        found = stack.enter_context(open_evaluated(what, network, threads, size, weights_key))
+        if found.taken:
+            bar.note(f"Weights of {what}: {found.taken}")
         bar.say(f"measuring {found.name}")
         samples = of_pairs(pairs) or of_scenes(scenes or 0, found.spec.image)
         result = evaluate(found.draw, samples, found.spec, bar.count)

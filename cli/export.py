@@ -14,6 +14,7 @@ from .network_options import (
     prefer_option,
     size_option,
     spec_options,
+    weights_key_option,
     weights_option,
 )
 
@@ -26,6 +27,7 @@ __all__ = ["command", "exit_code"]
 @click.command(name="export", short_help="Export a checkpoint to the files that phones run.")
 @click.argument("network")
 @weights_option
+@weights_key_option
 @click.option(
     "--targets",
     default="all",
@@ -87,6 +89,7 @@ __all__ = ["command", "exit_code"]
 def command(
     network: str,
     weights: str | None,
+    weights_key: str | None,
     targets: str,
     size: str | None,
     name: str | None,
@@ -136,6 +139,7 @@ def command(
         bundle = export(
             network,
             weights=weights,
+            weights_key=weights_key,
             spec=spec,
             targets=[row.name for row in rows],
             calibration=calibration,

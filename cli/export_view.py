@@ -16,6 +16,7 @@ from rich.text import Text
 from ..exporters.registry import Target
 from ..specs import ModelSpec
 from .live_view import LiveView
+from .tables import printable
 
 if TYPE_CHECKING:
     from ..artifacts.bundle import Bundle
@@ -86,6 +87,9 @@ class ExportView(LiveView):
 
     def watch(self, event: Event) -> None:
         """Take an event of the export."""
+        if event.kind == "note":
+            self._console.print(Text(printable(event.text)), soft_wrap=True)
+            return
         if not event.target:
             self.say(event.text)
             return

@@ -13,6 +13,7 @@ from typing import Any
 import click
 
 from ..errors import MaskportError
+from .tables import printable
 
 __all__ = ["cli", "main"]
 
@@ -121,6 +122,8 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def _complain(what: str, remedy: str) -> None:
+    """Names in it may come from files, and must not steer the terminal."""
+    what, remedy = ("\n".join(map(printable, text.split("\n"))) for text in (what, remedy))
     click.echo(f"{click.style('Error:', fg='red', bold=True)} {what}", err=True)
     if remedy:
         click.echo(remedy, err=True)

@@ -19,6 +19,7 @@ __all__ = [
     "prefer_option",
     "size_option",
     "spec_options",
+    "weights_key_option",
     "weights_option",
 ]
 
@@ -27,8 +28,14 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 weights_option = click.option(
     "--weights",
     metavar="FILE",
-    help="A .pth, .pt, .safetensors or .onnx file, or random:SEED. Where left out: what a factory "
-    "gives, or the catalog's own, which come with maskport (demo) or are fetched.",
+    help="A checkpoint of PyTorch (.pth, .pt, .ckpt, …), a .safetensors or .onnx file, or "
+    "random:SEED. Where left out: what a factory gives, or the catalog's own, which come with "
+    "maskport (demo) or are fetched.",
+)
+weights_key_option = click.option(
+    "--weights-key",
+    metavar="KEY",
+    help="Which weights, where the file holds several sets: ema, or a path such as state_dict.net.",
 )
 size_option = click.option(
     "--size", metavar="SIDE", help="320 for a square, 320x480 for height x width."
@@ -49,8 +56,8 @@ _SPEC_OPTIONS = (
         help=("TOML file with the options below, for a network of your own."),
     ),
     click.option("--output", help="Which of several outputs is the mask: a position or a key."),
-    click.option("--mean", metavar="R,G,B", help="Subtracted per channel."),
-    click.option("--std", metavar="R,G,B", help="Divided by per channel."),
+    click.option("--mean", metavar="R,G,B", help="Subtracted per channel; one number for all."),
+    click.option("--std", metavar="R,G,B", help="Divided by per channel; one number for all."),
     click.option(
         "--colour-order", type=click.Choice(["RGB", "BGR"]), help="What it was trained on."
     ),

@@ -6,6 +6,7 @@ import click
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from .live_view import LiveView
+from .tables import printable
 
 __all__ = ["ProgressBar"]
 
@@ -38,7 +39,7 @@ class ProgressBar(LiveView):
 
     def note(self, text: str) -> None:
         """A line that stays."""
-        self._console.print(text, markup=False, soft_wrap=True)
+        self._console.print(printable(text), markup=False, soft_wrap=True)
 
     def count(self, done: int, total: int) -> None:
         """How far it is; a total of 0 where that isn't known."""

@@ -15,6 +15,7 @@ from .network_options import (
     prefer_option,
     size_option,
     spec_options,
+    weights_key_option,
     weights_option,
 )
 
@@ -44,6 +45,7 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
     help="What is done to the parts in integers: a TOML file, best or plain.",
 )
 @weights_option
+@weights_key_option
 @size_option
 @click.option(
     "--calibration",
@@ -79,6 +81,7 @@ def command(
     prefer: Any,
     recipe: str,
     weights: str | None,
+    weights_key: str | None,
     size: str | None,
     calibration: str | None,
     photos: str | None,
@@ -119,12 +122,14 @@ def command(
             budget=",".join(budgets),
             prefer=prefer,
             weights=weights,
+            weights_key=weights_key,
             spec=chosen_spec(network, size, options),
             calibration=calibration,
             photos=photos,
             recipe=base if finetune is None else replace(base, finetune=finetune),
             watch=bar.watch,
             tell=lambda tried: bar.note(try_line(tried)),
+            note=bar.note,
         )
     print_mix(found)
     if json_out is not None:

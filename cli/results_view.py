@@ -49,6 +49,8 @@ def print_reference(results: Results, *, resume: bool) -> None:
         f"{run.total_s:.0f} s: {run.inference_s:.0f} running, {run.load_s:.0f} waiting for "
         "runtimes and files."
     )
+    for reason in run.photos_left_out:
+        click.echo(f"Photos left out: {printable(reason)}", err=True)
     for reason in run.truth_left_out:
         click.echo(f"No ground truth for {printable(reason)}", err=True)
 

@@ -9,6 +9,8 @@ from typing import Any, TypeVar
 
 import click
 
+from .network_options import weights_key_option
+
 __all__ = ["chosen_targets", "memory_bytes", "resumable", "run_options"]
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -38,6 +40,7 @@ def run_options(command: Command) -> Command:
                 type=_PATH,
                 help="The checkpoint, instead of the weights that the bundle holds.",
             ),
+            weights_key_option,
             click.option(
                 "--release", is_flag=True, help="Time 1,024 runs and 60 seconds of each artifact."
             ),

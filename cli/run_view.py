@@ -56,6 +56,9 @@ class RunView(LiveView):
 
     def watch(self, event: Event) -> None:
         """Take an event of the run."""
+        if event.kind == "note":
+            self._console.print(Text(printable(event.text)), soft_wrap=True)
+            return
         if not event.target:
             self.say(event.text)
             return

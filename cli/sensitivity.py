@@ -9,7 +9,13 @@ from typing import Any
 
 import click
 
-from .network_options import chosen_spec, size_option, spec_options, weights_option
+from .network_options import (
+    chosen_spec,
+    size_option,
+    spec_options,
+    weights_key_option,
+    weights_option,
+)
 
 __all__ = ["command"]
 
@@ -19,6 +25,7 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
 @click.command(name="sensitivity")
 @click.argument("network")
 @weights_option
+@weights_key_option
 @size_option
 @click.option(
     "--calibration",
@@ -43,6 +50,7 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
 def command(
     network: str,
     weights: str | None,
+    weights_key: str | None,
     size: str | None,
     calibration: str | None,
     photos: str | None,
@@ -72,11 +80,13 @@ def command(
         found = sensitivity(
             network,
             weights=weights,
+            weights_key=weights_key,
             spec=chosen_spec(network, size, options),
             calibration=calibration,
             photos=photos,
             recipe=replace(named("best"), ranges=ranges),
             watch=bar.watch,
+            note=bar.note,
         )
     print_sensitivity(found)
     if json_out is not None:

@@ -8,6 +8,8 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
+from .network_options import weights_key_option
+
 __all__ = ["command"]
 
 
@@ -46,6 +48,7 @@ __all__ = ["command"]
     metavar="NAME|FILE",
     help="Weights to start from: random, a name of the catalog, or a file.",
 )
+@weights_key_option
 @click.option("--out", type=click.Path(path_type=Path), required=True, metavar="DIR",
               help="Folder for weights, state and logs.")  # fmt: skip
 @click.option("--resume", is_flag=True, help="Go on with the run in --out.")

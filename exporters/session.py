@@ -65,11 +65,12 @@ class Event:
 
     Attributes:
         kind: ``started``; ``step`` (with a text and, where known, how far); ``finished`` (with
-            the artifact and the seconds it took); ``failed`` (with the reason).
-        target: The target's name; empty for steps that serve all targets.
+            the artifact and the seconds it took); ``failed`` (with the reason); ``note`` (with a
+            text that is worth a line: what of a file was taken, which photos were left out).
+        target: The target's name; empty for steps that serve all targets, and for notes.
     """
 
-    kind: Literal["started", "step", "finished", "failed"]
+    kind: Literal["started", "step", "finished", "failed", "note"]
     target: str = ""
     text: str = ""
     done: int = 0
@@ -350,6 +351,7 @@ def _manifest(
         else Calibration(
             images=len(calibration.names),
             left_out=calibration.left_out,
+            unread=list(calibration.unread),
             sha256=calibration.sha256,
             warnings=ledger.warnings,
         ),

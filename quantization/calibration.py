@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from ..errors import UsageError
 from ..imaging.convert import resize_photo
-from ..imaging.photos import list_photos, read_photo
+from ..imaging.photos import Photos, list_photos, read_photo
 from ..imaging.scenes import scene
 from ..imaging.scenes.seeds import CALIBRATION
 from ..specs import ImageSpec
@@ -40,13 +40,16 @@ class CalibrationSet:
         names: The files or scenes, in order.
         pixels: (N, 3, H, W) RGB bytes.
         sha256: Of the pixels, so of the photos, their order, and the size.
-        left_out: Photos of the source beyond `MOST_PHOTOS`.
+        left_out: Photos of the source that were not taken: those beyond `MOST_PHOTOS`, and those
+            that are not read here.
+        unread: Which of them are not read here and why, a line a reason.
     """
 
     names: tuple[str, ...]
     pixels: NDArray[np.uint8]
     sha256: str
     left_out: int
+    unread: tuple[str, ...] = ()
 
 
 def generated(source: str | PathLike[str] | None) -> bool:
@@ -75,13 +78,16 @@ def load_calibration(
         ImageError: The source or one of its photos can't be read.
         UsageError: N is no such number.
     """
+    found = Photos([]) if generated(source) else list_photos(Path(source))
     names, readers = (
-        _scenes(str(source), spec, most, first) if generated(source) else _files(Path(source))
+        _scenes(str(source), spec, most, first) if generated(source) else _files(found.paths)
     )
     chosen = evenly_spaced(len(names), most)
     pixels = np.stack([_as_bytes(readers[i](), spec) for i in chosen])
     kept = tuple(names[i] for i in chosen)
-    return CalibrationSet(kept, pixels, checksum_of_pixels(pixels), len(names) - len(kept))
+    left_out = len(names) - len(kept) + len(found.left_out)
+    checksum = checksum_of_pixels(pixels)
+    return CalibrationSet(kept, pixels, checksum, left_out, tuple(found.reasons))
 
 
 def checksum_of_pixels(pixels: NDArray[np.uint8]) -> str:
@@ -92,8 +98,7 @@ def checksum_of_pixels(pixels: NDArray[np.uint8]) -> str:
 Read = Callable[[], NDArray[np.uint8]]
 
 
-def _files(source: Path) -> tuple[Sequence[str], Sequence[Read]]:
-    photos = list_photos(source)
+def _files(photos: Sequence[Path]) -> tuple[Sequence[str], Sequence[Read]]:
     return [photo.name for photo in photos], [partial(read_photo, photo) for photo in photos]
 
 

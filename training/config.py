@@ -42,6 +42,7 @@ class TrainingConfig:
         every: Steps between scorings; an epoch where None.
         seed: Of weights, order and augmentation.
         init: ``"random"``, a name of the catalog, or a weights file.
+        weights_key: Which weights of that file, where it holds several sets.
         loss: A name of `losses.LOSSES`.
         optimizer: ``"adam"`` as the authors set it, or ``"adamw"``.
         learning_rate: At the start.
@@ -72,6 +73,7 @@ class TrainingConfig:
     every: int | None = None
     seed: int = 0
     init: str = "random"
+    weights_key: str | None = None
     loss: str = "bce"
     optimizer: Literal["adam", "adamw"] = "adam"
     learning_rate: float = 1e-3
@@ -106,6 +108,11 @@ class TrainingConfig:
             raise UsageError(
                 f"A crop of {self.crop} does not fit into photos of {self.size}.",
                 "Give a --crop of at most --size.",
+            )
+        if self.weights_key is not None and self.init == "random":
+            raise UsageError(
+                f"There is no file of weights to take {self.weights_key!r} from.",
+                "Give it as well: --init FILE.",
             )
         if self.loss not in LOSSES:
             raise UsageError(

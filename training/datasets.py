@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -64,13 +64,14 @@ SHOWN = 10
 FAINT = 32
 
 
-def find_pairs(images: Path, masks: Path | None) -> list[Pair]:
+def find_pairs(images: Path, masks: Path | None, left_out: Callable[[str], object]) -> list[Pair]:
     """The pairs of a folder of photos and a folder of masks, or of a published data set.
 
     Args:
         images: Folder or list file of photos; without ``masks``, the folder of a data set in
             one of the `LAYOUTS`, or the folder above it.
         masks: Folder of masks, each with the stem of its photo.
+        left_out: Called with which images of the folder are not read and why, a line a reason.
 
     Returns:
         At least one, in the order of `imaging.photos.list_photos`.
@@ -81,7 +82,10 @@ def find_pairs(images: Path, masks: Path | None) -> list[Pair]:
     """
     if masks is None:
         images, masks = _published(images)
-    photos = list_photos(images)
+    found = list_photos(images)
+    for reason in found.reasons:
+        left_out(reason)
+    photos = found.paths
     paired = pair_masks(photos, masks)
     lonely = [photo.name for photo in photos if photo not in paired]
     if lonely:

@@ -194,8 +194,13 @@ class _Run:
         self.config = replace(config, precision=self._precision(config))
         self.workers = chosen_workers(config.workers)
         watch(Event("preparing", "building the network"))
-        network, self.spec = build_network(replace(config, init="random") if resume else config)
-        self.data: Data = data_of(config, self.spec, lambda text: watch(Event("preparing", text)))
+
+        def say(text: str) -> None:
+            watch(Event("preparing", text))
+
+        start = replace(config, init="random", weights_key=None) if resume else config
+        network, self.spec = build_network(start, say)
+        self.data: Data = data_of(config, self.spec, say)
         self.network = _channels_last(network.to(self.device))
         self.normalise = Normalise(self.spec.image).to(self.device)
         if processes.count > 1:

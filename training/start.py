@@ -53,10 +53,14 @@ class Data(NamedTuple):
     fingerprint: str
 
 
-def build_network(config: TrainingConfig) -> tuple[U2Net, ModelSpec]:
+def build_network(config: TrainingConfig, say: Callable[[str], None]) -> tuple[U2Net, ModelSpec]:
     """The network with the weights that training starts from, giving logits; on the CPU.
 
     Random weights are PyTorch's default (He et al. 2015, uniform), of the run's seed.
+
+    Args:
+        config: Of the run.
+        say: Called with what of a file was taken, where it is more than weights.
 
     Raises:
         NetworkError: It is no `U2Net` of one mask.
@@ -79,9 +83,11 @@ def build_network(config: TrainingConfig) -> tuple[U2Net, ModelSpec]:
             "Train u2net or u2netp, or a factory that returns a maskport.models.u2net.U2Net.",
         )
     if config.init in catalog.CATALOG:
-        load_weights(network, fetch(catalog.CATALOG[config.init]))
+        load_weights(network, fetch(catalog.CATALOG[config.init]), config.weights_key)
     elif config.init != "random":
-        load_weights(network, Path(config.init))
+        taken = load_weights(network, Path(config.init), config.weights_key)
+        if str(taken):
+            say(f"weights of {config.init}: {taken}")
     network.sigmoid = False
     return network.train(), spec
 
@@ -98,14 +104,14 @@ def data_of(config: TrainingConfig, spec: ModelSpec, say: Callable[[str], None])
         ImageError: As `datasets.find_pairs` and `datasets.check_pairs`.
     """
     sources: list[Source] = []
-    pairs = _pairs(config.images, config.masks)
+    pairs = _pairs(config.images, config.masks, say)
     if pairs:
         say(f"reading {len(pairs)} pairs")
         _check(pairs, say)
         sources.append(FilePairs(pairs))
     if config.scenes:
         sources.append(GeneratedScenes(config.scenes, config.size, config.seed))
-    held_out = _pairs(config.val_images, config.val_masks)
+    held_out = _pairs(config.val_images, config.val_masks, say)
     if held_out:
         say(f"reading {len(held_out)} pairs to score on")
         _check(held_out, say)
@@ -171,7 +177,11 @@ def _photos(pairs: Sequence[Pair]) -> set[Path]:
     return {pair.photo.resolve() for pair in pairs}
 
 
-def _pairs(images: Sequence[str], masks: Sequence[str]) -> list[Pair]:
+def _pairs(images: Sequence[str], masks: Sequence[str], say: Callable[[str], None]) -> list[Pair]:
     """Of all folders, one after the other."""
+
+    def left_out(reason: str) -> None:
+        say(f"photos that are left out: {reason}")
+
     folders = zip_longest(map(Path, images), map(Path, masks))
-    return [pair for photos, of_them in folders for pair in find_pairs(photos, of_them)]
+    return [pair for photos, of_them in folders for pair in find_pairs(photos, of_them, left_out)]

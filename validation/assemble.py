@@ -68,6 +68,7 @@ def results_of(
         run=Run(
             photos_from=photos_from,
             truth_from=truth_from,
+            photos_left_out=list(order.photos_left_out),
             truth_left_out=findings.photos.truth_left_out,
             left_out=[a.target for a in manifest.artifacts if a not in order.targets],
             threads=order.threads,

@@ -37,17 +37,23 @@ class Evaluated:
         spec: How photos go in, and what its maps mean.
         family: Of its network in U²-Net's paper, ``"u2net"`` or ``"u2netp"``; empty for others.
         draw: (1, 3, H, W) in [0, 1] to (1, C, H, W).
+        taken: What of a checkpoint was taken, where it is more than weights; empty for others.
     """
 
     name: str
     spec: ModelSpec
     family: str
     draw: Callable[[Map], Map]
+    taken: str = ""
 
 
 @contextmanager
 def open_evaluated(
-    what: str, network: str | None, threads: int | None = None, size: int | None = None
+    what: str,
+    network: str | None,
+    threads: int | None = None,
+    size: int | None = None,
+    weights_key: str | None = None,
 ) -> Iterator[Evaluated]:
     """Open a checkpoint, or a file of a bundle, for as long as the block lasts.
 
@@ -58,6 +64,7 @@ def open_evaluated(
             which needs a size; u2netp where None.
         threads: CPU threads of a file's runtime.
         size: Side of a checkpoint's photos; its network's own where None.
+        weights_key: Which weights of a checkpoint that holds several sets.
 
     Raises:
         InputError: There is no such file, or it is neither; or a bundle's file, which has a size
@@ -66,7 +73,7 @@ def open_evaluated(
     """
     path = Path(what)
     if what in catalog.CATALOG and not path.is_file():
-        yield _checkpoint(fetch(catalog.entry(what)), network or what, size)
+        yield _checkpoint(fetch(catalog.entry(what)), network or what, size, weights_key)
         return
     if not path.exists():
         raise UsageError(
@@ -76,11 +83,13 @@ def open_evaluated(
         )
     held = _in_a_bundle(path)
     if held is None:
-        yield _checkpoint(path, network or "u2netp", size)
+        yield _checkpoint(path, network or "u2netp", size, weights_key)
         return
     bundle, artifact = held
     if size is not None:
         raise UsageError(f"{path} was exported for one size.", "Leave --size out.")
+    if weights_key is not None:
+        raise UsageError(f"{path} is no checkpoint.", "Leave --weights-key out.")
     limits = Limits(LIMITS_SECONDS, LIMITS_SECONDS, default_memory_limit())
     with Worker(artifact, path, threads=threads, limits=limits) as worker:
         loaded = worker.load()
@@ -93,7 +102,7 @@ def open_evaluated(
         )
 
 
-def _checkpoint(path: Path, network: str, size: int | None) -> Evaluated:
+def _checkpoint(path: Path, network: str, size: int | None, key: str | None) -> Evaluated:
     if ":" in network:
         spec = factory.spec_from_options(factory.plain_name(network), {"size": size, "output": 0})
         module = factory.build(network)
@@ -101,7 +110,7 @@ def _checkpoint(path: Path, network: str, size: int | None) -> Evaluated:
         entry = catalog.entry(network)
         spec = factory.with_options(entry.spec, {"size": size})
         module = entry.build()
-    load_weights(module, path)
+    taken = load_weights(module, path, key)
     reference = Reference(module.eval(), spec)
     device = best_device()
     return Evaluated(
@@ -109,6 +118,7 @@ def _checkpoint(path: Path, network: str, size: int | None) -> Evaluated:
         spec,
         _family(network),
         lambda image: reference.draw(image, device),
+        str(taken),
     )
 
 

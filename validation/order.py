@@ -28,12 +28,13 @@ class Event:
     """Something that happened.
 
     Attributes:
-        kind: ``stage`` (a text), ``queued``, ``started`` (with what), ``photo`` and ``round``
-            (done of total), ``ended`` (nothing is left to do for the target now), ``lost`` (why).
-        target: Empty for stages.
+        kind: ``stage`` (a text), ``note`` (a text that is worth a line), ``queued``,
+            ``started`` (with what), ``photo`` and ``round`` (done of total),
+            ``ended`` (nothing is left to do for the target now), ``lost`` (why).
+        target: Empty for stages and notes.
     """
 
-    kind: Literal["stage", "queued", "started", "photo", "round", "ended", "lost"]
+    kind: Literal["stage", "note", "queued", "started", "photo", "round", "ended", "lost"]
     target: str = ""
     text: str = ""
     done: int = 0
@@ -55,6 +56,7 @@ class Order:
             the first photo.
         origin: How a process builds it again to be timed; None where it can't.
         sources: The photos.
+        photos_left_out: Which images of the folder are not read and why, a line a reason.
         schedule: When to time; None for never.
         threads: CPU threads of every runtime.
         time_limit: Seconds for one photo; by the reference's own time where None.
@@ -71,6 +73,7 @@ class Order:
     reference: Reference | None
     origin: Origin | None
     sources: tuple[Source, ...]
+    photos_left_out: tuple[str, ...]
     schedule: Schedule | None
     threads: int
     time_limit: float | None

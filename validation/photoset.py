@@ -46,12 +46,15 @@ class Source:
     truth_name: str = ""
 
 
-def find_photos(images: Path | None, masks: Path | None) -> list[Source]:
+def find_photos(
+    images: Path | None, masks: Path | None, left_out: Callable[[str], object]
+) -> list[Source]:
     """The photos to compare on; nothing is decoded yet.
 
     Args:
         images: A folder, a list file or a photo; the built-in scenes where None.
         masks: A folder of ground-truth masks, named as the photos.
+        left_out: Called with which images of the folder are not read and why, a line a reason.
 
     Raises:
         ImageError: There are none, or no mask fits any of them.
@@ -70,7 +73,10 @@ def find_photos(images: Path | None, masks: Path | None) -> list[Source]:
             )
             for scene in builtin_photos()
         ]
-    paths = list_photos(images)
+    found = list_photos(images)
+    for reason in found.reasons:
+        left_out(reason)
+    paths = found.paths
     truths = pair_masks(paths, masks) if masks is not None else {}
     return [
         _from_file(name, path, truths.get(path))

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import difflib
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from torch import nn
 
@@ -13,8 +13,9 @@ from ..artifacts.bundle import Bundle, load_bundle, verify_reference
 from ..artifacts.manifest import Artifact, Tensor
 from ..errors import BundleError, InputError, UsageError
 from ..models import catalog, factory
-from ..models.checkpoints import load_weights
+from ..models.checkpoints import Taken, load_weights
 from ..models.prepared import Reference, check_output, prepare
+from ..models.wrappers import unwrapped
 from ..specs import ModelSpec
 
 __all__ = [
@@ -38,13 +39,20 @@ class Origin:
     Attributes:
         network: A catalog name or ``package.module:factory``.
         weights: A file of weights.
+        key: Which weights of it; None where it holds one set.
     """
 
     network: str
     weights: Path
+    key: str | None = None
 
 
-def origin_of(bundle: Bundle, network: str | None = None, weights: Path | None = None) -> Origin:
+def origin_of(
+    bundle: Bundle,
+    network: str | None = None,
+    weights: Path | None = None,
+    weights_key: str | None = None,
+) -> Origin:
     """Find a bundle's network and weights.
 
     A manifest is a file from anywhere, so a factory that it names is not imported: only the
@@ -54,6 +62,7 @@ def origin_of(bundle: Bundle, network: str | None = None, weights: Path | None =
         bundle: The bundle; its own ``reference.safetensors`` are the weights by default.
         network: Instead of the manifest's.
         weights: Instead of the bundle's.
+        weights_key: Which of them, where the file holds several sets.
 
     Raises:
         UsageError: The network has to be named, or the weights be given.
@@ -74,7 +83,7 @@ def origin_of(bundle: Bundle, network: str | None = None, weights: Path | None =
             f"Did you mean {close[0]}?" if close else "See maskport catalog, or give a factory.",
         )
     if weights is not None:
-        return Origin(chosen, weights)
+        return Origin(chosen, weights, weights_key)
     return Origin(chosen, _own_weights(bundle))
 
 
@@ -98,6 +107,8 @@ def load_reference(
     *,
     network: nn.Module | str | None = None,
     weights: Path | None = None,
+    weights_key: str | None = None,
+    note: Callable[[str], object] = lambda text: None,
 ) -> Reference:
     """The untouched network with the untouched weights, on the CPU.
 
@@ -106,35 +117,43 @@ def load_reference(
         network: Where the bundle's is not of the catalog: a factory's name, or the network
             itself with its weights in it.
         weights: A file, instead of the weights that the bundle holds.
+        weights_key: Which of them, where the file holds several sets.
+        note: Called with what of the file was taken, where it is more than weights.
 
     Raises:
         InputError: The network or its weights can't be had, don't fit each other, or don't
             draw masks of the bundle's specification.
     """
     spec = bundle_spec(bundle)
+    if weights_key is not None and weights is None:
+        raise UsageError(
+            f"There is no file of weights to take {weights_key!r} from.",
+            "Give it as well: --weights FILE.",
+        )
     if isinstance(network, nn.Module):
-        if weights is not None:
-            load_weights(network, weights)
-        module = network
+        module = unwrapped(network, f"the {type(network).__qualname__}")
+        taken = Taken() if weights is None else load_weights(module, weights, weights_key)
     else:
-        origin = origin_of(bundle, network, weights)
-        module = _built(origin)
+        module, taken = _built(origin_of(bundle, network, weights, weights_key))
+    if str(taken):
+        note(f"Weights of {weights}: {taken}")
     reference = Reference(module.eval(), spec)
     check_output(reference, spec)
     return reference
 
 
-def network_view(bundle: str, network: str, weights: str, view: str) -> nn.Module:
+def network_view(bundle: str, network: str, weights: str, weights_key: str, view: str) -> nn.Module:
     """The network as a module from (1, 3, H, W) in [0, 1] to its mask; called in a child process.
 
     Args:
         bundle: The bundle's folder.
         network: As in `Origin`.
         weights: Likewise.
+        weights_key: Likewise; empty where the file holds one set.
         view: One of `VIEWS`.
     """
     spec = bundle_spec(load_bundle(bundle))
-    module = _built(Origin(network, Path(weights)))
+    module, _ = _built(Origin(network, Path(weights), weights_key or None))
     if view == "pytorch":
         return Reference(module, spec)
     return prepare(module, spec)
@@ -161,14 +180,14 @@ def view_artifact(view: str, spec: ModelSpec) -> Artifact:
     )
 
 
-def _built(origin: Origin) -> nn.Module:
-    module: Any
+def _built(origin: Origin) -> tuple[nn.Module, Taken]:
+    module: nn.Module
     if ":" in origin.network:
         module = factory.build(origin.network)
     else:
         module = catalog.entry(origin.network).build()
-    load_weights(module, origin.weights)
-    return module.eval()  # type: ignore[no-any-return]
+    taken = load_weights(module, origin.weights, origin.key)
+    return module.eval(), taken
 
 
 def _own_weights(bundle: Bundle) -> Path:

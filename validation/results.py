@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from ..artifacts.processor import Feature
 from ..errors import InputError
+from ..texts import read_text
 
 __all__ = [
     "SCHEMA_VERSION",
@@ -247,6 +248,7 @@ class Run(_Record):
 
     ``inference_s`` and ``load_s`` are sums over all artifacts and the reference; loading
     includes the start of each runtime's process, as far as it was waited for.
+    ``photos_left_out`` says which images of the folder are not read and why;
     ``truth_left_out`` says of which photos the ground truth is missing or unusable, and why;
     ``left_out`` names the bundle's targets that were not asked for. ``compute_units`` is where Core
     ML ran, on macOS.
@@ -254,6 +256,7 @@ class Run(_Record):
 
     photos_from: str
     truth_from: str = ""
+    photos_left_out: list[str] = Field(default_factory=list)
     truth_left_out: list[str] = Field(default_factory=list)
     left_out: list[str] = Field(default_factory=list)
     threads: int
@@ -308,7 +311,7 @@ def read_results(path: Path) -> Results:
         InputError: There is no such file, or it doesn't hold results of this version.
     """
     try:
-        return Results.model_validate_json(path.read_text(encoding="utf-8"))
+        return Results.model_validate_json(read_text(path))
     except (OSError, UnicodeDecodeError) as exc:
         reason = exc.strerror if isinstance(exc, OSError) else str(exc)
         raise InputError(

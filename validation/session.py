@@ -159,6 +159,7 @@ class _Session:
                 "bundle": str(self.order.bundle.path),
                 "network": origin.network,
                 "weights": str(origin.weights),
+                "weights_key": origin.key or "",
                 "view": view,
             }
             build = Build(f"{__package__}.reference:network_view", arguments)

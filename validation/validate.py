@@ -47,6 +47,7 @@ def validate(
     targets: str | Iterable[str] = ("all",),
     network: nn.Module | str | None = None,
     weights: Path_ | None = None,
+    weights_key: str | None = None,
     gates: Gates | None = None,
     baseline: Results | None = None,
     latency: LatencyMode = "standard",
@@ -69,6 +70,7 @@ def validate(
         network: Where the bundle's network is not of the catalog: ``"package.module:factory"``,
             or the network itself (which then can't be timed beside the files).
         weights: A checkpoint, instead of the weights that the bundle holds.
+        weights_key: Which weights, where the checkpoint holds several sets.
         gates: What artifacts have to reach; the defaults of each precision where None.
         baseline: Older results that nothing may be worse than.
         latency: ``standard``: at least 50 runs and one second of each artifact; ``release``:
@@ -91,14 +93,18 @@ def validate(
         InputError: The bundle, the photos, the masks, the network or an option can't be used.
     """
     loaded = load_bundle(bundle)
-    sources = find_photos(_path(images), _path(masks))
+    left_out: list[str] = []
+    sources = find_photos(_path(images), _path(masks), left_out.append)
     chosen = gates or default_gates()
     order = _order(
         loaded,
         targets=targets,
         network=network,
         weights=_path(weights),
+        weights_key=weights_key,
         sources=sources,
+        photos_left_out=left_out,
+        watch=watch,
         compare=True,
         latency=latency,
         threads=threads,
@@ -133,6 +139,7 @@ def bench(
     targets: str | Iterable[str] = ("all",),
     network: str | None = None,
     weights: Path_ | None = None,
+    weights_key: str | None = None,
     latency: LatencyMode = "standard",
     threads: int | None = None,
     time_limit: float | None = None,
@@ -148,7 +155,8 @@ def bench(
     timed beside its files, and that is no error.
     """
     loaded = load_bundle(bundle)
-    sources = find_photos(_path(images), None)[:1]
+    left_out: list[str] = []
+    sources = find_photos(_path(images), None, left_out.append)[:1]
     if latency == "none":
         raise UsageError("There is nothing to do without latency.", "Use standard or release.")
     order = _order(
@@ -156,7 +164,10 @@ def bench(
         targets=targets,
         network=network,
         weights=_path(weights),
+        weights_key=weights_key,
         sources=sources,
+        photos_left_out=left_out,
+        watch=watch,
         compare=False,
         latency=latency,
         threads=threads,
@@ -183,7 +194,10 @@ def _order(
     targets: str | Iterable[str],
     network: nn.Module | str | None,
     weights: Path | None,
+    weights_key: str | None,
     sources: list[Source],
+    photos_left_out: list[str],
+    watch: Watcher | None,
     compare: bool,
     latency: LatencyMode,
     threads: int | None,
@@ -204,6 +218,7 @@ def _order(
         reference=None,
         origin=None,
         sources=tuple(sources),
+        photos_left_out=tuple(photos_left_out),
         schedule=_SCHEDULES[latency],
         threads=threads or _all_threads(),
         time_limit=time_limit,
@@ -214,10 +229,17 @@ def _order(
         compute_units=compute_units,
     )
     if compare:
-        order = replace(order, reference=load_reference(bundle, network=network, weights=weights))
+        reference = load_reference(
+            bundle,
+            network=network,
+            weights=weights,
+            weights_key=weights_key,
+            note=lambda text: watch(Event("note", text=text)) if watch else None,
+        )
+        order = replace(order, reference=reference)
     if not isinstance(network, nn.Module):
         try:
-            order = replace(order, origin=origin_of(bundle, network, weights))
+            order = replace(order, origin=origin_of(bundle, network, weights, weights_key))
         except InputError:
             if compare or network is not None or weights is not None:
                 raise

@@ -158,11 +158,12 @@ def test_only_the_bundle_has_to_be_given(job: Job) -> None:
 
 
 def test_every_input_arrives_as_one_word_whatever_it_holds(job: Job) -> None:
-    names = ("bundle", "images", "masks", "targets", "gates", "baseline", "weights", "network")
+    names = ("bundle", "images", "masks", "targets", "gates", "baseline", "weights", "weights-key")
+    names += ("network",)
     ended = job.run("validate", {name: f"{name} {HOSTILE}" for name in names} | {"threads": "2"})
     assert ended.code == 0
     params = understood(ended.recorded)
-    keys = {"gates": "gates_file"}
+    keys = {"gates": "gates_file", "weights-key": "weights_key"}
     for name in names:
         assert str(params[keys.get(name, name)]) == f"{name} {HOSTILE}"
     assert params["threads"] == 2

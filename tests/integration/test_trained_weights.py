@@ -68,7 +68,7 @@ def drawn(shared: Path, photos: Path, bundle: Bundle) -> list[tuple[np.ndarray, 
     network = u2netp().eval()
     load_weights(network, shared / "weights" / "u2netp_sky.pth")
     reference = Reference(network, spec)
-    images = [photo_to_input(read_photo(path), spec.image) for path in list_photos(photos)]
+    images = [photo_to_input(read_photo(path), spec.image) for path in list_photos(photos).paths]
     with torch.no_grad():
         return [(image, reference(torch.from_numpy(image)).numpy()) for image in images]
 

@@ -69,6 +69,7 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
         mask = np.asarray(made.mask)
         mask = mask if mask.dtype == np.uint8 else (mask * 255).astype(np.uint8)
         Image.fromarray(mask).save(masks / f"scene-{seed}.png")
+    (folder / "raw.dng").write_bytes(b"")
     return folder
 
 
@@ -149,6 +150,7 @@ def test_files_are_timed_and_emulated_ones_say_why_not(results: Results) -> None
 def test_ground_truth_is_scored_beside_the_reference(results: Results) -> None:
     assert results.reference.truth is not None
     assert results.run.truth_left_out == []
+    assert results.run.photos_left_out == ["1 (raw.dng): DNG is not read; save it as PNG or JPEG"]
     full = results.artifacts["onnx-fp32"]
     assert full.truth is not None and full.truth_drop is not None
     # A file that draws the reference's mask to 1e-6 scores as the reference does.

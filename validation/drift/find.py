@@ -48,9 +48,11 @@ def find_drift(
     tolerance: float | None = None,
     network: nn.Module | str | None = None,
     weights: Path | None = None,
+    weights_key: str | None = None,
     threads: int | None = None,
     located: Callable[[Located], None] = lambda found: None,
     step: Callable[[str], None] = lambda text: None,
+    note: Callable[[str], None] = lambda text: None,
 ) -> Found:
     """Find where an artifact and the untouched network part ways.
 
@@ -63,9 +65,11 @@ def find_drift(
         tolerance: Of a module's own error; `tolerance_for` its precision where not given.
         network: Where the bundle's is not of the catalog; see `load_reference`.
         weights: A checkpoint, instead of the weights that the bundle holds.
+        weights_key: Which weights, where the checkpoint holds several sets.
         threads: CPU threads of the artifact's runtime.
         located: Called when the artifact is known, before the work.
         step: Called with what is being done.
+        note: Called with what of a checkpoint was taken, and which photos are left out.
 
     Raises:
         InputError: The artifact, the photos or the reference can't be had.
@@ -74,13 +78,15 @@ def find_drift(
     found = locate(path, bundle, target)
     located(found)
     step("loading the reference")
-    reference = load_reference(found.bundle, network=network, weights=weights)
+    reference = load_reference(
+        found.bundle, network=network, weights=weights, weights_key=weights_key, note=note
+    )
     # In a process of its own, because it may be anything.
     limits = Limits(LOAD_SECONDS, RUN_SECONDS, default_memory_limit())
     with Worker(found.artifact, found.path, threads=threads, limits=limits) as worker:
         drift = measure_drift(
             reference,
-            _photos(images, count, reference.spec.image),
+            _photos(images, count, reference.spec.image, note),
             _through(worker),
             target=found.artifact.target,
             tolerance=tolerance_for(found.artifact.precision) if tolerance is None else tolerance,
@@ -89,8 +95,10 @@ def find_drift(
     return Found(found, drift)
 
 
-def _photos(images: Path | None, count: int, spec: ImageSpec) -> NDArray[np.float32]:
-    sources = find_photos(images, None)
+def _photos(
+    images: Path | None, count: int, spec: ImageSpec, note: Callable[[str], None]
+) -> NDArray[np.float32]:
+    sources = find_photos(images, None, lambda reason: note(f"Photos left out: {reason}"))
     taken = min(count, len(sources))
     places = np.linspace(0, len(sources) - 1, taken).round().astype(int)
     return np.concatenate([photo_to_input(sources[place].read(), spec) for place in places])

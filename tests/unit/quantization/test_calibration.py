@@ -69,3 +69,12 @@ def test_generated_scenes_are_a_set_of_their_own_and_always_the_same() -> None:
 def test_a_number_of_scenes_that_is_none_is_refused(source: str) -> None:
     with pytest.raises(UsageError, match="number of scenes"):
         load_calibration(source, ImageSpec(8, 8))
+
+
+def test_photos_that_are_not_read_are_counted_and_named(photos: Path) -> None:
+    for name in ("a.gif", "b.gif"):
+        (photos / name).write_bytes(b"")
+    found = load_calibration(photos, ImageSpec(8, 8), most=3)
+    # Two beyond three of five, and two that are not read.
+    assert found.left_out == 4
+    assert found.unread == ("2 (a.gif, b.gif): GIF is not read; save it as PNG or JPEG",)

@@ -12,7 +12,7 @@ from click.testing import CliRunner
 from PIL import Image
 
 from maskport.cli.main import cli
-from maskport.errors import InputError, SpecError, UsageError
+from maskport.errors import CheckpointError, InputError, SpecError, UsageError
 from maskport.imaging.scenes import scene
 from maskport.models.u2net import u2netp
 from maskport.specs import ImageSpec, MaskSpec, ModelSpec
@@ -133,6 +133,22 @@ def test_a_checkpoint_is_measured_at_the_size_it_was_trained_for(tmp_path: Path)
     with open_evaluated(str(tmp_path / "w.pth"), None, size=48) as found:
         assert (found.spec.image.height, found.spec.image.width) == (48, 48)
         assert found.draw(np.zeros((1, 3, 48, 48), np.float32)).shape == (1, 1, 48, 48)
+
+
+def test_one_of_several_sets_is_measured_and_said(pairs: list[Pair], tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    both = {"model": u2netp().state_dict(), "ema": u2netp().state_dict()}
+    torch.save(both, tmp_path / "w.pth")
+    images, masks = pairs[0].photo.parent, pairs[0].mask.parent
+    (images / "b.gif").write_bytes(b"")
+    arguments = ["evaluate", str(tmp_path / "w.pth"), "--images", str(images), "--size", "32"]
+    arguments += ["--masks", str(masks), "--weights-key"]
+    ended = CliRunner().invoke(cli, [*arguments, "ema"], standalone_mode=False)
+    assert ended.exception is None
+    assert "taken from ema; ignored: model" in ended.output
+    assert "Photos left out: 1 (b.gif)" in ended.output
+    ended = CliRunner().invoke(cli, [*arguments, "none"], standalone_mode=False)
+    assert isinstance(ended.exception, CheckpointError)
 
 
 @pytest.mark.parametrize(

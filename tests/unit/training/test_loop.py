@@ -140,7 +140,7 @@ def test_the_best_weights_are_kept_and_score_what_was_logged(
     assert finished.best["step"] == best["step"]
     fresh = build(network)
     load_weights(fresh, tmp_path / "out/best.safetensors")
-    reference = Reference(fresh, build_network(run)[1])
+    reference = Reference(fresh, build_network(run, print)[1])
     scores = SaliencyScores()
     for seed in range(3):
         drawn = scene(seed, 36, 36)
@@ -209,9 +209,25 @@ def test_a_damaged_state_is_named_with_a_way_out(
 def test_training_can_begin_from_a_file(config: Make, tmp_path: Path) -> None:
     train(config(), tmp_path / "first")
     weights = tmp_path / "first/last.safetensors"
-    network, _ = build_network(config(init=str(weights)))
+    network, _ = build_network(config(init=str(weights)), print)
     kept = load_file(weights)
     assert all(torch.equal(kept[name], value) for name, value in network.state_dict().items())
+
+
+def test_training_can_begin_from_one_of_several_sets(config: Make, tmp_path: Path) -> None:
+    network, _ = build_network(config(seed=1), print)
+    other, _ = build_network(config(seed=2), print)
+    weights = tmp_path / "w.pth"
+    torch.save({"model": network.state_dict(), "ema": other.state_dict()}, weights)
+    said: list[str] = []
+    started = config(init=str(weights), weights_key="ema", steps=2)
+    begun, _ = build_network(started, said.append)
+    assert torch.equal(begun.side1.weight, other.side1.weight)
+    assert "taken from ema" in said[0]
+    train(started, tmp_path / "out")
+    assert train(replace(started, steps=3), tmp_path / "out", resume=True).complete
+    with pytest.raises(UsageError, match="no file of weights"):
+        config(weights_key="ema")
 
 
 def test_a_loss_that_is_not_finite_ends_the_run(config: Make, tmp_path: Path) -> None:
@@ -259,8 +275,8 @@ def test_several_folders_are_one_data_set(config: Make, pairs: Path, tmp_path: P
         masks=(str(pairs / "masks"), str(pairs / "masks")),
         scenes=0,
     )
-    both = data_of(run, build_network(run)[1], lambda _text: None)
+    both = data_of(run, build_network(run, print)[1], lambda _text: None)
     assert both.stream.epoch_length == 14
     published = replace(run, images=(str(tmp_path / "ECSSD"),), masks=())
-    alone = data_of(published, build_network(run)[1], lambda _text: None)
+    alone = data_of(published, build_network(run, print)[1], lambda _text: None)
     assert alone.stream.epoch_length == 1

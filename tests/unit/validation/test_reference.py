@@ -40,7 +40,7 @@ def test_both_views_draw_the_same_mask_in_a_process_of_their_own(bundle: Bundle)
     image = torch.rand(1, 3, 32, 32, generator=torch.Generator().manual_seed(0))
     with torch.no_grad():
         masks = [
-            network_view(str(bundle.path), origin.network, str(origin.weights), view)(image)
+            network_view(str(bundle.path), origin.network, str(origin.weights), "", view)(image)
             for view in ("pytorch", "pytorch-prepared")
         ]
     # The prepared view is exact up to rounding in float32.
@@ -52,6 +52,31 @@ def test_other_weights_can_be_given(bundle: Bundle, tmp_path: Path) -> None:
     torch.save(other.state_dict(), tmp_path / "other.pth")
     reference = load_reference(bundle, weights=tmp_path / "other.pth")
     assert same_weights(reference.network, other)
+
+
+def test_one_of_several_sets_can_be_given_and_is_said(bundle: Bundle, tmp_path: Path) -> None:
+    first, second = u2netp(), u2netp()
+    file = tmp_path / "both.pth"
+    torch.save({"model": first.state_dict(), "ema": second.state_dict()}, file)
+    said: list[str] = []
+    with pytest.raises(CheckpointError, match="several sets"):
+        load_reference(bundle, weights=file)
+    reference = load_reference(bundle, weights=file, weights_key="ema", note=said.append)
+    assert same_weights(reference.network, second)
+    assert len(said) == 1 and "taken from ema; ignored: model" in said[0]
+    # As a process of its own builds it, to be timed.
+    origin = origin_of(bundle, weights=file, weights_key="ema")
+    view = network_view(
+        str(bundle.path), origin.network, str(origin.weights), origin.key or "", "pytorch"
+    )
+    assert same_weights(view.network, second)
+    with pytest.raises(UsageError, match="no file of weights"):
+        load_reference(bundle, weights_key="ema")
+
+
+def test_a_wrapped_network_is_unwrapped(bundle: Bundle) -> None:
+    network = u2netp()
+    assert load_reference(bundle, network=torch.nn.DataParallel(network)).network is network
 
 
 def test_weights_of_another_network_are_refused(bundle: Bundle, tmp_path: Path) -> None:

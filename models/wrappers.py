@@ -22,7 +22,7 @@ def unwrapped(network: nn.Module, name: str) -> nn.Module:
     parameters are all of one of its children, as a Lightning module is that only trains.
 
     Args:
-        network: As a factory gives it; unchanged.
+        network: As a factory gives it; what it computes stays as it is.
         name: What to call it in messages.
 
     Raises:
@@ -38,7 +38,7 @@ def unwrapped(network: nn.Module, name: str) -> nn.Module:
             )
         inner = _wrapped(network, name)
         if inner is None:
-            return network
+            return _traceable(network)
         network = inner
 
 
@@ -59,3 +59,11 @@ def _wrapped(network: nn.Module, name: str) -> nn.Module | None:
         f"{', '.join(trained) or 'nothing'} in it to run.",
         "Return the one that draws the mask, for example module.net.",
     )
+
+
+def _traceable(network: nn.Module) -> nn.Module:
+    """Lightning's own switch: without it, tracing asks its modules for the trainer they lack."""
+    for module in network.modules():
+        if hasattr(module, "_jit_is_scripting"):
+            setattr(module, "_jit_is_scripting", True)  # noqa: B010  # no attribute of nn.Module
+    return network

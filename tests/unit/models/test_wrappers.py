@@ -58,6 +58,15 @@ def test_what_is_no_wrapper_stays(net: nn.Module) -> None:
 class LightningModule(nn.Module):
     """What Lightning's own is to PyTorch: a module whose forward asks its base for one."""
 
+    _jit_is_scripting = False
+
+    @property
+    def trainer(self) -> object:
+        """Its trainer, which is looked at by whatever goes through its attributes."""
+        if not self._jit_is_scripting:
+            raise RuntimeError("not attached to a `Trainer`.")
+        return None
+
     def forward(self, *args: object) -> object:
         return super().forward(*args)
 
@@ -88,6 +97,14 @@ def test_a_module_that_only_trains_gives_the_network_in_it() -> None:
 def test_a_module_with_a_forward_of_its_own_stays() -> None:
     module = Drawing()
     assert unwrapped(module, "net") is module
+
+
+def test_a_module_of_lightning_can_be_traced() -> None:
+    photo = torch.ones(1, 3, 4, 4)
+    with pytest.raises(RuntimeError, match="Trainer"):
+        torch.jit.trace(nn.Sequential(Drawing()), photo)
+    module = unwrapped(nn.Sequential(Drawing()), "net")
+    assert torch.equal(torch.jit.trace(module, photo)(photo), module(photo))
 
 
 def test_several_networks_in_one_module_are_named() -> None:

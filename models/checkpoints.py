@@ -16,8 +16,9 @@ from torch import Tensor, nn
 
 from ..errors import CheckpointError
 from .checksums import sha256_of
+from .name_fit import tensors_of
 from .onnx_checkpoint import OnnxWeights, read_onnx, state_from_onnx
-from .state_dicts import Choice, Taken, choose, first_ten, tensors_of
+from .state_dicts import Choice, Taken, choose, first_ten
 from .u2net import u2net, u2netp
 from .weight_files import check_is_file, kind_of, read_entries
 

@@ -10,7 +10,7 @@ user has it.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,10 +19,11 @@ import torch
 from torch import Tensor, nn
 
 from ..errors import CheckpointError
-from .saved_parts import Leaf, averages, cuts, grouped, is_no_weight, leaves, parts_beside
+from .name_fit import Names, fitting_prefixes, names_of, votes_of
+from .saved_parts import Leaf, averages, grouped, is_no_weight, leaves, parts_beside
 from .weight_files import SAVE_STATE_DICT
 
-__all__ = ["Choice", "Taken", "choose", "first_ten", "tensors_of"]
+__all__ = ["Choice", "Taken", "choose", "first_ten"]
 
 _LISTED = 30
 
@@ -83,7 +84,8 @@ def choose(entries: Any, network: nn.Module, key: str | None, path: Path) -> Cho
             average of the weights stands beside it; nothing has that key; or what fits is no
             plain tensors.
     """
-    if not isinstance(entries, Mapping) or not entries:
+    key = key or None
+    if not isinstance(entries, Mapping | list | tuple) or not entries:
         raise _no_tensors(f"{path} holds {_described(entries)}")
     held = list(leaves(entries))
     within = f"{key.rstrip('.')}." if key and key.rstrip(".") else ""
@@ -94,22 +96,17 @@ def choose(entries: Any, network: nn.Module, key: str | None, path: Path) -> Cho
     if len(named) < sum(leaf.is_named for leaf in inside):
         raise CheckpointError(f"{path} holds two tensors of one name.", SAVE_STATE_DICT)
     # Where nothing fits, the names as they are say what is missing.
-    candidates = list(_names_of(network))
-    fits = ((names, found) for names in candidates if (found := _fitting(named, names)))
+    candidates = list(names_of(network))
+    fits = ((names, found) for names in candidates if (found := fitting_prefixes(named, names)))
     names, fitting = next(fits, (candidates[0], []))
     if key is not None and key.endswith("."):
         prefix, others = within, [other for other in fitting if other != within]
     else:
         if fitting:
             _check_single(fitting, named, held if key is None else [], path)
-        prefix = fitting[0] if fitting else _nearest(named, _votes(named, names.tensors))
+        prefix = fitting[0] if fitting else _nearest(named, votes_of(named, names.tensors))
         others = []
     return _chosen(prefix, within, others, held, names, path)
-
-
-def tensors_of(network: nn.Module) -> dict[str, Tensor]:
-    """A network's parameters and buffers by name."""
-    return {n: t for n, t in network.state_dict().items() if isinstance(t, Tensor)}
 
 
 def first_ten(lines: Sequence[str]) -> str:
@@ -118,62 +115,6 @@ def first_ten(lines: Sequence[str]) -> str:
     if len(lines) > 10:
         shown.append(f"  and {len(lines) - 10} more")
     return "\n".join(shown)
-
-
-@dataclass(frozen=True, slots=True)
-class _Names:
-    """A network's names as its checkpoint may have them.
-
-    Attributes:
-        wrapping: What stands before all of them in the network, and is left out here.
-        tensors: All of them.
-        trained: Those of parameters.
-    """
-
-    wrapping: str
-    tensors: Mapping[str, Tensor]
-    trained: Sequence[str]
-
-
-def _names_of(network: nn.Module) -> Iterator[_Names]:
-    """As they are; then without the modules that a factory wrapped the trained network in."""
-    tensors = tensors_of(network)
-    trained = [n for n, _ in network.named_parameters(remove_duplicate=False)] or list(tensors)
-    wrapping = ""
-    while True:
-        yield _Names(wrapping, tensors, trained)
-        module = f"{next(iter(tensors), '').partition('.')[0]}."
-        if not tensors or not all(name.startswith(module) for name in tensors):
-            return
-        wrapping += module
-        tensors = {name.removeprefix(module): tensor for name, tensor in tensors.items()}
-        trained = [name.removeprefix(module) for name in trained]
-
-
-def _fitting(named: Mapping[str, Leaf], names: _Names) -> list[str]:
-    """The prefixes behind which all parameters stand, in their shapes."""
-    votes = _votes(named, names.tensors)
-    return [
-        prefix
-        for prefix, count in votes.items()
-        if count >= len(names.trained) and _covers(named, prefix, names.trained, names.tensors)
-    ]
-
-
-def _votes(named: Iterable[str], wanted: Mapping[str, Tensor]) -> Counter[str]:
-    """How many of a network's names stand behind each prefix."""
-    found: Counter[str] = Counter()
-    for name in named:
-        found.update(name[:cut] for cut in (0, *cuts(name)) if name[cut:] in wanted)
-    return found
-
-
-def _covers(
-    named: Mapping[str, Leaf], prefix: str, names: Iterable[str], wanted: Mapping[str, Tensor]
-) -> bool:
-    """Whether all of these names stand behind a prefix, in their shapes."""
-    leaves = ((named.get(prefix + name), wanted[name]) for name in names)
-    return all(leaf is not None and leaf.value.shape == own.shape for leaf, own in leaves)
 
 
 def _check_single(
@@ -225,7 +166,7 @@ def _chosen(
     within: str,
     others: Sequence[str],
     held: Sequence[Leaf],
-    names: _Names,
+    names: Names,
     path: Path,
 ) -> Choice:
     """Sort what a file holds.
@@ -322,6 +263,6 @@ def _no_tensors(what: str) -> CheckpointError:
 
 
 def _described(value: Any) -> str:
-    if isinstance(value, Mapping) and not value:
+    if isinstance(value, Mapping | list | tuple) and not value:
         return "nothing"
     return f"a {type(value).__name__}"

@@ -82,6 +82,12 @@ def test_the_sentence_has_all_that_was_found() -> None:
     )
 
 
+@pytest.mark.parametrize("key", [None, "1"])
+def test_a_tuple_of_what_was_saved_is_looked_into(tmp_path: Path, key: str | None) -> None:
+    content = (3, state(1), {"lr": 0.1})
+    assert taken(content, tmp_path, key) == Taken("1", "", ("0", "2"))
+
+
 def test_a_network_whose_parts_were_saved_apart_is_put_together(tmp_path: Path) -> None:
     parts: dict[str, Any] = {"epoch": 3}
     for name, tensor in state(1).items():

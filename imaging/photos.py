@@ -145,11 +145,17 @@ def _listed(source: Path) -> list[Path]:
             "Give a folder of photos, or a text file in UTF-8 with one path a line.",
         ) from exc
     names = (line.strip() for line in lines)
-    photos = [source.parent / name for name in names if name and not name.startswith("#")]
+    photos = [_place(source, name) for name in names if name and not name.startswith("#")]
     for photo in photos:
         if not photo.is_file():
             raise ImageError(f"{source} lists {photo}, which does not exist.", "Mend the list.")
     return photos
+
+
+def _place(source: Path, name: str) -> Path:
+    """Of a photo in a list, which may have been written on Windows."""
+    photo = source.parent / name
+    return photo if photo.is_file() else source.parent / name.replace("\\", "/")
 
 
 def _is_image(path: Path) -> bool:

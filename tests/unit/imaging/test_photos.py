@@ -215,6 +215,17 @@ def test_a_list_file_keeps_its_order_and_skips_comments(tmp_path: Path) -> None:
     assert [p.name for p in list_photos(tmp_path / "list.txt").paths] == ["b.png", "a.png"]
 
 
+def test_a_list_file_from_windows_leads_into_folders(tmp_path: Path) -> None:
+    (tmp_path / "sky").mkdir()
+    (tmp_path / "sky" / "a.png").write_bytes(b"")
+    (tmp_path / "b\\c.png").write_bytes(b"")
+    (tmp_path / "list.txt").write_bytes(b"sky\\a.png\r\nb\\c.png\r\n")
+    assert list_photos(tmp_path / "list.txt").paths == [
+        tmp_path / "sky" / "a.png",
+        tmp_path / "b\\c.png",  # where a name really has one
+    ]
+
+
 def test_a_list_file_that_names_a_missing_photo_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "list.txt").write_text("gone.png\n")
     with pytest.raises(ImageError, match=r"gone\.png"):

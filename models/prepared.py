@@ -22,6 +22,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from ..errors import NetworkError
 from ..specs import ImageSpec, MaskSpec, ModelSpec
+from .adaptive_pools import constant_pools
 from .devices import full_precision
 from .input_channels import refused_channels
 from .u2net import ConvBlock, U2Net, resize_to
@@ -188,7 +189,9 @@ class _Selected(nn.Module):
         self.activate = _Activate(spec.mask)
 
     def forward(self, x: Tensor) -> Tensor:
-        mask: Tensor = self.activate(select_output(self.network(x), self.spec))
+        with constant_pools():
+            outputs = self.network(x)
+        mask: Tensor = self.activate(select_output(outputs, self.spec))
         return mask
 
 

@@ -87,7 +87,12 @@ def _program(run: Run, network: QuantizedNetwork) -> Any:
     with warnings.catch_warnings(action="ignore"), torch.no_grad():
         program = torch.export.export(Scaled(), (example,), strict=False)
         # coremltools reads functional operations only.
-        return program.run_decompositions({})
+        program = program.run_decompositions({})
+    for node in program.graph.nodes:
+        # It wants the strides, which torch leaves out where they are the window's size.
+        if node.target is torch.ops.aten.max_pool2d.default and len(node.args) == 2:
+            node.args = (*node.args, node.args[1])
+    return program
 
 
 def _names(program: Any, network: QuantizedNetwork) -> dict[str, str]:

@@ -34,6 +34,9 @@ TARGET = "iOS17"
 _SMALLEST_SCALE = float(np.finfo(np.float16).smallest_normal)
 # coremltools keeps fewer inside the program, and compresses only what it keeps in a file.
 _LEAST_WEIGHTS = 10
+# Values stay what they are.
+_MOVES = frozenset({"expand_dims", "reshape", "slice_by_index", "squeeze", "transpose"})
+_RECTIFIERS = frozenset({"clip", "relu", "relu6"})
 # What coremltools appends to a value's name when it makes it float16.
 _SUFFIXES = ("_cast_fp16", "_to_fp16")
 
@@ -58,7 +61,16 @@ class ProgramTensors:
         name = variable.name
         for suffix in _SUFFIXES:
             name = name.removesuffix(suffix)
-        return self._network.tensors.get(self._names.get(name, ""))
+        tensor = self._network.tensors.get(self._names.get(name, ""))
+        if tensor is not None:
+            return tensor
+        # torch makes new names for views of what was changed in place.
+        if variable.op.op_type in _MOVES:
+            return self.find(_unrounded(variable.op.x))
+        # Its integers end where the rectifier's do, so rounding before it is rounding behind it.
+        reader = _only_reader(variable)
+        rectified = reader is not None and reader.op_type in _RECTIFIERS
+        return self.find(reader.outputs[0]) if rectified else None
 
     def encoding(self, variable: Any) -> Encoding | None:
         """How a value is stored; None where it stays float16.
@@ -262,6 +274,17 @@ def _unrounded(value: Any) -> Any:
     while value.op is not None and value.op.op_type == "dequantize":
         value = value.op.input.op.input
     return value
+
+
+def _only_reader(value: Any) -> Any:
+    """The one operation that reads a value, maybe through pairs; None where there are several."""
+    while True:
+        if len(value.child_ops) != 1:
+            return None
+        (reader,) = value.child_ops
+        if reader.op_type not in {"quantize", "dequantize"}:
+            return reader
+        (value,) = reader.outputs
 
 
 def _is_photo(variable: Any) -> bool:

@@ -62,7 +62,13 @@ def make_trace(prepared: PreparedMask, run: Run) -> None:
     check_trace(warned, prepared, image, run.spec.name)
     # Three photos don't pay for being compiled.
     with _heard(), torch.no_grad(), full_precision(), optimized_execution(False):
-        check_probes(run, "The trace", lambda photo: traced(torch.from_numpy(photo)).numpy())
+        check_probes(
+            run,
+            "The trace",
+            lambda photo: traced(torch.from_numpy(photo)).numpy(),
+            "Does its forward decide by what a photo shows, or keep something from an earlier "
+            "photo? Compute such a thing with tensors.",
+        )
     partial.rename(run.trace)
 
 
@@ -103,6 +109,8 @@ def _explained(exc: Exception, source: str, prepared: PreparedMask, run: Run) ->
     # What a tracer takes for a constant, torch.export refuses, in words of its own.
     if source == "program" and (found := reads(prepared, example(run))):
         return ExportError(f"{what}\nPython reads a tensor's value in {found[0].said}", REMEDY)
+    if any(isinstance(module, torch.jit.ScriptModule) for module in prepared.modules()):
+        return ExportError(what, "It is TorchScript: give the network's own Python class instead.")
     return ExportError(
         what, "Rewrite the operation that it names, or leave out the targets that need it."
     )

@@ -17,7 +17,7 @@ from ..errors import ExportError
 from .keras_layers import HANDLERS, Graph
 from .onnx import simplified
 from .run import Exported, Run
-from .tensorflow_pools import adapt_pools
+from .tensorflow_form import tensorflow_form
 
 __all__ = ["export"]
 
@@ -34,7 +34,7 @@ def export(run: Run, path: Path) -> Exported:
 
     # Keras picks its backend when it is imported; TensorFlow's is the one the port's users have.
     os.environ.setdefault("KERAS_BACKEND", "tensorflow")
-    model = adapt_pools(onnx.load(str(simplified(run))))
+    model = tensorflow_form(onnx.load(str(simplified(run))))
     run.step("importing Keras")
     import keras
 

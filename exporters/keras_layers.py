@@ -25,9 +25,6 @@ class Graph:
 
         self.values: dict[str, Any] = {}
         self.constants = {t.name: numpy_helper.to_array(t) for t in onnx_graph.initializer}
-        for node in onnx_graph.node:
-            if node.op_type == "Constant":
-                self.constants[node.output[0]] = numpy_helper.to_array(node.attribute[0].t)
         self._names = {"image", "mask"}  # of the file's input and output
 
     def name(self, node: Any) -> str:
@@ -320,10 +317,6 @@ def _pad(graph: Graph, node: Any) -> Any:
     return _padded(graph, node, graph.value(node), amounts, fill)
 
 
-def _constant(graph: Graph, node: Any) -> Any:
-    return None  # read through Graph.constants
-
-
 def _pass(graph: Graph, node: Any) -> Any:
     return graph.value(node)
 
@@ -334,7 +327,6 @@ HANDLERS: dict[str, Callable[[Graph, Any], Any]] = {
     "BatchNormalization": _batch_norm,
     "Clip": _clip,
     "Concat": _concat,
-    "Constant": _constant,
     "Conv": _conv,
     "ConvTranspose": _conv_transpose,
     "Div": _binary,

@@ -80,7 +80,13 @@ def _check(path: Path, run: Run) -> None:
         session = onnxruntime.InferenceSession(str(path), options, ["CPUExecutionProvider"])
     except Exception:  # what it can't run, others may; the ONNX targets fail by themselves
         return
-    check_probes(run, "The ONNX graph", lambda photo: session.run(None, {"image": photo})[0])
+    check_probes(
+        run,
+        "The ONNX graph",
+        lambda photo: session.run(None, {"image": photo})[0],
+        "Does its forward decide by what a photo shows? Compute such a thing with tensors. Else "
+        "it is torch's conversion; Core ML and ExecuTorch files don't depend on it.",
+    )
 
 
 def to_half(model: Any) -> None:

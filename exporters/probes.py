@@ -22,7 +22,7 @@ from ..quantization.suitability import LIGHTS
 from .failures import reason_of
 from .run import Run
 
-__all__ = ["Probes", "check_probes", "draw_references"]
+__all__ = ["Probes", "check_probes", "draw_references", "probes_of_view"]
 
 Masks = NDArray[np.float32]
 
@@ -44,7 +44,8 @@ class Probes:
 
     Attributes:
         images: (N, 3, H, W) RGB in [0, 1].
-        references: (N, C, H, W), what the untouched network draws for them.
+        references: (N, C, H, W), what the network draws for them: the untouched one, and in a
+            recipe's own run the rewritten view.
         noise: Mean absolute difference that rounding alone makes of its mask.
     """
 
@@ -63,15 +64,14 @@ class Probes:
             return cls(file["images"], file["references"], float(file["noise"]))
 
 
-def check_probes(run: Run, what: str, draw: Callable[[Masks], Masks]) -> None:
-    """Hold something made of the untouched network against it.
-
-    A recipe's own run has other weights and no probes; there is nothing to hold then.
+def check_probes(run: Run, what: str, draw: Callable[[Masks], Masks], remedy: str) -> None:
+    """Hold something that was made of a network against it; nothing where a run has no probes.
 
     Args:
         run: The run.
         what: What was made, for messages.
         draw: Draws the mask (1, C, H, W) of a photo (1, 3, H, W).
+        remedy: What to do where it draws another.
 
     Raises:
         ExportError: It draws other masks.
@@ -85,8 +85,7 @@ def check_probes(run: Run, what: str, draw: Callable[[Masks], Masks]) -> None:
         raise ExportError(
             f"{what} of {run.spec.name} draws another mask than the network: on average "
             f"{errors.max():.4f} off, for a {_KINDS[int(errors.argmax())]}.",
-            "Does its forward decide by what a photo shows, or keep something from an earlier "
-            "photo? Compute such a thing with tensors.",
+            remedy,
         )
 
 
@@ -127,6 +126,15 @@ def draw_references(reference: Reference, prepared: PreparedMask, check: Masks, 
         _judge(seen, noise, _difference(_drawn(reference, first), references[:1]), reference)
     Probes(np.concatenate([*relit, other]), probed, float(noise.mean())).save(run.probes)
     return references
+
+
+def probes_of_view(view: PreparedMask, run: Run, own: Run) -> None:
+    """Keep probes in a recipe's ``own`` run, of its rewritten view."""
+    if run.probes.exists():
+        probes = Probes.load(run.probes)
+        with torch.no_grad(), full_precision():
+            drawn = [view(torch.from_numpy(image[None])).numpy() for image in probes.images]
+        Probes(probes.images, np.concatenate(drawn), probes.noise).save(own.probes)
 
 
 def _judge(seen: Masks, noise: Masks, again: Masks, reference: Reference) -> None:

@@ -107,7 +107,7 @@ class Run:
 
     @property
     def probes(self) -> Path:
-        """Photos that tell a trace from the network; not in a recipe's own run."""
+        """Photos that tell a trace from the network, see `probes.Probes`."""
         return self.scratch / "probes.npz"
 
     @property

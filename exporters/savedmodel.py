@@ -14,8 +14,9 @@ import numpy as np
 from ..errors import ExportError
 from .failures import made_once
 from .onnx import simplified
+from .probes import check_probes
 from .run import Exported, Run
-from .tensorflow_pools import adapt_pools
+from .tensorflow_form import tensorflow_form
 
 __all__ = ["export", "float_model"]
 
@@ -60,14 +61,18 @@ def _save(run: Run, path: Path) -> None:
             return {"mask": tf.identity(model(image), name="mask")}
 
     module = Mask()
-    signatures = {"serving_default": module.__call__.get_concrete_function()}
-    try:
-        tf.saved_model.save(module, str(path), signatures=signatures)
-    except AssertionError:
-        # Some of onnx2tf's layers hold variables. Tracking them takes several times as long, so
-        # it is done only where it must be.
-        module.model = model
-        tf.saved_model.save(module, str(path), signatures=signatures)
+    function = module.__call__.get_concrete_function()
+    check_probes(
+        run,
+        "onnx2tf's model",
+        lambda photo: (
+            function(tf.constant(photo.transpose(0, 2, 3, 1)))["mask"].numpy().transpose(0, 3, 1, 2)
+        ),
+        "It takes axes of one length for each other: try another --size, or use other formats.",
+    )
+    # Of grouped convolutions and norms, some inside layers that onnx2tf's model doesn't know of.
+    module.held = list(function.graph.variables)
+    tf.saved_model.save(module, str(path), signatures={"serving_default": function})
     # A checksum with a random id; nothing reads it, and it would make every export differ.
     (path / "fingerprint.pb").unlink(missing_ok=True)
 
@@ -78,7 +83,7 @@ def _convert(source: Path, run: Run) -> Any:
 
     np.save(run.scratch / _SAMPLES, _sample_images())
     adapted = run.scratch / "tensorflow.onnx"
-    onnx.save(adapt_pools(onnx.load(str(source))), str(adapted))
+    onnx.save(tensorflow_form(onnx.load(str(source))), str(adapted))
     with _working_directory(run.scratch):
         import onnx2tf
 

@@ -50,7 +50,7 @@ from ..specs import ModelSpec
 from .failures import reason_of
 from .intermediates import make
 from .lanes import Lanes, shared_step
-from .probes import draw_references
+from .probes import draw_references, probes_of_view
 from .quantised import Wish, quantised
 from .registry import TARGETS, Target
 from .run import Card, Options, Run
@@ -183,6 +183,7 @@ def _make_all(
             own.scratch.mkdir()
             yield shared_step(f"quantising by the recipe {name}")
             view = yield from quantised(prepared, own, order.calibration, order.recipes[name])
+            probes_of_view(view, run, own)
         except Exception as exc:  # of any network that nobody has tried
             yield from _all_failed(rows, exc, f"quantising by the recipe {name}", log)
             continue

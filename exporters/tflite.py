@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ __all__ = [
     "export_fp32",
     "export_int8_plain",
     "export_int8x16",
+    "refusal",
 ]
 
 # A pixel's byte is its real value times 255, on both sides of the file.
@@ -169,7 +171,15 @@ def _convert(run: Run, choose: Callable[[Any, Any], None]) -> bytes:
         model: bytes = converter.convert()
     except Exception as exc:  # the converter raises its own, unexported types
         raise ExportError(
-            f"TensorFlow's converter refused {run.spec.name}: {str(exc).splitlines()[0]}",
+            f"TensorFlow's converter refused {run.spec.name}: {refusal(str(exc))}",
             "The log has its whole message; other formats don't depend on it.",
         ) from exc
     return model
+
+
+def refusal(said: str) -> str:
+    """Why the converter refused: the operations that TFLite lacks, or its first line."""
+    lacking = sorted(set(re.findall(r"'tf\.(\w+)' op is neither", said)))
+    if lacking:
+        return f"TFLite has no operation for TensorFlow's {', '.join(lacking)}"
+    return (said.strip() or "without a word").splitlines()[0]

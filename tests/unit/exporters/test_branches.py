@@ -143,3 +143,10 @@ def test_where_an_exported_program_refuses_to_read_values_the_line_is_named(
     lines, first = inspect.getsourcelines(function)
     named = caught.value.what.rpartition(f"{__file__}:")[2]
     assert first < int(named.partition(":")[0]) < first + len(lines)
+
+
+def test_torchscript_that_tracing_refuses_is_asked_for_as_python(tmp_path: Path) -> None:
+    view = prepare(torch.jit.script(nn.Conv2d(3, 1, 1).eval()), SPEC)
+    with pytest.raises(ExportError, match="into an ONNX graph") as caught:
+        make("onnx", view, Run(tmp_path, SPEC, Card("deciding", "", "", "", "")))
+    assert "Python class" in caught.value.remedy

@@ -202,7 +202,10 @@ class InPlace(nn.Module):
         self.first = nn.Conv2d(3, 8, 3, padding=1)
         self.second = nn.Conv2d(8, 8, 3, padding=1)
         self.last = nn.Conv2d(8, 1, 3, padding=1)
-        self.rectify = nn.ReLU(inplace=True)
+        self.rectify = self.rectifier()
+
+    def rectifier(self) -> nn.Module:
+        return nn.ReLU(inplace=True)
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.rectify(self.first(x))
@@ -211,19 +214,37 @@ class InPlace(nn.Module):
         return mask
 
 
+class InPlaceThenSliced(InPlace):
+    """Views of what was changed in place have no names of the network's at all."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.rectify(self.first(x))
+        x = torch.cat([torch.max_pool2d(x[:, :, :20], 1), torch.max_pool2d(x[:, :, 20:], 1)], 2)
+        mask: Tensor = torch.sigmoid(self.last(self.rectify(self.second(x))))
+        return mask
+
+
+class RectifiedTo6(InPlace):
+    """coremltools has a convolution and its ReLU6 as two operations."""
+
+    def rectifier(self) -> nn.Module:
+        return nn.ReLU6(inplace=True)
+
+
+@pytest.mark.parametrize("kind", [InPlace, InPlaceThenSliced, RectifiedTo6])
 def test_operations_that_work_in_place_are_matched_and_an_array_can_come_out(
-    tmp_path: Path,
+    kind: type[InPlace], tmp_path: Path
 ) -> None:
-    run = run_of(tmp_path, InPlace(), "multiarray", None)
+    run = run_of(tmp_path, kind(), "multiarray", None)
     network = run.quantized
-    assert "relu_" in network.tensors
+    assert {"relu_", "hardtanh_"} & network.tensors.keys()
     path = tmp_path / "in-place.mlpackage"
     export_w8a8(run, path)
     # Input, normalised, two rectified, the sum; the last convolution's result is stored as well.
     assert len(operations(path, "quantize")) >= 5
     with torch.no_grad():
         photo = torch.from_numpy(network.probe)[None].float() / 255
-        expected = prepare(InPlace(), run.spec)(photo)
+        expected = prepare(kind(), run.spec)(photo)
     # A mask in [0, 1], eight bits a tensor.
     torch.testing.assert_close(drawn(path, network.probe), expected, atol=0.03, rtol=0)
 

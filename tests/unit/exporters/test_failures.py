@@ -19,6 +19,7 @@ from maskport.exporters.failures import made_once, reason_of
 from maskport.exporters.lanes import Lanes
 from maskport.exporters.registry import Target, select
 from maskport.exporters.run import Card, Run
+from maskport.exporters.tflite import refusal
 from maskport.models.prepared import Reference
 from maskport.models.u2net import U2Net
 from maskport.quantization.calibration import CalibrationSet
@@ -191,6 +192,16 @@ def test_the_same_reason_is_given_for_every_tflite_file(tmp_path: Path) -> None:
     run.saved_model.with_name("saved_model.failed").write_text(json.dumps(["No.", "Use ONNX."]))
     with pytest.raises(ExportError, match=r"No\.\nUse ONNX\."):
         float_model(run)
+
+
+def test_an_operation_that_tflite_lacks_is_named() -> None:
+    said = (
+        "Could not translate MLIR to FlatBuffer.tracing_compilation.py:283:1: error: 'tf.Erf' op "
+        "is neither a custom op nor a flex op\n'tf.Lgamma' op is neither a custom op"
+    )
+    assert refusal(said) == "TFLite has no operation for TensorFlow's Erf, Lgamma"
+    assert refusal("First.\nSecond.") == "First."
+    assert refusal("")
 
 
 WORKER = """

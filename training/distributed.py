@@ -131,7 +131,7 @@ class _Normalised(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor, eps: float) -> Any:
-        variance, mean = torch.var_mean(x.float(), (0, 2, 3), correction=0)
+        variance, mean = torch.var_mean(_wide(x), (0, 2, 3), correction=0)
         mine = torch.stack((mean, variance))
         gathered = [torch.empty_like(mine) for _ in range(distributed.get_world_size())]
         distributed.all_gather(gathered, mine)
@@ -149,8 +149,8 @@ class _Normalised(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *gradients: Any) -> Any:
         x, weight, mean, scale = ctx.saved_tensors
-        gradient = gradients[0].float()
-        centred = (x.float() - _planes(mean)) * _planes(scale)
+        gradient = _wide(gradients[0])
+        centred = (_wide(x) - _planes(mean)) * _planes(scale)
         of_bias = gradient.sum((0, 2, 3))
         of_weight = (gradient * centred).sum((0, 2, 3))
         both = torch.stack((of_bias, of_weight))
@@ -160,6 +160,11 @@ class _Normalised(torch.autograd.Function):
         inner = gradient - _planes(mean_gradient) - centred * _planes(mean_product)
         of_x = inner * _planes(weight * scale)
         return of_x.to(x.dtype), of_weight, of_bias, None
+
+
+def _wide(x: Tensor) -> Tensor:
+    """In float32 at least."""
+    return x if x.dtype == torch.float64 else x.float()
 
 
 def _planes(values: Tensor) -> Tensor:

@@ -27,6 +27,7 @@ __all__ = [
     "Checkpoint",
     "Failure",
     "FileEntry",
+    "HalfPrecision",
     "Inspection",
     "Manifest",
     "Network",
@@ -107,15 +108,36 @@ class FileEntry(_Record):
 
 
 class Inspection(_Record):
-    """What the file drew when it was loaded fresh from disk, against the reference."""
+    """What the file drew when it was loaded fresh from disk, against the reference.
+
+    ``photos`` were looked at, ``mae`` is of those that the network is not unsure of, ``iou`` and
+    ``worst_iou`` of the ``objects`` photos with an object that it is sure of, or of all where there
+    is none; ``max_error`` of all.
+    """
 
     runtime: str
     emulated: bool = False
     photos: int = Field(ge=1)
+    objects: int | None = None
     mae: float
     max_error: float
     iou: float
     worst_iou: float
+
+
+class HalfPrecision(_Record):
+    """What becomes of the network where every value is a half, as float16 files are run on GPUs and
+    Neural Engines.
+
+    ``largest`` is the largest magnitude of any value on the photos that files were checked on, and
+    ``module`` gives it; a half can hold 65504. Where one passes that, it is the first that does;
+    null where that is no number, or it could not be run. ``warning`` says why, or that other photos
+    may pass it.
+    """
+
+    largest: float | None
+    module: str
+    warning: str = ""
 
 
 class Artifact(_Record):
@@ -223,6 +245,7 @@ class Manifest(_Record):
     artifacts: list[Artifact] = Field(min_length=1)
     failures: list[Failure] = Field(default_factory=list)
     calibration: Calibration | None = None
+    half_precision: HalfPrecision | None = None
     tools: dict[str, str]
 
     @model_validator(mode="after")

@@ -11,14 +11,14 @@ processor at hand; whether it can does not.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Saturation", "saturating_nodes"]
+__all__ = ["Saturation", "explained", "saturating_nodes"]
 
 INT16 = np.iinfo(np.int16)
 
@@ -70,6 +70,21 @@ def saturating_nodes(model: Any) -> list[Saturation]:
         model: An onnx.ModelProto.
     """
     return list(_Graph(model.graph).saturations())
+
+
+def explained(nodes: Sequence[str]) -> str:
+    """What comes of operations that can saturate, as a clause; empty where there are none.
+
+    Args:
+        nodes: Their names.
+    """
+    if not nodes:
+        return ""
+    some = f"{nodes[0]} and {len(nodes) - 1} more" if len(nodes) > 1 else nodes[0]
+    return (
+        f"two neighbouring products of {some} can add up to more than 16 bits hold, which is cut "
+        "off on x86 without VNNI"
+    )
 
 
 class _Graph:

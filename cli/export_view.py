@@ -112,7 +112,9 @@ class ExportView(LiveView):
                     Text.assemble((failure.target, "bold red"), f": {failure.reason}")
                 )
         calibration = bundle.manifest.calibration
-        for warning in calibration.warnings if calibration else ():
+        halves = bundle.manifest.half_precision
+        warnings = calibration.warnings if calibration else []
+        for warning in [*warnings, *([halves.warning] if halves and halves.warning else [])]:
             self._console.print(Text.assemble(("Warning", "yellow"), f": {warning}."))
         self._console.print(network_text(bundle), soft_wrap=True)
         total = sum(artifact.bytes for artifact in bundle.manifest.artifacts)

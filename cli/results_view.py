@@ -35,6 +35,8 @@ def print_resumed(results: Results, *, resume: bool) -> None:
 
 def print_reference(results: Results, *, resume: bool) -> None:
     """Where the reference ran, on which photos, and which of them have no ground truth."""
+    from ..validation.reports.wording import counting
+
     print_resumed(results, resume=resume)
     reference, run = results.reference, results.run
     if reference.device == "cpu":
@@ -45,6 +47,8 @@ def print_reference(results: Results, *, resume: bool) -> None:
         f"Reference: PyTorch {where}. {len(results.photos)} photos from "
         f"{printable(run.photos_from)}; {run.threads} threads."
     )
+    if told := counting(results):
+        click.echo(printable(told))
     click.echo(
         f"{run.total_s:.0f} s: {run.inference_s:.0f} running, {run.load_s:.0f} waiting for "
         "runtimes and files."

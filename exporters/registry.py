@@ -90,6 +90,11 @@ class Target:
     by_name: bool = False
 
     @property
+    def in_halves(self) -> bool:
+        """Phones' GPUs and Neural Engines compute it in halves, however its weights are stored."""
+        return self.precision == "fp16" or (self.format == "coreml" and self.precision != "fp32")
+
+    @property
     def shared(self) -> Format:
         """What it has in common with the other targets of its format."""
         return FORMATS[self.format]

@@ -36,6 +36,7 @@ from ..artifacts.manifest import (
     Checkpoint,
     Failure,
     FileEntry,
+    HalfPrecision,
     Manifest,
     Network,
 )
@@ -48,6 +49,7 @@ from ..quantization.recipe import Recipe, read_recipe, write_recipe
 from ..quantization.suitability import evenly_spaced, objections
 from ..specs import ModelSpec
 from .failures import reason_of
+from .half_precision import tried_in_halves
 from .intermediates import make
 from .lanes import Lanes, shared_step
 from .probes import draw_references, probes_of_view
@@ -168,7 +170,14 @@ def _make_all(
             available.append(row)
     lanes.warm_up(available)
     yield shared_step("drawing the reference's masks")
-    _draw_references(order, prepared, run)
+    check = _draw_references(order, prepared, run)
+    if any(row.in_halves for row in available):
+        drawing = shared_step("drawing masks in half precision")
+        yield drawing
+        drawn, found = tried_in_halves(prepared, order.check)
+        check |= drawn
+        yield {**drawing, "half_precision": found}
+    np.savez(run.scratch / CHECK, **check)  # type: ignore[arg-type]  # names, no options
     if order.calibration is not None:
         looking = shared_step("looking at the calibration photos")
         yield {**looking, "warnings": _doubts(order, order.calibration)}
@@ -242,10 +251,10 @@ def _worker(scratch: Path, inspector: str) -> list[str]:
     return [sys.executable, "-P", "-m", f"{__package__}.worker", str(scratch), inspector]
 
 
-def _draw_references(order: Order, prepared: PreparedMask, run: Run) -> None:
-    """What the untouched network draws for the photos that files are judged by."""
+def _draw_references(order: Order, prepared: PreparedMask, run: Run) -> dict[str, NDArray[Any]]:
+    """The photos that files are judged by, and what the untouched network draws for them."""
     references = draw_references(order.reference, prepared, order.check, run)
-    np.savez(run.scratch / CHECK, images=order.check, references=references)
+    return {"images": order.check, "references": references}
 
 
 def _doubts(order: Order, calibration: CalibrationSet) -> tuple[str, ...]:
@@ -268,10 +277,12 @@ class _Ledger:
         self.failures: list[Failure] = []
         self.tools: dict[str, str] = {}
         self.warnings: list[str] = []
+        self.half_precision: HalfPrecision | None = None
 
     def enter(self, message: dict[str, Any]) -> None:
         kind, name = message["event"], message["target"]
         self.warnings += message.get("warnings", ())
+        self.half_precision = message.get("half_precision", self.half_precision)
         artifact = None
         if kind == "finished":
             artifact = Artifact.model_validate(message["artifact"])
@@ -356,6 +367,7 @@ def _manifest(
             sha256=calibration.sha256,
             warnings=ledger.warnings,
         ),
+        half_precision=ledger.half_precision,
         tools={
             "maskport": importlib.metadata.version("maskport"),
             "python": platform.python_version(),

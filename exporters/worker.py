@@ -71,7 +71,7 @@ def _make(row: Target, scratch: Path, inspector: str, send: Send) -> None:
     try:
         artifact = _export(row, run, path)
         step("checking")
-        artifact = _inspect(artifact, path, run, inspector)
+        artifact = _inspect(row, artifact, path, run, inspector)
         values = artifact.model_dump(mode="json", exclude_none=True)
     # One target's failure, whatever it is, must not stop the others; SDKs call sys.exit, too.
     except (Exception, SystemExit) as exc:
@@ -113,7 +113,7 @@ def _export(row: Target, run: Run, path: Path) -> Artifact:
     )
 
 
-def _inspect(artifact: Artifact, path: Path, run: Run, inspector: str) -> Artifact:
+def _inspect(row: Target, artifact: Artifact, path: Path, run: Run, inspector: str) -> Artifact:
     """The artifact with what it drew.
 
     Raises:
@@ -123,8 +123,11 @@ def _inspect(artifact: Artifact, path: Path, run: Run, inspector: str) -> Artifa
     inspect = getattr(importlib.import_module(module), name)
     try:
         with np.load(run.scratch / CHECK) as check:
+            halves = None
+            if row.in_halves and "halves" in check:
+                halves = check["halves"], str(check["overflow"])
             inspection, objection = inspect(
-                path, artifact, check["images"], check["references"], run.spec.mask
+                path, artifact, check["images"], check["references"], run.spec.mask, halves
             )
     except NotCoveredError as exc:  # says nothing of the file
         return artifact.model_copy(update={"inspection_skipped": exc.what})

@@ -18,7 +18,7 @@ from ..errors import UsageError
 if TYPE_CHECKING:
     from .base import Runner
 
-__all__ = ["RUNTIMES", "Need", "Runtime", "requirement", "runner_for"]
+__all__ = ["RUNTIMES", "Need", "Runtime", "exact_runner_for", "requirement", "runner_for"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +40,8 @@ class Runtime:
         platform: The `sys.platform` it needs; empty for any.
         runner: Dotted path of its class, relative to this package.
         need: What must be installed; None where the package's own dependencies do.
+        exact: Dotted path of the runner that does integers' sums without saturating, where the
+            runtime has such a mode and doesn't take it by itself.
     """
 
     name: str
@@ -47,12 +49,11 @@ class Runtime:
     platform: str
     runner: str
     need: Need | None
+    exact: str = ""
 
     def load_runner(self) -> type[Runner]:
         """Import the runner's module; the SDK is imported when a file is loaded."""
-        module, _, name = self.runner.partition(":")
-        runner: type[Runner] = getattr(importlib.import_module(module, __package__), name)
-        return runner
+        return _load(self.runner)
 
 
 _ONNX = Need("onnxruntime", "onnxruntime", "onnx")
@@ -66,7 +67,7 @@ _TS = "torchscript-lite"
 # The first row of a format that the platform allows is taken.
 # fmt: off
 RUNTIMES = (
-    Runtime("onnxruntime", "onnx", "", ".onnx:OnnxRunner", _ONNX),
+    Runtime("onnxruntime", "onnx", "", ".onnx:OnnxRunner", _ONNX, ".onnx:PreciseOnnxRunner"),
     Runtime("litert", "tflite", "", ".litert:LiteRTRunner", _LITERT),
     Runtime("tensorflow", "savedmodel", "", ".savedmodel:SavedModelRunner", _TF),
     Runtime("keras", "keras", "", ".keras:KerasRunner", _KERAS),
@@ -95,9 +96,9 @@ def runner_for(artifact: Artifact, path: Path, threads: int | None = None) -> Ru
         UsageError: Nothing here runs that format.
         RunnerError: The artifact has several inputs, or no output.
     """
-    for row in RUNTIMES:
-        if row.format == artifact.format and row.platform in {"", sys.platform}:
-            return row.load_runner()(path, artifact, threads=threads)
+    row = _row(artifact)
+    if row is not None:
+        return row.load_runner()(path, artifact, threads=threads)
     known = sorted({row.format for row in RUNTIMES})
     close = difflib.get_close_matches(artifact.format, known, 1)
     hint = f"Did you mean {close[0]}? " if close else ""
@@ -105,3 +106,30 @@ def runner_for(artifact: Artifact, path: Path, threads: int | None = None) -> Ru
         f"{artifact.target} has the format {artifact.format!r}, which nothing here runs.",
         f"{hint}Formats with a runner: {', '.join(known)}.",
     )
+
+
+def exact_runner_for(artifact: Artifact, path: Path, threads: int | None = None) -> Runner | None:
+    """The runner that adds up the file's integers without saturating, whatever the processor; None
+    where the file has none, or `runner_for`'s does so itself. A mask that differs between the two
+    depends on the processor.
+
+    Args:
+        artifact: As for `runner_for`.
+        path: Likewise.
+        threads: Likewise.
+    """
+    row = _row(artifact)
+    if row is None or not row.exact or artifact.quantization is None:
+        return None
+    return _load(row.exact)(path, artifact, threads=threads)
+
+
+def _row(artifact: Artifact) -> Runtime | None:
+    here = (row for row in RUNTIMES if row.platform in {"", sys.platform})
+    return next((row for row in here if row.format == artifact.format), None)
+
+
+def _load(dotted: str) -> type[Runner]:
+    module, _, name = dotted.partition(":")
+    runner: type[Runner] = getattr(importlib.import_module(module, __package__), name)
+    return runner

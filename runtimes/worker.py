@@ -229,6 +229,18 @@ class Worker:
             raise self._nonsense("an answer without a count")
         return cost
 
+    def saturating(self) -> list[str]:
+        """Operations that can saturate on some processors, see `runtimes.saturation`.
+
+        Raises:
+            RunnerError, LostError: As `load`; or the file can't be read.
+        """
+        answer = self._ask({"do": "saturating"}, self.limits.load, "reading")
+        names = answer.get("saturating")
+        if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+            raise self._nonsense("an answer without names")
+        return names
+
     def peak_memory_mb(self) -> float:
         """The most memory that the process has had resident, in MB.
 

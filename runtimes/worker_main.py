@@ -133,6 +133,11 @@ class _Desk:
 
         yield {"cost": asdict(cost_of(self.artifact, self.path))}, None
 
+    def _do_saturating(self) -> Iterator[Answer]:
+        from .saturation import saturating
+
+        yield {"saturating": saturating(self.artifact, self.path)}, None
+
     def _do_intermediates(self) -> Iterator[Answer]:
         from .intermediates.registry import intermediates
 

@@ -15,13 +15,14 @@ from ..artifacts.bundle import MANIFEST, verify_artifact
 from ..artifacts.manifest import Artifact
 from ..artifacts.processor import this_processor
 from ..models.devices import device_name
+from .counted import counted, counts
 from .latency import ratios, summarise_times
 from .ledger import Facts
 from .metrics import AGREEMENT, SALIENCY, SWEEP, Better, mean_by_class, summarise
 from .order import Findings, Order
 from .pool import Job
 from .reference import VIEWS
-from .results import ArtifactResult, Machine, PhotoResult, Reference, Results, Run, Timing
+from .results import ArtifactResult, Machine, Photo, PhotoResult, Reference, Results, Run, Timing
 
 __all__ = ["FIDELITY", "results_of"]
 
@@ -104,6 +105,7 @@ def _artifact_result(job: Job, order: Order, findings: Findings) -> ArtifactResu
         )
         timing = _compared(timing, facts, artifact, findings)
     photos = [facts.photos[position] for position in sorted(facts.photos)]
+    shown = findings.photos.photos
     # Means over some of the photos would pass for means over all of them.
     whole = bool(photos) and len(photos) == len(findings.photos)
     own, reference_scores = findings.scores.get(job.target), findings.scores.get("")
@@ -120,9 +122,9 @@ def _artifact_result(job: Job, order: Order, findings: Findings) -> ArtifactResu
         runtime=facts.runtime,
         emulated=facts.emulated,
         checksum_holds=not verify_artifact(order.bundle, artifact) if is_file else None,
-        fidelity=_fidelity(photos) if whole else None,
-        iou_sweep=_sweep(facts) if whole else None,
-        class_iou=_class_iou(photos, order.spec.mask.labels) if whole else None,
+        fidelity=_fidelity(photos, shown) if whole else None,
+        iou_sweep=_sweep(facts, shown) if whole else None,
+        class_iou=_class_iou(photos, shown, order.spec.mask.labels) if whole else None,
         truth=truth,
         truth_drop=_drop(truth, _known(reference_scores.result()))
         if truth and reference_scores
@@ -133,6 +135,7 @@ def _artifact_result(job: Job, order: Order, findings: Findings) -> ArtifactResu
         peak_memory_mb=facts.peak_memory_mb,
         cost=facts.cost,
         no_cost=facts.no_cost,
+        saturating=facts.saturating or [],
         photos=photos,
     )
 
@@ -165,19 +168,27 @@ def _why_no_latency(facts: Facts, order: Order) -> str:
     return "not asked for" if order.schedule is None else "it was not timed"
 
 
-def _fidelity(photos: Sequence[PhotoResult]) -> dict[str, float]:
-    """Means, worst photos and tails; a metric that a photo lacks has none of them."""
+def _fidelity(photos: Sequence[PhotoResult], shown: Sequence[Photo]) -> dict[str, float]:
+    """Means, worst photos and tails over the photos that count; a metric that one of them lacks,
+    or that none counts in, has none."""
     found: dict[str, float] = {}
     for name, better in FIDELITY.items():
-        values = np.array([photo.metrics.get(name, np.nan) for photo in photos])
-        summary = summarise(values, better)
+        among = set(counted(shown, name))
+        values = [p.metrics.get(name, np.nan) for p in photos if p.photo in among]
+        if not values:
+            continue
+        summary = summarise(np.array(values), better)
         parts = {name: summary.mean, f"worst_{name}": summary.worst, f"p5_{name}": summary.tail}
         found |= _known(parts)
     return found
 
 
-def _sweep(facts: Facts) -> dict[str, float]:
-    values = np.array(list(facts.sweeps.values())).mean(0)
+def _sweep(facts: Facts, shown: Sequence[Photo]) -> dict[str, float] | None:
+    having = counts([photo.object for photo in shown], "sweep_iou")
+    rows = [facts.sweeps[position] for position, counting in enumerate(having) if counting]
+    if not rows:
+        return None
+    values = np.array(rows).mean(0)
     return {
         f"{threshold:.2f}": float(value)
         for threshold, value in zip(SWEEP, values, strict=True)
@@ -185,8 +196,11 @@ def _sweep(facts: Facts) -> dict[str, float]:
     }
 
 
-def _class_iou(photos: Sequence[PhotoResult], labels: Sequence[str]) -> dict[str, float] | None:
-    rows = [photo.class_iou for photo in photos if photo.class_iou is not None]
+def _class_iou(
+    photos: Sequence[PhotoResult], shown: Sequence[Photo], labels: Sequence[str]
+) -> dict[str, float] | None:
+    among = set(counted(shown, "iou"))
+    rows = [p.class_iou for p in photos if p.class_iou is not None and p.photo in among]
     if not rows:
         return None
     means = mean_by_class(np.array(rows, dtype=np.float64))  # None becomes NaN

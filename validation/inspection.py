@@ -1,7 +1,7 @@
 """The exporter's own honesty: a fresh file must draw the reference's mask before it is bundled.
 
-The full harness compares more, on more photos, with gates that users set; this only keeps
-files out of a bundle that are broken.
+The full harness compares more, on more photos, with gates that users set; this keeps files out of
+a bundle that miss what their precision promises, or whose mask depends on the processor.
 """
 
 from __future__ import annotations
@@ -12,29 +12,31 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..artifacts.manifest import Artifact, Inspection
-from ..runtimes.registry import runner_for
+from ..artifacts.onnx_saturation import explained
+from ..runtimes.registry import exact_runner_for, runner_for
+from ..runtimes.saturation import saturating
 from ..specs import MaskSpec
-from .metrics import intersection_over_union, is_lost, maximum_error, mean_absolute_error
+from .counted import counts
+from .likeness import Bounds, bounds_of, objection
+from .metrics import (
+    drawn_objects,
+    intersection_over_union,
+    maximum_error,
+    mean_absolute_error,
+)
 
-__all__ = ["MINIMUM_IOU", "inspect_artifact", "objection"]
+__all__ = ["inspect_artifact"]
 
-MINIMUM_IOU = 0.9
-# Of a single photo: half a grey level on average, and nowhere what makes an object of nothing.
-# Such a mask is the same whatever its IoU, which pixels at the threshold decide where there is
-# next to no object.
-UNSEEN_ERROR, UNSEEN_MAXIMUM = 0.002, 0.3
-# Of a single photo, with an IoU that is too low: two of a hundred grey levels on average.
-VISIBLE_ERROR = 0.02
-# Of a single photo, whatever its IoU: catches masks that are off on one side of the threshold.
-MOST_ERROR = 0.1
+Masks = NDArray[np.float32]
 
 
 def inspect_artifact(
     path: Path,
     artifact: Artifact,
-    images: NDArray[np.float32],
-    references: NDArray[np.float32],
+    images: Masks,
+    references: Masks,
     spec: MaskSpec,
+    halves: tuple[Masks, str] | None = None,
 ) -> tuple[Inspection, str]:
     """Load a file from disk, run it, and compare.
 
@@ -44,6 +46,9 @@ def inspect_artifact(
         images: (N, 3, H, W), RGB in [0, 1], N >= 1.
         references: (N, C, H, W), what the untouched network draws for them.
         spec: Threshold and channels.
+        halves: Of a file that phones compute in half precision: what the network draws where every
+            value is a half, and which of them passes a half's range (see
+            `exporters.half_precision`).
 
     Returns:
         The numbers, and why the file is unusable; empty where it is fine.
@@ -55,52 +60,54 @@ def inspect_artifact(
     with runner_for(artifact, path) as runner:
         masks = np.concatenate([runner.run(image[None]) for image in images])
         name, emulated = runner.name, runner.emulated
+    bounds, threshold = bounds_of(artifact), spec.threshold
     compared = np.nan_to_num(masks, nan=1e9, posinf=1e9, neginf=-1e9)
-    overlaps = intersection_over_union(compared, references, spec.threshold)
+    overlaps = intersection_over_union(compared, references, threshold)
+    kinds = drawn_objects(references, threshold)
+    errors = mean_absolute_error(compared, references)[counts(kinds, "mae")]
+    having = counts(kinds, "iou")
+    compared_objects = overlaps[having] if any(having) else overlaps
     inspection = Inspection(
         runtime=name,
         emulated=emulated,
         photos=len(images),
-        mae=float(mean_absolute_error(compared, references).mean()),
+        objects=sum(having),
+        mae=float(errors.mean()),
         max_error=float(maximum_error(compared, references).max()),
-        iou=float(overlaps.mean()),
-        worst_iou=float(overlaps.min()),
+        iou=float(compared_objects.mean()),
+        worst_iou=float(compared_objects.min()),
     )
-    return inspection, objection(masks, references, overlaps)
-
-
-def objection(
-    masks: NDArray[np.float32], references: NDArray[np.float32], overlaps: NDArray[np.float64]
-) -> str:
-    """Why masks can't stand for the references, in a sentence; empty where they can.
-
-    The mean IoU must hold, and each photo by itself: there a low IoU counts only with a visible
-    error, because a few pixels decide it where the object is tiny. For the same reason a photo
-    with an error below half a grey level, and no pixel far off, counts as the same in the mean.
-
-    Args:
-        masks: (N, C, H, W), as a file gave them.
-        references: (N, C, H, W).
-        overlaps: (N,), the IoU of each pair.
-    """
-    if not np.isfinite(masks).all():
-        return f"it gives {np.count_nonzero(~np.isfinite(masks))} values that are not numbers"
-    errors = mean_absolute_error(masks, references)
-    flat = is_lost(masks, references)
-    for number, (error, overlap) in enumerate(zip(errors, overlaps, strict=True), 1):
-        if flat[number - 1]:
-            average = masks[number - 1].mean()
-            return f"its mask of photo {number} is flat ({average:.3f} everywhere)"
-        if error > MOST_ERROR or (overlap < MINIMUM_IOU and error > VISIBLE_ERROR):
-            return (
-                f"it draws another mask than PyTorch of photo {number}: IoU {overlap:.3f}, "
-                f"MAE {error:.4f}"
-            )
-    unseen = (errors <= UNSEEN_ERROR) & (maximum_error(masks, references) <= UNSEEN_MAXIMUM)
-    mean = np.where(unseen, 1.0, overlaps).mean()
-    if mean < MINIMUM_IOU:
-        return (
-            f"it draws another mask than PyTorch: mean IoU {mean:.3f} where at "
-            f"least {MINIMUM_IOU} is expected"
+    found = ""
+    if halves is not None and (told := objection(halves[0], references, threshold, bounds)):
+        where = f": {halves[1]}" if halves[1] else ""
+        found = (
+            f"on a GPU or a Neural Engine, which compute it in half precision, {told}{where}; take "
+            "a float32 target instead"
         )
-    return ""
+    found = found or objection(masks, references, threshold, bounds)
+    return inspection, found or _depends_on_processor(
+        artifact, path, images, masks, threshold, bounds
+    )
+
+
+def _depends_on_processor(
+    artifact: Artifact,
+    path: Path,
+    images: Masks,
+    masks: Masks,
+    threshold: float,
+    bounds: Bounds,
+) -> str:
+    """Why integers' sums are others elsewhere; empty where they are not.
+
+    Both of the runtime's ways are run; where the processor adds up exactly they are one. So what
+    can saturate is looked for in the file, too.
+    """
+    runner = exact_runner_for(artifact, path)
+    if runner is None:
+        return ""
+    with runner:
+        exact = np.concatenate([runner.run(image[None]) for image in images])
+    found = objection(masks, exact, threshold, bounds, f"{runner.name} with exact sums")
+    found = found or explained(saturating(artifact, path))
+    return f"its mask depends on the processor: {found}" if found else ""

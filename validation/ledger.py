@@ -23,6 +23,7 @@ class Facts:
         photos: Results by the photo's position.
         sweeps: IoU at each threshold of the sweep, likewise.
         rounds: Milliseconds of the timed runs, by round.
+        saturating: Operations whose integers can saturate; None before they were looked for.
         lost: Status and reason, where it was given up.
     """
 
@@ -36,6 +37,7 @@ class Facts:
     peak_memory_mb: float | None = None
     cost: Cost | None = None
     no_cost: str = ""
+    saturating: list[str] | None = None
     lost: tuple[str, str] | None = None
 
 
@@ -90,7 +92,7 @@ class Ledger:
             kind: ``drawn`` (position, seconds),
                 ``loaded`` (runtime, emulated, load_ms), ``first`` (ms),
                 ``photo`` (position, result, sweep), ``round`` (times), ``memory`` (mb),
-                ``cost`` (cost, reason), ``lost`` (status, reason).
+                ``cost`` (cost, reason), ``saturating`` (names), ``lost`` (status, reason).
             target: Which artifact; empty for the reference.
             values: Plain ones.
         """
@@ -121,6 +123,8 @@ class Ledger:
         elif kind == "cost":
             facts.cost = Cost.model_validate(fact["cost"]) if fact["cost"] else None
             facts.no_cost = fact["reason"]
+        elif kind == "saturating":
+            facts.saturating = fact["names"]
         elif kind == "lost":
             facts.lost = (fact["status"], fact["reason"])
 

@@ -20,6 +20,7 @@ from ..imaging.scenes import builtin_photos
 from ..imaging.truth import fit_mask, pair_masks, read_mask
 from ..models.checksums import sha256_of
 from ..specs import ImageSpec
+from .metrics import Object
 from .results import Photo
 
 __all__ = ["BUILT_IN", "PhotoSet", "Source", "find_photos"]
@@ -93,7 +94,7 @@ class PhotoSet:
         folder: Where the tensors are kept.
 
     Attributes:
-        photos: Names and sizes.
+        photos: Names and sizes; and what the reference draws, once that was told.
         inputs: (N, 3, H, W) float32 in [0, 1], mapped from a file.
         identity: Changes when any photo, or the ground truth, does.
         truth_left_out: Photos without usable ground truth, where some have one: why.
@@ -143,6 +144,13 @@ class PhotoSet:
             self.inputs[position] = photo_to_input(pixels, self._spec)[0]
             keep_photo(position, pixels)
             self._has_truth.append(self._check_truth(source, height, width))
+
+    def tell(self, objects: Sequence[Object]) -> None:
+        """Note what the reference draws of each photo."""
+        self.photos = [
+            photo.model_copy(update={"object": kind})
+            for photo, kind in zip(self.photos, objects, strict=True)
+        ]
 
     def truth(self, position: int) -> NDArray[np.float32] | None:
         """The ground truth (H, W) of a photo in [0, 1], at the photo's size; None without one."""

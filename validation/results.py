@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from ..artifacts.processor import Feature
 from ..errors import InputError
 from ..texts import read_text
+from .metrics import Object
 
 __all__ = [
     "SCHEMA_VERSION",
@@ -55,11 +56,17 @@ class _Record(BaseModel):
 
 
 class Photo(_Record):
-    """A photo that masks were compared on; its name is unique in a run."""
+    """A photo that masks were compared on; its name is unique in a run.
+
+    ``object`` says what the reference draws of it (docs/metrics.md): an object that it is ``sure``
+    or ``unsure`` of, a ``small`` one, ``none``; null where nothing was compared, and in older
+    results.
+    """
 
     name: str
     width: int = Field(ge=1)
     height: int = Field(ge=1)
+    object: Object | None = None
 
 
 class PhotoResult(_Record):
@@ -166,7 +173,8 @@ class ArtifactResult(_Record):
         reason: Why it is not ``passed``; empty where it is.
         runtime: What ran it.
         emulated: By our reading of the format, not by the runtime that apps use.
-        fidelity: Plain numbers against the reference over all photos. ``mae``, ``iou``, …:
+        fidelity: Plain numbers against the reference, over the photos that count (those that the
+            network is not unsure of, and for overlaps those with an object). ``mae``, ``iou``, …:
             means; ``worst_…``: of the worst photo; ``p5_…``: the 5th percentile towards the
             worse side. ``photo_…`` of the final mask at the photo's size.
         iou_sweep: Mean IoU by threshold.
@@ -176,6 +184,8 @@ class ArtifactResult(_Record):
         latency_ms: None where there is none; ``no_latency`` says why.
         peak_memory_mb: Of the process that ran it, its runtime included.
         checksum_holds: Its bytes are those of the manifest.
+        saturating: Operations whose sums of products can leave 16 bits on some processors, so that
+            the mask depends on them; in older results none were looked for.
     """
 
     target: str
@@ -199,6 +209,7 @@ class ArtifactResult(_Record):
     peak_memory_mb: Number | None = None
     cost: Cost | None = None
     no_cost: str = ""
+    saturating: list[str] = Field(default_factory=list)
     gates: list[GateResult] = Field(default_factory=list)
     photos: list[PhotoResult] = Field(default_factory=list)
 

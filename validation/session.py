@@ -28,7 +28,7 @@ from .judge import Judge, Judged
 from .latency import Schedule
 from .ledger import Ledger
 from .maps import MapStore
-from .metrics import SaliencyScores
+from .metrics import SaliencyScores, drawn_objects
 from .order import Event, Findings, Order, Watcher
 from .photoset import PhotoSet
 from .pool import Job, Pool, memory_budget
@@ -118,6 +118,7 @@ class _Session:
                 order.reference, self.photos, self.device, file, self.ledger, kept_maps, self._stage
             )
             self.inference_ms += (time.monotonic() - drawing) * 1e3
+            self.photos.tell(drawn_objects(self.references, spec.threshold))
             scores, truths = score_references(self.photos, self.references, spec)
             if scores is not None:
                 self.scores[""] = scores
@@ -222,8 +223,9 @@ class _Session:
         facts = self.ledger.of(job.target)
         wanted = self._positions(job)
         scores, todo = self._to_draw(job.target, wanted)
-        counted = job.build is not None or facts.cost is not None or bool(facts.no_cost)
-        if not todo and facts.peak_memory_mb is not None and counted:
+        counted = facts.cost is not None or bool(facts.no_cost)
+        read = job.build is not None or (counted and facts.saturating is not None)
+        if not todo and facts.peak_memory_mb is not None and read:
             return
         self.watch(Event("started", job.target, "loading"))
         worker, loaded = self.pool.worker(job)
@@ -244,7 +246,8 @@ class _Session:
         self._compare(job, worker, todo, len(wanted), scores)
         if facts.peak_memory_mb is None:
             self.ledger.enter("memory", job.target, mb=worker.peak_memory_mb())
-        if not counted:
+        if not read:
+            self.ledger.enter("saturating", job.target, names=worker.saturating())
             self._count(job, worker)
         if self.order.schedule is None or facts.emulated:
             self.pool.drop(job.target)

@@ -99,13 +99,11 @@ def test_a_file_that_draws_another_mask_fails_its_target(
     seeded(other, 1, (32, 48))
     draw = "maskport.exporters.session._draw_references"
 
-    def wrong(order: object, prepared: object, run: object) -> None:
-        from maskport.exporters.worker import CHECK
-
+    def wrong(order: object, prepared: object, run: object) -> dict[str, np.ndarray]:
         images = order.check  # type: ignore[attr-defined]
         with torch.no_grad():
             references = Reference(other, SPEC)(torch.from_numpy(images)).numpy()
-        np.savez(run.scratch / CHECK, images=images, references=references)  # type: ignore[attr-defined]
+        return {"images": images, "references": references}
 
     monkeypatch.setattr(draw, wrong)
     with pytest.raises(ExportError, match="draws another mask than PyTorch"):

@@ -202,10 +202,14 @@ def _regression(
     wanted: Quantity,
     tolerance: Tolerance,
 ) -> GateResult | None:
-    where = tolerance.where
-    photos = None if where is None else chosen_photos(results, artifact, where)
-    if photos == []:
-        return None
+    photos: list[str] | None = None
+    if wanted.family == "fidelity":
+        # Of the same photos on both sides: older results counted all of them.
+        then = set(chosen_photos(baseline, before, wanted))
+        now = chosen_photos(results, artifact, wanted, tolerance.where)
+        photos = [photo for photo in now if photo in then] or None
+        if photos is None and artifact.photos:
+            return None
     old = measure(baseline, before, wanted, photos).value
     if old is None:
         return None

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
+from ...artifacts.onnx_saturation import explained
 from ...errors import InputError
+from ..metrics import Objection
 from ..results import ArtifactResult, GateResult, Results
 from .baseline import check_network, check_photos, is_vanished, regressions, vanished
 from .gate import Gate
@@ -16,13 +18,19 @@ from .sentences import verdict
 __all__ = ["exit_code", "judge"]
 
 # The flags of photos that fail an artifact whatever its averages say: a gate and its complaint.
-FATAL_FLAGS = {
+FATAL_FLAGS: Mapping[Objection, tuple[str, str]] = {
     "not-finite": ("finite masks", "its mask has values that are not numbers"),
     "reference-not-finite": (
         "finite reference",
         "the reference's mask has values that are not numbers, so nothing compares with it",
     ),
     "flat": ("no flat masks", "its mask is flat where the reference draws something"),
+    "another-mask": ("no other masks", "its mask is another one: the mean error is above 0.1"),
+    "lost": ("no lost objects", "half or more of what the reference surely draws is missing"),
+    "invented": (
+        "no invented objects",
+        "the reference draws half or less of what its mask surely draws",
+    ),
 }
 
 
@@ -116,6 +124,10 @@ def _built_in(results: Results, artifact: ArtifactResult) -> Iterator[GateResult
         yield _fact("checksum holds", "checksum", artifact.checksum_holds, text)
     if not artifact.ran:
         return
+    text = "its integers' sums are the same on every processor"
+    if artifact.saturating:
+        text = f"its mask depends on the processor: {explained(artifact.saturating)}"
+    yield _fact("no saturating sums", "saturating", not artifact.saturating, text)
     compared = {photo.photo for photo in artifact.photos}
     lacking = [photo.name for photo in results.photos if photo.name not in compared]
     if not results.photos:
@@ -148,11 +160,12 @@ def _fact(
 def _result(results: Results, artifact: ArtifactResult, gate: Gate) -> GateResult:
     bound = gate.bound
     assert bound is not None  # noqa: S101  # `Gates.of` leaves out the gates that are lifted
-    photos = None if gate.where is None else chosen_photos(results, artifact, gate.where)
-    if photos == []:
+    wanted = gate.quantity
+    photos = chosen_photos(results, artifact, wanted, gate.where)
+    if wanted.family in {"fidelity", "class"} and artifact.photos and not photos:
         found, passed = Measured(None), True
     else:
-        found = measure(results, artifact, gate.quantity, photos)
+        found = measure(results, artifact, wanted, photos if gate.where else None)
         passed = found.value is not None and bound.holds(found.value)
     return GateResult(
         gate=str(gate),

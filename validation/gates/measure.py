@@ -34,11 +34,17 @@ class Measured:
     why: str = ""
 
 
-def chosen_photos(results: Results, artifact: ArtifactResult, where: Bound) -> list[str]:
-    """The photos for which a condition holds, and those that have no value to hold it against:
-    a mask that is not finite must not drop out of what it fails."""
+def chosen_photos(
+    results: Results, artifact: ArtifactResult, wanted: Quantity, where: Bound | None = None
+) -> list[str]:
+    """The photos that a quantity is taken over: of those that count in it, the ones for which a
+    condition holds, and those that have no value to hold it against: a mask that is not finite must
+    not drop out of what it fails."""
+    counting = photo_values(results, artifact, wanted)
+    if where is None:
+        return list(counting)
     values = photo_values(results, artifact, where.quantity)
-    return [name for name, value in values.items() if value is None or where.holds(value)]
+    return [n for n in counting if n in values and ((v := values[n]) is None or where.holds(v))]
 
 
 def measure(
@@ -47,7 +53,7 @@ def measure(
     wanted: Quantity,
     photos: Collection[str] | None = None,
 ) -> Measured:
-    """A quantity over all photos as it was reported, or over some, taken anew.
+    """A quantity over all photos that count, as it was reported, or over some, taken anew.
 
     Args:
         results: That hold the artifact.

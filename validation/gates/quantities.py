@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from ...errors import UsageError
+from ..counted import counted
 from ..metrics import AGREEMENT, PSNR_CEILING, SALIENCY, Better
 from ..results import ArtifactResult, Latency, PhotoResult, Results
 
@@ -126,14 +127,18 @@ def value_of(results: Results, artifact: ArtifactResult, wanted: Quantity) -> fl
 def photo_values(
     results: Results, artifact: ArtifactResult, wanted: Quantity
 ) -> dict[str, float | None]:
-    """The value of each photo by the photo's name, None where one has none; empty for a quantity
-    that photos don't have."""
+    """The value of each photo that counts by the photo's name, None where one has none; empty for a
+    quantity that photos don't have."""
     if not wanted.has_photos:
         return {}
+    among = {photo.name for photo in results.photos}
+    if wanted.family in {"fidelity", "class"}:
+        among = set(counted(results.photos, wanted.key if wanted.family == "fidelity" else "iou"))
     whole = {photo.photo: photo.truth or {} for photo in results.reference.photos}
     return {
         photo.photo: _of_photo(photo, wanted, results.labels, whole.get(photo.photo, {}))
         for photo in artifact.photos
+        if photo.photo in among
     }
 
 

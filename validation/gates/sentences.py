@@ -16,8 +16,9 @@ def verdict(bound: Bound, found: Measured, where: Bound | None = None) -> str:
     0.079)``; of a gate that holds without the distance."""
     wanted = bound.quantity
     asked = f"{_ASKED[bound.operator]} {number(bound.limit)} is asked"
-    if where is not None and not found.photos:
-        return f"no photo has {where}, so {bound} has nothing to hold for"
+    if found.value is None and not found.why:
+        lack = f"no photo has {where}" if where else "the network draws no object in any photo"
+        return f"{lack}, so {bound} has nothing to hold for"
     if found.value is None:
         return f"{wanted.name} has no value ({found.why}), {asked}"
     text = f"{described(wanted, found, bound.limit)}{_among(found, where)}"

@@ -6,7 +6,8 @@
 | `differences` | value by value: MAE, RMSE, PSNR, largest and 99.9th percentile error |
 | `overlap` | objects: IoU, its sweep over thresholds, by class, soft |
 | `boundary` | outlines: boundary F, and the relaxed one of salient object detection |
-| `flags` | what no average may hide: flat, not finite, out of range, empty |
+| `objects` | what the reference draws of a photo, and whether it is sure of it |
+| `flags` | what no average may hide: flat, lost, not finite, out of range, empty |
 | `saliency` | a mask with ground truth: all measures, collected over a data set |
 | `f_measure`, `weighted_f`, `structure`, `alignment` | F, weighted F, S and E |
 | `summary` | a value per photo to mean, worst photo and tail |
@@ -28,7 +29,8 @@ from .differences import (
     root_mean_square_error,
 )
 from .f_measure import adaptive_f_measure, f_measure_curves, precision_recall_curves
-from .flags import FATAL, Objection, is_lost, objections
+from .flags import FATAL, Objection, objections
+from .objects import OBJECTS, Object, drawn_objects
 from .overlap import (
     SWEEP,
     intersection_over_union,
@@ -45,11 +47,13 @@ from .weighted_f import weighted_f_measure
 __all__ = [
     "AGREEMENT",
     "FATAL",
+    "OBJECTS",
     "PSNR_CEILING",
     "SALIENCY",
     "SWEEP",
     "Agreement",
     "Better",
+    "Object",
     "Objection",
     "SaliencyScores",
     "Summary",
@@ -57,13 +61,13 @@ __all__ = [
     "adaptive_f_measure",
     "boundary_f_measure",
     "compare",
+    "drawn_objects",
     "e_measure_curves",
     "error_percentile",
     "f_measure_curves",
     "intersection_over_union",
     "intersection_over_union_by_class",
     "intersection_over_union_sweep",
-    "is_lost",
     "maximum_error",
     "mean_absolute_error",
     "mean_by_class",

@@ -6,11 +6,13 @@ import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from ..counted import counted
 from ..results import ArtifactResult, Results
 from .files import write_whole
 from .wording import (
     EMULATED,
     STATUSES,
+    counting,
     megabytes,
     metric_label,
     metric_value,
@@ -65,7 +67,7 @@ def _lines(results: Results) -> Iterator[str]:
             "MB",
         ),
         "llrlrrrr",
-        (_row(a) for a in (*results.pytorch.values(), *results.artifacts.values())),
+        (_row(results, a) for a in (*results.pytorch.values(), *results.artifacts.values())),
     )
     if any(a.emulated for a in results.artifacts.values()):
         yield f"¹ {EMULATED}"
@@ -81,16 +83,18 @@ def _setting(results: Results) -> str:
     return (
         f"{count} photo{'s' * (count != 1)}, {results.network} at "
         f"{results.input_width} × {results.input_height}, compared with PyTorch on "
-        f"{results.reference.device_name or results.reference.device}."
+        f"{results.reference.device_name or results.reference.device}. {counting(results)}".strip()
     )
 
 
-def _row(artifact: ArtifactResult) -> tuple[str, ...]:
+def _row(results: Results, artifact: ArtifactResult) -> tuple[str, ...]:
     words, fidelity = STATUSES[artifact.status], artifact.fidelity or {}
     latency, timing = artifact.latency_ms, artifact.timing
     worst = metric_value("iou", fidelity.get("worst_iou"))
     if fidelity.get("worst_iou") is not None and artifact.photos:
-        worst += f" {_code(photos_worst_first(artifact)[0].photo)}"
+        among = set(counted(results.photos, "iou"))
+        first = next(p for p in photos_worst_first(artifact) if p.photo in among)
+        worst += f" {_code(first.photo)}"
     return (
         _code(artifact.target) + "¹" * artifact.emulated,
         f"{_SIGNS[words.tone]} {words.label}",

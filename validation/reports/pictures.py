@@ -18,6 +18,7 @@ from .heat import COLOURS, Heat, heat_map
 from .wording import (
     FLAGS,
     METRICS,
+    OBJECTS,
     STATUSES,
     metric_label,
     metric_value,
@@ -95,7 +96,8 @@ def gallery(results: Results, maps: MapStore | None) -> Gallery:
         made.left_out += len(worst[MOST_PHOTOS:])
         for photo in worst[:MOST_PHOTOS]:
             position = positions[photo.photo]
-            card = _card(artifact, photo, position, truths.get(photo.photo))
+            remark = OBJECTS.get(results.photos[position].object or "")
+            card = _card(artifact, photo, position, truths.get(photo.photo), remark)
             if maps is not None:
                 _draw_photo(made, maps, position)
                 _draw(made, card, maps, artifact.target, photo)
@@ -107,15 +109,20 @@ def gallery(results: Results, maps: MapStore | None) -> Gallery:
 
 
 def _card(
-    artifact: ArtifactResult, photo: PhotoResult, position: int, truth: dict[str, float] | None
+    artifact: ArtifactResult,
+    photo: PhotoResult,
+    position: int,
+    truth: dict[str, float] | None,
+    remark: str | None,
 ) -> dict[str, Any]:
+    flags = [FLAGS.get(flag, flag.replace("-", " ")) for flag in photo.flags]
     return {
         "target": artifact.target,
         "status": STATUSES[artifact.status].label,
         "tone": STATUSES[artifact.status].tone,
         "emulated": artifact.emulated,
         "photo": position,
-        "flags": [FLAGS.get(flag, flag.replace("-", " ")) for flag in photo.flags],
+        "flags": flags + [remark] * (remark is not None),
         "shown": [
             [metric_label(name), metric_value(name, photo.metrics.get(name))] for name in _SHOWN
         ],

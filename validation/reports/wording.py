@@ -7,15 +7,18 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import Final, Literal
 
+from ..counted import counted
 from ..results import ArtifactResult, Machine, PhotoResult, Results, Status
 
 __all__ = [
     "EMULATED",
     "FLAGS",
     "METRICS",
+    "OBJECTS",
     "STATUSES",
     "StatusWords",
     "amount",
+    "counting",
     "megabytes",
     "metric_label",
     "metric_value",
@@ -56,10 +59,19 @@ EMULATED: Final = (
 
 FLAGS: Final = {
     "flat": "flat where the reference draws something",
+    "another-mask": "another mask: the mean error is above 0.1",
+    "lost": "half or more of an object is missing",
+    "invented": "an object that the reference draws half of or less",
     "not-finite": "holds values that are not numbers",
     "reference-not-finite": "the reference holds values that are not numbers",
     "out-of-range": "leaves [0, 1]",
     "empty-both": "both masks are empty",
+}
+
+OBJECTS: Final = {
+    "unsure": "not judged: the network is unsure of it",
+    "small": "not in the IoU: next to no object",
+    "none": "not in the IoU: no object",
 }
 
 # Label, and how its values are written: shares with a fixed number of digits, so that columns
@@ -163,6 +175,23 @@ def verdict(results: Results) -> str:
         return f"All {total} {noun} hold every gate." if total > 1 else "It holds every gate."
     others = ", ".join(f"{counts[s]} {w.label}" for s, w in STATUSES.items() if counts[s])
     return f"{passed} of {total} {noun} passed: {others}."
+
+
+def counting(results: Results) -> str:
+    """Which photos the numbers are of, in a sentence; empty where they are of all."""
+    names = {photo.name for photo in results.photos}
+    overlaps, errors = (counted(results.photos, metric) for metric in ("iou", "mae"))
+    if len(overlaps) == len(names) or not names:
+        return ""
+    if not overlaps:
+        return "The network draws no object in any of them, so there is no IoU."
+    unsure = [photo.name for photo in results.photos if photo.object == "unsure"]
+    sure = "un" if set(unsure) & set(overlaps) else ""
+    text = f"IoU is of the {len(overlaps)} with an object that the network is {sure}sure of"
+    if len(errors) == len(names):
+        return f"{text}."
+    more = f" and {len(unsure) - 3} more" if len(unsure) > 3 else ""
+    return f"{text}; MAE leaves out those that it is unsure of: {', '.join(unsure[:3])}{more}."
 
 
 def problems(artifact: ArtifactResult) -> list[str]:

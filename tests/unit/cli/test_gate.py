@@ -81,7 +81,7 @@ def run(capfd: pytest.CaptureFixture[str]) -> Iterator[Command]:
 @pytest.fixture
 def results(tmp_path: Path) -> str:
     """Two files that are fine."""
-    fine = artifact("onnx-fp32", "fp32", 1.0), artifact("tflite-int8", "int8", 0.97)
+    fine = artifact("onnx-fp32", "fp32", 1.0), artifact("tflite-int8", "int8", 0.992)
     return saved(tmp_path / "r.json", *fine)
 
 
@@ -93,11 +93,11 @@ def test_good_results_pass_and_the_terminal_says_so(run: Command, results: str) 
 
 
 def test_a_failed_gate_is_told_with_its_photo_and_distance(run: Command, results: str) -> None:
-    ended = run(results, "--gate", "tflite-int8: worst_iou >= 0.99", "--gate", "mae <= 0.1")
+    ended = run(results, "--gate", "tflite-int8: worst_iou >= 0.995", "--gate", "mae <= 0.1")
     assert ended.code == FAILED_CHECK
     assert (
-        "FAILED tflite-int8: worst_iou 0.97 on [red]boat .jpg, at least 0.99 is asked "
-        "(short by 0.02)  [--gate]"
+        "FAILED tflite-int8: worst_iou 0.992 on [red]boat .jpg, at least 0.995 is asked "
+        "(short by 0.003)  [--gate]"
     ) in ended.out
     assert "\x1b" not in ended.out  # a photo's name doesn't steer the terminal
     assert "1 of 2 artifacts passed: 1 failed." in ended.out
@@ -109,14 +109,14 @@ def test_a_terminal_gets_colours_and_the_names_as_they_are(
     for name, value in {"FORCE_COLOR": "1", "TERM": "xterm-256color", "COLUMNS": "200"}.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setattr("sys.stdout.isatty", lambda: True, raising=False)
-    ended = run(results, "--gate", "tflite-int8: worst_iou >= 0.99")
+    ended = run(results, "--gate", "tflite-int8: worst_iou >= 0.995")
     assert "on [red]boat .jpg" in ended.out
     assert "\x1b[1;31mtflite-int8\x1b[0m" in ended.out
 
 
 def test_a_file_of_gates_is_read(run: Command, results: str, tmp_path: Path) -> None:
     gates = tmp_path / "gates.toml"
-    gates.write_text('[int8]\niou = ">= 0.98"\n[coreml]\niou = ">= 0.99"')
+    gates.write_text('[int8]\niou = ">= 0.995"\n[coreml]\niou = ">= 0.99"')
     ended = run(results, "--gates", str(gates))
     assert ended.code == FAILED_CHECK
     assert "[gates.toml]" in ended.out
@@ -155,10 +155,10 @@ def test_what_could_not_be_run_here_is_exit_code_3(run: Command, tmp_path: Path)
 def test_a_baseline_gates_and_what_differs_is_noted(
     run: Command, results: str, tmp_path: Path
 ) -> None:
-    old = saved(tmp_path / "old.json", artifact("tflite-int8", "int8", 0.99), maskport="0.0.9")
+    old = saved(tmp_path / "old.json", artifact("tflite-int8", "int8", 0.998), maskport="0.0.9")
     ended = run(results, "--baseline", old)
     assert ended.code == FAILED_CHECK
-    assert "0.99 in the baseline: at least 0.988 is allowed (short by 0.018)" in ended.out
+    assert "0.998 in the baseline: at least 0.996 is allowed (short by 0.004)" in ended.out
     assert "Note: onnx-fp32 is new" in ended.err
     assert "Note: maskport: 0.0.9 in the baseline, 0.1.0 now" in ended.err
 
@@ -167,7 +167,7 @@ def test_the_new_verdict_is_written_in_each_form(
     run: Command, results: str, tmp_path: Path
 ) -> None:
     ended = run(
-        *(results, "--gate", "iou >= 0.99"),
+        *(results, "--gate", "iou >= 0.995"),
         *("--json", str(tmp_path / "new.json")),
         *("--junit", str(tmp_path / "new.xml")),
         *("--markdown", str(tmp_path / "new.md")),
@@ -182,7 +182,7 @@ def test_the_new_verdict_is_written_in_each_form(
 
 
 def test_results_may_be_judged_in_place(run: Command, results: str) -> None:
-    assert run(results, "--gate", "iou >= 0.99", "--json", results).code == FAILED_CHECK
+    assert run(results, "--gate", "iou >= 0.995", "--json", results).code == FAILED_CHECK
     assert run(results, "--json", results).code == OK
 
 

@@ -70,7 +70,7 @@ class Session:
             calibration=CalibrationSet(("a", "b"), photos, "0" * 64, 0),
             recipes={"best": BEST},
         )
-        monkeypatch.setattr(session, "_draw_references", lambda *_: None)
+        monkeypatch.setattr(session, "_draw_references", lambda *_: {})
         monkeypatch.setattr(session, "make", lambda source, *_: self.made.append(source))
         monkeypatch.setattr(session, "quantised", lambda *_: iter(()))
         monkeypatch.setattr(Target, "missing_modules", lambda _: [])

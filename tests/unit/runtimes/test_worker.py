@@ -160,6 +160,7 @@ def test_a_slow_file_is_not_timed_out_because_it_is_timed_first(
 def test_memory_is_the_childs_own(worker: Callable[..., Worker]) -> None:
     with worker("mean") as mean:
         mean.load()
+        assert mean.saturating() == []
         peak = mean.peak_memory_mb()
         resident = mean.resident_memory() / 1e6
     # torch alone takes some hundred MB; what the child says and what the system says agree.

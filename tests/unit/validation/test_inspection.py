@@ -1,85 +1,141 @@
-"""A broken file is never let into a bundle, whatever way it is broken."""
+"""A fresh file is run as apps run it, and in each way that its runtime has."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from pathlib import Path
+
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
-from maskport.imaging.scenes import scene
-from maskport.validation.inspection import objection
-from maskport.validation.metrics import intersection_over_union
+from maskport.artifacts.manifest import Artifact, FileEntry, Quantization, Tensor
+from maskport.runtimes import registry
+from maskport.runtimes.onnx import OnnxRunner
+from maskport.specs import MaskSpec
+from maskport.validation.inspection import inspect_artifact
 
+pytestmark = pytest.mark.sdk
 
-def masks() -> np.ndarray:
-    grey = np.stack([scene(seed, 40, 40).photo.mean(-1) for seed in range(3)])
-    return (grey / 255).astype(np.float32)[:, None]
-
-
-def judge(drawn: np.ndarray, reference: np.ndarray) -> str:
-    overlaps = intersection_over_union(np.nan_to_num(drawn), reference)
-    return objection(drawn, reference, overlaps)
-
-
-def test_the_same_masks_are_fine() -> None:
-    assert judge(masks(), masks()) == ""
+SIDE = 40
+# 255 × 128 fits in int16, 255 × 129 doesn't.
+FITS, SATURATES = (64, 64, -128), (64, 65, -128)
 
 
-def test_a_single_value_that_is_no_number_is_found() -> None:
-    drawn = masks()
-    drawn[1, 0, 3, 4] = np.nan
-    assert "1 values that are not numbers" in judge(drawn, masks())
+@pytest.fixture
+def file(tmp_path: Path) -> Callable[..., tuple[Path, Artifact]]:
+    """A file of one convolution of bytes, with these weights, and its entry in a manifest."""
+    onnx = pytest.importorskip("onnx", reason="needs maskport[onnx]")
+    pytest.importorskip("onnxruntime", reason="needs maskport[onnx]")
+    from onnx import helper, numpy_helper
+
+    def make(weights: tuple[int, ...]) -> tuple[Path, Artifact]:
+        constants = {
+            "w": np.array(weights, np.int8).reshape(1, 3, 1, 1), "ws": np.float32(0.2),
+            "wz": np.int8(0), "s": np.float32(1 / 255), "z": np.uint8(0),
+        }  # fmt: skip
+        shape = (1, 3, SIDE, SIDE)
+        nodes = [
+            helper.make_node("QuantizeLinear", ["image", "s", "z"], ["bytes"]),
+            helper.make_node("DequantizeLinear", ["bytes", "s", "z"], ["rounded"]),
+            helper.make_node("DequantizeLinear", ["w", "ws", "wz"], ["weight"]),
+            helper.make_node("Conv", ["rounded", "weight"], ["logits"], "stem"),
+            helper.make_node("Sigmoid", ["logits"], ["mask"]),
+        ]
+        graph = helper.make_graph(
+            nodes,
+            "one",
+            [helper.make_tensor_value_info("image", 1, shape)],
+            [helper.make_tensor_value_info("mask", 1, (1, 1, SIDE, SIDE))],
+            [numpy_helper.from_array(np.asarray(v), k) for k, v in constants.items()],
+        )
+        path = tmp_path / "one.onnx"
+        opsets = [helper.make_opsetid("", 17)]
+        onnx.save(helper.make_model(graph, opset_imports=opsets, ir_version=8), str(path))
+        return path, _artifact(path)
+
+    return make
 
 
-def test_one_flat_mask_among_good_ones_is_found() -> None:
-    drawn = masks()
-    drawn[2] = 0.2
-    assert judge(drawn, masks()).startswith("its mask of photo 3 is flat")
+def _artifact(path: Path) -> Artifact:
+    size = path.stat().st_size
+    sides = [SIDE, SIDE]
+    return Artifact(
+        target="onnx-int8",
+        path=path.name,
+        format="onnx",
+        precision="int8",
+        bytes=size,
+        sha256="0" * 64,
+        files=[FileEntry(path=path.name, bytes=size, sha256="0" * 64)],
+        inputs=[Tensor(name="image", shape=[1, 3, *sides], dtype="float32", layout="NCHW")],
+        outputs=[Tensor(name="mask", shape=[1, 1, *sides], dtype="float32", layout="NCHW")],
+        quantization=Quantization(weights="int8", activations="uint8"),
+    )
 
 
-def test_a_flat_mask_is_fine_where_the_reference_is_flat() -> None:
-    reference = masks()
-    reference[2] = 0.0
-    drawn = reference.copy()
-    assert judge(drawn, reference) == ""
+def photos(count: int = 4) -> NDArray[np.float32]:
+    """A bright square in red, the rest blue: the convolution is sure of both."""
+    images = np.zeros((count, 3, SIDE, SIDE), np.float32)
+    images[:, 2] = 1.0
+    images[:, :, 5:30, 5:30] = np.array([1.0, 1.0, 0.0])[:, None, None]
+    return images
 
 
-@pytest.mark.parametrize("turn", [lambda m: 1 - m, lambda m: m.swapaxes(-1, -2)])
-def test_an_inverted_or_transposed_mask_is_found(turn) -> None:
-    assert "another mask" in judge(turn(masks()), masks())
+def inspected(path: Path, artifact: Artifact) -> tuple[int | None, str]:
+    """How many photos have an object, and the objection; the file's own masks are right."""
+    with OnnxRunner(path, artifact) as runner:
+        references = np.concatenate([runner.run(image[None]) for image in photos()])
+    inspection, objection = inspect_artifact(path, artifact, photos(), references, MaskSpec())
+    assert (inspection.iou, inspection.mae) == (1.0, 0.0)
+    return inspection.objects, objection
 
 
-def test_one_wrong_photo_among_many_good_ones_is_found() -> None:
-    reference = np.concatenate([masks()] * 4)
-    drawn = reference.copy()
-    drawn[7] = 1 - drawn[7]
-    assert "of photo 8" in judge(drawn, reference)
+def test_a_file_that_can_not_saturate_is_fine(file) -> None:
+    assert inspected(*file(FITS)) == (4, "")
 
 
-def test_values_on_the_right_side_of_the_threshold_may_still_be_wrong() -> None:
-    reference = 0.1 + 0.2 * masks()
-    assert judge(reference * 0.2, reference).startswith("it draws another mask")
+def test_a_file_that_can_saturate_is_refused_though_it_draws_rightly_here(file) -> None:
+    """With VNNI its sums are right, and on most laptops they aren't."""
+    _, objection = inspected(*file(SATURATES))
+    assert objection.startswith("its mask depends on the processor: two neighbouring products of")
+    assert "stem" in objection
 
 
-def test_a_tiny_object_that_loses_a_pixel_is_no_reason() -> None:
-    reference = masks()
-    reference[2] = 0.0
-    reference[2, 0, 4:6, 4:6] = 1.0
-    drawn = reference.copy()
-    drawn[2, 0, 4, 4] = 0.4  # three of four pixels are left
-    assert judge(drawn, reference) == ""
+def test_a_mask_that_differs_with_exact_sums_is_refused(file, monkeypatch) -> None:
+    """As it is on a processor without VNNI: a stand-in that draws what a saturated sum does."""
+
+    class Exact(OnnxRunner):
+        def _infer(self, image: NDArray[np.float32]) -> NDArray[np.float32]:
+            mask = super()._infer(image)
+            mask[..., 5:30, 5:8] = 0.4  # 12 % of the square
+            return mask
+
+    monkeypatch.setattr(
+        registry, "_load", lambda dotted: Exact if "Precise" in dotted else OnnxRunner
+    )
+    _, objection = inspected(*file(FITS))
+    assert objection.startswith(
+        "its mask depends on the processor: it draws another mask than onnxruntime with exact sums"
+    )
 
 
-def test_masks_of_next_to_nothing_are_no_reason() -> None:
-    reference = np.full((4, 1, 80, 80), 0.01, np.float32)
-    reference[:, 0, 4:6, 4:6] = 0.51
-    drawn = reference.copy()
-    drawn[:, 0, 4, 4:6] = 0.49  # half of each object, by a rounding
-    assert judge(drawn, reference) == ""
+def test_a_file_without_integers_is_run_once(file) -> None:
+    path, artifact = file(SATURATES)
+    floats = artifact.model_copy(update={"quantization": None, "precision": "fp32"})
+    assert inspected(path, floats) == (4, "")
 
 
-def test_objects_that_are_halved_are_a_reason_whatever_their_size() -> None:
-    reference = np.full((4, 1, 80, 80), 0.01, np.float32)
-    reference[:, 0, 4:6, 4:8] = 0.9  # one in a thousand pixels
-    drawn = reference.copy()
-    drawn[:, 0, 4:6, 4:6] = 0.1
-    assert "mean IoU 0.500" in judge(drawn, reference)
+def test_the_numbers_are_of_the_photos_that_count(file) -> None:
+    path, artifact = file(FITS)
+    images = photos(3)
+    images[1] = 0.0  # a mask of 0.5 everywhere
+    images[2, :] = np.array([0.0, 0.0, 1.0])[:, None, None]  # nothing
+    with OnnxRunner(path, artifact) as runner:
+        references = np.concatenate([runner.run(image[None]) for image in images])
+    references[1] = 0.55
+    references[0, 0, 5:30, 5] = 0.0  # 25 of 625 pixels
+    found, _ = inspect_artifact(path, artifact, images, references, MaskSpec())
+    assert (found.photos, found.objects) == (3, 1)
+    assert found.iou == found.worst_iou == pytest.approx(600 / 625)
+    assert found.mae == pytest.approx(25 / SIDE**2 / 2, rel=1e-3)  # of the first and the third

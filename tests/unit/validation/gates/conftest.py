@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import pytest
 
-from maskport.validation.metrics import AGREEMENT, summarise
+from maskport.validation.counted import counts
+from maskport.validation.metrics import AGREEMENT, Object, summarise
 from maskport.validation.results import ArtifactResult, Results
 
 PHOTOS = ("boat.jpg", "hill.jpg")
@@ -25,16 +27,9 @@ def make_artifact(
     **changes: Any,
 ) -> ArtifactResult:
     """One that passes the defaults; ``mae`` and ``iou`` are by photo."""
-    import numpy as np
-
     metrics = [
         {"mae": m, "iou": i, "boundary_f": i, "photo_iou": i} for m, i in zip(mae, iou, strict=True)
     ]
-    fidelity: dict[str, float | None] = {}
-    for name in metrics[0]:
-        better = AGREEMENT[name.removeprefix("photo_")]
-        summary = summarise(np.array([photo[name] for photo in metrics]), better)
-        fidelity |= {name: summary.mean, f"worst_{name}": summary.worst, f"p5_{name}": summary.tail}
     kind, _, precision = target.partition("-")
     values: dict[str, Any] = {
         "target": target,
@@ -44,7 +39,7 @@ def make_artifact(
         "bytes": 1_300_000,
         "status": "passed",
         "checksum_holds": True,
-        "fidelity": fidelity,
+        "fidelity": fidelity(dict(zip(photos, metrics, strict=True)), None),
         "latency_ms": LATENCY,
         "timing": {
             "runs": 50, "rounds": 5, "threads": 2, "noisy": False,
@@ -60,10 +55,38 @@ def make_artifact(
     return ArtifactResult.model_validate(values | changes)
 
 
-def make_results(*artifacts: ArtifactResult, **changes: Any) -> Results:
-    """A run of these artifacts, or of one that passes."""
+def fidelity(
+    metrics: dict[str, dict[str, float]], objects: dict[str, Object] | None
+) -> dict[str, float | None]:
+    """Means and worst photos, of the photos that count where it is said what they show."""
+    found: dict[str, float | None] = {}
+    for name in ("mae", "iou", "boundary_f", "photo_iou"):
+        kinds = [objects[photo] if objects else None for photo in metrics]
+        having = counts(kinds, name)
+        values = [
+            of[name] for of, counting in zip(metrics.values(), having, strict=True) if counting
+        ]
+        if values:
+            summary = summarise(np.array(values), AGREEMENT[name.removeprefix("photo_")])
+            found |= {name: summary.mean, f"worst_{name}": summary.worst}
+            found |= {f"p5_{name}": summary.tail}
+    return found
+
+
+def make_results(
+    *artifacts: ArtifactResult, objects: tuple[Object, ...] = (), **changes: Any
+) -> Results:
+    """A run of these artifacts, or of one that passes; `objects` is what photos show."""
     chosen = artifacts or (make_artifact(),)
     names = [photo.photo for photo in chosen[0].photos] or list(PHOTOS)
+    shown = dict(zip(names, objects, strict=True)) if objects else None
+    if shown:
+        chosen = tuple(
+            a.model_copy(
+                update={"fidelity": fidelity({p.photo: p.metrics for p in a.photos}, shown)}
+            )
+            for a in chosen
+        )
     values: dict[str, Any] = {
         "maskport": "0.1.0",
         "bundle": "exports/sky",
@@ -82,7 +105,10 @@ def make_results(*artifacts: ArtifactResult, **changes: Any) -> Results:
             "photos_from": "photos", "threads": 2, "latency": "standard",
             "total_s": 60.0, "inference_s": 40.0, "load_s": 10.0,
         },
-        "photos": [{"name": name, "width": 640, "height": 480} for name in names],
+        "photos": [
+            {"name": name, "width": 640, "height": 480, "object": shown and shown[name]}
+            for name in names
+        ],
         "reference": {"device": "cpu", "device_name": "x86", "weights": "sky.pth"},
         "artifacts": {a.target: a.model_dump() for a in chosen},
         "passed": True,

@@ -62,7 +62,7 @@ def test_a_file_replaces_the_defaults_metric_by_metric(write, artifact) -> None:
     found = chosen(load_gates(write('["*"]\nmae = "<= 0.5"\nlatency_ms.p90 = "<= 9"')), artifact())
     assert found["mae"] == "mae <= 0.5"
     assert found["latency_ms.p90"] == "latency_ms.p90 <= 9"
-    assert found["worst_mae"] == "worst_mae <= 0.04"  # the default for int8
+    assert found["worst_mae"] == "worst_mae <= 0.015"  # the default for int8
 
 
 def test_a_file_may_leave_out_the_defaults(write, artifact) -> None:

@@ -25,6 +25,7 @@ from ..specs import ImageSpec, MaskSpec, ModelSpec
 from .adaptive_pools import constant_pools
 from .devices import full_precision
 from .input_channels import refused_channels
+from .planes import as_planes, check_numbers
 from .u2net import ConvBlock, U2Net, resize_to
 
 __all__ = [
@@ -95,8 +96,9 @@ class Reference(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(N, 3, H, W) RGB in [0, 1] to (N, C, H, W) in [0, 1]."""
         own = next(self.network.parameters(), x).dtype
-        outputs = self.network(self.normalise(x).to(own))
-        mask: Tensor = self.activate(select_output(outputs, self.spec)).float()
+        given = select_output(self.network(self.normalise(x).to(own)), self.spec)
+        check_numbers(given, self.spec)
+        mask: Tensor = self.activate(as_planes(given, self.spec)).float()
         return mask
 
     def draw(self, images: NDArray[np.float32], device: str) -> NDArray[np.float32]:
@@ -190,9 +192,10 @@ class _Selected(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         with constant_pools():
-            outputs = self.network(x)
-        mask: Tensor = self.activate(select_output(outputs, self.spec))
-        return mask
+            given = select_output(self.network(x), self.spec)
+        mask: Tensor = self.activate(as_planes(given, self.spec))
+        # Only where there is something to do: a cast would be an operation of every graph.
+        return mask if mask.dtype == torch.float32 else mask.float()
 
 
 def prepare(network: nn.Module, spec: ModelSpec) -> PreparedMask:
@@ -263,7 +266,10 @@ def check_output(module: nn.Module, spec: ModelSpec) -> None:
         raise NetworkError(
             f"{spec.name} gives a mask of shape {tuple(mask.shape)}; its specification says "
             f"{expected}.",
-            "Set channels, size or output in the specification to what the network gives.",
+            "Set channels, size or output in the specification to what the network gives."
+            if mask.ndim == 4
+            else "A mask has four dimensions, photo, channel, row and column: let the network keep "
+            "them (no squeeze).",
         )
 
 
@@ -281,7 +287,10 @@ def check_range(masks: NDArray[np.float32], spec: ModelSpec) -> None:
     if low < -1e-3 or high > 1 + 1e-3:
         raise NetworkError(
             f"{spec.name} draws values from {low:.3g} to {high:.3g}; a mask's are in [0, 1].",
-            "Say what turns its output into a mask: --activation sigmoid, or softmax.",
+            "Say what turns its output into a mask: --activation sigmoid, or softmax."
+            if (masks != np.rint(masks)).any()
+            else "If these are class numbers, let the network give them as integers (without "
+            f".float()), and say how many there are: --channels {high + 1:.0f} or more.",
         )
 
 

@@ -31,6 +31,7 @@ __all__ = [
     "Inspection",
     "Manifest",
     "Network",
+    "OldestRuntime",
     "Quantization",
     "Tensor",
     "TensorQuantization",
@@ -113,9 +114,11 @@ class Inspection(_Record):
     ``photos`` were looked at, ``mae`` is of those that the network is not unsure of, ``iou`` and
     ``worst_iou`` of the ``objects`` photos with an object that it is sure of, or of all where there
     is none; ``max_error`` of all.
+    ``runtime_version`` is that of the runtime that ran it; none where it was our own executor.
     """
 
     runtime: str
+    runtime_version: str | None = None
     emulated: bool = False
     photos: int = Field(ge=1)
     objects: int | None = None
@@ -140,6 +143,18 @@ class HalfPrecision(_Record):
     warning: str = ""
 
 
+class OldestRuntime(_Record):
+    """The oldest release of a runtime that has all that a file uses.
+
+    Derived from what the file says, not seen: `Inspection` names what ran it. ``because`` is what
+    older releases lack, or what the version was read from.
+    """
+
+    runtime: str
+    version: str
+    because: str
+
+
 class Artifact(_Record):
     """One exported file, or one folder that a format calls a file.
 
@@ -158,6 +173,7 @@ class Artifact(_Record):
     outputs: list[Tensor]
     quantization: Quantization | None = None
     properties: dict[str, Any] = Field(default_factory=dict)
+    oldest_runtime: OldestRuntime | None = None
     inspection: Inspection | None = None
     inspection_skipped: str | None = None
 

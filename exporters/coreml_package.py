@@ -104,10 +104,7 @@ def finish(
         inputs,
         outputs,
         quantization=quantization,
-        properties={
-            "minimum_deployment_target": target,
-            "specification_version": model.get_spec().specificationVersion,
-        },
+        properties={"minimum_deployment_target": target},
     )
 
 

@@ -36,7 +36,7 @@ def export(run: Run, path: Path) -> Exported:
     os.environ.setdefault("KERAS_BACKEND", "tensorflow")
     model = tensorflow_form(onnx.load(str(simplified(run))))
     run.step("importing Keras")
-    import keras
+    import keras  # noqa: F401  (so that the steps are told apart)
 
     run.step("building layers")
     network = _build(model.graph, run)
@@ -44,8 +44,7 @@ def export(run: Run, path: Path) -> Exported:
     partial = run.scratch / "model.keras"
     network.save(partial)
     path.write_bytes(_reproducible(partial))
-    inputs, outputs = run.float_tensors("NHWC")
-    return Exported(inputs, outputs, properties={"keras": keras.__version__})
+    return Exported(*run.float_tensors("NHWC"))
 
 
 def _build(onnx_graph: Any, run: Run) -> Any:

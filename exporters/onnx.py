@@ -11,7 +11,6 @@ import numpy as np
 
 from ..errors import ExportError
 from .failures import made_once
-from .intermediates import OPSET
 from .probes import check_probes
 from .run import Exported, Run
 
@@ -181,9 +180,7 @@ def finish(model: Any, run: Run, path: Path) -> Exported:
         node.ClearField("doc_string")
     onnx.checker.check_model(model, full_check=True)
     path.write_bytes(model.SerializeToString(deterministic=True))
-    inputs, outputs = run.float_tensors("NCHW")
-    operators = sorted({node.op_type for node in model.graph.node})
-    return Exported(inputs, outputs, properties={"opset": OPSET, "operators": operators})
+    return Exported(*run.float_tensors("NCHW"))
 
 
 def _rename(graph: Any) -> None:

@@ -28,8 +28,7 @@ _SAMPLES = "calibration_image_sample_data_20x128x128x3_float32.npy"
 def export(run: Run, path: Path) -> Exported:
     """Copy the run's SavedModel into the bundle."""
     shutil.copytree(float_model(run), path)
-    inputs, outputs = run.float_tensors("NHWC")
-    return Exported(inputs, outputs, properties={"signature": "serving_default"})
+    return Exported(*run.float_tensors("NHWC"))
 
 
 def float_model(run: Run) -> Path:

@@ -25,13 +25,15 @@ from typing import Any
 import numpy as np
 
 from ..artifacts.bundle import describe_files
+from ..artifacts.inspect.declared import differences
+from ..artifacts.inspect.registry import declared_by
 from ..artifacts.manifest import Artifact
 from ..errors import ExportError, NotCoveredError
 from .failures import reason_of
 from .registry import Target, target
 from .run import Run
 
-__all__ = ["CHECK", "PLAN", "main"]
+__all__ = ["CHECK", "PLAN", "as_declared", "main"]
 
 PLAN = "run.json"
 CHECK = "check.npz"
@@ -71,6 +73,7 @@ def _make(row: Target, scratch: Path, inspector: str, send: Send) -> None:
     try:
         artifact = _export(row, run, path)
         step("checking")
+        artifact = as_declared(artifact, path)
         artifact = _inspect(row, artifact, path, run, inspector)
         values = artifact.model_dump(mode="json", exclude_none=True)
     # One target's failure, whatever it is, must not stop the others; SDKs call sys.exit, too.
@@ -110,6 +113,37 @@ def _export(row: Target, run: Run, path: Path) -> Artifact:
         outputs=exported.outputs,
         quantization=exported.quantization,
         properties=exported.properties,
+    )
+
+
+def as_declared(artifact: Artifact, path: Path) -> Artifact:
+    """The artifact with what its file says of itself.
+
+    Raises:
+        ExportError: The file can't be read back, or takes or gives something else than the
+            manifest would say.
+    """
+    try:
+        declared = declared_by(artifact, path)
+    except MaskportError:
+        raise
+    except Exception as exc:  # every SDK has its own types
+        raise ExportError(
+            f"The file was made, but can't be read back: {_reason(exc)}.",
+            f"Leave out {artifact.target}, and report it with the network.",
+        ) from exc
+    wrong = differences(artifact.inputs, artifact.outputs, declared)
+    if wrong:
+        raise ExportError(
+            f"The file was made, but {'; '.join(wrong)}.",
+            f"Leave out {artifact.target}, and report it with the network.",
+        )
+    known = {**declared.properties, "operators": list(declared.operators)}
+    return artifact.model_copy(
+        update={
+            "properties": {**artifact.properties, **known},
+            "oldest_runtime": declared.oldest_runtime,
+        }
     )
 
 

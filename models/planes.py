@@ -81,9 +81,7 @@ def check_numbers(given: Tensor, spec: ModelSpec) -> None:
     if low >= 0 and (numbered or channels == 1):
         remedy = f"If they are class numbers, say how many there are: --channels {high + 1}"
         remedy += " or more. If not, let the network give floats from 0 to 1."
-    raise NetworkError(
-        f"{spec.name} gives {_kind(given)} from {low} to {high}; {allowed}.", remedy
-    )
+    raise NetworkError(f"{spec.name} gives {_kind(given)} from {low} to {high}; {allowed}.", remedy)
 
 
 def _whole(given: Tensor) -> bool:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import difflib
 import importlib
+import importlib.metadata
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +19,15 @@ from ..errors import UsageError
 if TYPE_CHECKING:
     from .base import Runner
 
-__all__ = ["RUNTIMES", "Need", "Runtime", "exact_runner_for", "requirement", "runner_for"]
+__all__ = [
+    "RUNTIMES",
+    "Need",
+    "Runtime",
+    "exact_runner_for",
+    "requirement",
+    "runner_for",
+    "version_of",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +91,15 @@ RUNTIMES = (
 def requirement(name: str) -> Need | None:
     """What the runtime of that name needs installed; None for nothing, or no such runtime."""
     return next((row.need for row in RUNTIMES if row.name == name), None)
+
+
+def version_of(name: str) -> str:
+    """The release of the runtime of that name that is installed; it must be.
+
+    A runtime without a `requirement` is PyTorch's own.
+    """
+    need = requirement(name)
+    return importlib.metadata.version("torch" if need is None else need.package)
 
 
 def runner_for(artifact: Artifact, path: Path, threads: int | None = None) -> Runner:

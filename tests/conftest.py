@@ -19,6 +19,16 @@ from .sample_run import make as make_sample_run
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 
 
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Tests run without a network; those that need one are asked for."""
+    if "runtimes" in config.option.markexpr:
+        return
+    skip = pytest.mark.skip(reason="installs runtimes from the package index: -m runtimes")
+    for item in items:
+        if item.get_closest_marker("runtimes"):
+            item.add_marker(skip)
+
+
 @pytest.fixture(scope="session", autouse=True)
 def ctrl_c() -> None:
     """A shell that starts tests in the background has them, and their children, ignore it."""

@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from math import prod
 from pathlib import Path
-from typing import Any
 
+from ...artifacts.inspect.executorch import XNNPACK, Program
 from ...artifacts.manifest import Artifact
-from ...errors import RunnerError
 from .cost import Cost, Uncountable
-from .flatc import read_flatbuffer
 from .operation import Formula, Operation, Shape, convolution, count, product, transposed
 from .xnnpack import FORMULAS as XNNPACK_FORMULAS
 from .xnnpack import XnnpackGraph
@@ -38,40 +36,13 @@ def cost(artifact: Artifact, path: Path) -> Cost:
     return Cost.of(macs, sum(weights.values()), kinds)
 
 
-class _Program:
-    """A program's tables; its segments stay in the file's bytes."""
-
-    def __init__(self, path: Path) -> None:
-        data = path.read_bytes()
-        if not data[4:8].startswith(b"ET"):
-            raise RunnerError(
-                f"{path} is not an ExecuTorch program.",
-                "The file is damaged or of another format; export it again.",
-            )
-        size, self._base = len(data), 0
-        if data[8:12] == b"eh00":  # the extended header, where segments follow the tables
-            size, self._base = (int.from_bytes(data[at : at + 8], "little") for at in (16, 24))
-        self._data = data
-        self._tables = read_flatbuffer(data[:size], "exir/_serialize/program.fbs")
-        ends = [s["offset"] + s["size"] for s in self._tables.get("segments", ())]
-        if self._base + max(ends, default=0) > len(data):
-            raise ValueError("its segments end behind its end")
-        plans = self._tables["execution_plan"]
-        forward = [plan for plan in plans if plan["name"] == "forward"]
-        if not forward:
-            raise RunnerError(
-                f"{path} has no method forward.", "Export the network with its own forward."
-            )
-        self._plan = forward[0]
-        self._values = self._plan["values"]
+class _Program(Program):
+    """A program's operations and constants, with their shapes."""
 
     def operations(self) -> Iterator[Operation]:
         """The portable operators that the method calls."""
-        names = [
-            f"{row['name']}.{row['overload']}" if row.get("overload") else row["name"]
-            for row in self._plan["operators"]
-        ]
-        for number, (kind, call) in enumerate(self._calls()):
+        names = self.operators()
+        for number, (kind, call) in enumerate(self.calls()):
             if kind == "JumpFalseCall":
                 raise Uncountable("how often its loops and branches run is not in the file")
             if kind == "KernelCall":
@@ -81,7 +52,7 @@ class _Program:
                     f"number {number}",
                     [self._shape(index) for index in given],
                     [self._shape(given[-1])],  # an out variant returns its last argument
-                    {"values": [self._values[index]["val"] for index in given]},
+                    {"values": [self.values[index]["val"] for index in given]},
                 )
 
     def delegates(self) -> Iterator[bytes]:
@@ -90,27 +61,21 @@ class _Program:
         Raises:
             Uncountable: Another back end took a part, or its images may have any size.
         """
-        for kind, call in self._calls():
+        for kind, call in self.calls():
             if kind != "DelegateCall":
                 continue
-            delegate = self._plan["delegates"][call["delegate_index"]]
-            if delegate["id"] != "XnnpackBackend":
+            delegate = self.delegate(call)
+            if delegate["id"] != XNNPACK:
                 raise Uncountable(f"what {delegate['id']} computes is not known")
             if any(None in (self._shape(index) or ()) for index in call["args"]):
                 # The payload has the largest sizes that are allowed.
                 raise Uncountable("XNNPACK's part has sizes that are known only when it runs")
-            place = delegate["processed"]
-            if place["location"] == "INLINE":
-                yield bytes(self._tables["backend_delegate_data"][place["index"]]["data"])
-            else:
-                segment = self._tables["segments"][place["index"]]
-                start = self._base + segment["offset"]
-                yield self._data[start : start + segment["size"]]
+            yield self.payload(delegate)
 
     def constants(self) -> dict[str, int]:
         """The bytes of each constant of portable operators, by where it lies."""
         found = {}
-        for value in self._values:
+        for value in self.values:
             if value.get("val_type") != "Tensor" or not value["val"]["data_buffer_idx"]:
                 continue
             tensor = value["val"]
@@ -118,13 +83,8 @@ class _Program:
             found[f"buffer {tensor['data_buffer_idx']}"] = size
         return found
 
-    def _calls(self) -> Iterator[tuple[str, dict[str, Any]]]:
-        for chain in self._plan["chains"]:
-            for instruction in chain["instructions"]:
-                yield instruction["instr_args_type"], instruction["instr_args"]
-
     def _shape(self, index: int) -> Shape:
-        value = self._values[index]
+        value = self.values[index]
         if value.get("val_type") != "Tensor":
             return None
         tensor = value["val"]

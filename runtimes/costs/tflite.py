@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from ...artifacts.inspect.tflite import names_of, opened, operator_name
 from ...artifacts.manifest import Artifact
-from ...errors import RunnerError
 from .cost import Cost
 from .operation import Formula, Operation, Shape, convolution, count, product, transposed
 
@@ -38,7 +38,7 @@ def cost(artifact: Artifact, path: Path) -> Cost:
     """Of the first subgraph, which is the network; the others belong to control flow."""
     model = _File(path)
     operations = list(model.operations())
-    custom = {operation.kind for operation in operations if operation.settings.get("custom")}
+    custom = {operation.kind for operation in operations if operation.kind.startswith("custom ")}
     macs, kinds = count(operations, _FORMULAS, _HIDDEN | custom)
     return Cost.of(macs, model.weight_bytes(), kinds)
 
@@ -47,33 +47,22 @@ class _File:
     """A flatbuffer, read in place."""
 
     def __init__(self, path: Path) -> None:
-        from ai_edge_litert import schema_py_generated as schema
-
-        data = path.read_bytes()
-        if not schema.Model.ModelBufferHasIdentifier(data, 0):
-            raise RunnerError(
-                f"{path} is not a TFLite file.",
-                "The file is damaged or of another format; export it again.",
-            )
-        self._schema: Any = schema
-        self._model: Any = schema.Model.GetRootAs(data, 0)
+        self._schema, self._model = opened(path)
         self._graph: Any = self._model.Subgraphs(0)
-        self._kinds = _names(schema.BuiltinOperator)
-        self._types = _names(schema.TensorType)
+        self._kinds = names_of(self._schema.BuiltinOperator)
+        self._types = names_of(self._schema.TensorType)
 
     def operations(self) -> Iterator[Operation]:
         for index in range(self._graph.OperatorsLength()):
             operator = self._graph.Operators(index)
             code = self._model.OperatorCodes(operator.OpcodeIndex())
-            # Files of before 2020 have only the older field, which is a byte.
-            kind = self._kinds[max(code.BuiltinCode(), code.DeprecatedBuiltinCode())]
-            custom = kind == "CUSTOM"
+            kind = operator_name(code, self._kinds)
             yield Operation(
-                (code.CustomCode() or b"").decode() if custom else kind,
+                kind,
                 f"number {index}",
                 [self._shape(operator.Inputs(i)) for i in range(operator.InputsLength())],
                 [self._shape(operator.Outputs(i)) for i in range(operator.OutputsLength())],
-                {"custom": custom, "left_transposed": self._left_transposed(operator, kind)},
+                {"left_transposed": self._left_transposed(operator, kind)},
             )
 
     def weight_bytes(self) -> int:
@@ -122,8 +111,3 @@ class _File:
 
 
 _SETTINGS = frozenset(("BOOL", "INT32", "INT64", "STRING", "UINT32", "UINT64"))
-
-
-def _names(enumeration: Any) -> dict[int, str]:
-    """A generated class of constants, the other way round."""
-    return {value: name for name, value in vars(enumeration).items() if isinstance(value, int)}

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from math import prod
 from typing import Any
 
-from .flatc import read_flatbuffer
+from ...artifacts.inspect.executorch import xnnpack_graph
 from .operation import Formula, Operation, Shape, convolution, fixed, product, transposed
 
 __all__ = ["FORMULAS", "XnnpackGraph"]
@@ -20,11 +20,7 @@ class XnnpackGraph:
     """
 
     def __init__(self, payload: bytes) -> None:
-        data = payload
-        if payload[4:8] == b"XH00":
-            start, size = (int.from_bytes(payload[at : at + 4], "little") for at in (10, 14))
-            data = payload[start : start + size]
-        self._graph = read_flatbuffer(data, "backends/xnnpack/serialization/schema.fbs")
+        self._graph = xnnpack_graph(payload)
         self._tensors = {
             tensor["id_out"]: tensor
             for tensor in (_tensor(value) for value in self._graph["xvalues"])

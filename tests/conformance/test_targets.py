@@ -11,6 +11,8 @@ import numpy as np
 import pytest
 
 from maskport.artifacts.bundle import verify
+from maskport.artifacts.inspect.declared import differences
+from maskport.artifacts.inspect.registry import declared_by
 from maskport.exporters.registry import TARGETS, Target
 from maskport.imaging.scenes import scene
 from maskport.quantization.recipe import read_recipe
@@ -59,6 +61,7 @@ def test_it_was_inspected_before_it_was_bundled(exported: Any, row: Target) -> N
     assert seen.iou >= 0.9
     # Core ML's own runtime exists on macOS only.
     assert seen.emulated == (row.format == "coreml" and sys.platform != "darwin")
+    assert (seen.runtime_version is None) == seen.emulated
 
 
 def test_its_entry_says_what_goes_in_and_out(exported: Any, row: Target) -> None:
@@ -74,6 +77,27 @@ def test_its_entry_says_what_goes_in_and_out(exported: Any, row: Target) -> None
     else:
         assert image.quantization is None
     assert artifact.bytes == sum(entry.bytes for entry in artifact.files)
+
+
+def test_its_file_says_what_its_entry_says(exported: Any, row: Target) -> None:
+    artifact = exported.bundle.artifact(row.name)
+    declared = declared_by(artifact, exported.bundle.file(row.name))
+    assert differences(artifact.inputs, artifact.outputs, declared) == []
+    assert artifact.properties["operators"] == list(declared.operators) != []
+    assert artifact.oldest_runtime == declared.oldest_runtime
+    # What TensorFlow, Keras and ExecuTorch write is promised to newer releases only.
+    promised = row.format in {"savedmodel", "keras", "executorch"}
+    assert (declared.oldest_runtime is None) == promised
+
+
+@pytest.mark.parametrize("change", [{"dtype": "int8"}, {"shape": [1, 2, 50, 38]}], ids=str)
+def test_an_entry_that_says_something_else_is_contradicted_by_the_file(
+    exported: Any, row: Target, change: dict[str, Any]
+) -> None:
+    artifact = exported.bundle.artifact(row.name)
+    declared = declared_by(artifact, exported.bundle.file(row.name))
+    said = [artifact.outputs[0].model_copy(update=change)]
+    assert len(differences(artifact.inputs, said, declared)) == 1
 
 
 def test_its_cost_is_counted_in_its_own_graph(exported: Any, row: Target) -> None:

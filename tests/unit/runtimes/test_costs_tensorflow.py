@@ -188,7 +188,7 @@ def test_a_custom_operation_of_tflite_is_an_error_with_its_name(
     builder.Finish(model.Pack(builder), b"TFL3")
     path = tmp_path / "custom.tflite"
     path.write_bytes(builder.Output())
-    with pytest.raises(RunnerError, match="what Convolution2DMagic"):
+    with pytest.raises(RunnerError, match="what custom Convolution2DMagic"):
         cost_of(artifact("tflite"), path)
 
 

@@ -28,7 +28,7 @@ from ..artifacts.bundle import describe_files
 from ..artifacts.inspect.declared import differences
 from ..artifacts.inspect.registry import declared_by
 from ..artifacts.manifest import Artifact
-from ..errors import ExportError, NotCoveredError
+from ..errors import ExportError, MaskportError, NotCoveredError
 from .failures import reason_of
 from .registry import Target, target
 from .run import Run
@@ -129,7 +129,7 @@ def as_declared(artifact: Artifact, path: Path) -> Artifact:
         raise
     except Exception as exc:  # every SDK has its own types
         raise ExportError(
-            f"The file was made, but can't be read back: {_reason(exc)}.",
+            f"The file was made, but can't be read back: {reason_of(exc)}.",
             f"Leave out {artifact.target}, and report it with the network.",
         ) from exc
     wrong = differences(artifact.inputs, artifact.outputs, declared)

@@ -187,7 +187,7 @@ class Flatbuffer:
         self, name: bytes, kind: int, shape: Any, values: Any, scales: Any, axis: int
     ) -> int:
         """A new constant tensor, quantised per channel along ``axis``; its index."""
-        index = self._add(name, kind, np.asarray(shape, np.int32), 1.0, 0)
+        index = self.add_activation(name, kind, np.asarray(shape, np.int32), 1.0, 0)
         tensor = self.tensor(index)
         tensor.quantization.scale = np.asarray(scales, np.float32)
         tensor.quantization.zeroPoint = np.zeros(len(scales), np.int64)
@@ -204,7 +204,7 @@ class Flatbuffer:
     def add_float(self, name: bytes, shape: Any) -> int:
         """A new float32 activation tensor; its index."""
         kind = self.schema.TensorType.FLOAT32
-        index = self._add(name, kind, np.asarray(shape, np.int32), 1.0, 0)
+        index = self.add_activation(name, kind, np.asarray(shape, np.int32), 1.0, 0)
         self.tensor(index).quantization = None
         return index
 
@@ -296,7 +296,7 @@ class Flatbuffer:
     def insert_before(self, reader: Any, index: int, kind: int, scale: float) -> int:
         """A QUANTIZE of a tensor to another kind, zero point 0, in front of its reader."""
         source = self.tensor(index)
-        result = self._add(source.name + b"/wide", kind, source.shape, scale, 0)
+        result = self.add_activation(source.name + b"/wide", kind, source.shape, scale, 0)
         pattern = next(op for op in self.subgraph.operators if self.is_op(op, "QUANTIZE"))
         operator = self._like(pattern, index, result)
         operators = self.subgraph.operators
@@ -329,10 +329,10 @@ class Flatbuffer:
         wide = (
             int(sigmoid.inputs[0])
             if already
-            else self._add(b"mask/logits16", kinds.INT16, shape, INT16_LOGIT_SCALE, 0)
+            else self.add_activation(b"mask/logits16", kinds.INT16, shape, INT16_LOGIT_SCALE, 0)
         )
-        curve = self._add(b"mask/sigmoid16", kinds.INT16, shape, _INT16_SIGMOID_SCALE, 0)
-        narrow = self._add(b"mask/sigmoid8", kinds.INT8, shape, _BYTE_SCALE, -128)
+        curve = self.add_activation(b"mask/sigmoid16", kinds.INT16, shape, _INT16_SIGMOID_SCALE, 0)
+        narrow = self.add_activation(b"mask/sigmoid8", kinds.INT8, shape, _BYTE_SCALE, -128)
         operators = self.subgraph.operators
         position = next(i for i, op in enumerate(operators) if op is sigmoid)
         widen = [] if already else [self._like(final, sigmoid.inputs[0], wide)]
@@ -361,7 +361,7 @@ class Flatbuffer:
         quantization.zeroPoint = np.array([round(-128 - low / new_scale)], np.int64)
         quantization.min = quantization.max = None
 
-    def _add(self, name: bytes, kind: int, shape: Any, scale: float, zero: int) -> int:
+    def add_activation(self, name: bytes, kind: int, shape: Any, scale: float, zero: int) -> int:
         """A new activation tensor; its index."""
         tensor = self.schema.TensorT()
         tensor.name, tensor.type, tensor.shape, tensor.buffer = name, kind, shape, 0

@@ -10,6 +10,7 @@ from .tflite import as_bytes, convert_integer
 from .tflite_graph import finished
 from .tflite_mixed import leave_in_float
 from .tflite_numbers import insert_numbers
+from .tflite_scales import demand_scales
 from .tflite_tail import widen_tail
 
 __all__ = ["export_int8", "export_mixed"]
@@ -48,6 +49,7 @@ def export_mixed(run: Run, path: Path) -> Exported:
     run.step("inserting scales and weights")
     wide = widen_tail(graph, network)
     in_float = leave_in_float(graph, network) > 0
+    demand_scales(graph)
     path.write_bytes(finished(graph, floats=in_float))
     return Exported(
         *as_bytes(run),

@@ -41,32 +41,51 @@ def widen_tail(graph: Flatbuffer, network: QuantizedNetwork) -> bool:
     for name, operator in operators.items():
         kind = graph.name_of(operator)
         inputs = [int(i) for i in operator.inputs]
-        for position, index in enumerate(inputs[:2] if kind in {"ADD", "SUB"} else inputs[:1]):
+        sums = kind in {"ADD", "SUB"}
+        # A sum takes its sources at any scale; resizing keeps the one that it reads.
+        demanded = _sigmoids(graph, name, network)
+        for position, index in enumerate(inputs[:2] if sums else inputs[:1]):
             tensor = graph.tensor(index)
-            if tensor.type == graph.schema.TensorType.INT8:
-                inputs[position] = graph.insert_before(
-                    operator, index, graph.schema.TensorType.INT16, _own(tensor) or scales[name]
-                )
+            scale = (None if sums else demanded) or _own(graph, tensor) or scales[name]
+            if tensor.type == graph.schema.TensorType.INT8 or not (sums or _has(tensor, scale)):
+                wide_type = graph.schema.TensorType.INT16
+                inputs[position] = graph.insert_before(operator, index, wide_type, scale)
         operator.inputs = np.array(inputs, np.int32)
-        if kind in {"ADD", "SUB"}:
+        if sums:
             # Scales need not be powers of two; the old kernel's flag says they are.
             operator.builtinOptions.potScaleInt16 = False
         result = graph.tensor(graph.names[name])
         result.type = graph.schema.TensorType.INT16
-        source = graph.tensor(inputs[0])
-        scale = scales[name] if kind in {"ADD", "SUB"} else float(source.quantization.scale[0])
-        if name == network.logits:
-            scale = INT16_LOGIT_SCALE
-        graph.encode(result, scale, 0)
+        kept = float(graph.tensor(inputs[0]).quantization.scale[0])
+        graph.encode(result, (demanded or scales[name]) if sums else kept, 0)
         graph.give_own_code(operator, _VERSIONS[kind])
     return True
 
 
-def _own(tensor: Any) -> float | None:
-    """The scale at which an int8 tensor's range just fits into int16: nothing is lost."""
+def _sigmoids(graph: Flatbuffer, name: str, network: QuantizedNetwork) -> float | None:
+    """The scale at which a sigmoid reads a tensor; None where it isn't what one reads.
+
+    A softmax takes its logits at any scale, and beyond where a sigmoid has long saturated.
+    """
+    if name != network.logits:
+        return None
+    index = graph.names[name]
+    readers = [op for op in graph.subgraph.operators if index in op.inputs]
+    only = readers and all(graph.is_op(reader, "LOGISTIC") for reader in readers)
+    return INT16_LOGIT_SCALE if only else None
+
+
+def _own(graph: Flatbuffer, tensor: Any) -> float | None:
+    """The scale of an int16 tensor, or at which an int8 one's range just fits into int16."""
     scale, zero = float(tensor.quantization.scale[0]), int(tensor.quantization.zeroPoint[0])
+    if tensor.type == graph.schema.TensorType.INT16:
+        return scale
     reach = max(127 - zero, 128 + zero)
     return scale * reach / 32767 if reach else None
+
+
+def _has(tensor: Any, scale: float) -> bool:
+    return bool(np.float32(tensor.quantization.scale[0]) == np.float32(scale))
 
 
 def _scales(network: QuantizedNetwork, limits: dict[str, float]) -> dict[str, float]:

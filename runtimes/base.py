@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 
 from ..artifacts.manifest import Artifact, Tensor
 from ..errors import RunnerError
-from .registry import requirement
+from .refusals import remedy, unsupported
+from .registry import installed, requirement
 from .sdk_errors import sdk_errors
 
 __all__ = ["Runner"]
@@ -148,15 +149,20 @@ class Runner(ABC):
 
     def _mapped(self, action: Literal["load", "run"]) -> AbstractContextManager[None]:
         """SDKs' exceptions become ours."""
-        remedies = {
-            "load": "The file is damaged or of another format; export it again.",
-            "run": "Check it with the runtime's own tools, or export it again.",
-        }
+        need = requirement(self.name)
+
+        def load() -> str:
+            intact = unsupported(self.artifact, " ".join(installed(self.name)))
+            return remedy(self.artifact, self.path, intact)
+
+        def run() -> str:
+            return "Check it with the runtime's own tools, or export it again."
+
         return sdk_errors(
             f"{self.name} can't {action} {self.path}",
             f"Running {self.path.name}",
-            remedies[action],
-            requirement(self.name),
+            load if action == "load" else run,
+            need,
         )
 
 

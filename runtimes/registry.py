@@ -24,9 +24,9 @@ __all__ = [
     "Need",
     "Runtime",
     "exact_runner_for",
+    "installed",
     "requirement",
     "runner_for",
-    "version_of",
 ]
 
 
@@ -93,13 +93,17 @@ def requirement(name: str) -> Need | None:
     return next((row.need for row in RUNTIMES if row.name == name), None)
 
 
-def version_of(name: str) -> str:
-    """The release of the runtime of that name that is installed; it must be.
+def installed(name: str) -> tuple[str, str]:
+    """Distribution and version of the runtime of that name; it must be installed.
 
     A runtime without a `requirement` is PyTorch's own.
     """
-    need = requirement(name)
-    return importlib.metadata.version("torch" if need is None else need.package)
+    need = requirement(name) or Need("torch", "torch", "")
+    try:
+        return need.package, importlib.metadata.version(need.package)
+    except importlib.metadata.PackageNotFoundError:  # tensorflow-cpu has the module tensorflow
+        package = importlib.metadata.packages_distributions()[need.module][0]
+        return package, importlib.metadata.version(package)
 
 
 def runner_for(artifact: Artifact, path: Path, threads: int | None = None) -> Runner:

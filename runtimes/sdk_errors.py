@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from ..errors import MaskportError, MissingToolError, RunnerError
@@ -13,13 +13,15 @@ __all__ = ["sdk_errors"]
 
 
 @contextmanager
-def sdk_errors(what: str, purpose: str, remedy: str, need: Need | None) -> Iterator[None]:
+def sdk_errors(
+    what: str, purpose: str, remedy: Callable[[], str], need: Need | None
+) -> Iterator[None]:
     """Map what a back end raises inside the block.
 
     Args:
         what: What can't be done, in a sentence that a reason follows: "keras can't load X".
         purpose: What it is for: "Running X".
-        remedy: What to do where the file is at fault.
+        remedy: Says what to do where the file is at fault; asked for only then.
         need: What must be installed.
 
     Raises:
@@ -35,4 +37,4 @@ def sdk_errors(what: str, purpose: str, remedy: str, need: Need | None) -> Itera
         if lacking and need is not None and importlib.util.find_spec(need.module) is None:
             raise MissingToolError(need.package, need.extra, purpose) from exc
         reason = (str(exc).strip().splitlines() or [type(exc).__name__])[0]
-        raise RunnerError(f"{what}: {reason}", remedy) from exc
+        raise RunnerError(f"{what}: {reason}", remedy()) from exc

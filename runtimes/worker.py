@@ -29,6 +29,7 @@ from numpy.typing import NDArray
 from ..artifacts.manifest import Artifact
 from ..errors import LostError, NotCoveredError, RunnerError
 from ..signals import held_back
+from .refusals import remedy
 from .wire import Garbled, receive, send
 
 __all__ = ["Build", "Limits", "Loaded", "Worker", "default_memory_limit"]
@@ -388,7 +389,7 @@ class Worker:
         return LostError(
             "crashed",
             f"The process that ran {self.path.name} died while {doing} ({how}){said}.",
-            "The file is damaged, or its runtime has a bug: export it again.",
+            self._remedy("Its runtime has a bug: use another target, or another release."),
         )
 
     def _nonsense(self, what: str) -> LostError:
@@ -396,8 +397,14 @@ class Worker:
         return LostError(
             "crashed",
             f"The process that ran {self.path.name} sent nonsense: {what}.",
-            "The file is damaged: export it again.",
+            self._remedy("Report it."),
         )
+
+    def _remedy(self, intact: str) -> str:
+        """What to do about a process that is lost, by whether its file is what it should be."""
+        if self._job["build"] is not None:
+            return "It was PyTorch with the network's own code; the files are judged all the same."
+        return remedy(self.artifact, self.path, intact)
 
     def _out_of_memory(self, doing: str) -> LostError:
         return LostError(

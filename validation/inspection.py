@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from ..artifacts.manifest import Artifact, Inspection
 from ..artifacts.onnx_saturation import explained
-from ..runtimes.registry import exact_runner_for, runner_for, version_of
+from ..runtimes.registry import exact_runner_for, installed, runner_for
 from ..runtimes.saturation import saturating
 from ..specs import MaskSpec
 from .counted import counts
@@ -69,7 +69,7 @@ def inspect_artifact(
     compared_objects = overlaps[having] if any(having) else overlaps
     inspection = Inspection(
         runtime=name,
-        runtime_version=None if emulated else version_of(name),
+        runtime_version=None if emulated else installed(name)[1],
         emulated=emulated,
         photos=len(images),
         objects=sum(having),

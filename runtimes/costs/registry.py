@@ -12,6 +12,7 @@ from pathlib import Path
 
 from ...artifacts.manifest import Artifact
 from ...errors import RunnerError, UsageError
+from ..refusals import remedy
 from ..registry import Need
 from ..sdk_errors import sdk_errors
 from .cost import Cost, Uncountable
@@ -60,6 +61,7 @@ COUNTERS = (
     CostCounter("executorch", ".executorch:cost", _EXECUTORCH),
 )
 # fmt: on
+_APART = "Its latency and fidelity don't depend on this count."
 
 
 def cost_of(artifact: Artifact, path: Path) -> Cost:
@@ -90,12 +92,10 @@ def cost_of(artifact: Artifact, path: Path) -> Cost:
     with sdk_errors(
         what,
         f"Counting the cost of {path.name}",
-        "The file is damaged or of another format; export it again.",
+        lambda: remedy(artifact, path, f"Report it. {_APART}"),
         row.need,
     ):
         try:
             return row.load()(artifact, path)
         except Uncountable as exc:
-            raise RunnerError(
-                f"{what}: {exc}.", "Its latency and fidelity don't depend on this count."
-            ) from exc
+            raise RunnerError(f"{what}: {exc}.", _APART) from exc

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import importlib.util
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,9 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...artifacts.manifest import Artifact
-from ...errors import MaskportError, MissingToolError, RunnerError, UsageError
+from ...errors import RunnerError, UsageError
 from ..base import planes_shape
+from ..refusals import remedy
 from ..registry import requirement
+from ..sdk_errors import sdk_errors
 from .nodes import NodeInfo
 
 __all__ = ["FORMATS", "intermediates"]
@@ -76,16 +77,10 @@ def _mapped(
     function: Any = getattr(importlib.import_module(module, __package__), name)
     if not path.exists():
         raise RunnerError(f"There is no {path}.", "Check the path, or the bundle: maskport verify.")
-    try:
+    with sdk_errors(
+        f"The tensors of {path} can't be read",
+        f"Looking into {path.name}",
+        lambda: remedy(artifact, path, "Report it; its mask doesn't depend on this."),
+        requirement(runtime),
+    ):
         yield from function(artifact, path, image, threads)
-    except MaskportError:
-        raise
-    except Exception as exc:  # every SDK has its own types, often unexported
-        need = requirement(runtime)
-        if isinstance(exc, ImportError) and need and not importlib.util.find_spec(need.module):
-            raise MissingToolError(need.package, need.extra, f"Looking into {path.name}") from exc
-        reason = (str(exc).strip().splitlines() or [type(exc).__name__])[0]
-        raise RunnerError(
-            f"The tensors of {path} can't be read: {reason}",
-            "The file is damaged or of another format; export it again.",
-        ) from exc

@@ -1,0 +1,98 @@
+"""Networks that end in a softmax, or resize behind a sigmoid, give integer files that load."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from maskport.exporters import intermediates
+from maskport.exporters.run import Card, Run
+from maskport.exporters.tflite_graph import Flatbuffer
+from maskport.exporters.tflite_int8 import export_int8
+from maskport.imaging.scenes import scene
+from maskport.models.prepared import prepare
+from maskport.quantization.quantise import quantise, simulated
+from maskport.quantization.recipe import BEST
+from maskport.specs import ImageSpec, MaskSpec, ModelSpec
+
+pytestmark = [
+    pytest.mark.sdk,
+    pytest.mark.slow,
+    # TensorFlow's own, about the interpreter that its converter calibrates with.
+    pytest.mark.filterwarnings("ignore:.*tf.lite.Interpreter is deprecated"),
+]
+
+SIDE = 32
+
+
+class Ended(nn.Module):
+    def __init__(self, end: Callable[[Tensor], Tensor], planes: int, steep: float) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.first = nn.Conv2d(3, 8, 3, padding=1, stride=2)
+        self.last = nn.Conv2d(8, planes, 1)
+        self.end = end
+        with torch.no_grad():
+            self.last.weight.mul_(steep)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.end(self.last(torch.relu(self.first(x))))
+
+
+def larger(x: Tensor) -> Tensor:
+    return F.interpolate(x, scale_factor=2, mode="bilinear", align_corners=False)
+
+
+# What a network ends in, its planes, and the operation whose scale a recipe doesn't choose.
+ENDS = {
+    "a resize, then a sigmoid": (lambda x: larger(x).sigmoid(), 1, "LOGISTIC"),
+    "a softmax": (lambda x: larger(x).softmax(1), 3, "SOFTMAX"),
+    "a softmax that is resized": (lambda x: larger(x.softmax(1)), 3, "SOFTMAX"),
+    "a sigmoid that is resized": (lambda x: larger(x.sigmoid()), 1, "LOGISTIC"),
+}
+
+
+# Logits that stay where a sigmoid moves, and such that pass far beyond.
+@pytest.mark.parametrize("steep", [4, 60])
+@pytest.mark.parametrize("name", ENDS)
+def test_it_loads_and_draws_what_the_simulation_says(
+    name: str, steep: float, tmp_path: Path
+) -> None:
+    for module in ("tensorflow", "onnx2tf", "onnxsim"):
+        pytest.importorskip(module, reason="needs maskport[tflite]")
+    litert = pytest.importorskip("ai_edge_litert.interpreter")
+    end, planes, kind = ENDS[name]
+    labels = tuple(map(str, range(planes)))
+    spec = ModelSpec("ended", ImageSpec(SIDE, SIDE), MaskSpec(planes, labels=labels))
+    photos = np.stack([scene(seed, SIDE, SIDE).photo.transpose(2, 0, 1) for seed in range(4)])
+    network, view = quantise(
+        prepare(Ended(end, planes, steep).eval(), spec), photos, "0" * 64, BEST
+    )
+    run = Run(tmp_path, spec, Card("ended", "author", "licence", "0" * 12, "Draws."))
+    network.save(run.numbers)
+    intermediates.make("onnx", view, run)
+    export_int8(run, tmp_path / "ended.tflite")
+
+    graph = Flatbuffer((tmp_path / "ended.tflite").read_bytes())
+    (operator,) = (op for op in graph.subgraph.operators if graph.name_of(op) == kind)
+    result = graph.tensor(int(operator.outputs[0])).quantization
+    # The kernel's own steps, which no file may change: int8's or, behind a wide tail, int16's.
+    steps = (float(result.scale[0]), int(result.zeroPoint[0]))
+    assert steps in {(1 / 256, -128), (2.0**-15, 0)}
+
+    interpreter = litert.Interpreter(str(tmp_path / "ended.tflite"))
+    draw = interpreter.get_signature_runner("serving_default")
+    simulation = simulated(network, view, (1, 3, SIDE, SIDE))
+    for photo in photos:
+        mask = draw(image=photo.transpose(1, 2, 0)[None])["mask"][0].transpose(2, 0, 1) / 255
+        with torch.no_grad():
+            said = simulation(torch.from_numpy(photo)[None].float() / 255)[0].numpy()
+        # A step of the logits, where the sigmoid is steepest, is a few bytes.
+        assert np.abs(mask - said).mean() < 3 / 255
+        assert np.ptp(said) > 0.1  # else a flat mask would do

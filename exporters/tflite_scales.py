@@ -65,7 +65,7 @@ def _rounded_before(graph: Flatbuffer, operator: Any) -> list[Any]:
 
 
 def _rounded_behind(graph: Flatbuffer, operator: Any, scale: float, zero: int) -> list[Any]:
-    """What brings the result of an operation from the scale that it has to the one it shall have."""
+    """What brings the result of an operation to the scale that it shall have."""
     index, kinds = int(operator.outputs[0]), graph.schema.TensorType
     found = _encoding(graph, index)
     kind = graph.tensor(int(operator.inputs[0])).type

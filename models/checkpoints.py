@@ -61,7 +61,7 @@ def load_weights(network: nn.Module, path: Path, key: str | None = None) -> Take
     _check_finite(state, path)
     with torch.no_grad():
         for name, tensor in tensors_of(network).items():
-            if name in state:
+            if name in state and _fits(name, state[name], tensor):
                 # Averages of whole numbers have become floats.
                 whole = not tensor.is_floating_point() and state[name].is_floating_point()
                 tensor.copy_(state[name].nan_to_num().round() if whole else state[name])
@@ -91,7 +91,9 @@ def _check_fit(network: nn.Module, choice: Choice, path: Path) -> None:
     misfits = [
         f"{name}: {_shape(state[name])} in the file, {_shape(tensor)} in the network"
         for name, tensor in wanted.items()
-        if name in state and not _fits(name, state[name], tensor)
+        if name in state
+        and not name.endswith(OPTIONAL)
+        and not _fits(name, state[name], tensor)
     ]
     if not (missing or unexpected or misfits):
         return
@@ -104,7 +106,7 @@ def _check_fit(network: nn.Module, choice: Choice, path: Path) -> None:
     ):
         if names:
             lines.append(f"{len(names)} {title}:\n{first_ten(names)}")
-    remedy = _remedy(state)
+    remedy = _remedy(network, state)
     if unexpected and not missing and not misfits and unexpected == choice.strangers:
         remedy = f"Where these are no part of the network: --weights-key {choice.label}"
     elif missing and not unexpected and not misfits and not _trained(network) & set(missing):
@@ -120,7 +122,7 @@ def _trained(network: nn.Module) -> set[str]:
 
 
 def _fits(name: str, given: Tensor, wanted: Tensor) -> bool:
-    if given.shape != wanted.shape:
+    if given.shape != wanted.shape or given.is_complex():
         return False
     if given.is_floating_point() and not wanted.is_floating_point():
         # What averages of weights make of a counter, and of a table that is always the same.
@@ -134,11 +136,16 @@ def _shape(tensor: Tensor) -> str:
     return size + kind
 
 
-def _remedy(state: dict[str, Tensor]) -> str:
+def _remedy(network: nn.Module, state: dict[str, Tensor]) -> str:
     shapes = _shapes(state)
+    if shapes == _shapes(tensors_of(network)):
+        return (
+            "The names and shapes are this network's, the types are not: give its weights in "
+            "floating point, as they were before they were quantised."
+        )
     outputs = shapes.get("outconv.weight", (1,))[0]
-    for label, network in _known_networks({1, outputs}):
-        if _shapes(network.state_dict()) == shapes:
+    for label, known in _known_networks({1, outputs}):
+        if _shapes(known.state_dict()) == shapes:
             return f"This looks like {label}."
     return "Give the network that these weights were trained in, or the weights of this one."
 

@@ -90,6 +90,33 @@ def test_the_counter_of_batches_may_be_missing(nano, trained, tmp_path: Path) ->
     assert_same_weights(network, trained)
 
 
+@pytest.mark.parametrize("kind", [torch.int32, torch.float16, torch.complex64, None], ids=str)
+def test_a_counter_in_another_type_or_shape_is_no_reason_to_refuse(
+    nano, trained, tmp_path: Path, kind: torch.dtype | None
+) -> None:
+    state = trained.state_dict()
+    counter = next(name for name in state if name.endswith("num_batches_tracked"))
+    state[counter] = state[counter].reshape(1) if kind is None else state[counter].to(kind)
+    network = nano()
+    torch.save(state, tmp_path / "w.pth")
+    load_weights(network, tmp_path / "w.pth")
+    weight = "stage1.rebnconvin.conv_s1.weight"
+    assert torch.equal(network.state_dict()[weight], state[weight])
+
+
+def test_weights_of_another_type_are_not_called_another_network(tmp_path: Path) -> None:
+    """The network is U²-Netp already: its name is no remedy."""
+    network = u2netp()
+    state = network.state_dict()
+    weight = "stage1.rebnconvin.conv_s1.weight"
+    state[weight] = (state[weight] * 100).to(torch.int8)
+    torch.save(state, tmp_path / "w.pth")
+    with pytest.raises(CheckpointError, match="int8 in the file") as caught:
+        load_weights(network, tmp_path / "w.pth")
+    assert "the types are not" in caught.value.remedy
+    assert "u2netp" not in caught.value.remedy
+
+
 def test_counters_that_were_averaged_are_counters_all_the_same(
     nano, trained, tmp_path: Path
 ) -> None:

@@ -91,9 +91,7 @@ def _check_fit(network: nn.Module, choice: Choice, path: Path) -> None:
     misfits = [
         f"{name}: {_shape(state[name])} in the file, {_shape(tensor)} in the network"
         for name, tensor in wanted.items()
-        if name in state
-        and not name.endswith(OPTIONAL)
-        and not _fits(name, state[name], tensor)
+        if name in state and not name.endswith(OPTIONAL) and not _fits(name, state[name], tensor)
     ]
     if not (missing or unexpected or misfits):
         return

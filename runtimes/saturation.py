@@ -28,7 +28,7 @@ def saturating(artifact: Artifact, path: Path) -> list[str]:
     with sdk_errors(
         f"{path} can't be read",
         f"Reading {path.name}",
-        "The file is damaged or of another format; export it again.",
+        lambda: "The file is damaged or of another format; export it again.",
         Need("onnx", "onnx", "onnx"),
     ):
         import onnx

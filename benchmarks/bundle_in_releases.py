@@ -39,7 +39,7 @@ def main() -> None:
     spec = ModelSpec.from_dict(bundle.manifest.spec)
     found = find(bundle.manifest.network.factory, spec, None)
     load_weights(found.module, bundle.path / "reference.safetensors")
-    photos = [read_photo(path) for path in list_photos(arguments.images)]
+    photos = [read_photo(path) for path in list_photos(arguments.images).paths]
     images = np.concatenate([photo_to_input(photo, spec.image) for photo in photos])
     references = Reference(found.module, spec).draw(images, "cpu")
     reasons = []
@@ -55,11 +55,11 @@ def main() -> None:
                 for artifact in artifacts:
                     file = bundle.path / artifact.path
                     command = [python, "-I", str(SCRIPT), str(file), str(given), str(drawn)]
-                    done = subprocess.run(command, capture_output=True, text=True, check=True)
+                    done = subprocess.run(command, capture_output=True, text=True, check=False)
                     if done.stdout.strip() == "loaded":
                         cells.append(f"{np.abs(np.load(drawn) - references).mean():.1e}")
                     else:
-                        cells.append("refused")
+                        cells.append("crashed" if done.returncode < 0 else "refused")
                         reasons.append(f"{artifact.target} in {name}: {done.stdout.strip()}")
                 print(f"| {name} |" + "".join(f" {cell} |" for cell in cells), flush=True)
     print("\n".join(reasons))

@@ -157,11 +157,26 @@ class _Match:
         raise self._lost(tensor)
 
     def _lost(self, tensor: QuantizedTensor) -> ExportError:
+        """What has become of it, as far as the file tells."""
+        what = f"{tensor.operation} of {_plain(tensor.module)} ({tensor.name})"
+        if tensor.weight:
+            cause = (
+                f"TensorFlow's converter kept no convolution with the weights of {what}: it took a "
+                "factor that follows into them, or split it"
+            )
+        else:
+            cause = f"TensorFlow's converter made other operations of {what}"
         return ExportError(
-            f"TensorFlow's file has nothing like {tensor.name} ({tensor.operation} of "
-            f"{tensor.module or 'the photo'}).",
-            "tflite-int8-plain takes the converter's own numbers.",
+            f"{cause}, so the recipe's numbers have no place in its file.",
+            "Use tflite-int8-plain, which takes the converter's own numbers.",
         )
+
+
+def _plain(module: str) -> str:
+    """A module's path in the network, without what the exported view wraps it in."""
+    for wrapper in ("body.network.", "body."):
+        module = module.removeprefix(wrapper)
+    return "the network" if module in {"", "body", "network"} else module
 
 
 def _read_weight(

@@ -236,10 +236,16 @@ def copied(network: nn.Module) -> nn.Module:
         with torch.no_grad():  # a ScriptModule's copy would be a result, not a network
             return copy.deepcopy(network)
     except Exception as exc:  # the user's own attributes may refuse in any way
+        reason = str(exc).strip().splitlines()[0] if str(exc).strip() else type(exc).__name__
+        # What torch says of tensors that are computed from parameters, as older weight norms are.
+        computed = "deepcopy protocol" in str(exc)
         raise NetworkError(
-            f"{type(network).__name__} can't be copied: {str(exc).strip().splitlines()[0]}",
-            "Give it in the form that it is used in, for example after "
-            "torch.nn.utils.remove_weight_norm.",
+            f"{type(network).__name__} can't be copied: {reason}",
+            "A tensor in it is computed from its parameters: give it in the form that it is used "
+            "in, for example after torch.nn.utils.remove_weight_norm."
+            if computed
+            else "An attribute of it can't be copied: take out what inference doesn't need (locks, "
+            "files, loggers, generators), or give it a __deepcopy__.",
         ) from exc
 
 

@@ -312,6 +312,8 @@ def capture(view: nn.Module, shape: tuple[int, int, int, int]) -> NetworkGraph:
             warnings.simplefilter("ignore")
             program = torch.export.export(view, (torch.full(shape, 0.5),), strict=False)
             module: Any = program.module(check_guards=False)
+            # Heads that only training reads are in no file: converters leave them out.
+            module.graph.eliminate_dead_code()
     except Exception as exc:  # torch raises many kinds, some of them private
         raise NetworkError(
             f"The network's graph can't be captured: {str(exc).strip().splitlines()[0]}",

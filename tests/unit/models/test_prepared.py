@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -221,3 +222,26 @@ def test_batch_norms_that_cannot_be_folded_are_left() -> None:
 def test_a_network_in_double_precision_is_compared_as_it_is() -> None:
     spec = ModelSpec("double", ImageSpec(20, 24), MaskSpec(activation="sigmoid"))
     assert worst_difference(Branches("tensor").double(), spec) < CLOSE
+
+
+class Locked(nn.Conv2d):
+    def __init__(self) -> None:
+        super().__init__(3, 1, 1)
+        self.lock = threading.Lock()
+
+
+class Computed(nn.Conv2d):
+    def __init__(self) -> None:
+        super().__init__(3, 1, 1)
+        self.kept = self.weight * 2
+
+
+@pytest.mark.parametrize(
+    ("network", "remedy"), [(Locked, "take out"), (Computed, "remove_weight_norm")]
+)
+def test_why_a_network_cant_be_copied_is_told_apart(
+    network: Callable[[], nn.Module], remedy: str
+) -> None:
+    with pytest.raises(NetworkError, match="can't be copied") as caught:
+        prepare(network(), spec_of())
+    assert remedy in caught.value.remedy

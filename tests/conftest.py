@@ -36,6 +36,13 @@ def ctrl_c() -> None:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    """tox runs those that depend on kernels a second time; of a few tests none may be such."""
+    none = exitstatus == pytest.ExitCode.NO_TESTS_COLLECTED
+    if none and session.config.getoption("markexpr") == "kernels":
+        session.exitstatus = pytest.ExitCode.OK
+
+
 @pytest.fixture(scope="session")
 def shared() -> Path:
     """The folder beside the repository with trained weights, photos and golden outputs."""

@@ -18,7 +18,7 @@ from maskport.exporters.intermediates import make
 from maskport.exporters.run import Card, Run
 from maskport.specs import ImageSpec, MaskSpec, ModelSpec
 
-pytestmark = pytest.mark.sdk
+pytestmark = [pytest.mark.sdk, pytest.mark.kernels]
 
 # Odd and not square: swapped axes, wrong rounding and padding on the wrong side all show.
 HEIGHT, WIDTH = 13, 10

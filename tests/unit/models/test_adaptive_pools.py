@@ -14,6 +14,8 @@ from maskport.models.prepared import prepare
 from maskport.quantization.graph import capture
 from maskport.specs import ImageSpec, MaskSpec, ModelSpec
 
+pytestmark = pytest.mark.kernels
+
 # Pyramids' bins, sizes that divide one side or none, sizes beyond the input's.
 SIZES = [(1, 1), (2, 2), (3, 3), (6, 6), (3, 5), (None, 4), (7, None), (13, 9), (16, 12)]
 

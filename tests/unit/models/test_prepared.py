@@ -21,6 +21,8 @@ from maskport.models.seeding import seeded
 from maskport.models.u2net import U2Net, u2netp
 from maskport.specs import ImageSpec, MaskSpec, ModelSpec
 
+pytestmark = pytest.mark.kernels
+
 # What the issue asks for: float32 rounding through a hundred layers stays well below.
 CLOSE = 1e-5
 

@@ -13,6 +13,8 @@ from maskport.models.checkpoints import load_weights
 from maskport.models.seeding import draw
 from maskport.models.u2net import U2Net, u2net, u2netp
 
+pytestmark = pytest.mark.kernels
+
 FACTORIES = {"u2net": u2net, "u2netp": u2netp}
 
 

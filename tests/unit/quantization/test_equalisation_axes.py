@@ -10,6 +10,8 @@ from torch.nn import functional as F
 from maskport.quantization.equalisation import channel_classes, equalise
 from maskport.quantization.graph import NetworkGraph, capture
 
+pytestmark = pytest.mark.kernels
+
 SIZE = (16, 24)
 # Of a mask in [0, 1]: what float32 rounds differently in another order.
 EXACT = 1e-5

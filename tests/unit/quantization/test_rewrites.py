@@ -14,6 +14,8 @@ from maskport.quantization.graph import NetworkGraph, capture
 from maskport.quantization.photo_input import pass_bytes
 from maskport.specs import ImageSpec
 
+pytestmark = pytest.mark.kernels
+
 # Of a mask in [0, 1]: what float32 rounds differently in another order.
 EXACT = 1e-5
 

@@ -31,6 +31,8 @@ from torch.nn.parallel import DistributedDataParallel
 from maskport.training.distributed import joined, with_whole_batch_norms
 from training_networks import tiny
 
+pytestmark = pytest.mark.kernels
+
 torch.set_num_threads(1)
 torch.set_default_dtype(torch.float64)
 with joined("cpu") as processes:

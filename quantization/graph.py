@@ -51,7 +51,7 @@ _CONVOLUTIONS = {
     "addmm": _Weighted(weight=2, bias=0, outputs=1),
     "mm": _Weighted(outputs=1),
 }
-_RECTIFIERS = frozenset({"relu", "hardtanh", "clamp_min"})
+_RECTIFIERS = frozenset({"relu", "relu6", "hardtanh", "clamp_min"})
 _SUMS = frozenset({"add", "sub"})
 # Their result has the scale of what they read.
 _KEPT = frozenset(
@@ -394,7 +394,7 @@ def _is_rectified(node: fx.Node) -> bool:
     operation = _operation(node)
     if operation == "hardtanh":
         return len(node.args) > 1 and float(node.args[1]) >= 0  # type: ignore[arg-type]
-    return operation == "relu"
+    return operation in {"relu", "relu6"}
 
 
 def _weights(node: fx.Node) -> tuple[str, str, int]:

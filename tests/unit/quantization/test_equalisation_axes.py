@@ -219,3 +219,16 @@ def test_a_computed_weight_is_no_weight_and_its_bias_neither() -> None:
     assert "0.d.bias" not in owned
     classes = channel_classes(graph, weights)
     assert not classes.free.any()
+
+
+@pytest.mark.parametrize("bounded", [nn.ReLU6(), nn.Hardtanh(0, 6)], ids=["relu6", "hardtanh"])
+def test_a_bounded_rectifier_is_one_with_its_convolution(bounded: nn.Module) -> None:
+    body = nn.Sequential(nn.Conv2d(3, 4, 3), bounded, nn.Conv2d(4, 1, 1))
+    graph = capture(body.eval(), (1, 3, *SIZE))
+    points = [p for p in graph.points.values() if p.weight]
+    assert [(p.kind, p.weight) for p in points] == [("conv", "0.weight"), ("conv", "2.weight")]
+    assert points[0].rectified
+    assert len(graph.points) == 3
+    weights = dict(body.state_dict())
+    peaks = {p.name: torch.ones(graph.channels(p.name)) for p in graph.points.values()}
+    assert torch.equal(equalise(graph, weights, peaks, 1.0)[0]["0.weight"], weights["0.weight"])

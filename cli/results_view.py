@@ -35,7 +35,7 @@ def print_resumed(results: Results, *, resume: bool) -> None:
 
 def print_reference(results: Results, *, resume: bool) -> None:
     """Where the reference ran, on which photos, and which of them have no ground truth."""
-    from ..validation.reports.wording import counting
+    from ..validation.reports.wording import counting, processor
 
     print_resumed(results, resume=resume)
     reference, run = results.reference, results.run
@@ -45,7 +45,8 @@ def print_reference(results: Results, *, resume: bool) -> None:
         where = f"on {reference.device} ({reference.device_name})"
     click.echo(
         f"Reference: PyTorch {where}. {len(results.photos)} photos from "
-        f"{printable(run.photos_from)}; {run.threads} threads."
+        f"{printable(run.photos_from)}; {run.threads} threads of "
+        f"{printable(processor(results.machine))}."
     )
     if told := counting(results):
         click.echo(printable(told))

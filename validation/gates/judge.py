@@ -25,7 +25,7 @@ FATAL_FLAGS: Mapping[Objection, tuple[str, str]] = {
         "the reference's mask has values that are not numbers, so nothing compares with it",
     ),
     "flat": ("no flat masks", "its mask is flat where the reference draws something"),
-    "another-mask": ("no other masks", "its mask is another one: the mean error is above 0.1"),
+    "another-mask": ("no other masks", "its mask is another one than the reference's"),
     "lost": ("no lost objects", "half or more of what the reference surely draws is missing"),
     "invented": (
         "no invented objects",

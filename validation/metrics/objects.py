@@ -8,7 +8,7 @@ import numpy as np
 
 from .pairs import Mask, Masks, Values, check_masks
 
-__all__ = ["OBJECTS", "Object", "drawn_objects", "margins"]
+__all__ = ["OBJECTS", "Object", "drawn_objects", "margins", "stays"]
 
 Object = Literal["sure", "unsure", "small", "none"]
 OBJECTS: Final[tuple[Object, ...]] = get_args(Object)
@@ -66,20 +66,32 @@ def margins(mask: Mask, threshold: float) -> Values:
     return np.asarray((values - np.where(values == first, second, first)) / 2)
 
 
+def stays(margin: Values, shift: float) -> float:
+    """What a reference's object overlaps with itself when all values are moved by ``shift`` down
+    and up; the mean over planes of at least 100 pixels.
+
+    Args:
+        margin: Of the reference, (C, H, W), as `margins` gives it.
+        shift: In (0, 0.5).
+
+    Returns:
+        In [0, 1]; 0 where there is no such plane.
+    """
+    kept, drawn, reached = (
+        np.count_nonzero(margin >= limit, axis=(1, 2)) for limit in (shift, 0.0, -shift)
+    )
+    counted = drawn >= FEW_PIXELS if len(margin) > 1 else reached > 0
+    return float((kept[counted] / reached[counted]).mean()) if counted.any() else 0.0
+
+
 def _object(reference: Mask, threshold: float) -> Object:
     if not np.isfinite(reference).all():
         return "unsure"
     margin = margins(reference, threshold)
-    kept, drawn, reached = (
-        np.count_nonzero(margin >= limit, axis=(1, 2)) for limit in (SHIFT, 0.0, -SHIFT)
-    )
-    grey = float((np.abs(margin) < SHIFT).any(0).mean())
-    several = len(margin) > 1
-    if several and np.count_nonzero(drawn) == 1 and grey < FAINT:
-        return "none"
-    if not several and drawn[0] < FEW_PIXELS and grey < FAINT:
-        return "small" if drawn[0] else "none"
-    counted = drawn >= FEW_PIXELS if several else reached > 0
-    if not counted.any():
-        return "unsure"
-    return "sure" if (kept[counted] / reached[counted]).mean() >= STAYS else "unsure"
+    drawn = np.count_nonzero(margin >= 0, axis=(1, 2))
+    if float((np.abs(margin) < SHIFT).any(0).mean()) < FAINT:
+        if len(margin) > 1 and np.count_nonzero(drawn) == 1:
+            return "none"
+        if len(margin) == 1 and drawn[0] < FEW_PIXELS:
+            return "small" if drawn[0] else "none"
+    return "sure" if stays(margin, SHIFT) >= STAYS else "unsure"

@@ -59,7 +59,7 @@ EMULATED: Final = (
 
 FLAGS: Final = {
     "flat": "flat where the reference draws something",
-    "another-mask": "another mask: the mean error is above 0.1",
+    "another-mask": "another mask than the reference's",
     "lost": "half or more of an object is missing",
     "invented": "an object that the reference draws half of or less",
     "not-finite": "holds values that are not numbers",

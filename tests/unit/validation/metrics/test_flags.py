@@ -62,6 +62,18 @@ def test_a_mean_error_above_a_tenth_is_another_mask_though_no_object_changed() -
     assert objections(grey - np.float32(0.09), grey) == ((),)
 
 
+def disc(radius: float) -> np.ndarray:
+    """A disc in 160 x 160 pixels, from 1 to 0 over twelve of them: the network is unsure of it."""
+    y, x = np.mgrid[:160, :160] - 80
+    return np.clip(0.5 + (radius - np.hypot(x, y)) / 12, 0, 1).astype(np.float32)[None, None]
+
+
+def test_an_unsure_object_may_change_by_what_doubt_explains_and_no_more() -> None:
+    """Between 0.75 and 0.25 its radius is 17 to 23, so it overlaps itself by (17 / 23)² = 0.55."""
+    assert objections(disc(16), disc(20)) == ((),)  # (16 / 20)² = 0.64
+    assert objections(disc(14), disc(20)) == (("another-mask",),)  # 0.49, with an error of 0.025
+
+
 def test_an_object_of_four_pixels_that_is_lost_is_named() -> None:
     """One in a thousand pixels: no mean error shows it."""
     reference = np.full((1, 1, 64, 64), 0.01, np.float32)

@@ -34,7 +34,7 @@ from maskport.quantization.recipe import Recipe
 from maskport.quantization.weight_grids import ANY_PAIR
 from maskport.specs import ImageSpec, MaskSpec, ModelSpec
 
-pytestmark = [pytest.mark.sdk, pytest.mark.kernels]
+pytestmark = pytest.mark.sdk
 
 SIZE = (48, 40)
 CARD = Card("nano", "the author", "the licence", "0123456789ab", "Draws a mask")
@@ -103,6 +103,7 @@ def session(path: Path, *, precise: bool = False, **options: Any) -> Any:
     return onnxruntime.InferenceSession(str(path), chosen, providers=["CPUExecutionProvider"])
 
 
+@pytest.mark.kernels
 @pytest.mark.parametrize("precise", [False, True], ids=["plain", "precise"])
 def test_onnx_runtime_draws_what_the_simulation_draws(
     precise: bool, sample: Sample, onnx_file: Path
@@ -135,6 +136,7 @@ def test_a_recipe_without_a_bound_of_pairs_gives_a_file_that_can_saturate(sample
     assert len(saturating_nodes(model)) > len(weighted) / 2
 
 
+@pytest.mark.kernels
 @pytest.mark.parametrize("precise", [False, True], ids=["plain", "precise"])
 def test_each_operation_in_onnx_runtime_is_within_a_step_of_the_simulation(
     precise: bool, sample: Sample, onnx_file: Path

@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import ExportError
-from .keras_layers import HANDLERS, Graph
+from .keras_graph import Graph
+from .keras_layers import HANDLERS
 from .onnx import simplified
 from .run import Exported, Run
 from .tensorflow_form import tensorflow_form

@@ -1,7 +1,4 @@
-"""One Keras layer for each ONNX operator of convolutional mask networks.
-
-Values are NHWC in Keras and NCHW in ONNX; every handler takes care of its own axes.
-"""
+"""One Keras layer for each ONNX operator of convolutional mask networks."""
 
 from __future__ import annotations
 
@@ -10,77 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import ExportError
+from .keras_graph import NCHW_TO_NHWC, Graph, attributes, keras_layer, unsupported
+from .keras_vectors import expand, fully_connected, reshape
 
-__all__ = ["HANDLERS", "Graph"]
-
-_NCHW_TO_NHWC = {0: 0, 1: 3, 2: 1, 3: 2}
-
-
-class Graph:
-    """An ONNX graph and the Keras values that stand for its results so far."""
-
-    def __init__(self, onnx_graph: Any) -> None:
-        from onnx import numpy_helper
-
-        self.values: dict[str, Any] = {}
-        self.constants = {t.name: numpy_helper.to_array(t) for t in onnx_graph.initializer}
-        self._names = {"image", "mask"}  # of the file's input and output
-
-    def name(self, node: Any) -> str:
-        """``/stage1/rebnconvin/conv_s1/Conv`` becomes ``stage1.rebnconvin.conv_s1``."""
-        parts = [part for part in node.name.split("/") if part]
-        if len(parts) > 1 and node.op_type in {"Conv", "ConvTranspose", "BatchNormalization"}:
-            parts = parts[:-1]
-        base = name = ".".join(parts) or node.op_type.lower()
-        count = 1
-        while name in self._names:
-            count += 1
-            name = f"{base}_{count}"
-        self._names.add(name)
-        return name
-
-    def value(self, node: Any, position: int = 0) -> Any:
-        """The Keras value of an input."""
-        name = node.input[position]
-        if name in self.constants or name not in self.values:
-            raise unsupported(node, f"its input {name} is a constant")
-        return self.values[name]
-
-    def constant(self, node: Any, position: int) -> np.ndarray[Any, Any]:
-        """The constant at an input."""
-        name = node.input[position]
-        if name not in self.constants:
-            raise unsupported(node, f"its input {name} is not a constant")
-        array: np.ndarray[Any, Any] = self.constants[name]
-        return array
-
-    def optional(self, node: Any, position: int) -> np.ndarray[Any, Any] | None:
-        """The constant at an input, or None where the input is left out."""
-        if position >= len(node.input) or not node.input[position]:
-            return None
-        return self.constant(node, position)
-
-
-def unsupported(node: Any, why: str) -> ExportError:
-    """The error for a form of an operator that has no Keras layer."""
-    return ExportError(
-        f"{node.name or node.op_type} ({node.op_type}) has no Keras layer here: {why}.",
-        "Use savedmodel, which covers more.",
-    )
-
-
-def attributes(node: Any) -> dict[str, Any]:
-    """An ONNX node's attributes as Python values."""
-    from onnx import helper
-
-    return {a.name: helper.get_attribute_value(a) for a in node.attribute}
-
-
-def _layer(kind: str, *args: Any, **kwargs: Any) -> Any:
-    import keras
-
-    return getattr(keras.layers, kind)(*args, **kwargs)
+__all__ = ["HANDLERS"]
 
 
 def _padded(graph: Graph, node: Any, x: Any, pads: list[int], value: float = 0.0) -> Any:
@@ -90,7 +20,7 @@ def _padded(graph: Graph, node: Any, x: Any, pads: list[int], value: float = 0.0
     top, left, bottom, right = pads
     if value != 0.0 or min(pads) < 0:
         raise unsupported(node, "it pads with something else than zeros, or crops")
-    return _layer("ZeroPadding2D", ((top, bottom), (left, right)), name=graph.name(node))(x)
+    return keras_layer("ZeroPadding2D", ((top, bottom), (left, right)), name=graph.name(node))(x)
 
 
 def _conv(graph: Graph, node: Any) -> Any:
@@ -119,10 +49,10 @@ def _conv(graph: Graph, node: Any) -> Any:
     inputs = int(x.shape[-1])
     if groups == inputs and groups > 1:
         multiplier = weight.shape[0] // inputs
-        layer = _layer("DepthwiseConv2D", depth_multiplier=multiplier, name=name, **options)
+        layer = keras_layer("DepthwiseConv2D", depth_multiplier=multiplier, name=name, **options)
         kernel_values = weight.reshape(inputs, multiplier, *kernel).transpose(2, 3, 0, 1)
     else:
-        layer = _layer("Conv2D", filters=weight.shape[0], groups=groups, name=name, **options)
+        layer = keras_layer("Conv2D", filters=weight.shape[0], groups=groups, name=name, **options)
         kernel_values = weight.transpose(2, 3, 1, 0)
     result = layer(x)
     layer.set_weights([kernel_values, *([] if bias is None else [bias])])
@@ -138,7 +68,7 @@ def _conv_transpose(graph: Graph, node: Any) -> Any:
         raise unsupported(node, "groups or dilations")
     if any(e > p for e, p in zip(extra, pads[2:], strict=True)):
         raise unsupported(node, "output_padding beyond its padding")
-    layer = _layer(
+    layer = keras_layer(
         "Conv2DTranspose",
         weight.shape[1],
         weight.shape[2:],
@@ -158,15 +88,31 @@ def _conv_transpose(graph: Graph, node: Any) -> Any:
         raise unsupported(node, "its output is larger than Keras'")
     if not any(map(any, crops)):
         return result
-    return _layer("Cropping2D", tuple(crops), name=graph.name(node))(result)
+    return keras_layer("Cropping2D", tuple(crops), name=graph.name(node))(result)
 
 
 def _batch_norm(graph: Graph, node: Any) -> Any:
     gamma, beta, mean, variance = (graph.constant(node, i) for i in range(1, 5))
     epsilon = attributes(node).get("epsilon", 1e-5)
-    layer = _layer("BatchNormalization", epsilon=epsilon, name=graph.name(node))
+    layer = keras_layer("BatchNormalization", epsilon=epsilon, name=graph.name(node))
     result = layer(graph.value(node))
     layer.set_weights([gamma, beta, mean, variance])
+    return result
+
+
+def _instance_norm(graph: Graph, node: Any) -> Any:
+    """A group a channel."""
+    x, scale, bias = graph.value(node), graph.constant(node, 1), graph.constant(node, 2)
+    if len(x.shape) != 4:
+        raise unsupported(node, "it is of groups of channels, or of tokens")
+    layer = keras_layer(
+        "GroupNormalization",
+        groups=int(x.shape[-1]),
+        epsilon=attributes(node).get("epsilon", 1e-5),
+        name=graph.name(node),
+    )
+    result = layer(x)
+    layer.set_weights([scale, bias])
     return result
 
 
@@ -183,7 +129,7 @@ def _max_pool(graph: Graph, node: Any) -> Any:
     ):
         raise unsupported(node, "ceil_mode of values that may be negative")
     padding = "same" if same else "valid"
-    return _layer("MaxPooling2D", kernel, strides, padding=padding, name=graph.name(node))(x)
+    return keras_layer("MaxPooling2D", kernel, strides, padding=padding, name=graph.name(node))(x)
 
 
 def _average_pool(graph: Graph, node: Any) -> Any:
@@ -194,7 +140,7 @@ def _average_pool(graph: Graph, node: Any) -> Any:
     kernel, strides = a["kernel_shape"], a.get("strides", [1, 1])
     name = graph.name(node)
     x = _padded(graph, node, graph.value(node), pads)
-    return _layer("AveragePooling2D", kernel, strides, name=name)(x)
+    return keras_layer("AveragePooling2D", kernel, strides, name=name)(x)
 
 
 def _global_average(graph: Graph, node: Any) -> Any:
@@ -204,7 +150,7 @@ def _global_average(graph: Graph, node: Any) -> Any:
         axes = list(graph.constant(node, 1)) if axes is None else axes
         if sorted(int(i) % 4 for i in axes) != [2, 3] or not a.get("keepdims", 1):
             raise unsupported(node, "other axes than height and width, or keepdims=0")
-    layer = _layer("GlobalAveragePooling2D", keepdims=True, name=graph.name(node))
+    layer = keras_layer("GlobalAveragePooling2D", keepdims=True, name=graph.name(node))
     return layer(graph.value(node))
 
 
@@ -224,18 +170,18 @@ def _resize(graph: Graph, node: Any) -> Any:
     else:
         height, width = int(sizes[2]), int(sizes[3])
     if mode == "linear" and coordinates in {"half_pixel", "pytorch_half_pixel"}:
-        return _layer("Resizing", height, width, "bilinear", name=graph.name(node))(x)
+        return keras_layer("Resizing", height, width, "bilinear", name=graph.name(node))(x)
     factor = (height / int(x.shape[1]), width / int(x.shape[2]))
     if mode == "nearest" and all(f == int(f) for f in factor):
         size = (int(factor[0]), int(factor[1]))
-        return _layer("UpSampling2D", size, interpolation="nearest", name=graph.name(node))(x)
+        return keras_layer("UpSampling2D", size, interpolation="nearest", name=graph.name(node))(x)
     raise unsupported(node, f"{mode} with {coordinates} coordinates")
 
 
 def _concat(graph: Graph, node: Any) -> Any:
-    axis = _NCHW_TO_NHWC[attributes(node)["axis"] % 4]
+    axis = NCHW_TO_NHWC[attributes(node)["axis"] % 4]
     values = [graph.value(node, i) for i in range(len(node.input))]
-    return _layer("Concatenate", axis=axis, name=graph.name(node))(values)
+    return keras_layer("Concatenate", axis=axis, name=graph.name(node))(values)
 
 
 def _binary(graph: Graph, node: Any) -> Any:
@@ -245,7 +191,9 @@ def _binary(graph: Graph, node: Any) -> Any:
         kind = {"Add": "Add", "Mul": "Multiply", "Sub": "Subtract"}.get(node.op_type)
         if kind is None:
             raise unsupported(node, "both sides vary")
-        return _layer(kind, name=graph.name(node))([graph.value(node, 0), graph.value(node, 1)])
+        return keras_layer(kind, name=graph.name(node))(
+            [graph.value(node, 0), graph.value(node, 1)]
+        )
     array = graph.constant(node, constant)
     if array.size > 1 and (array.ndim < 3 or array.size != array.shape[-3]):
         raise unsupported(node, f"a constant of shape {array.shape}")
@@ -266,7 +214,7 @@ def _binary(graph: Graph, node: Any) -> Any:
     def plain(v: np.ndarray[Any, Any]) -> Any:
         return float(v[0]) if v.size == 1 else v.tolist()
 
-    layer = _layer("Rescaling", plain(scale), plain(offset), name=graph.name(node))
+    layer = keras_layer("Rescaling", plain(scale), plain(offset), name=graph.name(node))
     return layer(graph.value(node, 1 - constant))
 
 
@@ -275,22 +223,22 @@ def _clip(graph: Graph, node: Any) -> Any:
     if low is None or float(low) != 0.0:
         raise unsupported(node, "a lower bound other than 0")
     top = None if high is None else float(high)
-    return _layer("ReLU", max_value=top, name=graph.name(node))(graph.value(node))
+    return keras_layer("ReLU", max_value=top, name=graph.name(node))(graph.value(node))
 
 
 def _leaky_relu(graph: Graph, node: Any) -> Any:
     slope = attributes(node).get("alpha", 0.01)
-    return _layer("LeakyReLU", negative_slope=slope, name=graph.name(node))(graph.value(node))
+    return keras_layer("LeakyReLU", negative_slope=slope, name=graph.name(node))(graph.value(node))
 
 
 def _elu(graph: Graph, node: Any) -> Any:
     alpha = attributes(node).get("alpha", 1.0)
-    return _layer("ELU", alpha=alpha, name=graph.name(node))(graph.value(node))
+    return keras_layer("ELU", alpha=alpha, name=graph.name(node))(graph.value(node))
 
 
 def _softmax(graph: Graph, node: Any) -> Any:
-    axis = _NCHW_TO_NHWC[attributes(node).get("axis", -1) % 4]
-    return _layer("Softmax", axis=axis, name=graph.name(node))(graph.value(node))
+    axis = NCHW_TO_NHWC[attributes(node).get("axis", -1) % 4]
+    return keras_layer("Softmax", axis=axis, name=graph.name(node))(graph.value(node))
 
 
 def _hard_sigmoid(graph: Graph, node: Any) -> Any:
@@ -302,7 +250,7 @@ def _hard_sigmoid(graph: Graph, node: Any) -> Any:
 
 def _activation(kind: str) -> Callable[[Graph, Any], Any]:
     def handler(graph: Graph, node: Any) -> Any:
-        return _layer("Activation", kind, name=graph.name(node))(graph.value(node))
+        return keras_layer("Activation", kind, name=graph.name(node))(graph.value(node))
 
     return handler
 
@@ -315,6 +263,26 @@ def _pad(graph: Graph, node: Any) -> Any:
     amounts = [int(pads[i]) for i in (2, 3, 6, 7)]
     fill = 0.0 if value is None else float(value)
     return _padded(graph, node, graph.value(node), amounts, fill)
+
+
+def _slice(graph: Graph, node: Any) -> Any:
+    """A part of some axes, in steps of 1."""
+    x = graph.value(node)
+    starts, ends, axes = (graph.constant(node, i).tolist() for i in (1, 2, 3))
+    steps = graph.optional(node, 4)
+    if len(x.shape) != 4 or (steps is not None and set(steps.tolist()) != {1}):
+        raise unsupported(node, "steps, or no map")
+    parts = [slice(None)] * 4
+    for start, end, axis in zip(starts, ends, axes, strict=True):
+        position = NCHW_TO_NHWC[axis % 4]
+        parts[position] = slice(*slice(start, end).indices(int(x.shape[position]))[:2])
+    return x[tuple(parts)]
+
+
+def _erf(graph: Graph, node: Any) -> Any:
+    import keras
+
+    return keras.ops.erf(graph.value(node))
 
 
 def _pass(graph: Graph, node: Any) -> Any:
@@ -332,20 +300,30 @@ HANDLERS: dict[str, Callable[[Graph, Any], Any]] = {
     "Div": _binary,
     "Dropout": _pass,
     "Elu": _elu,
+    "Erf": _erf,
+    "Expand": expand,
+    "Flatten": reshape,
+    "Gemm": fully_connected,
     "GlobalAveragePool": _global_average,
     "HardSigmoid": _hard_sigmoid,
     "HardSwish": _activation("hard_silu"),
     "Identity": _pass,
+    "InstanceNormalization": _instance_norm,
     "LeakyRelu": _leaky_relu,
+    "MatMul": fully_connected,
     "MaxPool": _max_pool,
     "Mul": _binary,
     "Pad": _pad,
     "ReduceMean": _global_average,
     "Relu": _activation("relu"),
+    "Reshape": reshape,
     "Resize": _resize,
     "Sigmoid": _activation("sigmoid"),
+    "Slice": _slice,
     "Softmax": _softmax,
     "Softplus": _activation("softplus"),
+    "Squeeze": reshape,
     "Sub": _binary,
     "Tanh": _activation("tanh"),
+    "Unsqueeze": reshape,
 }

@@ -16,6 +16,7 @@ from torch.nn import functional as F
 from maskport.errors import ExportError
 from maskport.exporters.intermediates import make
 from maskport.exporters.run import Card, Run
+from maskport.models.prepared import _Selected
 from maskport.specs import ImageSpec, MaskSpec, ModelSpec
 
 pytestmark = [pytest.mark.sdk, pytest.mark.kernels]
@@ -56,6 +57,28 @@ class SqueezeExcite(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         gate = x.mean((2, 3), keepdim=True)
         return x * F.hardsigmoid(self.up(torch.relu(self.down(gate))))
+
+
+class FullyConnectedGate(nn.Module):
+    """The same by linear layers, as the paper has it (Hu et al., CVPR 2018)."""
+
+    def __init__(
+        self,
+        pool: Callable[[Tensor], Tensor] = lambda x: F.adaptive_avg_pool2d(x, 1).view(1, 3),
+        gate: Callable[[Tensor, Tensor], Tensor] = lambda y, x: x * y.view(1, 3, 1, 1).expand_as(x),
+    ) -> None:
+        super().__init__()
+        self.pool, self.gate = pool, gate
+        self.down, self.up = nn.Linear(3, 2, bias=False), nn.Linear(2, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.gate(torch.sigmoid(self.up(torch.relu(self.down(self.pool(x))))), x)
+
+
+def _selected(module: nn.Module) -> nn.Module:
+    """A module as a part of the view that is exported."""
+    spec = ModelSpec("layers", ImageSpec(HEIGHT, WIDTH), MaskSpec())
+    return _Selected(module, spec)
 
 
 class CalledLikeItsEnds(nn.Module):
@@ -195,6 +218,17 @@ CASES: dict[str, Callable[[], nn.Module]] = {
         lambda x: x * per_channel(0.1, 0.2, 0.3)[0]
     ),
     "a gate a channel": SqueezeExcite,
+    "a gate a channel by fully connected layers": FullyConnectedGate,
+    "a gate a channel of flattened values": lambda: FullyConnectedGate(
+        lambda x: x.mean((2, 3), keepdim=True).flatten(1), lambda y, x: x * y[:, :, None, None]
+    ),
+    "instance norm": lambda: nn.InstanceNorm2d(3, affine=True),
+    "instance norm without weights": lambda: nn.Sequential(
+        nn.Conv2d(3, 4, 1), nn.InstanceNorm2d(4, eps=1e-3)
+    ),
+    "a slice of rows and columns": lambda: Function(lambda x: x[:, :, 2:-3, 1:]),
+    "a slice of channels": lambda: Function(lambda x: x[:, 1:]),
+    "adaptive average pool of bins that don't divide": lambda: _selected(nn.AdaptiveAvgPool2d(3)),
     "ReLU": nn.ReLU,
     "ReLU6": nn.ReLU6,
     "clamp at 0": lambda: Function(lambda x: x.clamp(min=0)),
@@ -207,6 +241,7 @@ CASES: dict[str, Callable[[], nn.Module]] = {
     "SiLU": nn.SiLU,
     "ELU": nn.ELU,
     "ELU of another alpha": lambda: nn.ELU(0.5),
+    "GELU": nn.GELU,
     "Tanh": nn.Tanh,
     "Softplus": nn.Softplus,
     "Softplus of another beta": lambda: nn.Softplus(beta=2),
@@ -247,7 +282,6 @@ class Named(nn.Module):
 # What it does, and the ONNX operator that has no layer, or not in this form.
 REFUSED: dict[str, tuple[Callable[[Tensor], Tensor], str]] = {
     "an operator without a layer": (lambda x: x.cumsum(2), "CumSum"),
-    "GELU": (F.gelu, "Erf"),
     "align_corners": (
         lambda x: F.interpolate(x, (26, 20), mode="bilinear", align_corners=True),
         "Resize",

@@ -53,18 +53,26 @@ def shapeless_run(
 ) -> Any:
     """What the lite interpreter gives for an image, shapes and types without values.
 
+    A network that computes with sizes (``x.size(2) // 2``) has them as tensors in its trace, whose
+    values decide shapes; it is run on a black photo.
+
     Args:
         path: The file.
         shape: Of the image.
         mode: Entered around the run, inside of what makes it shapeless.
     """
     import torch
-    from torch._subclasses.fake_tensor import FakeTensorMode
+    from torch._subclasses.fake_tensor import DataDependentOutputException, FakeTensorMode
     from torch.jit.mobile import _load_for_lite_interpreter
 
     module = _load_for_lite_interpreter(str(path))
-    with torch.no_grad(), FakeTensorMode(allow_non_fake_inputs=True), mode or nullcontext():
-        return module(torch.zeros(shape))
+    mode = mode or nullcontext()
+    try:
+        with torch.no_grad(), FakeTensorMode(allow_non_fake_inputs=True), mode:
+            return module(torch.zeros(shape))
+    except DataDependentOutputException:
+        with torch.no_grad(), mode:
+            return module(torch.zeros(shape))
 
 
 class Bytecode:

@@ -88,6 +88,31 @@ def test_torchscript_lite(trace: Any, artifact: Build, tmp_path: Path) -> None:
     assert [cost.operations[kind] for kind in kinds] == [3, 1, 1, 1]
 
 
+class Padded(nn.Module):
+    """A trace has the sizes that a network computes as tensors, which must have values."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.last = nn.Conv2d(3, 4, 3, padding=1), nn.Conv2d(4, 1, 1)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        small = nn.functional.max_pool2d(self.first(x), 2)
+        missing = x.size(3) - small.size(3)
+        return self.last(nn.functional.pad(small, [missing // 2, missing - missing // 2]))
+
+
+def test_torchscript_lite_that_computes_with_sizes(
+    artifact: Build, image: torch.Tensor, tmp_path: Path
+) -> None:
+    path = tmp_path / "padded.ptl"
+    with warnings.catch_warnings(action="ignore"):
+        traced = torch.jit.freeze(torch.jit.trace(Padded().eval(), image))
+        traced._save_for_lite_interpreter(str(path))
+    cost = cost_of(artifact("torchscript-lite", height=16, width=16), path)
+    # Each once: at 16 x 16 positions, and at half as many rows.
+    assert cost.macs == 4 * 3 * 9 * 16 * 16 + 4 * 8 * 16
+
+
 def test_the_bytecode_of_a_file_is_read_and_not_executed(
     trace: Any, artifact: Build, tmp_path: Path
 ) -> None:

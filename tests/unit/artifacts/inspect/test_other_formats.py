@@ -72,3 +72,21 @@ def test_the_type_that_bytecode_gives_is_found_without_values(read: Read, tmp_pa
     # The version that this torch writes; 1.12 is the first release that reads it.
     assert found.properties == {"bytecode_version": 8}
     assert found.oldest_runtime is not None and found.oldest_runtime.version == "1.12"
+
+
+class Padded(Threshold):
+    """A trace has the sizes that a network computes as tensors, which must have values."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        small = nn.functional.max_pool2d(self.conv(x), 2)
+        missing = x.size(3) - small.size(3)
+        return nn.functional.pad(small, [missing // 2, missing - missing // 2])
+
+
+@pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::torch.jit.TracerWarning")
+def test_the_shape_that_computed_sizes_give_is_found(read: Read, tmp_path: Path) -> None:
+    path = tmp_path / "file.ptl"
+    traced = torch.jit.trace(Padded().eval(), torch.zeros(1, 3, 4, 5))
+    torch.jit.freeze(traced)._save_for_lite_interpreter(str(path))
+    (port,) = read("torchscript-lite", path).outputs
+    assert port == Port(shape=(1, 1, 2, 5), dtype="float32")

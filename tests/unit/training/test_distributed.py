@@ -20,6 +20,8 @@ from maskport.training.config import TrainingConfig
 from maskport.training.distributed import Processes
 from maskport.training.loop import train
 
+pytestmark = pytest.mark.kernels
+
 # Gradients of a loss of a batch of four, of which each process has its share. In float64: what is
 # left between two orders of addition is 1e-15 there, and in float32 as much as the kernels make it.
 GRADIENTS = """
@@ -30,8 +32,6 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 from torch.nn.parallel import DistributedDataParallel
 from maskport.training.distributed import joined, with_whole_batch_norms
 from training_networks import tiny
-
-pytestmark = pytest.mark.kernels
 
 torch.set_num_threads(1)
 torch.set_default_dtype(torch.float64)

@@ -22,6 +22,19 @@ def text() -> str:
     return DOCS.read_text(encoding="utf-8")
 
 
+README = DOCS.parents[1] / "README.md"
+
+
+def readme_table() -> dict[str, tuple[str, str]]:
+    """IoU and MAE by target, as README's table of files has them; those that are measured."""
+    found = {}
+    for cells in rows(README.read_text(encoding="utf-8"), "What comes out"):
+        name, *_, iou, mae, _ = cells
+        if iou:
+            found[name.strip("`")] = (iou, mae)
+    return found
+
+
 def rows(text: str, heading: str) -> list[list[str]]:
     """The cells of the first table below a heading."""
     lines = text.split(f"\n## {heading}\n")[1].split("\n## ")[0].splitlines()
@@ -96,3 +109,25 @@ def test_the_gates_that_are_shown_are_gates(text: str) -> None:
 
 def test_the_reasons_hold_for_every_precision_there_is() -> None:
     assert {row.precision for row in TARGETS} <= shipped().keys()
+
+
+def test_readmes_numbers_hold_the_default_gates() -> None:
+    targets = {row.name: row for row in TARGETS}
+    shown = readme_table()
+    assert len(shown) > 15
+    for name, (iou, mae) in shown.items():
+        gates = shipped()[targets[name].precision]
+        assert float(iou) >= float(gates["iou"].removeprefix(">= ")), name
+        assert float(mae) <= float(gates["mae"].removeprefix("<= ")), name
+
+
+def test_readme_has_one_number_for_one_thing() -> None:
+    """What its validation prints is what its table says, of every target in both."""
+    printed = re.findall(
+        r"^ ✓   ([\w-]+) +([\d.]+) +[\d.]+ +(\S+)", README.read_text(encoding="utf-8"), re.MULTILINE
+    )
+    assert len(printed) > 3
+    shown = readme_table()
+    assert {name: (iou, mae) for name, iou, mae in printed} == {
+        name: shown[name] for name, *_ in printed
+    }

@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 from ..errors import ExportError
 from ..quantization.encodings import Encoding, QuantizedNetwork, QuantizedTensor
 from .coreml_package import coremltools
+from .stored_integers import Weight
 
 __all__ = ["TARGET", "ProgramTensors", "in_integers"]
 
@@ -91,9 +92,8 @@ class ProgramTensors:
             return None
         return encoding
 
-    def weight(self, operation: Any) -> tuple[NDArray[np.int8], NDArray[np.float32], int] | None:
-        """The int8 weights that an operation computes with, a scale (O,) of each output channel,
-        and the dimension of those; None where they stay in float."""
+    def weight(self, operation: Any) -> Weight | None:
+        """The weight that an operation computes with; None where it stays in float."""
         (result,) = operation.outputs
         readers = result.child_ops
         # The network knows a convolution and the ReLU behind it as one tensor.
@@ -103,7 +103,7 @@ class ProgramTensors:
                 scale = self._network.weight_scales.get(tensor.weight)
                 if scale is None:
                     return None
-                return self._network.integers(tensor.weight), scale.numpy(), tensor.outputs
+                return Weight(self._network.integers(tensor.weight), scale.numpy(), tensor.outputs)
         return None
 
 

@@ -20,51 +20,30 @@ import warnings
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Literal, cast
+from typing import Any, cast
 
 import torch
 from torch import Tensor, fx, nn
 
 from ..errors import NetworkError
 from ..models.devices import full_precision
+from .operations import (
+    BOUNDED,
+    Kind,
+    functional,
+    is_float_tensor,
+    is_rectified,
+    is_rectifier,
+    kind_of,
+    merges_into_reader,
+    module_path,
+    operation,
+    weights,
+)
 
 __all__ = ["Kind", "NetworkGraph", "Point", "capture"]
 
-Kind = Literal["input", "conv", "sum", "kept", "bounded", "other"]
 Hook = Callable[[str, Tensor], Tensor]
-
-
-@dataclass(frozen=True, slots=True)
-class _Weighted:
-    """Where an operation takes its weight and its bias, by position, and which dimension of the
-    weight is that of the outputs."""
-
-    weight: int = 1
-    bias: int = 2
-    outputs: int = 0
-
-
-# "convolution" is either kind of convolution: `_weighted` looks at its arguments.
-_CONVOLUTIONS = {
-    **dict.fromkeys(("conv1d", "conv2d", "convolution", "linear"), _Weighted()),
-    "conv_transpose2d": _Weighted(outputs=1),
-    "addmm": _Weighted(weight=2, bias=0, outputs=1),
-    "mm": _Weighted(outputs=1),
-}
-_RECTIFIERS = frozenset({"relu", "relu6", "hardtanh", "clamp_min"})
-_SUMS = frozenset({"add", "sub"})
-# Their result has the scale of what they read.
-_KEPT = frozenset(
-    {
-        *("max_pool2d", "avg_pool2d", "adaptive_max_pool2d", "cat", "concat", "stack"),
-        *("upsample_bilinear2d", "upsample_nearest2d", "pixel_shuffle", "pixel_unshuffle"),
-        *("view", "reshape", "permute", "transpose", "slice", "select", "squeeze", "unsqueeze"),
-        *("flatten", "expand", "clone", "contiguous", "dropout", "alias", "detach", "chunk"),
-        *("split", "pad", "constant_pad_nd", "reflection_pad2d", "replication_pad2d", "flip"),
-    }
-)
-# Scale and zero point that runtimes demand of the result, whatever the photos say.
-_BOUNDED = {"sigmoid": (1 / 256, -128), "softmax": (1 / 256, -128), "tanh": (1 / 128, 0)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +97,7 @@ class NetworkGraph:
             for node in self._nodes
             if node.op == "get_attr"
         }
-        self._merged = {n.name for n in self._nodes if _merges_into_reader(n)}
+        self._merged = {n.name for n in self._nodes if merges_into_reader(n)}
         self._last_use = _last_uses(self._nodes, self._result)
         self.points: dict[str, Point] = {p.name: p for p in self._find_points()}
         self.mask = self._result.name
@@ -156,18 +135,18 @@ class NetworkGraph:
 
     def operation(self, name: str) -> str:
         """ATen's name of what gives a point: ``relu``, ``cat``, ``upsample_bilinear2d``."""
-        return _operation(self._by_name[name])
+        return operation(self._by_name[name])
 
     def operation_of_maker(self, name: str) -> str:
         """ATen's name of what a point is computed by; of the convolution before a ReLU."""
-        return _operation(self._maker(name))
+        return operation(self._maker(name))
 
     def owns_weights(self, point: Point) -> bool:
         """Nothing else reads its weight or its bias, and no batch norm follows."""
         mine = {point.weight, point.bias} - {""}
         shared = [p for p in self.points.values() if mine & {p.weight, p.bias}]
         return len(shared) == 1 and not any(
-            _operation(n) == "batch_norm" for n in self._maker(point.name).users
+            operation(n) == "batch_norm" for n in self._maker(point.name).users
         )
 
     def window(self, name: str) -> tuple[tuple[int, int], tuple[int, int], tuple[int, int]] | None:
@@ -241,7 +220,7 @@ class NetworkGraph:
                 value: Any = photos
             else:
                 args, kwargs = fx.node.map_arg((node.args, node.kwargs), memory.__getitem__)
-                value = _functional(node.target)(*args, **kwargs)
+                value = functional(node.target)(*args, **kwargs)
             if hook is not None and node.name in self.points:
                 value = hook(node.name, value)
             memory[node] = value
@@ -261,7 +240,7 @@ class NetworkGraph:
         return {node.name: node for node in self._nodes}
 
     def _find_points(self) -> Iterable[Point]:
-        kept = [n for n in self._nodes if _is_float_tensor(n) and n.name not in self._merged]
+        kept = [n for n in self._nodes if is_float_tensor(n) and n.name not in self._merged]
         parent: dict[fx.Node, fx.Node] = {node: node for node in kept}
 
         def root(node: fx.Node) -> fx.Node:
@@ -270,32 +249,32 @@ class NetworkGraph:
             return node
 
         for node in kept:
-            if _kind(node) == "kept":
+            if kind_of(node) == "kept":
                 for source in node.all_input_nodes:
                     if source in parent:
                         parent[root(source)] = root(node)
         tail = _tail(self._result)
         for node in kept:
             maker = node.all_input_nodes[0] if _is_merged_rectifier(node, self._merged) else node
-            weight, bias, outputs = _weights(maker)
+            weight, bias, outputs = weights(maker)
             yield Point(
                 node.name,
-                _kind(maker),
+                kind_of(maker),
                 root(node).name,
-                _module_path(maker),
-                _is_rectified(node),
+                module_path(maker),
+                is_rectified(node),
                 weight,
                 bias,
                 outputs,
-                _BOUNDED.get(_operation(node)),
+                BOUNDED.get(operation(node)),
                 node in tail,
             )
 
     def _logits(self) -> str:
         node = self._result
-        while _operation(node) not in _BOUNDED:
+        while operation(node) not in BOUNDED:
             tensors = [n for n in node.all_input_nodes if n.op == "call_function"]
-            if len(tensors) != 1 or _kind(node) == "conv":
+            if len(tensors) != 1 or kind_of(node) == "conv":
                 return self._result.name
             (node,) = tensors
         return node.all_input_nodes[0].name
@@ -335,90 +314,8 @@ def _attribute(module: nn.Module, path: str) -> Tensor:
     return value.detach() if isinstance(value, Tensor) else value
 
 
-def _operation(node: fx.Node) -> str:
-    target = node.target
-    if node.op != "call_function" or not isinstance(target, torch._ops.OpOverload):
-        return ""
-    return target._schema.name.removeprefix("aten::").rstrip("_")
-
-
-def _functional(target: Any) -> Any:
-    """An operation that leaves its arguments as they are; in-place ones have a twin."""
-    if isinstance(target, torch._ops.OpOverload) and target._schema.name.endswith("_"):
-        name = target._schema.name.removeprefix("aten::").rstrip("_")
-        packet = getattr(torch.ops.aten, name, None)
-        return getattr(packet, target._overloadname, target) if packet else target
-    return target
-
-
-def _is_float_tensor(node: fx.Node) -> bool:
-    value = node.meta.get("val")
-    return (
-        node.op in {"placeholder", "call_function"}
-        and isinstance(value, Tensor)
-        and value.is_floating_point()
-    )
-
-
-def _merges_into_reader(node: fx.Node) -> bool:
-    """It is rounded by what reads it: the ReLU or batch norm behind a convolution."""
-    if len(node.users) != 1 or _kind(node) not in {"conv", "sum"}:
-        return False
-    (reader,) = node.users
-    operation = _operation(reader)
-    if operation == "batch_norm":
-        return _kind(node) == "conv"
-    return operation in _RECTIFIERS and reader.args[0] is node
-
-
 def _is_merged_rectifier(node: fx.Node, merged: set[str]) -> bool:
     return bool(node.all_input_nodes) and node.all_input_nodes[0].name in merged
-
-
-def _kind(node: fx.Node) -> Kind:
-    if node.op == "placeholder":
-        return "input"
-    operation = _operation(node)
-    if operation in _CONVOLUTIONS:
-        return "conv"
-    if operation in _BOUNDED:
-        return "bounded"
-    if operation in _KEPT:
-        return "kept"
-    if operation in _SUMS and len(node.all_input_nodes) == 2:
-        return "sum"
-    return "other"
-
-
-def _is_rectified(node: fx.Node) -> bool:
-    operation = _operation(node)
-    if operation == "hardtanh":
-        return len(node.args) > 1 and float(node.args[1]) >= 0  # type: ignore[arg-type]
-    return operation in {"relu", "relu6"}
-
-
-def _weights(node: fx.Node) -> tuple[str, str, int]:
-    """Paths of an operation's weight and bias, and the weight's dimension of outputs.
-
-    Empty where it has none, or computes it: a bias is no weight because it stands alone.
-    """
-    places = _CONVOLUTIONS.get(_operation(node))
-    if places is None:
-        return "", "", 0
-    weight, bias = _constant(node, places.weight), _constant(node, places.bias)
-    transposed = _operation(node) == "convolution" and node.args[6] is True
-    return weight, bias if weight else "", 1 if transposed else places.outputs
-
-
-def _constant(node: fx.Node, position: int) -> str:
-    """Path of an argument that the network holds; empty where it is computed or left out."""
-    value = node.args[position] if position < len(node.args) else None
-    return str(value.target) if isinstance(value, fx.Node) and value.op == "get_attr" else ""
-
-
-def _module_path(node: fx.Node) -> str:
-    stack = node.meta.get("nn_module_stack") or {}
-    return str(list(stack.values())[-1][0]) if stack else ""
 
 
 def _tail(result: fx.Node) -> set[fx.Node]:
@@ -430,8 +327,8 @@ def _tail(result: fx.Node) -> set[fx.Node]:
         if node in found or node.op != "call_function":
             continue
         found.add(node)
-        merged = _operation(node) in _RECTIFIERS and _merges_into_reader(node.all_input_nodes[0])
-        if _kind(node) != "conv" and not merged:
+        merged = is_rectifier(node) and merges_into_reader(node.all_input_nodes[0])
+        if kind_of(node) != "conv" and not merged:
             waiting.extend(node.all_input_nodes)
     return found
 

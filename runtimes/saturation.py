@@ -6,6 +6,7 @@ from pathlib import Path
 
 from ..artifacts.manifest import Artifact
 from ..artifacts.onnx_saturation import saturating_nodes
+from .refusals import remedy
 from .registry import Need
 from .sdk_errors import sdk_errors
 
@@ -28,7 +29,7 @@ def saturating(artifact: Artifact, path: Path) -> list[str]:
     with sdk_errors(
         f"{path} can't be read",
         f"Reading {path.name}",
-        lambda: "The file is damaged or of another format; export it again.",
+        lambda: remedy(artifact, path, "Report it."),
         Need("onnx", "onnx", "onnx"),
     ):
         import onnx

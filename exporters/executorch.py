@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from ..errors import ExportError
+from ..quantization.program import load_program, reexported, weight_values
 from .run import Exported, Run
 
-__all__ = ["export", "lower"]
+__all__ = ["export", "export_int8", "lower"]
 
 
 def export(run: Run, path: Path) -> Exported:
@@ -23,6 +25,32 @@ def export(run: Run, path: Path) -> Exported:
     import executorch.exir  # noqa: F401
 
     return lower(torch.export.load(str(run.program)), run, path)
+
+
+def export_int8(run: Run, path: Path) -> Exported:
+    """Write the int8 ``.pte`` file of a recipe's own run; float32 in and out.
+
+    XNNPACK resizes bilinearly in float only; what is resized is dequantised before and rounded
+    after, inside the delegate.
+
+    Raises:
+        ExportError: Lowering failed, or XNNPACK took no part of the network.
+    """
+    import torch
+
+    run.step("importing ExecuTorch")
+    import executorch.exir  # noqa: F401
+
+    module = load_program(run.program)
+    _give_floats(module)
+    program = reexported(module, torch.full(run.image_shape, 0.5))
+    exported = lower(program, run, path)
+    return replace(
+        exported,
+        quantization=run.quantization(
+            "int8, per tensor; float32 where the recipe keeps it, while resizing, and the mask"
+        ),
+    )
 
 
 def lower(program: Any, run: Run, path: Path) -> Exported:
@@ -59,3 +87,21 @@ def _delegates(lowered: Any) -> bool:
     """Whether XNNPACK took a part."""
     nodes = lowered.exported_program().graph.nodes
     return any("executorch_call_delegate" in str(node.target) for node in nodes)
+
+
+def _give_floats(module: Any) -> None:
+    """Turn weights that XNNPACK reads in float only into floats, in place.
+
+    It takes scales along a weight's first dimension, as convolutions have them; a transposed
+    convolution's lie along the second. What it leaves, ExecuTorch has no kernel for.
+    """
+    for node in list(module.graph.nodes):
+        values = weight_values(module, node)
+        if values is None or node.args[3] == 0:
+            continue
+        name = f"{node.args[0].target}_values"
+        module.register_buffer(name, values)
+        with module.graph.inserting_before(node):
+            node.replace_all_uses_with(module.graph.get_attr(name))
+        module.graph.erase_node(node)
+    module.recompile()

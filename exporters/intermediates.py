@@ -20,7 +20,7 @@ from .failures import reason_of
 from .probes import check_probes
 from .run import Run
 
-__all__ = ["MAKERS", "OPSET", "make_onnx", "make_program", "make_trace"]
+__all__ = ["MAKERS", "OPSET", "keep_program", "make_onnx", "make_program", "make_trace"]
 
 # The newest opset at which onnx2tf's Resize handles every coordinate mode.
 OPSET = 17
@@ -74,9 +74,15 @@ def make_trace(prepared: PreparedMask, run: Run) -> None:
 
 def make_program(prepared: PreparedMask, run: Run) -> None:
     """Write `Run.program`."""
-    partial: Path = run.program.with_name("partial.pt2")
     with _heard(), torch.no_grad():
         program = torch.export.export(prepared, (example(run),), strict=False)
+    keep_program(program, run)
+
+
+def keep_program(program: torch.export.ExportedProgram, run: Run) -> None:
+    """Write `Run.program`; in a recipe's own run it is the quantised one."""
+    partial: Path = run.program.with_name("partial.pt2")
+    with _heard():
         torch.export.save(program, str(partial))
     partial.rename(run.program)
 

@@ -2,44 +2,56 @@
 
 The pairs say where values are rounded and leave the graph's operations as they are; a runtime
 that knows better merges them into integer operations (ONNX Runtime, "Quantize ONNX models",
-section on the QDQ format). Weights are int8 with one scale for each output channel, biases
-int32, activations uint8 with the scales of our calibration, input and mask float32. (On x86 ONNX
+section on the QDQ format). torch's exporter takes them from the quantised program: weights are int8
+with one scale for each output channel, activations uint8, input and mask float32. (On x86 ONNX
 Runtime turns int8 activations into uint8 itself, but not those that are read by several: the
 mixture keeps half of the convolutions in float.)
 
-Scales and zero points are the quantiser's own, so concatenations, pools and resizes find the
-same scale on both sides, and ONNX Runtime moves their bytes as they are.
+What ONNX Runtime wants besides is done here: biases as int32, no ReLU whose work the rounding does,
+weights of matrix products as they are read, and scales that keep it from resizing integers.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import ast
+import warnings
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+import torch
 
 from ..errors import ExportError
-from ..quantization.encodings import Encoding, QuantizedNetwork, QuantizedTensor
-from .onnx import finish, simplified
-from .onnx_tensors import recognise
+from ..quantization.program import load_program, reexported
+from .failures import reason_of
+from .onnx import finish
 from .run import Exported, Run
-from .stored_integers import stored_encodings, stored_weights
 
-__all__ = ["export_int8", "quantise"]
+__all__ = ["OPSET", "as_qdq", "export_int8"]
 
-_WEIGHTED = frozenset({"Conv", "ConvTranspose", "MatMul", "Gemm"})
+# The oldest that torch's exporter writes; ONNX Runtime reads it since 1.14.
+OPSET = 18
+# What its graphs need: nothing of what came with later formats of the file.
+_IR_VERSION = 8
 _INTERPOLATED = frozenset({"linear", "cubic"})
+_SCOPES = "pkg.torch.onnx.name_scopes"
 
 
 def export_int8(run: Run, path: Path) -> Exported:
-    """Write the int8 file."""
-    import onnx
+    """Write the int8 file of a recipe's own run.
 
-    model = onnx.load(str(simplified(run)))
-    run.step("recognising tensors")
-    quantise(model, run.quantized)
+    Raises:
+        ExportError: torch can't write the program as ONNX.
+    """
+    run.step("making the ONNX graph")
+    try:
+        model = as_qdq(load_program(run.program), torch.full(run.image_shape, 0.5))
+    except Exception as exc:  # torch raises many kinds, some of them private
+        raise ExportError(
+            f"torch could not turn the quantised {run.spec.name} into an ONNX graph: "
+            f"{reason_of(exc)}",
+            "The log says at which operation; other formats don't depend on it.",
+        ) from exc
     exported = finish(model, run, path)
     return Exported(
         exported.inputs,
@@ -47,225 +59,213 @@ def export_int8(run: Run, path: Path) -> Exported:
         quantization=run.quantization(
             "uint8, per tensor; float32 where the recipe keeps it, and the mask"
         ),
-        properties=exported.properties,
     )
 
 
-def quantise(model: Any, network: QuantizedNetwork) -> None:
-    """Turn a float32 model into QDQ in place.
+def as_qdq(module: Any, example: torch.Tensor) -> Any:
+    """A quantised program as an onnx.ModelProto, its input ``image`` and its output ``mask``.
 
     Args:
-        model: An onnx.ModelProto made from the rewritten view, simplified.
-        network: Where and how its values are rounded.
-
-    Raises:
-        ExportError: A tensor or a weight that is to be rounded is not in the graph, or is to
-            have another width than 8 bits.
+        module: As `load_program` gives it; changed.
+        example: What it is given.
     """
-    _Writer(model.graph, network, recognise(model, network)).write()
+    import onnxsim
+
+    _store_bytes(module)
+    _drop_rectifiers(module)
+    program = reexported(module, example)
+    with warnings.catch_warnings(action="ignore"):
+        exported = torch.onnx.export(
+            program,
+            dynamo=True,
+            # Its optimiser would fold integer weights back into floats.
+            optimize=False,
+            opset_version=OPSET,
+            input_names=["image"],
+            output_names=["mask"],
+            verbose=False,
+        )
+    assert exported is not None  # noqa: S101  # what dynamo=True gives
+    model = exported.model_proto
+    model.ir_version = _IR_VERSION
+    _name_by_modules(model.graph)
+    model, _ = onnxsim.simplify(model)
+    _Integers(model.graph).write()
+    return model
 
 
-class _Writer:
-    """Puts the pairs into a graph."""
+def _store_bytes(module: Any) -> None:
+    """Let activations be uint8 instead of int8: the same steps, counted from 0."""
+    operations = torch.ops.quantized_decomposed
+    pair = {operations.quantize_per_tensor.default, operations.dequantize_per_tensor.default}
+    for node in module.graph.nodes:
+        if node.target in pair:
+            values, scale, zero, lowest, highest, _ = node.args
+            node.args = (values, scale, zero - lowest, 0, highest - lowest, torch.uint8)
+    module.recompile()
 
-    def __init__(
-        self, graph: Any, network: QuantizedNetwork, tensors: dict[str, QuantizedTensor]
-    ) -> None:
+
+def _drop_rectifiers(module: Any) -> None:
+    """Take out each ReLU whose result is rounded to integers that start at 0.
+
+    Rounding cuts off below its smallest integer, so it does the ReLU's work itself.
+    """
+    quantise = torch.ops.quantized_decomposed.quantize_per_tensor.default
+    relus = {torch.ops.aten.relu.default, torch.ops.aten.relu_.default}
+    for node in list(module.graph.nodes):
+        if node.target not in relus or len(node.all_input_nodes[0].users) > 1:
+            continue
+        if all(user.target is quantise and user.args[2] == user.args[3] for user in node.users):
+            node.replace_all_uses_with(node.args[0])
+            module.graph.erase_node(node)
+    module.recompile()
+
+
+def _name_by_modules(graph: Any) -> None:
+    """Call nodes after the network's modules, ``/stage1/rebnconvin/conv_s1/Conv``, and drop what
+    torch notes of their origin: paths of this machine are among it."""
+    taken: dict[str, int] = {}
+    for node in graph.node:
+        notes = {entry.key: entry.value for entry in node.metadata_props}
+        # The network, its modules from the outside in, and the operation.
+        scopes = ast.literal_eval(notes.get(_SCOPES, "[]"))[:-1]
+        path = (scopes[-1] if scopes else "").removeprefix("body.").removeprefix("network.")
+        name = "/".join(["", *filter(None, path.split(".")), node.op_type])
+        taken[name] = taken.get(name, -1) + 1
+        node.name = f"{name}_{taken[name]}" if taken[name] else name
+        del node.metadata_props[:]
+    del graph.metadata_props[:]
+    for value in (*graph.input, *graph.output, *graph.value_info, *graph.initializer):
+        del value.metadata_props[:]
+
+
+class _Integers:
+    """A QDQ graph, as ONNX Runtime runs it best."""
+
+    def __init__(self, graph: Any) -> None:
         from onnx import numpy_helper
 
-        self.graph, self.network, self.tensors = graph, network, tensors
-        self.float_weights: dict[str, NDArray[Any]] = {
-            t.name: numpy_helper.to_array(t) for t in graph.initializer
-        }
-        self.weights = _Weights(network)
-        self.stored: dict[str, Any] = {}
-        self.outputs = {value.name for value in graph.output}
+        self.graph = graph
+        self.constants = {t.name: numpy_helper.to_array(t) for t in graph.initializer}
+        for node in graph.node:
+            if node.op_type == "Constant":
+                self.constants[node.output[0]] = numpy_helper.to_array(node.attribute[0].t)
+        self.makers = {name: node for node in graph.node for name in node.output}
+        self.added: dict[str, Any] = {}
         self.resizes = 0
 
     def write(self) -> None:
-        encodings = stored_encodings(self.network)
-        rounded = {
-            name: encodings[tensor.name]
-            for name, tensor in self.tensors.items()
-            if tensor.name in encodings
-        }
-        self._drop_rectifiers(rounded)
-        read_as: dict[str, str] = {}
         nodes: list[Any] = []
-        for value in self.graph.input:
-            if value.name in rounded:
-                nodes += self._pair(value.name, value.name, None, rounded[value.name], read_as)
         for node in self.graph.node:
-            nodes += self._weights_of(node, rounded)
-            node.input[:] = [read_as.get(name, name) for name in node.input]
-            names = [name for name in node.output if name in rounded]
-            made = [self._made_as(name, node, read_as) for name in names]
+            if node.op_type == "Transpose":
+                self._turn_weight(node)
+            if node.op_type == "DequantizeLinear" and node.input[0] in self.constants:
+                # Of its own: ONNX Runtime's precise mode makes new ones after its name.
+                zeros = self.constants[node.input[2]]
+                node.input[2] = self._constant(f"{node.input[0]}_zero", zeros)
+            if node.op_type == "QuantizeLinear":
+                self._round_resized(node)
+            if node.op_type in {"Conv", "Gemm"} and len(node.input) > 2:
+                nodes += self._store_bias(node)
             nodes.append(node)
-            for name, own in zip(names, made, strict=True):
-                nodes += self._pair(name, own, node, rounded[name], read_as)
         del self.graph.node[:]
         self.graph.node.extend(nodes)
-        self._keep_used_constants()
+        self._share_constants()
         del self.graph.value_info[:]
 
-    def _made_as(self, name: str, node: Any, read_as: dict[str, str]) -> str:
-        """What a node calls its result: a graph's output is the pair's, not the node's."""
-        if name not in self.outputs:
-            return name
-        own = f"{name}_exact"
-        node.output[:] = [own if other == name else other for other in node.output]
-        read_as[name] = name
-        return own
+    def _turn_weight(self, node: Any) -> None:
+        """A transposed weight is stored as it is read."""
+        weight = self.makers.get(node.input[0])
+        if not _is_dequantiser(weight):
+            return
+        values = self.constants.get(weight.input[0])
+        if values is None or values.ndim != 2:  # a matrix
+            return
+        axis = next((a for a in weight.attribute if a.name == "axis"), None)
+        twin = type(node)()
+        twin.CopyFrom(weight)
+        twin.name = node.name
+        twin.input[0] = self._constant(f"{weight.input[0]}_turned", np.ascontiguousarray(values.T))
+        if axis is not None:
+            next(a for a in twin.attribute if a.name == "axis").i = 1 - axis.i
+        twin.output[:] = node.output
+        node.CopyFrom(twin)
 
-    def _pair(
-        self, name: str, own: str, maker: Any, encoding: Encoding, read_as: dict[str, str]
-    ) -> Iterator[Any]:
-        """The two nodes that round ``own``; from here on ``name`` is read rounded.
+    def _round_resized(self, node: Any) -> None:
+        """Keep ONNX Runtime from resizing integers.
 
-        ONNX Runtime before 2026 resizes integers where both sides have one scale, and cuts what
-        lies between two integers off instead of rounding it (microsoft/onnxruntime#21319, #28414):
-        half a step, always to the same side, resize after resize; one mask in fourteen of a U²-Netp
-        was empty. With a scale that differs by 6e-8 it interpolates in float and rounds. Bilinear
-        resizing to twice the size gives exact halves for one value in sixteen; every other resize's
-        scale is larger, the rest's smaller, so those go up and down alike.
+        Before 2026 it resizes integers where both sides have one scale, and cuts what lies between
+        two integers off instead of rounding it (microsoft/onnxruntime#21319, #28414): half a step,
+        always to the same side, resize after resize; one mask in fourteen of a U²-Netp was empty.
+        With a scale that differs by 6e-8 it interpolates in float and rounds. Bilinear resizing to
+        twice the size gives exact halves for one value in sixteen; every other resize's scale is
+        larger, the rest's smaller, so those go up and down alike.
         """
+        maker = self.makers.get(node.input[0])
+        if maker is None or not _interpolates(maker):
+            return
+        self.resizes += 1
+        scale = np.float32(self.constants[node.input[1]])
+        towards = np.float32(np.inf if self.resizes % 2 else 0)
+        beside = np.nextafter(scale, towards, dtype=np.float32)
+        node.input[1] = self._constant(f"{node.name}_scale", beside)
+
+    def _store_bias(self, node: Any) -> list[Any]:
+        """The dequantiser of a bias in int32, where input and weight are integers."""
         from onnx import helper
 
-        scale, zero = self._constants(encoding)
-        beside = scale
-        if maker is not None and _interpolates(maker):
-            self.resizes += 1
-            towards = np.float32(np.inf if self.resizes % 2 else 0)
-            neighbour = float(np.nextafter(np.float32(encoding.scale), towards))
-            beside, _ = self._constants(Encoding(neighbour, encoding.zero_point))
-        integers = f"{name}_uint8"
-        rounded = name if name in self.outputs else f"{name}_rounded"
-        yield helper.make_node("QuantizeLinear", [own, beside, zero], [integers], f"{name}_Q")
-        yield helper.make_node("DequantizeLinear", [integers, scale, zero], [rounded], f"{name}_DQ")
-        read_as[name] = rounded
-
-    def _weights_of(self, node: Any, rounded: dict[str, Encoding]) -> Iterator[Any]:
-        """The dequantisers of a node's weight and bias; the node then reads those."""
-        from onnx import helper
-
-        if node.op_type not in _WEIGHTED or node.input[1] not in self.float_weights:
-            return
-        name = node.input[1]
-        found = self.weights.find(self.float_weights[name])
-        if found is None:
-            # All that the recipe leaves in float is known; anything else would pass unnoticed.
-            if self.weights.is_float(self.float_weights[name]):
-                return
-            raise ExportError(
-                f"The weight of {node.name} is none of the quantised network's.",
-                "Report it with the network; targets that are not INT8 don't need it.",
-            )
-        integers, scales, axis = found
-        names = [f"{name}_int8", f"{name}_scale", f"{name}_zero"]
-        values = [integers, scales, np.zeros(len(scales), np.int8)]
-        self._store(names, values)
-        node.input[1] = f"{name}_rounded"
-        yield helper.make_node("DequantizeLinear", names, [node.input[1]], f"{name}_DQ", axis=axis)
-        source = rounded.get(node.input[0])
-        if len(node.input) < 3 or source is None or node.op_type == "ConvTranspose":
-            return
-        bias = node.input[2]
-        steps = scales.astype(np.float64) * np.float64(np.float32(source.scale))
+        source, weight = (self.makers.get(name) for name in node.input[:2])
+        bias = self.constants.get(node.input[2])
+        if bias is None or not (_is_dequantiser(source) and _is_dequantiser(weight)):
+            return []
+        scales = self.constants[weight.input[1]].astype(np.float64)
+        steps = scales * np.float64(self.constants[source.input[1]])
+        if steps.shape != bias.shape:
+            return []
         limits = np.iinfo(np.int32)
-        whole = np.clip(np.round(self.float_weights[bias] / steps), limits.min, limits.max)
+        whole = np.clip(np.round(bias / steps), limits.min, limits.max)
+        values = (whole.astype(np.int32), steps.astype(np.float32), np.zeros(len(steps), np.int32))
         # A bias that two convolutions share has two scales.
-        names = [f"{node.name}_bias_{part}" for part in ("int32", "scale", "zero")]
-        values = [whole.astype(np.int32), steps.astype(np.float32), np.zeros(len(steps), np.int32)]
-        self._store(names, values)
+        names = [
+            self._constant(f"{node.name}_bias_{part}", value)
+            for part, value in zip(("int32", "scale", "zero"), values, strict=True)
+        ]
         node.input[2] = f"{node.name}_bias_rounded"
-        yield helper.make_node(
-            "DequantizeLinear", names, [node.input[2]], f"{node.name}_bias_DQ", axis=0
-        )
+        return [
+            helper.make_node(
+                "DequantizeLinear", names, [node.input[2]], f"{node.name}_bias_DQ", axis=0
+            )
+        ]
 
-    def _drop_rectifiers(self, rounded: dict[str, Encoding]) -> None:
-        """Take out each ReLU whose result is rounded to integers that start at 0.
+    def _constant(self, name: str, values: Any) -> str:
+        self.added[name] = np.asarray(values)
+        return name
 
-        Rounding cuts off below its smallest integer, so it does the ReLU's work itself.
-        """
-        kept = []
-        readers: dict[str, int] = {}
-        for node in self.graph.node:
-            for name in node.input:
-                readers[name] = readers.get(name, 0) + 1
-        makers = {name: node for node in self.graph.node for name in node.output}
-        for node in self.graph.node:
-            encoding = rounded.get(node.output[0]) if node.op_type == "Relu" else None
-            source = node.input[0] if node.input else ""
-            if (
-                encoding is not None
-                and encoding.zero_point == encoding.lowest
-                and source in makers
-                and source not in rounded
-                and readers[source] == 1
-                and source not in self.outputs
-            ):
-                maker = makers[source]
-                maker.output[:] = [node.output[0] if n == source else n for n in maker.output]
-                continue
-            kept.append(node)
-        del self.graph.node[:]
-        self.graph.node.extend(kept)
-
-    def _constants(self, encoding: Encoding) -> tuple[str, str]:
-        """Names of a scale and a zero point; tensors of one group share them."""
-        key = f"{np.float32(encoding.scale).view(np.int32):08x}_{encoding.zero_point}"
-        names = [f"scale_{key}", f"zero_{key}"]
-        zero = np.uint8(encoding.zero_point - encoding.lowest)
-        self._store(names, [np.float32(encoding.scale), zero])
-        return names[0], names[1]
-
-    def _store(self, names: list[str], values: list[Any]) -> None:
+    def _share_constants(self) -> None:
+        """Keep each activation's scale and zero point once, and only constants that are read."""
         from onnx import numpy_helper
 
-        for name, value in zip(names, values, strict=True):
-            self.stored[name] = numpy_helper.from_array(np.asarray(value), name)
-
-    def _keep_used_constants(self) -> None:
-        used = {name for node in self.graph.node for name in node.input}
-        constants = [t for t in self.graph.initializer if t.name in used]
-        constants += [t for name, t in self.stored.items() if name in used]
-        del self.graph.initializer[:]
-        self.graph.initializer.extend(constants)
-
-
-class _Weights:
-    """The quantised network's weights, found by their values."""
-
-    def __init__(self, network: QuantizedNetwork) -> None:
-        self.stored = stored_weights(network)
-        self.quantised: dict[bytes, tuple[str, bool]] = {}
-        self.floats: set[bytes] = set()
-        for path, weight in network.weights.items():
-            values: NDArray[Any] = weight.detach().cpu().numpy()
-            if path not in network.weight_scales:
-                self.floats.update({_key(values), _key(values.T)})
-                continue
-            if values.ndim == 2:  # a matrix product may hold it transposed
-                self.quantised.setdefault(_key(values.T), (path, True))
-            self.quantised[_key(values)] = (path, False)
-
-    def find(
-        self, values: NDArray[Any]
-    ) -> tuple[NDArray[np.int8], NDArray[np.float32], int] | None:
-        """Integers, scales and the axis of the scales of a weight as the graph holds it."""
-        path, transposed = self.quantised.get(_key(values), ("", False))
-        if not path:
-            return None
-        integers, scales, outputs = self.stored[path]
-        return (integers.T, scales, 1 - outputs) if transposed else (integers, scales, outputs)
-
-    def is_float(self, values: NDArray[Any]) -> bool:
-        """Whether it is a weight that stays in float."""
-        return _key(values) in self.floats
+        known: dict[bytes, str] = {}
+        kept: dict[str, Any] = {}
+        constants = {**self.constants, **self.added}
+        nodes = [node for node in self.graph.node if node.op_type != "Constant"]
+        for node in nodes:
+            for place, name in enumerate(node.input):
+                if name not in constants:
+                    continue
+                values = constants[name]
+                key = name.encode()
+                if values.ndim == 0:
+                    key = values.dtype.str.encode() + values.tobytes()
+                node.input[place] = own = known.setdefault(key, name)
+                kept[own] = constants[own]
+        del self.graph.node[:], self.graph.initializer[:]
+        self.graph.node.extend(nodes)
+        self.graph.initializer.extend(numpy_helper.from_array(v, k) for k, v in kept.items())
 
 
-def _key(values: NDArray[Any]) -> bytes:
-    return repr(values.shape).encode() + np.ascontiguousarray(values, np.float32).tobytes()
+def _is_dequantiser(node: Any) -> bool:
+    return node is not None and node.op_type == "DequantizeLinear"
 
 
 def _interpolates(node: Any) -> bool:

@@ -22,7 +22,7 @@ from ..quantization.suitability import LIGHTS
 from .failures import reason_of
 from .run import Run
 
-__all__ = ["Probes", "check_probes", "draw_references", "probes_of_view"]
+__all__ = ["Probes", "check_probes", "draw_references"]
 
 Masks = NDArray[np.float32]
 
@@ -44,8 +44,7 @@ class Probes:
 
     Attributes:
         images: (N, 3, H, W) RGB in [0, 1].
-        references: (N, C, H, W), what the network draws for them: the untouched one, and in a
-            recipe's own run the rewritten view.
+        references: (N, C, H, W), what the untouched network draws for them.
         noise: Mean absolute difference that rounding alone makes of its mask.
     """
 
@@ -126,15 +125,6 @@ def draw_references(reference: Reference, prepared: PreparedMask, check: Masks, 
         _judge(seen, noise, _difference(_drawn(reference, first), references[:1]), reference)
     Probes(np.concatenate([*relit, other]), probed, float(noise.mean())).save(run.probes)
     return references
-
-
-def probes_of_view(view: PreparedMask, run: Run, own: Run) -> None:
-    """Keep probes in a recipe's ``own`` run, of its rewritten view."""
-    if run.probes.exists():
-        probes = Probes.load(run.probes)
-        with torch.no_grad(), full_precision():
-            drawn = [view(torch.from_numpy(image[None])).numpy() for image in probes.images]
-        Probes(probes.images, np.concatenate(drawn), probes.noise).save(own.probes)
 
 
 def _judge(seen: Masks, noise: Masks, again: Masks, reference: Reference) -> None:

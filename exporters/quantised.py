@@ -16,11 +16,12 @@ from ..errors import BudgetError, ExportError
 from ..models.devices import best_device
 from ..models.prepared import PreparedMask
 from ..quantization.calibration import CalibrationSet, checksum_of_pixels
-from ..quantization.encodings import QuantizedNetwork
 from ..quantization.mix import Mixed, find_mix, held_out
+from ..quantization.program import quantized_program
 from ..quantization.quantise import Watch, quantise
 from ..quantization.recipe import Recipe, write_recipe
 from ..quantization.search import Budget, Prefer
+from .intermediates import keep_program
 from .lanes import shared_step
 from .run import Run
 
@@ -47,8 +48,8 @@ def quantised(
     run: Run,
     photos: CalibrationSet | None,
     recipe: Recipe | Wish,
-) -> Generator[dict[str, Any], None, PreparedMask]:
-    """The network, rewritten by a recipe, whose numbers are kept in the recipe's run.
+) -> Generator[dict[str, Any], None, None]:
+    """Quantise the network by a recipe, and keep its program and the recipe in the recipe's run.
 
     Yields:
         Messages for the ledger, while a thread of its own works.
@@ -75,13 +76,12 @@ def quantised(
             result.add_done_callback(lambda _: heard.put(None))
             while (message := heard.get()) is not None:
                 yield message
-            network, view = result.result()
+            recipe_used, program = result.result()
         finally:
             # After Ctrl-C the search, which may take minutes, ends at its next step.
             given_up.set()
-    network.save(run.numbers)
-    write_recipe(network.recipe, run.recipe)
-    return view
+    keep_program(program, run)
+    write_recipe(recipe_used, run.recipe)
 
 
 def _by_recipe(
@@ -90,17 +90,17 @@ def _by_recipe(
     photos: CalibrationSet,
     recipe: Recipe | Wish,
     watch: Watch,
-) -> tuple[QuantizedNetwork, PreparedMask]:
-    pixels, checksum = photos.pixels, photos.sha256
+) -> tuple[Recipe, Any]:
+    pixels, checksum, found = photos.pixels, photos.sha256, None
     if isinstance(recipe, Wish):
         # What was verified is what is made: the photos kept apart stay apart.
         pixels, others = held_out(photos.pixels)
         checksum = checksum_of_pixels(pixels)
         mixed = _granted(prepared, run, pixels, others, recipe, watch)
-        if mixed.tuned is not None:
-            return mixed.tuned
-        recipe = mixed.recipe
-    return quantise(prepared, pixels, checksum, recipe, watch, best_device())
+        recipe, found = mixed.recipe, mixed.tuned
+    network, view = found or quantise(prepared, pixels, checksum, recipe, watch, best_device())
+    watch("making the quantised program", 0, 0)
+    return network.recipe, quantized_program(view, network, pixels[0])
 
 
 def _granted(

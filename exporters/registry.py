@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["FORMATS", "TARGETS", "Format", "Target", "select", "target"]
 
 Source = Literal["onnx", "trace", "program"]
-Lane = Literal["tensorflow", "coreml", "torch"]
+Lane = Literal["litert", "tensorflow", "coreml", "torch"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +32,7 @@ class Format:
 
     Attributes:
         source: The intermediate they start from.
+        fallback: Another that will do where that can't be made or converted.
         lane: Targets of one lane share a process, and so their SDK and what it has converted.
         extra: The extra of maskport that installs what they need.
         modules: What must be importable.
@@ -41,18 +42,20 @@ class Format:
     lane: Lane
     extra: str = ""
     modules: tuple[str, ...] = ()
+    fallback: Source | None = None
 
 
 _ONNX = ("onnx", "onnxruntime", "onnxsim")
-_TFLITE = (
+_TENSORFLOW = (
     *_ONNX,
     *("tensorflow", "onnx2tf", "tf_keras", "ai_edge_litert", "onnx_graphsurgeon", "sng4onnx"),
 )
+_LITERT = ("litert_torch", "ai_edge_litert", "ai_edge_quantizer")
 
 FORMATS = {
     "onnx": Format("onnx", "tensorflow", "onnx", _ONNX),
-    "tflite": Format("onnx", "tensorflow", "tflite", _TFLITE),
-    "savedmodel": Format("onnx", "tensorflow", "tflite", _TFLITE),
+    "tflite": Format("program", "litert", "tflite", _LITERT, fallback="onnx"),
+    "savedmodel": Format("onnx", "tensorflow", "tflite", _TENSORFLOW),
     "keras": Format("onnx", "tensorflow", "tflite", (*_ONNX, "tensorflow", "keras")),
     "coreml": Format("trace", "coreml", "coreml", ("coremltools", "sklearn")),
     "torchscript-lite": Format("trace", "torch"),
@@ -100,9 +103,14 @@ class Target:
         return FORMATS[self.format]
 
     @property
-    def source(self) -> Source:
-        """The intermediate it starts from, made once for all targets of a run."""
-        return self.starts_from or self.shared.source
+    def sources(self) -> tuple[Source, ...]:
+        """The intermediates it starts from, made once for all targets of a run: one of them is
+        enough. What a recipe quantises starts from the quantised program."""
+        if self.recipe:
+            return ("program",)
+        own = self.starts_from
+        ways = (own,) if own else (self.shared.source, self.shared.fallback)
+        return tuple(way for way in ways if way)
 
     @property
     def needs_calibration(self) -> bool:
@@ -136,16 +144,19 @@ TARGETS = (
            "LiteRT, half the size, GPU delegate"),
     Target("tflite-dynamic-int8", "tflite", "dynamic-int8", ".tflite",
            ".tflite:export_dynamic_int8", "LiteRT, int8 weights, float activations"),
-    Target("tflite-int8", "tflite", "int8", ".tflite", ".tflite_int8:export_int8",
-           "LiteRT, integers throughout, uint8 in and out; NPUs", recipe="best"),
+    Target("tflite-int8", "tflite", "int8", ".tflite", ".tflite:export_int8",
+           "LiteRT, integers up to the last convolutions, uint8 in and out", recipe="best"),
+    Target("tflite-int8-full", "tflite", "int8", ".tflite", ".tflite:export_int8_full",
+           "the same, integers throughout; NPUs, Edge TPU", recipe="full", by_name=True),
     Target("tflite-int8-plain", "tflite", "int8", ".tflite", ".tflite:export_int8_plain",
-           "the same, as TensorFlow's converter quantises by itself", by_name=True),
-    Target("tflite-mixed", "tflite", "mixed", ".tflite", ".tflite_int8:export_mixed",
+           "the same, as TensorFlow's converter quantises by itself", starts_from="onnx",
+           by_name=True),
+    Target("tflite-mixed", "tflite", "mixed", ".tflite", ".tflite:export_mixed",
            "LiteRT, integers but where a budget or a recipe wants float (--budget, --recipe)",
            recipe="mixed", by_name=True),
     Target("tflite-int8x16", "tflite", "int8x16", ".tflite", ".tflite:export_int8x16",
            "LiteRT, int8 weights, int16 activations; for hardware that has it, slow on CPUs",
-           by_name=True),
+           starts_from="onnx", by_name=True),
     Target("savedmodel", "savedmodel", "fp32", "", ".savedmodel:export",
            "TensorFlow SavedModel, for servers"),
     Target("keras", "keras", "fp32", ".keras", ".keras:export",
@@ -162,12 +173,12 @@ TARGETS = (
            "Core ML, weights from 16 values a tensor"),
     Target("coreml-w8a8", "coreml", "w8a8", ".mlpackage", ".coreml_int8:export_w8a8",
            "Core ML, int8 weights and activations, from iOS 17",
-           recipe="best", starts_from="program"),
+           recipe="best"),
     Target("torchscript-lite", "torchscript-lite", "fp32", ".ptl", ".torchscript:export",
            "PyTorch Mobile's lite interpreter"),
     Target("executorch", "executorch", "fp32", ".pte", ".executorch:export",
            "ExecuTorch, XNNPACK"),
-    Target("executorch-int8", "executorch", "int8", ".pte", ".executorch_int8:export_int8",
+    Target("executorch-int8", "executorch", "int8", ".pte", ".executorch:export_int8",
            "ExecuTorch, XNNPACK, integers inside; float32 in and out", recipe="best"),
 )
 # fmt: on

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from ..artifacts.manifest import Quantization, Tensor
 from ..errors import UsageError
-from ..quantization.encodings import QuantizedNetwork
+from ..quantization.recipe import Recipe, read_recipe
 from ..specs import ModelSpec
 
 __all__ = ["Card", "Exported", "Options", "Run"]
@@ -111,27 +111,22 @@ class Run:
         return self.scratch / "probes.npz"
 
     @property
-    def numbers(self) -> Path:
-        """What `quantization.quantise` found; only in a recipe's own run, see `of_recipe`."""
-        return self.scratch / "numbers.safetensors"
-
-    @property
     def recipe(self) -> Path:
-        """By what, as TOML; likewise."""
+        """What its network is quantised by, as TOML; only in a recipe's own run."""
         return self.scratch / "recipe.toml"
 
     def of_recipe(self, name: str) -> Run:
-        """The same run for a quantised network: its intermediates are of the rewritten view."""
+        """The same run for a quantised network: its program has the quantiser's scales."""
         return replace(self, scratch=self.scratch / f"recipe-{name}")
 
     @cached_property
-    def quantized(self) -> QuantizedNetwork:
-        """The numbers of a recipe's own run."""
-        return QuantizedNetwork.load(self.numbers)
+    def recipe_used(self) -> Recipe:
+        """The recipe of a recipe's own run."""
+        return read_recipe(self.recipe)
 
     def quantization(self, activations: str) -> Quantization:
         """For the manifest: how a recipe's own run stores weights, and ``activations``."""
-        recipe = self.quantized.recipe
+        recipe = self.recipe_used
         parts = f"; float in {', '.join(recipe.float_modules)}" if recipe.float_modules else ""
         return Quantization(
             weights=f"int8, symmetric, per output channel{parts}",

@@ -52,7 +52,7 @@ from .failures import reason_of
 from .half_precision import tried_in_halves
 from .intermediates import make
 from .lanes import Lanes, shared_step
-from .probes import draw_references, probes_of_view
+from .probes import draw_references
 from .quantised import Wish, quantised
 from .registry import TARGETS, Target
 from .run import Card, Options, Run
@@ -181,48 +181,51 @@ def _make_all(
     if order.calibration is not None:
         looking = shared_step("looking at the calibration photos")
         yield {**looking, "warnings": _doubts(order, order.calibration)}
-    # The longest way first: TensorFlow's lane starts from ONNX, ExecuTorch's from the program.
-    for source in ("onnx", "program", "trace"):
-        rows = [row for row in available if row.source == source and not row.recipe]
-        yield from _make_from(source, rows, prepared, run, lanes, log)
+    yield from _make_float(available, prepared, run, lanes, log)
     for name in dict.fromkeys(row.recipe for row in available if row.recipe):
         rows = [row for row in available if row.recipe == name]
         own = run.of_recipe(name)
         try:
             own.scratch.mkdir()
             yield shared_step(f"quantising by the recipe {name}")
-            view = yield from quantised(prepared, own, order.calibration, order.recipes[name])
-            probes_of_view(view, run, own)
+            yield from quantised(prepared, own, order.calibration, order.recipes[name])
         except Exception as exc:  # of any network that nobody has tried
             yield from _all_failed(rows, exc, f"quantising by the recipe {name}", log)
             continue
-        for source in dict.fromkeys(row.source for row in rows):
-            some = [row for row in rows if row.source == source]
-            yield from _make_from(source, some, view, own, lanes, log)
+        lanes.order(rows)
+        yield from lanes.so_far()
     yield shared_step("")
     yield from lanes.finish()
 
 
-def _make_from(
-    source: str,
-    rows: list[Target],
-    view: PreparedMask,
-    run: Run,
-    lanes: Lanes,
-    log: Path,
+def _make_float(
+    available: list[Target], prepared: PreparedMask, run: Run, lanes: Lanes, log: Path
 ) -> Iterator[dict[str, Any]]:
-    """One intermediate, and the targets that start from it."""
-    if not rows:
-        return
-    try:
+    """Every intermediate of the float network, and the targets that start from it.
+
+    A target is ordered when the last of those that it may start from was tried, and fails where
+    none of them could be made.
+    """
+    waiting = [row for row in available if not row.recipe]
+    failed: dict[str, Exception] = {}
+    # The longest way first: litert-torch's and ExecuTorch's start from the program.
+    wanted = [s for s in ("onnx", "program", "trace") if any(s in row.sources for row in waiting)]
+    for source in wanted:
         yield shared_step(_DOING[source])
-        with _into(log):
-            make(source, view, run)
-    except Exception as exc:  # torch's and the user's
-        yield from _all_failed(rows, exc, _DOING[source], log)
-        return
-    lanes.order(rows)
-    yield from lanes.so_far()
+        try:
+            with _into(log):
+                make(source, prepared, run)
+        except Exception as exc:  # torch's and the user's
+            failed[source] = exc
+        tried = wanted[: wanted.index(source) + 1]
+        ready = [row for row in waiting if set(row.sources) <= set(tried)]
+        waiting = [row for row in waiting if row not in ready]
+        for row in [row for row in ready if set(row.sources) <= failed.keys()]:
+            ready.remove(row)
+            first = row.sources[0]
+            yield from _all_failed([row], failed[first], _DOING[first], log)
+        lanes.order(ready)
+        yield from lanes.so_far()
 
 
 def _all_failed(

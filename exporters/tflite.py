@@ -1,4 +1,4 @@
-"""TFLite in four precisions, all from the run's one TensorFlow model."""
+"""TFLite: float precisions from one file of the run, integers from a recipe's own program."""
 
 from __future__ import annotations
 
@@ -12,18 +12,22 @@ from numpy.typing import NDArray
 
 from ..artifacts.manifest import Quantization, Tensor, TensorQuantization
 from ..errors import ExportError
+from . import litert
+from .failures import made_once
 from .run import Exported, Run
 from .savedmodel import float_model
-from .tflite_graph import finish_dynamic, finish_float, finish_integer
+from .tflite_graph import finish_dynamic, finish_float, finish_half, finish_integer, with_bytes
 
 __all__ = [
     "as_bytes",
-    "convert_integer",
     "export_dynamic_int8",
     "export_fp16",
     "export_fp32",
+    "export_int8",
+    "export_int8_full",
     "export_int8_plain",
     "export_int8x16",
+    "export_mixed",
     "refusal",
 ]
 
@@ -33,19 +37,16 @@ BYTE = TensorQuantization(scale=1 / 255, zero_point=0)
 
 def export_fp32(run: Run, path: Path) -> Exported:
     """Write the float32 file."""
-    path.write_bytes(finish_float(_convert(run, lambda converter, tf: None), run.card))
-    return Exported(*run.float_tensors("NHWC"), properties=_PROPERTIES)
+    model, properties = _float_file(run)
+    path.write_bytes(finish_float(model, run.card))
+    return Exported(*run.float_tensors("NHWC"), properties=properties)
 
 
 def export_fp16(run: Run, path: Path) -> Exported:
     """Write the file with float16 weights; float32 in and out."""
-
-    def choose(converter: Any, tf: Any) -> None:
-        converter.optimizations = [tf.lite.Optimize.DEFAULT]
-        converter.target_spec.supported_types = [tf.float16]
-
-    path.write_bytes(finish_float(_convert(run, choose), run.card))
-    return Exported(*run.float_tensors("NHWC"), properties=_PROPERTIES)
+    model, properties = _float_file(run)
+    path.write_bytes(finish_half(model, run.card))
+    return Exported(*run.float_tensors("NHWC"), properties=properties)
 
 
 def export_dynamic_int8(run: Run, path: Path) -> Exported:
@@ -53,11 +54,12 @@ def export_dynamic_int8(run: Run, path: Path) -> Exported:
 
     The first convolution, which sees the photo, stays in float.
     """
+    model, properties = _float_file(run)
+    run.step("quantising weights")
+    from ai_edge_quantizer import quantizer, recipe
 
-    def choose(converter: Any, tf: Any) -> None:
-        converter.optimizations = [tf.lite.Optimize.DEFAULT]
-
-    data, found = finish_dynamic(_convert(run, choose), run.card)
+    quantised = quantizer.Quantizer(bytearray(model), recipe.dynamic_wi8_afp32())
+    data, found = finish_dynamic(bytes(quantised.quantize().quantized_model), run.card)
     path.write_bytes(data)
     rest = "; the first convolution in float" if found else ""
     return Exported(
@@ -66,24 +68,67 @@ def export_dynamic_int8(run: Run, path: Path) -> Exported:
             weights="int8, symmetric, per output channel",
             activations=f"float32, int8 inside{rest}",
         ),
-        properties=_PROPERTIES,
+        properties=properties,
+    )
+
+
+def export_int8(run: Run, path: Path) -> Exported:
+    """Write the integer file of a recipe's own run: uint8 in and out, scale 1/255.
+
+    Sums and resizes behind the last convolutions and the sigmoid, a few operations of the mask's
+    few channels, are float32: TFLite's int8 sigmoid can't say 1, and XNNPACK and GPUs take float,
+    but not int16.
+
+    Raises:
+        ExportError: The recipe leaves a part of the network in float, or litert-torch can't
+            convert it.
+    """
+    if parts := run.recipe_used.float_modules:
+        raise ExportError(
+            f"The recipe leaves {', '.join(parts)} in float; tflite-int8 is integers throughout.",
+            "Make tflite-mixed of it.",
+        )
+    return export_mixed(run, path)
+
+
+def export_mixed(run: Run, path: Path) -> Exported:
+    """Write the same with the parts in float32 that the recipe leaves in float."""
+    path.write_bytes(with_bytes(litert.convert(run, integers=True), run.card, floats=True))
+    return Exported(
+        *as_bytes(run),
+        quantization=run.quantization("int8, per tensor; float32 behind the last convolutions"),
+        properties=_LITERT,
+    )
+
+
+def export_int8_full(run: Run, path: Path) -> Exported:
+    """Write the file of nothing but integers of 8 bits (biases 32), for NPUs and the Edge TPU.
+
+    TFLite's int8 sigmoid has steps of 1/256, so a full mask is 0.996.
+
+    Raises:
+        ExportError: An operation has no int8 form, or the recipe leaves a part in float.
+    """
+    model = litert.convert(run, integers=True, mask_in_integers=True)
+    path.write_bytes(with_bytes(model, run.card, floats=False))
+    return Exported(
+        *as_bytes(run), quantization=run.quantization("int8, per tensor"), properties=_LITERT
     )
 
 
 def export_int8_plain(run: Run, path: Path) -> Exported:
-    """Write the fully integer file as the converter makes it: uint8 in and out, scale 1/255.
+    """Write the fully integer file as TensorFlow makes it: uint8 in and out, scale 1/255.
 
-    Activation ranges are the extremes over the calibration photos. What TensorFlow's fixed
-    int8 sigmoid would cost is avoided in `tflite_graph.finish_integer`.
+    Activation ranges are the extremes over the calibration photos; its int8 sigmoid can't say 1.
     """
-    path.write_bytes(finish_integer(convert_integer(run, run.calibration), run.card))
+    path.write_bytes(finish_integer(_plain_integers(run), run.card))
     return Exported(
         *as_bytes(run),
         quantization=Quantization(
             weights="int8, symmetric, per output channel",
-            activations="int8, per tensor, extremes over the calibration photos; int16 sigmoid",
+            activations="int8, per tensor, extremes over the calibration photos",
         ),
-        properties=_PROPERTIES,
+        properties=_ONNX2TF,
     )
 
 
@@ -107,13 +152,12 @@ def export_int8x16(run: Run, path: Path) -> Exported:
             weights="int8, symmetric, per output channel",
             activations="int16, symmetric, per tensor, extremes over the calibration photos",
         ),
-        properties=_PROPERTIES,
+        properties=_ONNX2TF,
     )
 
 
-def convert_integer(run: Run, photos: NDArray[np.uint8]) -> bytes:
-    """The converter's integer file, uint8 in and out, calibrated on (N, 3, H, W) photos."""
-    feed = _Feed(run, photos)
+def _plain_integers(run: Run) -> bytes:
+    feed = _Feed(run, run.calibration)
 
     def choose(converter: Any, tf: Any) -> None:
         converter.optimizations = [tf.lite.Optimize.DEFAULT]
@@ -156,7 +200,43 @@ class _Feed:
         self.run.step("quantising")
 
 
-_PROPERTIES = {"signature": "serving_default"}
+_LITERT = {"signature": "serving_default", "converter": "litert-torch"}
+_ONNX2TF = {"signature": "serving_default", "converter": "onnx2tf and TensorFlow"}
+
+
+def _float_file(run: Run) -> tuple[bytes, dict[str, str]]:
+    """The float32 file that the float precisions are made from, converted on first use, and what
+    the manifest says of the way.
+
+    litert-torch takes more networks and is the first choice; what it can't convert goes through
+    onnx2tf.
+
+    Raises:
+        ExportError: Neither can convert it; the reasons of both are given.
+    """
+    first = None
+    if run.program.exists():
+        try:
+            made = made_once(
+                run.scratch / "litert.tflite", lambda p: _write(p, litert.convert(run))
+            )
+            return made.read_bytes(), _LITERT
+        except ExportError as exc:
+            first = exc
+    if not run.onnx.exists():
+        raise first or ExportError("torch could not turn the network into anything to start from.")
+    try:
+        made = made_once(
+            run.scratch / "onnx2tf.tflite", lambda p: _write(p, _convert(run, lambda c, tf: None))
+        )
+    except ExportError as exc:
+        said = f"{first.what} " if first else ""
+        raise ExportError(f"{said}{exc.what}", exc.remedy) from exc
+    return made.read_bytes(), _ONNX2TF
+
+
+def _write(path: Path, data: bytes) -> None:
+    path.write_bytes(data)
 
 
 def _convert(run: Run, choose: Callable[[Any, Any], None]) -> bytes:

@@ -1,10 +1,8 @@
 """Finishing touches on a TFLite flatbuffer, made in the file itself.
 
-The integer file's last step is rebuilt here. TFLite's int8 sigmoid has a fixed scale of 1/256,
-so a full mask would be 0.996, and its input spends 8 bits on logits far beyond where the
-sigmoid still moves. Instead: logits are clipped to where the sigmoid saturates, widened to
-int16, put through the int16 sigmoid (scale 2^-15), and rounded to the contract's scale of
-1/255. All of it is integer, and built-in operations of every TFLite runtime since 2.3.
+Converters name tensors and choose the types of image and mask as they like; here the file is given
+what the contract says: ``image`` and ``mask``, in integer files bytes of scale 1/255 and zero point
+0.
 """
 
 from __future__ import annotations
@@ -18,28 +16,22 @@ from ..errors import ExportError
 from .run import Card
 
 __all__ = [
-    "INT16_LOGIT_SCALE",
     "Flatbuffer",
     "finish_dynamic",
     "finish_float",
+    "finish_half",
     "finish_integer",
-    "finished",
+    "with_bytes",
 ]
 
-# sigmoid(+-8) is 0.99966 and 0.00034: the bytes 255 and 0. 2^-12 is the scale at which every
-# runtime's int16 sigmoid works, and its range is just +-8.
-_SATURATION = 8.0
-INT16_LOGIT_SCALE = 2.0**-12
-_INT16_SIGMOID_SCALE = 2.0**-15
 _BYTE_SCALE = 1 / 255
 # Operations with higher numbers are in the schema's second field; this then stands in the first.
 _LAST_OLD_CODE = 127
-# What computes with multipliers of its own, so that its result may have any scale. Resizing,
-# pooling or joining logits keeps their scale, and runtimes refuse a file where it doesn't.
-_RESCALING = (
-    *("ADD", "CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "MUL", "SUB"),
-    *("QUANTIZE", "TRANSPOSE_CONV"),
-)
+# Constants of fewer values stay float32: they would cost more in operations than they save.
+_SMALL = 16
+# Versions of operations that take floats and int8 weights with a scale for each output channel (the
+# rules are in TensorFlow's op_version.cc); ai-edge-quantizer leaves those of the float ones.
+_HYBRID = {"CONV_2D": 5, "DEPTHWISE_CONV_2D": 6, "FULLY_CONNECTED": 12}
 # What a photo may pass through before the first convolution.
 _PIXEL_BY_PIXEL = frozenset(
     {
@@ -53,6 +45,14 @@ def finish_float(model: bytes, card: Card) -> bytes:
     """A float file with its card, and without what would differ between equal runs."""
     graph = Flatbuffer(model)
     graph.describe(card)
+    return graph.pack()
+
+
+def finish_half(model: bytes, card: Card) -> bytes:
+    """A float file whose constants are halves, each behind a DEQUANTIZE, as delegates know it."""
+    graph = Flatbuffer(model)
+    graph.describe(card)
+    graph.halve_constants()
     return graph.pack()
 
 
@@ -70,54 +70,60 @@ def finish_dynamic(model: bytes, card: Card) -> tuple[bytes, bool]:
     convolutions = graph.first_convolutions()
     for convolution in convolutions:
         graph.give_float_weights(convolution)
+    graph.require(_HYBRID)
     graph.prune()
     return graph.pack(), bool(convolutions)
 
 
 def finish_integer(model: bytes, card: Card) -> bytes:
-    """An integer file whose input and output are bytes of scale 1/255 and zero point 0.
+    """A file that TensorFlow quantised, with bytes of the contract's scale in and out.
 
     Raises:
         ExportError: The converter left a float tensor in it.
     """
     graph = Flatbuffer(model)
     graph.describe(card)
-    return finished(graph)
+    for index in (*graph.subgraph.inputs, *graph.subgraph.outputs):
+        # Its neighbour QUANTIZE reads the scale from here, so it stays right.
+        graph.encode(graph.tensor(index), _BYTE_SCALE, 0)
+    graph.refuse_floats()
+    graph.prune()
+    return graph.pack()
 
 
-def finished(graph: Flatbuffer, *, floats: bool = False) -> bytes:
-    """The same for a file that is being worked on; ``floats`` may be in it where they are meant."""
-    graph.set_byte_scale(graph.tensor(graph.subgraph.inputs[0]))
-    last = graph.producer(graph.subgraph.outputs[0])
-    if graph.is_op(last, "QUANTIZE"):
-        before = graph.producer(last.inputs[0])
-        if before is not None and graph.is_op(before, "LOGISTIC"):
-            graph.widen_sigmoid(before, last)
-    graph.set_byte_scale(graph.tensor(graph.subgraph.outputs[0]))
-    left = [] if floats else graph.float_tensors()
-    if left:
-        raise ExportError(
-            f"The integer file still has float tensors: {', '.join(left[:3])}.",
-            "An operation has no int8 form; tflite-dynamic-int8 keeps such in float.",
-        )
+def with_bytes(model: bytes, card: Card, *, floats: bool) -> bytes:
+    """A file that takes int8 or float32 and gives them, with bytes of the contract at its borders.
+
+    Args:
+        model: The file.
+        card: Texts to embed.
+        floats: There may be float tensors in it.
+
+    Raises:
+        ExportError: There are, where there may not.
+    """
+    graph = Flatbuffer(model)
+    graph.give_bytes()
+    graph.describe(card)
+    if not floats:
+        graph.refuse_floats()
     graph.prune()
     return graph.pack()
 
 
 class Flatbuffer:
-    """A TFLite model as mutable objects.
-
-    Attributes:
-        names: Tensors that are known by another name: index by name.
-    """
+    """A TFLite model as mutable objects."""
 
     def __init__(self, data: bytes) -> None:
-        from tensorflow.lite.python import schema_py_generated as schema
+        from ai_edge_litert import schema_py_generated as schema
 
         self.schema: Any = schema
         self.model: Any = schema.ModelT.InitFromPackedBuf(data, 0)
+        for buffer in self.model.buffers:
+            if buffer.offset > 1:  # ai-edge-quantizer keeps constants behind the flatbuffer
+                buffer.data = np.frombuffer(data, np.uint8, buffer.size, buffer.offset)
+                buffer.offset = buffer.size = 0
         self.subgraph: Any = self.model.subgraphs[0]
-        self.names: dict[str, int] = {}
         self._kinds = {
             value: key
             for key, value in vars(schema.BuiltinOperator).items()
@@ -159,21 +165,77 @@ class Flatbuffer:
         self.model.buffers = [self.model.buffers[old] for old in buffers]
         for holder in holders:
             holder.buffer = buffers[int(holder.buffer)]
-        self.names = {k: tensors[v] for k, v in self.names.items() if v in tensors}
 
     def describe(self, card: Card) -> None:
-        """Embed the card, and give input and output the names that the signature has."""
+        """Embed the card; the image is called so, and the mask, in the signature as well."""
         self.model.description = (
             f"{card.name} {card.version}: {card.description} {card.author}. {card.licence}."
         )
         self.tensor(self.subgraph.inputs[0]).name = b"image"
         self.tensor(self.subgraph.outputs[0]).name = b"mask"
+        for signature in self.model.signatureDefs or ():
+            for entry, name in ((signature.inputs[0], b"image"), (signature.outputs[0], b"mask")):
+                entry.name = name
+
+    def give_bytes(self) -> None:
+        """Put a QUANTIZE from bytes behind the input and one to bytes before the output."""
+        graph, kind = self.subgraph, self.schema.TensorType.UINT8
+        image, mask = int(graph.inputs[0]), int(graph.outputs[0])
+        pixels, drawn = (
+            self.add_activation(b"", kind, self.tensor(index).shape, _BYTE_SCALE, 0)
+            for index in (image, mask)
+        )
+        floats = self.tensor(image).type == self.schema.TensorType.FLOAT32
+        first = self.new_operator("DEQUANTIZE" if floats else "QUANTIZE", 1, pixels, image)
+        graph.operators.insert(0, first)
+        graph.operators.append(self.new_operator("QUANTIZE", 1, mask, drawn))
+        graph.inputs, graph.outputs = np.array([pixels], np.int32), np.array([drawn], np.int32)
+        for index, name in ((image, b"image_inside"), (mask, b"mask_inside")):
+            self.tensor(index).name = name
+        for signature in self.model.signatureDefs or ():
+            signature.inputs[0].tensorIndex, signature.outputs[0].tensorIndex = pixels, drawn
+
+    def halve_constants(self) -> None:
+        """Store float32 constants as float16; each is dequantised before it is read."""
+        kinds = self.schema.TensorType
+        operators, halved = [], {}
+        for operator in self.subgraph.operators:
+            operator.inputs = np.array(operator.inputs, np.int32)
+            for place, index in enumerate(map(int, operator.inputs)):
+                if index < 0 or self.tensor(index).type != kinds.FLOAT32:
+                    continue
+                if index not in halved and self._is_constant(index):
+                    values = self.data_of(self.tensor(index), np.float32)
+                    if values.size < _SMALL:
+                        continue
+                    stored, floats = self.tensor(index), self.add_float(b"", [])
+                    self.tensor(floats).shape = stored.shape
+                    self.tensor(floats).name, stored.name = stored.name, stored.name + b"_fp16"
+                    stored.type = kinds.FLOAT16
+                    with np.errstate(over="ignore"):
+                        self._fill(stored, values.astype(np.float16))
+                    operators.append(self.new_operator("DEQUANTIZE", 1, index, floats))
+                    halved[index] = floats
+                operator.inputs[place] = halved.get(index, index)
+            operators.append(operator)
+        self.subgraph.operators = operators
+        self.prune()
+
+    def refuse_floats(self) -> None:
+        """
+        Raises:
+            ExportError: There is a float tensor in it.
+        """
+        kinds = {self.schema.TensorType.FLOAT32, self.schema.TensorType.FLOAT16}
+        left = [t.name.decode() for t in self.subgraph.tensors if t.type in kinds]
+        if left:
+            raise ExportError(
+                f"The integer file still has float tensors: {', '.join(left[:3])}.",
+                "An operation has no int8 form; tflite-int8 keeps such in float.",
+            )
 
     def tensor(self, index: int) -> Any:
         return self.subgraph.tensors[index]
-
-    def producer(self, index: int) -> Any:
-        return next((op for op in self.subgraph.operators if index in op.outputs), None)
 
     def name_of(self, operator: Any) -> str:
         """The operation's name in the schema: ``CONV_2D``."""
@@ -182,18 +244,6 @@ class Flatbuffer:
     def data_of(self, tensor: Any, kind: Any) -> Any:
         """A constant tensor's values, flat."""
         return np.frombuffer(bytes(self.model.buffers[tensor.buffer].data), kind)
-
-    def add_constant(
-        self, name: bytes, kind: int, shape: Any, values: Any, scales: Any, axis: int
-    ) -> int:
-        """A new constant tensor, quantised per channel along ``axis``; its index."""
-        index = self.add_activation(name, kind, np.asarray(shape, np.int32), 1.0, 0)
-        tensor = self.tensor(index)
-        tensor.quantization.scale = np.asarray(scales, np.float32)
-        tensor.quantization.zeroPoint = np.zeros(len(scales), np.int64)
-        tensor.quantization.quantizedDimension = axis
-        self._fill(tensor, values)
-        return index
 
     def add_float_constant(self, name: bytes, shape: Any, values: Any) -> int:
         """A new float32 constant tensor; its index."""
@@ -223,8 +273,16 @@ class Flatbuffer:
         operator.opcodeIndex = known[0]
         operator.inputs = np.array([source], np.int32)
         operator.outputs = np.array([result], np.int32)
-        self._require(operator, version)
+        self.model.operatorCodes[known[0]].version = max(
+            self.model.operatorCodes[known[0]].version, version
+        )
         return operator
+
+    def require(self, versions: dict[str, int]) -> None:
+        """Say which version of an operation a file needs at least, by its name in the schema."""
+        for code in self.model.operatorCodes:
+            needed = versions.get(self._kinds[code.builtinCode], 1)
+            code.version = max(code.version, needed)
 
     def is_op(self, operator: Any, name: str) -> bool:
         if operator is None:
@@ -279,87 +337,11 @@ class Flatbuffer:
         values: NDArray[np.float32] = steps * scales.reshape(around)
         return values
 
-    def float_tensors(self) -> list[str]:
-        kinds = {self.schema.TensorType.FLOAT32, self.schema.TensorType.FLOAT16}
-        return [t.name.decode() for t in self.subgraph.tensors if t.type in kinds]
-
     def encode(self, tensor: Any, scale: float, zero_point: int) -> None:
         """Say what an activation's integers stand for."""
         tensor.quantization.scale = np.array([scale], np.float32)
         tensor.quantization.zeroPoint = np.array([zero_point], np.int64)
         tensor.quantization.min = tensor.quantization.max = None
-
-    def set_byte_scale(self, tensor: Any) -> None:
-        """The tensor's neighbour QUANTIZE reads the scale from here, so it stays right."""
-        self.encode(tensor, _BYTE_SCALE, 0)
-
-    def insert_before(self, reader: Any, index: int, kind: int, scale: float) -> int:
-        """A QUANTIZE of a tensor to another kind, zero point 0, in front of its reader."""
-        source = self.tensor(index)
-        result = self.add_activation(source.name + b"/wide", kind, source.shape, scale, 0)
-        pattern = next(op for op in self.subgraph.operators if self.is_op(op, "QUANTIZE"))
-        operator = self._like(pattern, index, result)
-        operators = self.subgraph.operators
-        operators.insert(next(i for i, op in enumerate(operators) if op is reader), operator)
-        self._require(operator, 2)
-        return result
-
-    def give_own_code(self, operator: Any, version: int) -> None:
-        """Let an operation be of a version that others of its kind need not be."""
-        old = self.model.operatorCodes[operator.opcodeIndex]
-        for index, code in enumerate(self.model.operatorCodes):
-            if code.builtinCode == old.builtinCode and code.version == version:
-                operator.opcodeIndex = index
-                return
-        code = self.schema.OperatorCodeT()
-        code.builtinCode, code.version = old.builtinCode, version
-        code.deprecatedBuiltinCode, code.customCode = old.deprecatedBuiltinCode, old.customCode
-        self.model.operatorCodes.append(code)
-        operator.opcodeIndex = len(self.model.operatorCodes) - 1
-
-    def widen_sigmoid(self, sigmoid: Any, final: Any) -> None:
-        """LOGISTIC int8, QUANTIZE to uint8 becomes int16 in between, as the module says."""
-        kinds = self.schema.TensorType
-        logits = self.tensor(sigmoid.inputs[0])
-        maker = self.producer(sigmoid.inputs[0])
-        already = logits.type == self.schema.TensorType.INT16
-        if not already and any(self.is_op(maker, name) for name in _RESCALING):
-            self._clip(logits)
-        shape = logits.shape
-        wide = (
-            int(sigmoid.inputs[0])
-            if already
-            else self.add_activation(b"mask/logits16", kinds.INT16, shape, INT16_LOGIT_SCALE, 0)
-        )
-        curve = self.add_activation(b"mask/sigmoid16", kinds.INT16, shape, _INT16_SIGMOID_SCALE, 0)
-        narrow = self.add_activation(b"mask/sigmoid8", kinds.INT8, shape, _BYTE_SCALE, -128)
-        operators = self.subgraph.operators
-        position = next(i for i, op in enumerate(operators) if op is sigmoid)
-        widen = [] if already else [self._like(final, sigmoid.inputs[0], wide)]
-        sigmoid.inputs, sigmoid.outputs = np.array([wide], np.int32), np.array([curve], np.int32)
-        round_off = self._like(final, curve, narrow)
-        final.inputs = np.array([narrow], np.int32)
-        operators[position : position + 1] = [*widen, sigmoid, round_off]
-        # The int16 kernel is version 3 of LOGISTIC; int16 QUANTIZE is version 2.
-        self._require(sigmoid, 3)
-        self._require(final, 2)
-
-    def _clip(self, logits: Any) -> None:
-        """Narrow the logits' range to where the sigmoid moves.
-
-        The operation that makes them takes its multiplier from this scale when the file is
-        loaded, and saturates; its own accuracy is untouched.
-        """
-        quantization = logits.quantization
-        scale, zero = float(quantization.scale[0]), int(quantization.zeroPoint[0])
-        low = max(scale * (-128 - zero), -_SATURATION)
-        high = min(scale * (127 - zero), _SATURATION)
-        if not low < 0.0 < high:
-            return  # the calibration photos' masks are all empty, or all full
-        new_scale = np.float32((high - low) / 255)
-        quantization.scale = np.array([new_scale], np.float32)
-        quantization.zeroPoint = np.array([round(-128 - low / new_scale)], np.int64)
-        quantization.min = quantization.max = None
 
     def add_activation(self, name: bytes, kind: int, shape: Any, scale: float, zero: int) -> int:
         """A new activation tensor; its index."""
@@ -377,16 +359,3 @@ class Flatbuffer:
         buffer.data = np.frombuffer(np.ascontiguousarray(values).tobytes(), np.uint8)
         self.model.buffers.append(buffer)
         tensor.buffer = len(self.model.buffers) - 1
-
-    def _like(self, operator: Any, source: int, result: int) -> Any:
-        """Another operation of the same kind."""
-        twin = self.schema.OperatorT()
-        twin.opcodeIndex = operator.opcodeIndex
-        twin.builtinOptionsType = operator.builtinOptionsType
-        twin.builtinOptions = operator.builtinOptions
-        twin.inputs, twin.outputs = np.array([source], np.int32), np.array([result], np.int32)
-        return twin
-
-    def _require(self, operator: Any, version: int) -> None:
-        code = self.model.operatorCodes[operator.opcodeIndex]
-        code.version = max(code.version, version)

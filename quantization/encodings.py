@@ -1,35 +1,25 @@
-"""The result of quantising a network, which every exporter of integers starts from.
+"""The result of quantising a network, of which `program` makes what integer formats start from.
 
 It holds numbers only: float weights that already lie on their integer grids, the grids' scales,
 and for each tensor its scale and zero point, by the node names of `graph.capture`. A converter
 that takes a channel's scale from its largest weight would find other grids where rounding has
 made that weight smaller; so exporters hand the scales over, too.
-
-Exporters run in other processes and have neither the network's class nor torch.export, so each
-tensor also carries what it can be recognised by in another format's graph: its module, its
-shape, its sources, and statistics of its float values on one photo.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from pathlib import Path
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 
-from ..errors import ExportError
 from .recipe import Recipe
 from .weight_grids import across
 
-__all__ = ["Encoding", "QuantizedNetwork", "QuantizedTensor", "Statistics", "statistics_of"]
-
-_KEY = "maskport.quantized"
+__all__ = ["Encoding", "QuantizedNetwork", "QuantizedTensor"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,29 +70,6 @@ class Encoding:
 
 
 @dataclass(frozen=True, slots=True)
-class Statistics:
-    """Of a tensor's float values on the probe photo; the same in any layout."""
-
-    minimum: float
-    maximum: float
-    mean: float
-    rms: float
-
-    def distance(self, other: Statistics, step: float = 0.0) -> float:
-        """How far two are apart, relative to the first's root mean square, or to a step of its
-        integers where that is more: what a channel that is next to dead gives is the rounding of
-        the sums behind it.
-        """
-        size = max(self.rms, step, 1e-6)
-        pairs = zip(self.as_tuple(), other.as_tuple(), strict=True)
-        return max(abs(a - b) for a, b in pairs) / size
-
-    def as_tuple(self) -> tuple[float, float, float, float]:
-        """Minimum, maximum, mean, root mean square."""
-        return self.minimum, self.maximum, self.mean, self.rms
-
-
-@dataclass(frozen=True, slots=True)
 class QuantizedTensor:
     """One tensor of the network.
 
@@ -114,7 +81,6 @@ class QuantizedTensor:
         module: Path of the module that computes it.
         shape: (N, C, H, W) for one photo.
         encoding: None where it stays in float (or as wide as the format can).
-        statistics: Of its values in float.
         weight: Path of the weight it is computed with, or empty.
         bias: Path of the bias, or empty.
         outputs: Dimension of the weight that its output channels lie along.
@@ -130,7 +96,6 @@ class QuantizedTensor:
     module: str
     shape: tuple[int, ...]
     encoding: Encoding | None
-    statistics: Statistics
     weight: str = ""
     bias: str = ""
     outputs: int = 0
@@ -153,9 +118,6 @@ class QuantizedNetwork:
             steps of input scale times weight scale.
         weight_scales: By path, one scale for each output channel, float32; weights that are not
             here stay in float.
-        logits: Name of the tensor that the last sigmoid or softmax reads.
-        probe: (3, H, W) RGB bytes: the photo of all `Statistics`.
-        report: What was found on the way, for people: JSON values.
     """
 
     recipe: Recipe
@@ -163,14 +125,13 @@ class QuantizedNetwork:
     tensors: Mapping[str, QuantizedTensor]
     weights: Mapping[str, Tensor]
     weight_scales: Mapping[str, Tensor]
-    logits: str
-    probe: NDArray[np.uint8]
-    report: Mapping[str, Any]
 
-    def apply_to(self, view: nn.Module) -> nn.Module:
-        """Put the rewritten weights into a prepared view, which is changed and returned."""
-        view.load_state_dict(dict(self.weights))
-        return view
+    @property
+    def shape(self) -> tuple[int, int, int, int]:
+        """(1, 3, H, W) of the photo."""
+        photo = next(iter(self.tensors.values()))
+        n, channels, height, width = photo.shape
+        return n, channels, height, width
 
     def integers(self, path: str) -> NDArray[np.int8]:
         """A weight as int8, in torch's layout."""
@@ -182,76 +143,3 @@ class QuantizedNetwork:
     def outputs(self, path: str) -> int:
         """The dimension of a weight that its output channels lie along."""
         return next(t.outputs for t in self.tensors.values() if t.weight == path)
-
-    def save(self, path: Path) -> None:
-        """Write one safetensors file, the rest as JSON in its metadata."""
-        from safetensors.torch import save_file
-
-        parts = {
-            f"weight:{k}": v.detach().cpu().contiguous().clone() for k, v in self.weights.items()
-        }
-        parts |= {f"scale:{k}": v.detach().cpu().clone() for k, v in self.weight_scales.items()}
-        parts["probe"] = torch.from_numpy(np.ascontiguousarray(self.probe))
-        facts = {
-            "recipe": asdict(self.recipe),
-            "calibration": self.calibration,
-            "tensors": [asdict(tensor) for tensor in self.tensors.values()],
-            "logits": self.logits,
-            "report": dict(self.report),
-        }
-        partial = path.with_name(path.name + ".partial")
-        save_file(parts, str(partial), metadata={_KEY: json.dumps(facts)})
-        partial.rename(path)
-
-    @classmethod
-    def load(cls, path: Path) -> QuantizedNetwork:
-        """The inverse of `save`.
-
-        Raises:
-            ExportError: It is not such a file.
-        """
-        from safetensors import SafetensorError, safe_open
-
-        try:
-            with safe_open(str(path), "pt") as file:
-                facts = json.loads((file.metadata() or {})[_KEY])
-                parts = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
-        except (OSError, SafetensorError, KeyError) as exc:
-            raise ExportError(
-                f"{path} holds no quantised network: {exc}", "Quantise the network again."
-            ) from exc
-        return cls(
-            recipe=Recipe.from_dict(facts["recipe"]),
-            calibration=facts["calibration"],
-            tensors={t["name"]: _tensor(t) for t in facts["tensors"]},
-            weights=_with_prefix(parts, "weight:"),
-            weight_scales=_with_prefix(parts, "scale:"),
-            logits=facts["logits"],
-            probe=parts["probe"].numpy(),
-            report=facts["report"],
-        )
-
-
-def statistics_of(values: Tensor | NDArray[np.float32]) -> Statistics:
-    """Of a tensor in any layout."""
-    flat = torch.as_tensor(values).detach().cpu().double().reshape(-1)
-    return Statistics(
-        float(flat.min()), float(flat.max()), float(flat.mean()), float(flat.square().mean().sqrt())
-    )
-
-
-def _with_prefix(parts: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
-    return {k.removeprefix(prefix): v for k, v in parts.items() if k.startswith(prefix)}
-
-
-def _tensor(values: dict[str, Any]) -> QuantizedTensor:
-    encoding = values["encoding"]
-    return QuantizedTensor(
-        **{
-            **values,
-            "shape": tuple(values["shape"]),
-            "sources": tuple(values["sources"]),
-            "encoding": None if encoding is None else Encoding(**encoding),
-            "statistics": Statistics(**values["statistics"]),
-        }
-    )

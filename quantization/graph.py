@@ -41,7 +41,7 @@ from .operations import (
     weights,
 )
 
-__all__ = ["Kind", "NetworkGraph", "Point", "capture"]
+__all__ = ["Kind", "NetworkGraph", "Point", "capture", "captured"]
 
 Hook = Callable[[str, Tensor], Tensor]
 
@@ -286,10 +286,19 @@ def capture(view: nn.Module, shape: tuple[int, int, int, int]) -> NetworkGraph:
     Raises:
         NetworkError: `torch.export` can't capture it.
     """
+    return NetworkGraph(captured(view, torch.full(shape, 0.5)), shape)
+
+
+def captured(view: nn.Module, example: Tensor) -> Any:
+    """A prepared view as a torch.fx.GraphModule of ATen's operations.
+
+    Raises:
+        NetworkError: `torch.export` can't capture it.
+    """
     try:
         with warnings.catch_warnings(), torch.no_grad():
             warnings.simplefilter("ignore")
-            program = torch.export.export(view, (torch.full(shape, 0.5),), strict=False)
+            program = torch.export.export(view, (example,), strict=False)
             module: Any = program.module(check_guards=False)
             # Heads that only training reads are in no file: converters leave them out.
             module.graph.eliminate_dead_code()
@@ -299,7 +308,7 @@ def capture(view: nn.Module, shape: tuple[int, int, int, int]) -> NetworkGraph:
             "Its forward must not depend on what the photo shows; targets that are not INT8 "
             "don't need its graph.",
         ) from exc
-    return NetworkGraph(module, shape)
+    return module
 
 
 def _only(output: fx.Node) -> fx.Node:

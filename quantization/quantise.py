@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from ..errors import ExportError
 from ..models.prepared import PreparedMask, copied
-from .encodings import Encoding, QuantizedNetwork, QuantizedTensor, Statistics, statistics_of
+from .encodings import Encoding, QuantizedNetwork, QuantizedTensor
 from .equalisation import equalise
 from .finetuning import finetuned
 from .float_parts import check_float_modules, in_float
@@ -93,9 +93,6 @@ def completed(
         tensors=_tensors(measured, weights),
         weights=weights,
         weight_scales=scales,
-        logits=measured.graph.logits,
-        probe=photos[0],
-        report={},
     )
     return network, rewritten
 
@@ -111,7 +108,6 @@ class Measured:
         weights: By path in the view's state dict.
         encodings: By group of the graph.
         patches: What convolutions have read, where the rounding wants to know.
-        probe: (1, 3, H, W) the first photo.
         relit: Its ranges are also those of photos in other light.
     """
 
@@ -121,7 +117,6 @@ class Measured:
     weights: dict[str, Tensor]
     encodings: dict[str, Encoding]
     patches: PatchCollector | None
-    probe: Tensor
     relit: bool
 
     @cached_property
@@ -141,30 +136,21 @@ class Measured:
 
     def encoding(self, name: str) -> Encoding | None:
         """What a point's integers stand for; None where it isn't rounded."""
-        if name in self.wide:
-            return None
-        point = self.graph.points[name]
-        encoding = self.encodings[point.group]
-        readers = self.graph.readers[name]
-        if (
-            name in self.floats
-            and point.kind == "conv"
-            and _tail_only_sums(self.graph)
-            and readers
-            and all(r.name in self.wide and r.name != self.graph.mask for r in readers)
-        ):
-            # Sums of 16 bits read it, and nothing that gives 8 made it.
-            return Encoding.of_range(encoding.low, encoding.high, 16)
-        return encoding
+        return None if name in self.wide else self.encodings[self.graph.points[name].group]
 
     def _stays_wide(self, name: str) -> bool:
-        point = self.graph.points[name]
-        wide_tail = self.recipe.wide_tail and point.tail
-        if wide_tail and point.kind != "conv" and name != self.graph.mask:
-            return True
-        readers = {reader.name for reader in self.graph.readers[name]}
         # What is in float is rounded where something in integers reads it.
-        return name in self.floats and bool(readers) and readers <= self.floats
+        readers = self.graph.readers[name]
+        return self._in_wide_tail(name) or (
+            name in self.floats
+            and bool(readers)
+            and all(r.name in self.floats or self._in_wide_tail(r.name) for r in readers)
+        )
+
+    def _in_wide_tail(self, name: str) -> bool:
+        point = self.graph.points[name]
+        behind = point.tail and point.kind != "conv" and name != self.graph.mask
+        return self.recipe.wide_tail and behind
 
     def rounded(self, watch: Watch) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
         """The weights, those of integer modules on their grids; and the grids' scales."""
@@ -230,9 +216,7 @@ def measure(
     if recipe.ranges != "min-max":
         seen = histograms(graph, weights, batches.telling("counting values"), recipe.ranges)
     encodings = {**_encodings(graph, seen, recipe), **fixed}
-    return Measured(
-        recipe, rewritten, graph, weights, encodings, survey.patches, batches.first(), relit
-    )
+    return Measured(recipe, rewritten, graph, weights, encodings, survey.patches, relit)
 
 
 def simulated(network: QuantizedNetwork, view: nn.Module, shape: tuple[int, ...]) -> Simulation:
@@ -268,9 +252,6 @@ class _Photos:
         for done, (number, light) in enumerate(product(numbers, LIGHTS)):
             self.watch(text, done, total)
             yield (self._photo(number) * light).clamp_(0, 1)
-
-    def first(self) -> Tensor:
-        return self._photo(0)
 
     def _photo(self, number: int) -> Tensor:
         pixels = torch.from_numpy(np.ascontiguousarray(self.pixels[number]))[None]
@@ -424,14 +405,6 @@ def _settled(
 
 def _tensors(network: Measured, weights: dict[str, Tensor]) -> dict[str, QuantizedTensor]:
     graph = network.graph
-    measured: dict[str, Statistics] = {}
-
-    def note(name: str, value: Tensor) -> Tensor:
-        measured[name] = statistics_of(value)
-        return value
-
-    with torch.no_grad():
-        graph.run(network.probe, note, weights)
     return {
         point.name: QuantizedTensor(
             name=point.name,
@@ -440,7 +413,6 @@ def _tensors(network: Measured, weights: dict[str, Tensor]) -> dict[str, Quantiz
             module=point.module,
             shape=graph.shape_of(point.name),
             encoding=network.encoding(point.name),
-            statistics=measured[point.name],
             weight=point.weight,
             bias=point.bias,
             outputs=point.outputs,

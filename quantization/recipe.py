@@ -138,7 +138,10 @@ BEST = Recipe(
     "best", relit=True, pass_bytes=True, equalise=0.4, rounding="compensated", wide_tail=True
 )
 
-RECIPES = {recipe.name: recipe for recipe in (BEST, PLAIN)}
+# For files that have nothing but integers of 8 bits.
+FULL = replace(BEST, name="full", wide_tail=False)
+
+RECIPES = {recipe.name: recipe for recipe in (BEST, PLAIN, FULL)}
 
 
 def named(name: str) -> Recipe:

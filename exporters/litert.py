@@ -1,0 +1,152 @@
+"""litert-torch: a torch.export program as a TFLite file.
+
+It reads the run's program, float or with the quantiser's scales in it; the latter it merges into
+integer operations (its converter's static mode), so the scales need not be found again. The file's
+image and mask are NHWC.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator
+from typing import Any
+from unittest import mock
+
+import torch
+
+from ..errors import ExportError
+from ..quantization.program import load_program, reexported, weight_values
+from .run import Run
+
+__all__ = ["convert"]
+
+# A sigmoid's or softmax's integers, by TFLite's quantisation specification.
+_SIGMOID = (1 / 256, -128, -128, 127, torch.int8)
+_BOUNDED = ("sigmoid", "softmax")
+
+
+def convert(run: Run, *, integers: bool = False, mask_in_integers: bool = False) -> bytes:
+    """The TFLite file of the run's program, whose one signature has ``image`` and ``mask``.
+
+    Args:
+        run: The run, or a recipe's own.
+        integers: The program has the quantiser's scales.
+        mask_in_integers: The mask is rounded, too, as TFLite's int8 sigmoid does it.
+
+    Raises:
+        ExportError: litert-torch can't convert it.
+    """
+    os.environ.setdefault("LITERT_TORCH_SHOW_PROGRESS", "n")
+    run.step("importing litert-torch")
+    import litert_torch
+
+    run.step("litert-torch")
+    module = load_program(run.program)
+    if integers:
+        _quantise_floats(module)
+        if mask_in_integers:
+            _round_mask(module)
+    _channels_last(module)
+    example = torch.full(run.image_shape, 0.5).permute(0, 2, 3, 1).contiguous()
+    try:
+        program = reexported(module, example)
+        _name_by_modules(program)
+        with _exported(module, program):
+            model = litert_torch.convert(
+                module, (example,), quant_config=_static() if integers else None
+            )
+        return bytes(model.model_content())
+    except Exception as exc:  # torch's, jax's and MLIR's
+        raise ExportError(
+            f"litert-torch can't convert {run.spec.name}: {_first_line(exc)}",
+            "The log has its whole message; other formats don't depend on it.",
+        ) from exc
+
+
+def _static() -> Any:
+    """What makes the converter merge scales into integer operations; it quantises nothing."""
+    from litert_torch.quantize.pt2e_quantizer import (
+        PT2EQuantizer,
+        get_symmetric_quantization_config,
+    )
+    from litert_torch.quantize.quant_config import QuantConfig
+
+    config = get_symmetric_quantization_config(is_per_channel=True, is_dynamic=False)
+    return QuantConfig(pt2e_quantizer=PT2EQuantizer().set_global(config))
+
+
+def _quantise_floats(module: Any) -> None:
+    """Weights as floats that are quantised where they are read: stored int8 is refused."""
+    operations = torch.ops.quantized_decomposed
+    graph = module.graph
+    for node in list(graph.nodes):
+        if (values := weight_values(module, node)) is None:
+            continue
+        integers, scales, zeros, *how = node.args
+        name = f"{integers.target}_values"
+        module.register_buffer(name, values)
+        with graph.inserting_before(node):
+            floats = graph.get_attr(name)
+            quantised = graph.call_function(
+                operations.quantize_per_channel.default, (floats, scales, zeros, *how)
+            )
+        node.replace_input_with(integers, quantised)
+    module.recompile()
+
+
+def _round_mask(module: Any) -> None:
+    """Quantise what is returned."""
+    operations = torch.ops.quantized_decomposed
+    graph = module.graph
+    output = next(node for node in graph.nodes if node.op == "output")
+    (mask,) = output.all_input_nodes
+    named = str(mask.target)
+    how = _SIGMOID if any(b in named for b in _BOUNDED) else (1 / 255, *_SIGMOID[1:])
+    with graph.inserting_before(output):
+        stored = graph.call_function(operations.quantize_per_tensor.default, (mask, *how))
+        values = graph.call_function(operations.dequantize_per_tensor.default, (stored, *how))
+    output.replace_input_with(mask, values)
+    module.recompile()
+
+
+def _channels_last(module: Any) -> None:
+    """Take (1, H, W, 3) and give (1, H, W, C)."""
+    permute = torch.ops.aten.permute.default
+    graph = module.graph
+    image = next(node for node in graph.nodes if node.op == "placeholder")
+    output = next(node for node in graph.nodes if node.op == "output")
+    (mask,) = output.all_input_nodes
+    with graph.inserting_after(image):
+        planes = graph.call_function(permute, (image, [0, 3, 1, 2]))
+    image.replace_all_uses_with(planes, delete_user_cb=lambda user: user is not planes)
+    with graph.inserting_before(output):
+        pixels = graph.call_function(permute, (mask, [0, 2, 3, 1]))
+    output.replace_input_with(mask, pixels)
+    module.recompile()
+
+
+def _name_by_modules(program: Any) -> None:
+    """Let the file's tensors be called after the network's own modules."""
+    for node in program.graph.nodes:
+        stack = list(node.meta.get("nn_module_stack", {}).values())
+        path = stack[-1][0] if stack else ""
+        own = path.removeprefix("body.").removeprefix("network.")
+        node.meta["nn_module_stack"] = {"module": ("", own or "network")}
+
+
+@contextlib.contextmanager
+def _exported(module: Any, program: Any) -> Iterator[None]:
+    """Let litert-torch, which exports what it is given, have our program of it, names and all."""
+    export = torch.export.export
+
+    def known(given: Any, *args: Any, **options: Any) -> Any:
+        return program if given is module else export(given, *args, **options)
+
+    with mock.patch.object(torch.export, "export", known):
+        yield
+
+
+def _first_line(exc: BaseException) -> str:
+    lines = str(exc).strip().splitlines()
+    return lines[0] if lines else type(exc).__name__

@@ -27,7 +27,8 @@ from torch.nn import functional as F
 from maskport.imaging.scenes import scene
 from maskport.imaging.scenes.seeds import EVALUATION, TRAINING
 from maskport.models.factory import build
-from maskport.models.prepared import Normalise, Reference, select_output
+from maskport.models.outputs import select_output
+from maskport.models.prepared import Normalise, Reference
 
 from .table import ZOO, Row, row_of
 
@@ -107,7 +108,7 @@ def _train(network: nn.Module, row: Row, steps: int) -> None:
     image = row.spec.image
     photos, masks = scenes(TRAINING, min(SCENES, 3 * steps), image.height, image.width)
     inputs = Normalise(image)(torch.from_numpy(_as_input(photos)))
-    truths = torch.from_numpy(_classes(masks) if row.loss == "classes" else masks[:, None])
+    truths = torch.from_numpy(_classes(masks, row) if row.loss == "classes" else masks[:, None])
     with torch.random.fork_rng(), one_thread():
         torch.manual_seed(0)
         for module in network.modules():
@@ -154,11 +155,12 @@ def _loss(network: nn.Module, row: Row, x: Tensor, truth: Tensor) -> Tensor:
     return F.binary_cross_entropy_with_logits(given, truth) + dice
 
 
-def _classes(masks: NDArray[np.float32]) -> NDArray[np.int64]:
-    """0 beside, 1 on the object, 2 in a band inside its border."""
+def _classes(masks: NDArray[np.float32], row: Row) -> NDArray[np.int64]:
+    """0 beside, 1 on the object, and 2 in a band inside its border where there are so many."""
     inside = masks >= 0.5
     core = ndimage.binary_erosion(inside, np.ones((1, 3, 3)), BAND)
-    return inside.astype(np.int64) + (inside & ~core)
+    planes = row.options["channels"]
+    return np.minimum(inside.astype(np.int64) + (inside & ~core), planes - 1)
 
 
 def main() -> None:

@@ -27,7 +27,7 @@ TARGETS = (
     "executorch",
 )
 # Fewer than the zoo's own: enough for masks with light and dark.
-STEPS, PHOTOS = 60, 24
+STEPS, PHOTOS = 60, 16
 
 # What is known not to work: (network, target) -> part of the reason. Whoever mends one of them
 # is told so by a failing test, and removes its row.

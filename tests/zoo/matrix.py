@@ -62,6 +62,8 @@ def main() -> None:
     given = parser.parse_args()
     rows = [row_of(name) for name in given.networks] or list(ZOO)
     targets = given.targets.split(",")
+    for number in (signal.SIGINT, signal.SIGTERM):  # a shell's background jobs ignore Ctrl-C
+        signal.signal(number, signal.default_int_handler)
     if given.child is not None:
         _one(rows[0], targets, given.child)
         return
@@ -131,7 +133,6 @@ def _end(child: subprocess.Popen[bytes]) -> None:
 
 def _one(row: Row, targets: list[str], result: Path) -> None:
     """In the child: everything about one network, written as it becomes known."""
-    signal.signal(signal.SIGINT, signal.default_int_handler)
     network = build(row.reference)
     from maskport.models.checkpoints import load_weights
 

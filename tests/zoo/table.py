@@ -64,7 +64,7 @@ ZOO = (
     Row("fcn", "classic:fcn", "dilated residual network, a dict of outputs, 21 classes",
         {**MANY, "output": "out"}, "classes"),
     Row("fcn-argmax", "classic:fcn_argmax", "class numbers of 21 classes, by its own argmax",
-        NUMBERS, "classes", quick=True),
+        NUMBERS, "classes"),
     Row("fpn", "classic:fpn", "lateral convolutions, nearest neighbours, levels summed"),
     Row("deeplabv3plus", "classic:deeplab", "ASPP: dilated convolutions and the photo's average",
         quick=True),
@@ -99,7 +99,7 @@ ZOO = (
         quick=True),
     Row("reflected", "unusual:reflected", "reflection and replication padding, instance norms"),
     Row("flow", "unusual:flow", "grid_sample by a learned flow"),
-    Row("scaled", "unusual:scaled", "constant factors: 0.2 * conv(x), logits / 1.5"),
+    Row("scaled", "unusual:scaled", "constant factors: 0.2 * conv(x), logits / 1.5", quick=True),
     Row("dense", "unusual:dense", "norms before convolutions, ELU, Mish, softplus"),
 )
 # fmt: on

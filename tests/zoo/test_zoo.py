@@ -31,7 +31,28 @@ STEPS, PHOTOS = 60, 16
 
 # What is known not to work: (network, target) -> part of the reason. Whoever mends one of them
 # is told so by a failing test, and removes its row.
-EXPECTED_FAILURES: dict[tuple[str, str], str] = {}
+_OTHERWISE = "TensorFlow's converter made other operations"
+_NOWHERE = "is nowhere in the ONNX graph"
+_SWAPPED = "draws another mask than the network"
+EXPECTED_FAILURES = {
+    ("unet", "tflite-int8"): _OTHERWISE,
+    ("deeplabv3plus", "tflite-int8"): _OTHERWISE,
+    ("lraspp", "tflite-int8"): "kept no convolution with the weights",
+    ("bisenet", "keras"): "linear with align_corners coordinates",
+    ("espnet", "tflite-int8"): _OTHERWISE,
+    ("espnet", "keras"): "PRelu has no Keras layer",
+    ("modnet", "tflite-int8"): _OTHERWISE,
+    ("segformer", "tflite-fp32"): _SWAPPED,
+    ("segformer", "tflite-int8"): _SWAPPED,
+    ("segformer", "keras"): "Reshape",
+    ("convnext", "onnx-int8"): _NOWHERE,
+    ("convnext", "tflite-fp32"): _SWAPPED,
+    ("convnext", "tflite-int8"): _SWAPPED,
+    ("convnext", "keras"): "ReduceMean",
+    ("convnext", "coreml-fp16"): "upsample_bicubic2d",
+    ("scaled", "onnx-int8"): _NOWHERE,
+    ("scaled", "tflite-int8"): "kept no convolution with the weights",
+}
 
 
 @pytest.mark.parametrize("row", ZOO, ids=lambda row: row.name)

@@ -9,6 +9,7 @@ folded into it.
 from __future__ import annotations
 
 import copy
+import sys
 import warnings
 from collections.abc import Iterable, Iterator
 from typing import Any
@@ -334,6 +335,9 @@ def count_macs(module: nn.Module, spec: ImageSpec) -> int:
     counter = FlopCounterMode(display=False)
     with torch.no_grad(), counter:
         module(torch.zeros(1, 3, spec.height, spec.width))
+    if "torch._dynamo" in sys.modules:
+        # What it compiled for a branch (torch.cond) while operations were counted runs only then.
+        torch.compiler.reset()
     return int(counter.get_total_flops()) // 2
 
 

@@ -13,7 +13,7 @@ from maskport.errors import ExportError
 from maskport.exporters.intermediates import make
 from maskport.exporters.probes import draw_references
 from maskport.exporters.run import Card, Run
-from maskport.models.prepared import Reference, prepare
+from maskport.models.prepared import Reference, count_macs, prepare
 from maskport.specs import ImageSpec, MaskSpec, ModelSpec
 
 SPEC = ModelSpec("net", ImageSpec(16, 24), MaskSpec(activation="sigmoid"))
@@ -55,6 +55,7 @@ def test_one_form_is_made_though_another_cannot_be(
 ) -> None:
     pytest.importorskip("onnx", reason="needs maskport[onnx]")
     network = kind().eval()
+    assert count_macs(network, SPEC.image) == 3 * 9 * 16 * 24  # counting leaves nothing behind
     run, view = Run(tmp_path, SPEC, Card("net", "", "", "", "")), prepare(network, SPEC)
     draw_references(Reference(network, SPEC), view, np.full((1, 3, 16, 24), 0.5, np.float32), run)
     for source in made:

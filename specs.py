@@ -31,8 +31,9 @@ class ImageSpec:
         mean: Subtracted per channel, in units of ``value_range``; done in the graph. One number
             stands for all three channels.
         std: Divided by per channel, likewise.
-        colour_order: Order of the channels that the network was trained with. Artifacts
-            always take RGB; BGR networks get their flip in the graph.
+        colour_order: What the network was trained with. Artifacts always take RGB; networks
+            that want BGR get their flip in the graph, networks of one channel (GRAY) their grey,
+            as Pillow weighs it (ITU-R BT.601), with one mean and one std.
         value_range: Real values that black and white have for the network before
             ``mean`` and ``std``; [0, 1] is stretched to it in the graph.
         divide_by: ``"255"`` maps pixel bytes to [0, 1]. ``"image-maximum"`` divides by the
@@ -45,7 +46,7 @@ class ImageSpec:
     width: int
     mean: Triple = IMAGENET_MEAN
     std: Triple = IMAGENET_STD
-    colour_order: Literal["RGB", "BGR"] = "RGB"
+    colour_order: Literal["RGB", "BGR", "GRAY"] = "RGB"
     value_range: tuple[float, float] = (0.0, 1.0)
     divide_by: Literal["255", "image-maximum"] = "255"
     resize_filter: Literal["bilinear", "bicubic", "lanczos", "nearest"] = "bilinear"
@@ -62,6 +63,12 @@ class ImageSpec:
             raise SpecError(
                 f"std {self.std} has a value that is not positive.",
                 "Give positive numbers, for example --std 0.229,0.224,0.225.",
+            )
+        if self.colour_order == "GRAY" and (len(set(self.mean)) > 1 or len(set(self.std)) > 1):
+            raise SpecError(
+                f"Grey has one mean and one std, and these are {self.mean} and {self.std}.",
+                "Give what the network was trained with: --mean 0.5 --std 0.5, or --mean 0 --std 1 "
+                "for none.",
             )
         if self.value_range[1] <= self.value_range[0]:
             raise SpecError(
@@ -90,6 +97,11 @@ class MaskSpec:
         threshold: Real value from which a pixel belongs to the object; for several channels
             the class is the argmax and this is unused.
         labels: Names of the channels.
+        channel: Which plane of the network's is the mask, counted from 0, where it gives several
+            and one is wanted: the object's of two classes. Chosen in the graph, after the
+            activation; of a network that gives class numbers, the pixels of that number.
+        upsample: ``"bilinear"`` brings a mask that is smaller than the photo (logits at a
+            quarter) to its size, in the graph and before the activation, corners not aligned.
     """
 
     channels: int = 1
@@ -98,10 +110,18 @@ class MaskSpec:
     normalisation: Literal["none", "min-max"] = "none"
     threshold: float = 0.5
     labels: tuple[str, ...] = ("mask",)
+    channel: int | None = None
+    upsample: Literal["none", "bilinear"] = "none"
 
     def __post_init__(self) -> None:
         if self.channels < 1:
             raise SpecError(f"A mask of {self.channels} channels is empty.", "Give 1 or more.")
+        if self.channel is not None and (self.channel < 0 or self.channels > 1):
+            raise SpecError(
+                f"Channel {self.channel} of the network is to be a mask of {self.channels} "
+                "channels.",
+                "Give a number from 0, and leave channels at 1: one plane is one mask.",
+            )
         if not 0.0 < self.threshold < 1.0:
             raise SpecError(
                 f"Threshold {self.threshold} would make every mask full or empty.",
@@ -112,11 +132,11 @@ class MaskSpec:
                 f"{len(self.labels)} labels for {self.channels} channels.",
                 "Name each channel once.",
             )
-        if self.activation == "softmax" and self.channels == 1:
+        if self.activation == "softmax" and self.channels == 1 and self.channel is None:
             raise SpecError(
                 "A softmax over one channel is 1 everywhere.",
-                "Say how many the output has, for example --channels 21, or use --activation "
-                "sigmoid.",
+                "Say how many the output has, for example --channels 21, or which of them is the "
+                "mask, for example --channel 1, or use --activation sigmoid.",
             )
 
 
@@ -128,8 +148,9 @@ class ModelSpec:
         name: Short name; the default bundle is called after it.
         image: How the photo goes in.
         mask: What comes out.
-        output: Which of several outputs is the mask: a position, or a key. A network with
-            several must say it; one with a single output needs nothing.
+        output: Which of several outputs is the mask: a position, a key, or a path of them,
+            ``"0.0"`` or ``"aux.0"``, where outputs lie in one another. A network with several
+            must say it; one with a single output needs nothing.
     """
 
     name: str

@@ -165,8 +165,10 @@ def network_text(bundle: Bundle) -> str:
     image, mask = spec.image, spec.mask
     photo = f"{image.colour_order} / {image.divide_by}, mean {image.mean}, std {image.std}"
     drawn = f"{mask.channels} channel{'s' if mask.channels > 1 else ''}"
+    drawn = drawn if mask.channel is None else f"channel {mask.channel} of the network's"
     drawn += f", {mask.activation}" if mask.activation != "none" else ""
     drawn += ", inverted" if mask.inverted else ""
+    drawn += f", upsampled ({mask.upsample})" if mask.upsample != "none" else ""
     return (
         f"{network.name}: {image.height}x{image.width}, {photo}; mask: {drawn}; "
         f"{network.parameters / 1e6:.1f} M parameters, {network.macs / 1e9:.1f} GMAC"

@@ -55,11 +55,14 @@ _SPEC_OPTIONS = (
         type=click.Path(path_type=Path),
         help=("TOML file with the options below, for a network of your own."),
     ),
-    click.option("--output", help="Which of several outputs is the mask: a position or a key."),
+    click.option(
+        "--output",
+        help="Which of several outputs is the mask: a position, a key, or a path of them (0.0).",
+    ),
     click.option("--mean", metavar="R,G,B", help="Subtracted per channel; one number for all."),
     click.option("--std", metavar="R,G,B", help="Divided by per channel; one number for all."),
     click.option(
-        "--colour-order", type=click.Choice(["RGB", "BGR"]), help="What it was trained on."
+        "--colour-order", type=click.Choice(["RGB", "BGR", "GRAY"]), help="What it was trained on."
     ),
     click.option(
         "--value-range", metavar="LOW,HIGH", help="Values of black and white, 0,1 or 0,255."
@@ -69,7 +72,15 @@ _SPEC_OPTIONS = (
         type=click.Choice(["255", "image-maximum"]),
         help=("What brings a photo's bytes to [0, 1]."),
     ),
-    click.option("--channels", type=int, help="Planes of the mask."),
+    click.option("--channels", type=int, help="Planes that the network gives, one a class."),
+    click.option(
+        "--channel", type=int, help="Which of them is the mask, from 0; all where left out."
+    ),
+    click.option(
+        "--upsample",
+        type=click.Choice(["none", "bilinear"]),
+        help="Bring a mask that is smaller than the photo to its size, in the graph.",
+    ),
     click.option(
         "--activation",
         type=click.Choice(["none", "sigmoid", "softmax"]),

@@ -7,21 +7,25 @@ The options have one vocabulary, on the command line and in TOML (one flat table
     mean = [0.485, 0.456, 0.406]      # in units of value_range, or 0.5 for all three channels;
                                       # ImageNet's where left out
     std = [0.229, 0.224, 0.225]       # likewise
-    colour_order = "RGB"              # or "BGR"
+    colour_order = "RGB"              # or "BGR", or "GRAY" for a network of one channel
     value_range = [0, 1]              # or [0, 255], [-1, 1]
     divide_by = "255"                 # or "image-maximum"
     resize_filter = "bilinear"        # or "bicubic", "lanczos", "nearest"
-    channels = 1
+    channels = 1                      # planes that the network gives, one a class
+    channel = 1                       # which of them is the mask, where one is wanted
+    upsample = "none"                 # or "bilinear", where the mask is smaller than the photo
     activation = "none"               # what is still to be applied: or "sigmoid", "softmax"
     inverted = false
     normalisation = "none"            # or "min-max"
     threshold = 0.5
     labels = ["mask"]
-    output = 0                        # position or name of the mask, where there are several
+    output = 0                        # position or key of the mask, where there are several,
+                                      # or a path of them: "0.0", "aux.out"
 """
 
 from __future__ import annotations
 
+import ast
 import importlib
 import sys
 import tomllib
@@ -48,17 +52,21 @@ def build(reference: str) -> nn.Module:
     code, which is what was asked for.
 
     Args:
-        reference: ``"package.module:factory"``; the factory takes no arguments.
+        reference: ``"package.module:factory"``, or with arguments that are literals of Python:
+            ``"package.module:factory(width=32, pretrained=False)"``.
 
     Returns:
         The network in evaluation mode.
 
     Raises:
-        NetworkError: The reference has another form, its module or factory is missing, the
-            factory fails, or gives something else than a torch.nn.Module.
+        NetworkError: The reference has another form, an argument is no literal, its module or
+            factory is missing, the factory fails, or gives something else than a
+            torch.nn.Module.
     """
     form = "Give it as package.module:factory, for example my_networks.sky:SkyNet."
-    module_name, colon, path = reference.partition(":")
+    module_name, colon, called = reference.partition(":")
+    path, args, kwargs = _arguments(called, reference) if "(" in called else (called, (), {})
+    shown = reference if "(" in called else f"{reference}()"
     if not (colon and path and all(part.isidentifier() for part in module_name.split("."))):
         raise NetworkError(f"{reference!r} is no reference to a factory.", form)
     factory: Any = _import(module_name, reference)
@@ -72,18 +80,19 @@ def build(reference: str) -> nn.Module:
     if not callable(factory):
         raise NetworkError(f"{reference} is a {type(factory).__name__}, not a factory.", form)
     try:
-        network = factory()
+        network = factory(*args, **kwargs)
     except (Exception, SystemExit) as exc:  # the user's own code may raise anything
         raise NetworkError(
-            f"{reference}() failed: {type(exc).__name__}: {exc}",
-            "The factory is called without arguments; wrap it in a function if it needs some.",
+            f"{shown} failed: {type(exc).__name__}: {exc}",
+            "It is called with the arguments that the reference gives it, such as "
+            f"'{module_name}:{path}(width=32)'; wrap it in a function if it needs other things.",
         ) from exc
     if not isinstance(network, nn.Module):
         raise NetworkError(
-            f"{reference}() gave a {type(network).__name__}, not a torch.nn.Module.",
+            f"{shown} gave a {type(network).__name__}, not a torch.nn.Module.",
             "Name a function that returns the network, or its class.",
         )
-    return unwrapped(network, f"{reference}()").eval()
+    return unwrapped(network, shown).eval()
 
 
 def spec_from_toml(path: Path) -> ModelSpec:
@@ -139,7 +148,9 @@ def with_options(
         raise SpecError(f"{where}: " + "\n".join(lines), f"Keys: {', '.join(_KEYS)}.") from exc
     if "size" in chosen:
         chosen["height"], chosen["width"] = chosen.pop("size")
-    if "channels" in chosen and "labels" not in chosen:
+    if "channel" in chosen:
+        _choose(chosen, spec.mask, where)
+    elif "channels" in chosen and "labels" not in chosen:
         chosen["labels"] = _labels(chosen["channels"], spec.mask)
     image = {key: value for key, value in chosen.items() if key in ImageSpec.__slots__}
     mask = {key: value for key, value in chosen.items() if key in MaskSpec.__slots__}
@@ -152,9 +163,37 @@ def with_options(
 
 
 def plain_name(reference: str) -> str:
-    """``package.module:factory`` as a file name: ``factory``."""
-    last = reference.rpartition(":")[2].rpartition(".")[2]
+    """``package.module:factory(…)`` as a file name: ``factory``."""
+    last = reference.partition("(")[0].rpartition(":")[2].rpartition(".")[2]
     return "".join(c if c.isalnum() or c in "-_" else "_" for c in last).lower() or "network"
+
+
+def _arguments(called: str, reference: str) -> tuple[str, tuple[Any, ...], dict[str, Any]]:
+    """``factory(32, pretrained=False)`` as the factory's name and its arguments; nothing runs."""
+    form = (
+        "Arguments are literals of Python: numbers, text in quotes, True, None, tuples, lists, "
+        "dicts; for example my_networks.sky:sky_net(width=32, pretrained=False)."
+    )
+    try:
+        call = ast.parse(called, mode="eval").body
+    except (SyntaxError, ValueError) as exc:
+        raise NetworkError(f"{reference!r} can't be read: {exc}.", form) from exc
+    if not isinstance(call, ast.Call):
+        raise NetworkError(f"{reference!r} is no call of a factory.", form)
+    kwargs: dict[str, Any] = {}
+    given: ast.expr = call
+    try:
+        args = tuple([ast.literal_eval(given := arg) for arg in call.args])
+        for keyword in call.keywords:
+            given = keyword.value
+            if keyword.arg is None:
+                raise NetworkError(f"{reference!r} has **{ast.unparse(given)}.", form)
+            kwargs[keyword.arg] = ast.literal_eval(given)
+    except (ValueError, TypeError, MemoryError, RecursionError) as exc:
+        raise NetworkError(
+            f"The argument {ast.unparse(given)} of {reference!r} is no literal.", form
+        ) from exc
+    return ast.unparse(call.func), args, kwargs
 
 
 def _import(module_name: str, reference: str) -> Any:
@@ -236,11 +275,13 @@ class _Options(BaseModel):
     size: Annotated[tuple[Pixels, Pixels], BeforeValidator(_size)] = (1, 1)
     mean: Annotated[tuple[Number, Number, Number], BeforeValidator(_channels)] = (0, 0, 0)
     std: Annotated[tuple[Number, Number, Number], BeforeValidator(_channels)] = (1, 1, 1)
-    colour_order: Literal["RGB", "BGR"] = "RGB"
+    colour_order: Literal["RGB", "BGR", "GRAY"] = "RGB"
     value_range: Annotated[tuple[Number, Number], BeforeValidator(_list)] = (0, 1)
     divide_by: Literal["255", "image-maximum"] = "255"
     resize_filter: Literal["bilinear", "bicubic", "lanczos", "nearest"] = "bilinear"
     channels: Annotated[int, Field(ge=1)] = 1
+    channel: Annotated[int, Field(ge=0)] = 0
+    upsample: Literal["none", "bilinear"] = "none"
     activation: Literal["none", "sigmoid", "softmax"] = "none"
     inverted: bool = False
     normalisation: Literal["none", "min-max"] = "none"
@@ -260,10 +301,11 @@ _ALLOWED = {
     "std": "a number for all channels, or three, for example 0.229,0.224,0.225",
     "value_range": "two numbers: 0,1 or 0,255 or -1,1",
     "channels": "a whole number from 1",
+    "channel": "a whole number from 0",
     "inverted": "true or false",
     "threshold": "a number between 0 and 1",
     "labels": "names, one per channel, separated by commas",
-    "output": "a position from 0, or a name",
+    "output": 'a position from 0, a name, or a path of them in quotes, such as "0.0"',
 }
 
 
@@ -275,6 +317,20 @@ def _explained(error: Any) -> str:
         cast(tuple[str, ...], _Options.model_fields[key].annotation.__args__)  # type: ignore[union-attr]
     )
     return f"{key} is {error['input']!r}; allowed: {allowed}."
+
+
+def _choose(chosen: dict[str, Any], before: MaskSpec, where: str) -> None:
+    """One of several planes: the mask has one, under the name that the plane had."""
+    channel, planes = chosen["channel"], chosen.get("channels", before.channels)
+    if planes > 1 and channel >= planes:
+        raise SpecError(
+            f"{where}: channel is {channel}, and there are {planes} channels, counted from 0.",
+            f"Give a number from 0 to {planes - 1}.",
+        )
+    labels = chosen.get("labels", before.labels)
+    chosen["channels"] = 1
+    if len(labels) > 1:
+        chosen["labels"] = (labels[channel],) if channel < len(labels) else ("mask",)
 
 
 def _labels(channels: int, before: MaskSpec) -> tuple[str, ...]:

@@ -1,32 +1,56 @@
-"""Why a network refuses a photo: it takes another number of channels than three."""
+"""Networks that take another number of channels than a photo's three: grey, and what is refused."""
 
 from __future__ import annotations
 
 import re
 
-from torch import nn
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
 
 from ..errors import NetworkError
+from ..specs import ImageSpec, ModelSpec
 
-__all__ = ["refused_channels"]
+__all__ = ["Gray", "refused_channels"]
 
-# What makes one channel of three as Pillow does (ITU-R BT.601), and what makes more of them.
-GREY = "self.net(0.299 * x[:, :1] + 0.587 * x[:, 1:2] + 0.114 * x[:, 2:])"
+# ITU-R BT.601, as Pillow's ``convert("L")``, which rounds to bytes where this does not.
+LUMA = (0.299, 0.587, 0.114)
 ZEROS = "self.net(torch.cat([x, torch.zeros_like(x[:, :1])], 1))"
 
 
-def refused_channels(exc: Exception, network: nn.Module, name: str) -> NetworkError | None:
+class Gray(nn.Module):
+    """(N, 3, H, W) RGB in [0, 1] to the (N, 1, H, W) of grey that a network was trained on, as one
+    1x1 convolution."""
+
+    mix: Tensor
+    offset: Tensor
+
+    def __init__(self, spec: ImageSpec) -> None:
+        super().__init__()
+        low, high = spec.value_range
+        mean, std = spec.mean[0], spec.std[0]
+        mix = torch.tensor(LUMA, dtype=torch.float64) * ((high - low) / std)
+        self.register_buffer("mix", mix.float().reshape(1, 3, 1, 1))
+        self.register_buffer("offset", torch.tensor([(low - mean) / std]))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.conv2d(x, self.mix, self.offset)
+
+
+def refused_channels(exc: Exception, network: nn.Module, spec: ModelSpec) -> NetworkError | None:
     """The error of a network that was given a photo and whose convolution wants something else.
 
     Args:
-        exc: What the network raised for an input of three channels.
+        exc: What the network raised for a photo.
         network: The network.
-        name: Of it, for the message.
+        spec: Its name, and how many channels it was given: one of grey, or three.
 
     Returns:
         None where the channels are not the reason.
     """
-    found = re.search(r"to have (\d+) channels, but got 3 channels instead", str(exc))
+    name, gray = spec.name, spec.image.colour_order == "GRAY"
+    pattern = rf"to have (\d+) channels, but got {1 if gray else 3} channels instead"
+    found = re.search(pattern, str(exc))
     if found is None:
         return None
     wanted = int(found[1])
@@ -40,14 +64,22 @@ def refused_channels(exc: Exception, network: nn.Module, name: str) -> NetworkEr
         "",
     )
     if wanted == 1:
-        what = f"one channel of grey: its forward returns {GREY}"
-    elif wanted == 4:
+        return NetworkError(
+            f"{name} takes 1 channel, and photos have three (RGB){convolution}.",
+            "If it is grey, say so, with the mean and std that it was trained with: --colour-order "
+            "GRAY --mean 0.5 --std 0.5. The grey is made in the graph.",
+        )
+    if gray:
+        return NetworkError(
+            f"{name} takes {wanted} channels, and is given one of grey{convolution}.",
+            "Leave --colour-order GRAY out; RGB or BGR is what three channels are.",
+        )
+    if wanted == 4:
         what = f"four channels, for example with an empty one: its forward returns {ZEROS}"
     else:
         what = f"{wanted} channels"
     return NetworkError(
-        f"{name} takes {wanted} channel{'s' if wanted > 1 else ''}, and photos have three "
-        f"(RGB){convolution}.",
+        f"{name} takes {wanted} channels, and photos have three (RGB){convolution}.",
         f"Give a factory that wraps it in a module which makes of them {what}. The weights fit it "
         "as they are.",
     )

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from ..errors import NetworkError
 from ..specs import ModelSpec
 
-__all__ = ["as_planes", "check_numbers"]
+__all__ = ["as_planes", "check_channel", "check_numbers"]
 
 
 def as_planes(given: Tensor, spec: ModelSpec) -> Tensor:
@@ -23,8 +24,10 @@ def as_planes(given: Tensor, spec: ModelSpec) -> Tensor:
 
     * floats stay what they are;
     * truth values and whole numbers become 0.0 and 1.0, whole numbers of one plane where the
-      mask has several channels being class numbers: one plane for each class;
-    * a single plane without a channel dimension, (N, H, W), is given one.
+      mask has several channels, or is one of several, being class numbers: one plane for each
+      class;
+    * a single plane without a channel dimension, (N, H, W), is given one;
+    * where the specification says so, planes of another size are brought to the photo's.
 
     Args:
         given: The output that is the mask.
@@ -41,17 +44,52 @@ def as_planes(given: Tensor, spec: ModelSpec) -> Tensor:
             "Leave --activation out: a mask is decided already. Or let the network give its "
             "logits.",
         )
-    planes, channels = given, spec.mask.channels
-    if _whole(given) and channels > 1:
+    planes = given
+    # The plane that is wanted is chosen after the activation, and is the last that is needed.
+    channels = spec.mask.channels if spec.mask.channel is None else spec.mask.channel + 1
+    if _whole(given) and (channels > 1 or spec.mask.channel is not None):
         # A dimension that may be squeezed away is one plane: asked by its size, a trace would
         # take the answer for something that depends on the photo.
         numbers = given if given.ndim == 3 else given.squeeze(1)
         if numbers.ndim == 3:
             names = torch.arange(channels, dtype=given.dtype, device=given.device)
             planes = numbers.unsqueeze(1) == names.reshape(1, channels, 1, 1)
-    elif given.ndim == 3 and channels == 1:
+    elif given.ndim == 3 and spec.mask.channels == 1:
         planes = given.unsqueeze(1)
-    return planes if floats else planes.float()
+    planes = planes if floats else planes.float()
+    if spec.mask.upsample == "none":
+        return planes
+    size = (spec.image.height, spec.image.width)
+    return F.interpolate(planes, size, mode=spec.mask.upsample, align_corners=False)
+
+
+def check_channel(given: Tensor, spec: ModelSpec) -> None:
+    """Hold the planes that a network gives against the one of them that is to be the mask.
+
+    Args:
+        given: The output that is the mask, as for `as_planes`.
+        spec: Which of its planes that is.
+
+    Raises:
+        NetworkError: There is no such plane, or a softmax over the only one.
+    """
+    channel = spec.mask.channel
+    planes = given.shape[1] if given.ndim == 4 else 1
+    if channel is None or (_whole(given) and planes == 1):
+        return
+    if channel >= planes:
+        raise NetworkError(
+            f"{spec.name} gives {planes} plane{'s' if planes > 1 else ''}, and channel {channel} "
+            "is to be the mask; they are counted from 0.",
+            f"Say which of them it is: --channel 0 to {planes - 1}."
+            if planes > 1
+            else "Leave --channel out.",
+        )
+    if planes == 1 and spec.mask.activation == "softmax":
+        raise NetworkError(
+            f"{spec.name} gives one plane, and a softmax over it is 1 everywhere.",
+            "Use --activation sigmoid, and leave --channel out.",
+        )
 
 
 def check_numbers(given: Tensor, spec: ModelSpec) -> None:
@@ -69,11 +107,14 @@ def check_numbers(given: Tensor, spec: ModelSpec) -> None:
         return
     low, high = int(given.min()), int(given.max())
     channels = spec.mask.channels
-    numbered = channels > 1 and (given.ndim == 3 or given.shape[1] == 1)
-    if low >= 0 and high < (channels if numbered else 2):
+    one_of_many = spec.mask.channel is not None
+    numbered = (channels > 1 or one_of_many) and (given.ndim == 3 or given.shape[1] == 1)
+    if low >= 0 and (high < (channels if numbered else 2) or (numbered and one_of_many)):
         return
     allowed = (
-        f"{channels} channels are classes 0 to {channels - 1}"
+        "classes are counted from 0"
+        if numbered and one_of_many
+        else f"{channels} channels are classes 0 to {channels - 1}"
         if numbered
         else "a plane of whole numbers is 0 and 1"
     )

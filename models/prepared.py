@@ -9,6 +9,7 @@ folded into it.
 from __future__ import annotations
 
 import copy
+import sys
 import warnings
 from collections.abc import Iterable, Iterator
 from typing import Any
@@ -24,8 +25,10 @@ from ..errors import NetworkError
 from ..specs import ImageSpec, MaskSpec, ModelSpec
 from .adaptive_pools import constant_pools
 from .devices import full_precision
-from .input_channels import refused_channels
-from .planes import as_planes, check_numbers
+from .forward_inputs import refused_inputs
+from .input_channels import Gray, refused_channels
+from .outputs import select_output
+from .planes import as_planes, check_channel, check_numbers
 from .u2net import ConvBlock, U2Net, resize_to
 
 __all__ = [
@@ -67,18 +70,25 @@ class Normalise(nn.Module):
         return F.conv2d(x, self.weight, self.bias, groups=self.groups)
 
 
+def _normalising(spec: ImageSpec) -> nn.Module:
+    return Gray(spec) if spec.colour_order == "GRAY" else Normalise(spec)
+
+
 class _Activate(nn.Module):
     """A network's output to a mask in [0, 1], as its `MaskSpec` says."""
 
     def __init__(self, spec: MaskSpec) -> None:
         super().__init__()
         self.activation, self.inverted = spec.activation, spec.inverted
+        self.channel = spec.channel
 
     def forward(self, x: Tensor) -> Tensor:
         if self.activation == "sigmoid":
             x = torch.sigmoid(x)
         elif self.activation == "softmax":
             x = torch.softmax(x, 1)
+        if self.channel is not None:
+            x = x[:, self.channel : self.channel + 1]
         return 1 - x if self.inverted else x
 
 
@@ -88,7 +98,7 @@ class Reference(nn.Module):
     def __init__(self, network: nn.Module, spec: ModelSpec) -> None:
         super().__init__()
         self.spec = spec
-        self.normalise = Normalise(spec.image)
+        self.normalise = _normalising(spec.image)
         self.network = network
         self.activate = _Activate(spec.mask)
         self.eval()
@@ -98,6 +108,7 @@ class Reference(nn.Module):
         own = next(self.network.parameters(), x).dtype
         given = select_output(self.network(self.normalise(x).to(own)), self.spec)
         check_numbers(given, self.spec)
+        check_channel(given, self.spec)
         mask: Tensor = self.activate(as_planes(given, self.spec)).float()
         return mask
 
@@ -213,7 +224,7 @@ def prepare(network: nn.Module, spec: ModelSpec) -> PreparedMask:
     exported: nn.Module
     # A subclass may do anything in its forward, and another output than the fused map has no
     # concat to rewrite.
-    if type(body) is U2Net and spec.output == 0:
+    if type(body) is U2Net and spec.output == 0 and spec.mask.channel is None:
         for block in body.modules():
             if isinstance(block, ConvBlock) and isinstance(block.bn_s1, nn.BatchNorm2d):
                 block.conv_s1 = fuse_conv_bn_eval(block.conv_s1, block.bn_s1)
@@ -221,7 +232,7 @@ def prepare(network: nn.Module, spec: ModelSpec) -> PreparedMask:
         exported = _SummedSides(body, spec.mask)
     else:
         exported = _Selected(_fold_batch_norms(body), spec)
-    prepared = PreparedMask(Normalise(spec.image), exported)
+    prepared = PreparedMask(_normalising(spec.image), exported)
     check_output(prepared, spec)
     return prepared
 
@@ -263,7 +274,9 @@ def check_output(module: nn.Module, spec: ModelSpec) -> None:
     except NetworkError:
         raise
     except Exception as exc:  # the user's own code may raise anything
-        raise refused_channels(exc, module, spec.name) or NetworkError(
+        own = module.network if isinstance(module, Reference) else module
+        refusal = refused_inputs(own, spec.name) or refused_channels(exc, module, spec)
+        raise refusal or NetworkError(
             f"{spec.name} fails on a photo of {image.height}x{image.width}: {exc}",
             "Check --size and the network's own requirements.",
         ) from exc
@@ -272,11 +285,26 @@ def check_output(module: nn.Module, spec: ModelSpec) -> None:
         raise NetworkError(
             f"{spec.name} gives a mask of shape {tuple(mask.shape)}; its specification says "
             f"{expected}.",
-            "Set channels, size or output in the specification to what the network gives."
-            if mask.ndim == 4
-            else "A mask has four dimensions, photo, channel, row and column: let the network keep "
-            "them (no squeeze).",
+            _remedy(mask.shape, expected),
         )
+
+
+def _remedy(shape: torch.Size, expected: tuple[int, ...]) -> str:
+    if len(shape) != 4:
+        return (
+            "A mask has four dimensions, photo, channel, row and column: let the network keep "
+            "them (no squeeze)."
+        )
+    if shape[1] != expected[1]:
+        return (
+            "Say how many planes it has, --channels, or which of them is the mask, --channel; or "
+            "choose another output, --output."
+        )
+    return (
+        "To have it brought to the photo's size in the graph: --upsample bilinear."
+        if shape[2] <= expected[2] and shape[3] <= expected[3]
+        else "Set size or output in the specification to what the network gives."
+    )
 
 
 def check_range(masks: NDArray[np.float32], spec: ModelSpec) -> None:
@@ -300,37 +328,6 @@ def check_range(masks: NDArray[np.float32], spec: ModelSpec) -> None:
         )
 
 
-def select_output(outputs: Any, spec: ModelSpec) -> Tensor:
-    """The mask among a network's outputs: a tensor, a sequence, a dict, or a dataclass.
-
-    Raises:
-        NetworkError: ``spec.output`` names none of them.
-    """
-    chosen: Any = None
-    if spec.output is None:
-        only = isinstance(outputs, dict | list | tuple) and len(outputs) == 1
-        parts = list(outputs.values()) if isinstance(outputs, dict) else outputs
-        chosen = parts[0] if only else outputs
-    elif isinstance(spec.output, str):
-        named = isinstance(outputs, dict)
-        chosen = outputs.get(spec.output) if named else getattr(outputs, spec.output, None)
-    else:
-        parts = list(outputs.values()) if isinstance(outputs, dict) else outputs
-        parts = [parts] if isinstance(parts, Tensor) else list(parts)
-        chosen = parts[spec.output] if -len(parts) <= spec.output < len(parts) else None
-    if not isinstance(chosen, Tensor):
-        wrong = (
-            "and nothing says which of them is the mask"
-            if spec.output is None
-            else f"and output {spec.output!r} is no tensor among them"
-        )
-        raise NetworkError(
-            f"{spec.name} gives {_describe(outputs)}, {wrong}.",
-            "Say which output is the mask: --output POSITION or --output KEY.",
-        )
-    return chosen
-
-
 def count_macs(module: nn.Module, spec: ImageSpec) -> int:
     """Multiply-accumulates of convolutions and matrix products for one photo."""
     from torch.utils.flop_counter import FlopCounterMode
@@ -338,17 +335,10 @@ def count_macs(module: nn.Module, spec: ImageSpec) -> int:
     counter = FlopCounterMode(display=False)
     with torch.no_grad(), counter:
         module(torch.zeros(1, 3, spec.height, spec.width))
+    if "torch._dynamo" in sys.modules:
+        # What it compiled for a branch (torch.cond) while operations were counted runs only then.
+        torch.compiler.reset()
     return int(counter.get_total_flops()) // 2
-
-
-def _describe(outputs: Any) -> str:
-    if isinstance(outputs, Tensor):
-        return f"a tensor of shape {tuple(outputs.shape)}"
-    if isinstance(outputs, dict):
-        return "a dict with " + ", ".join(map(repr, outputs))
-    if isinstance(outputs, list | tuple):
-        return f"{len(outputs)} outputs"
-    return f"a {type(outputs).__name__}"
 
 
 def _fold_batch_norms(network: nn.Module) -> nn.Module:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import shlex
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -73,7 +74,8 @@ def origin_of(
         raise UsageError(
             f"{bundle.path} holds {named}, which is not of the catalog; its code is not run just "
             "because a manifest names it.",
-            f"Name it yourself: --network {named if ':' in named else 'package.module:factory'}",
+            "Name it yourself: --network "
+            f"{shlex.quote(named) if ':' in named else 'package.module:factory'}",
         )
     chosen = network or named
     if ":" not in chosen and chosen not in catalog.CATALOG:

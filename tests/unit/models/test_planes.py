@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -162,3 +163,95 @@ def test_nothing_is_applied_to_what_is_decided(activation: str) -> None:
 
 def test_a_squeezed_mask_is_told_to_keep_its_dimensions() -> None:
     assert "no squeeze" in refusal(lambda x: x.sigmoid().squeeze(), planes=1).remedy
+
+
+def mask_spec(**mask: Any) -> ModelSpec:
+    return ModelSpec("ended", ImageSpec(12, 10), MaskSpec(**mask))
+
+
+def both(end: End, spec: ModelSpec, planes: int = 4) -> tuple[np.ndarray, np.ndarray]:
+    """What the network gives by itself, and the mask that reference and view agree on."""
+    module = Ended(end, planes).eval()
+    reference = Reference(module, spec)
+    check_output(reference, spec)
+    drawn = reference.draw(photos(), "cpu")
+    with torch.no_grad():
+        given = module(reference.normalise(torch.from_numpy(photos()))).numpy()
+        view = prepare(module, spec)(torch.from_numpy(photos()))
+    np.testing.assert_allclose(view.numpy(), drawn, atol=1e-5)
+    assert drawn.shape == (3, 1, 12, 10)
+    return given, drawn
+
+
+def test_one_plane_is_chosen_after_the_softmax_over_all() -> None:
+    spec = mask_spec(channel=1, activation="softmax")
+    given, drawn = both(lambda x: x, spec, planes=2)
+    wanted = np.exp(given) / np.exp(given).sum(1, keepdims=True)
+    np.testing.assert_allclose(drawn, wanted[:, 1:2], atol=1e-6)
+
+
+def test_one_plane_is_chosen_of_sigmoids_and_turned() -> None:
+    given, drawn = both(lambda x: x, mask_spec(channel=3, activation="sigmoid", inverted=True))
+    np.testing.assert_allclose(drawn, 1 - 1 / (1 + np.exp(-given[:, 3:])), atol=1e-6)
+
+
+@pytest.mark.parametrize("keep", [False, True])
+def test_one_class_of_class_numbers_is_the_mask(keep: bool) -> None:
+    given, drawn = both(lambda x: x.argmax(1, keepdim=keep), mask_spec(channel=2))
+    np.testing.assert_array_equal(drawn, (given == 2).reshape(3, 1, 12, 10))
+    assert 0 < drawn.mean() < 1
+
+
+def test_one_of_several_decided_planes_is_the_mask() -> None:
+    given, drawn = both(lambda x: x > 0, mask_spec(channel=2))
+    np.testing.assert_array_equal(drawn, given[:, 2:3])
+
+
+def chosen_refusal(end: End, planes: int, **mask: Any) -> NetworkError:
+    spec = mask_spec(**mask)
+    with pytest.raises(NetworkError) as caught:
+        check_output(Reference(Ended(end, planes).eval(), spec), spec)
+    return caught.value
+
+
+def test_a_plane_that_is_not_there_is_refused_with_those_that_are() -> None:
+    error = chosen_refusal(lambda x: x.sigmoid(), 2, channel=2)
+    assert "gives 2 planes, and channel 2" in error.what
+    assert "--channel 0 to 1" in error.remedy
+    error = chosen_refusal(lambda x: x[:, 0].sigmoid(), 2, channel=1)
+    assert "gives 1 plane," in error.what and "Leave --channel out" in error.remedy
+
+
+def test_a_softmax_over_one_plane_is_refused() -> None:
+    error = chosen_refusal(lambda x: x, 1, channel=0, activation="softmax")
+    assert "1 everywhere" in error.what
+
+
+def test_several_planes_without_a_choice_are_told_of_it() -> None:
+    assert "--channel" in chosen_refusal(lambda x: x.softmax(1), 2).remedy
+
+
+def quarter(x: Tensor) -> Tensor:
+    return nn.functional.avg_pool2d(x, 2)
+
+
+def test_a_smaller_mask_is_refused_with_the_option_that_brings_it_to_size() -> None:
+    error = chosen_refusal(quarter, 1, activation="sigmoid")
+    assert "(1, 1, 6, 5)" in error.what
+    assert "--upsample bilinear" in error.remedy
+
+
+@pytest.mark.parametrize("without_channel", [False, True])
+def test_a_smaller_mask_is_resized_before_its_activation(without_channel: bool) -> None:
+    def end(x: Tensor) -> Tensor:
+        return quarter(x)[:, 0] if without_channel else quarter(x)
+
+    given, drawn = both(end, mask_spec(activation="sigmoid", upsample="bilinear"), planes=1)
+    small = torch.from_numpy(given).reshape(3, 1, 6, 5)
+    large = nn.functional.interpolate(small, (12, 10), mode="bilinear", align_corners=False)
+    np.testing.assert_allclose(drawn, large.sigmoid().numpy(), atol=1e-6)
+
+
+def test_a_larger_mask_is_not_told_to_be_upsampled() -> None:
+    error = chosen_refusal(lambda x: nn.functional.interpolate(x, scale_factor=2).sigmoid(), 1)
+    assert "--upsample" not in error.remedy

@@ -10,6 +10,8 @@ import warnings
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from ..quantization.program import load_program
 from .coreml_conversion import convert
 from .coreml_package import finish, full_mask
@@ -19,6 +21,7 @@ __all__ = ["export_w8a8"]
 
 # iOS 17 and macOS 14: the first with quantize and dequantize in ML programs.
 TARGET = "iOS17"
+_SMALLEST_SCALE = float(np.finfo(np.float16).smallest_normal)
 
 
 def export_w8a8(run: Run, path: Path) -> Exported:
@@ -44,6 +47,7 @@ def _program(run: Run) -> Any:
 
     full = full_mask(run)
     view = load_program(run.program)
+    _raise_scales(view)
 
     class Scaled(torch.nn.Module):
         def __init__(self) -> None:
@@ -64,3 +68,19 @@ def _program(run: Run) -> Any:
         if node.target is torch.ops.aten.max_pool2d.default and len(node.args) == 2:
             node.args = (*node.args, node.args[1])
     return program
+
+
+def _raise_scales(module: Any) -> None:
+    """Let no scale be smaller than float16 can hold, in place: chips take it for zero.
+
+    Such are of tensors that were zero on all calibration photos.
+    """
+    import torch
+
+    operations = torch.ops.quantized_decomposed
+    pair = {operations.quantize_per_tensor.default, operations.dequantize_per_tensor.default}
+    for node in module.graph.nodes:
+        if node.target in pair:
+            values, scale, *rest = node.args
+            node.args = (values, max(scale, _SMALLEST_SCALE), *rest)
+    module.recompile()

@@ -85,6 +85,8 @@ def finish(
     model.output_description["mask"] = _mask_text(run)
     model.user_defined_metadata["maskport.spec"] = json.dumps(run.spec.to_dict(), sort_keys=True)
     model.save(str(path))
+    # What coremltools notes of a torch.export program, for ExecuTorch's debugger.
+    (path / "executorch_debug_handle_mapping.json").unlink(missing_ok=True)
     _make_reproducible(path)
     pixel = TensorQuantization(scale=1 / 255, zero_point=0)
     inputs = [

@@ -10,7 +10,7 @@ from ..errors import ExportError
 from ..quantization.program import load_program, reexported, weight_values
 from .run import Exported, Run
 
-__all__ = ["export", "export_int8", "lower"]
+__all__ = ["export", "export_int8"]
 
 
 def export(run: Run, path: Path) -> Exported:
@@ -24,7 +24,7 @@ def export(run: Run, path: Path) -> Exported:
     run.step("importing ExecuTorch")
     import executorch.exir  # noqa: F401
 
-    return lower(torch.export.load(str(run.program)), run, path)
+    return _write(_lowered(torch.export.load(str(run.program)), run), run, path)
 
 
 def export_int8(run: Run, path: Path) -> Exported:
@@ -41,10 +41,15 @@ def export_int8(run: Run, path: Path) -> Exported:
     run.step("importing ExecuTorch")
     import executorch.exir  # noqa: F401
 
-    module = load_program(run.program)
-    _give_floats(module)
-    program = reexported(module, torch.full(run.image_shape, 0.5))
-    exported = lower(program, run, path)
+    module, example = load_program(run.program), torch.full(run.image_shape, 0.5)
+    lowered = _lowered(reexported(module, example), run)
+    left = _dequantised_outside(lowered)
+    if left:
+        # Transposed convolutions, for one, XNNPACK reads in float only; and what it doesn't take,
+        # ExecuTorch has no kernel for.
+        _give_floats(module, left)
+        lowered = _lowered(reexported(module, example), run)
+    exported = _write(lowered, run, path)
     return replace(
         exported,
         quantization=run.quantization(
@@ -53,8 +58,8 @@ def export_int8(run: Run, path: Path) -> Exported:
     )
 
 
-def lower(program: Any, run: Run, path: Path) -> Exported:
-    """Write a ``.pte`` file of a torch.export program.
+def _lowered(program: Any, run: Run) -> Any:
+    """A torch.export program, its parts delegated to XNNPACK.
 
     Raises:
         ExportError: Lowering failed, or XNNPACK took no part of the network.
@@ -67,20 +72,30 @@ def lower(program: Any, run: Run, path: Path) -> Exported:
     run.step("lowering")
     try:
         lowered = to_edge_transform_and_lower(program, partitioner=[XnnpackPartitioner()])
-        run.step("writing")
-        buffer = lowered.to_executorch().buffer
     except Exception as exc:  # executorch raises its own kinds and torch's
-        raise ExportError(
-            f"executorch can't lower {run.spec.name}: {exc}",
-            "The log says at which operation; other formats don't depend on it.",
-        ) from exc
-    path.write_bytes(buffer)
+        raise _refused(exc, run) from exc
     if not _delegates(lowered):
         raise ExportError(
             f"XNNPACK took no operation of {run.spec.name}; the file would be very slow.",
             "Use another target, or rewrite the network with common operations.",
         )
+    return lowered
+
+
+def _write(lowered: Any, run: Run, path: Path) -> Exported:
+    run.step("writing")
+    try:
+        path.write_bytes(lowered.to_executorch().buffer)
+    except Exception as exc:
+        raise _refused(exc, run) from exc
     return Exported(*run.float_tensors("NCHW"))
+
+
+def _refused(exc: Exception, run: Run) -> ExportError:
+    return ExportError(
+        f"executorch can't lower {run.spec.name}: {exc}",
+        "The log says at which operation; other formats don't depend on it.",
+    )
 
 
 def _delegates(lowered: Any) -> bool:
@@ -89,15 +104,22 @@ def _delegates(lowered: Any) -> bool:
     return any("executorch_call_delegate" in str(node.target) for node in nodes)
 
 
-def _give_floats(module: Any) -> None:
-    """Turn weights that XNNPACK reads in float only into floats, in place.
+def _dequantised_outside(lowered: Any) -> set[str]:
+    """Names of the weights whose dequantisers XNNPACK left to ExecuTorch."""
+    program = lowered.exported_program()
+    stored = program.graph_signature.inputs_to_buffers
+    return {
+        stored[node.args[0].name]
+        for node in program.graph.nodes
+        if "dequantize_per_channel" in str(node.target)
+    }
 
-    It takes scales along a weight's first dimension, as convolutions have them; a transposed
-    convolution's lie along the second. What it leaves, ExecuTorch has no kernel for.
-    """
+
+def _give_floats(module: Any, names: set[str]) -> None:
+    """Turn weights of these names into floats, in place."""
     for node in list(module.graph.nodes):
         values = weight_values(module, node)
-        if values is None or node.args[3] == 0:
+        if values is None or str(node.args[0].target) not in names:
             continue
         name = f"{node.args[0].target}_values"
         module.register_buffer(name, values)

@@ -101,8 +101,12 @@ def _round_mask(module: Any) -> None:
     graph = module.graph
     output = next(node for node in graph.nodes if node.op == "output")
     (mask,) = output.all_input_nodes
-    named = str(mask.target)
-    how = _SIGMOID if any(b in named for b in _BOUNDED) else (1 / 255, *_SIGMOID[1:])
+    how = (1 / 255, *_SIGMOID[1:])
+    (before, *others) = mask.all_input_nodes
+    if any(name in str(mask.target) for name in _BOUNDED):
+        how = _SIGMOID
+    elif before.target is operations.dequantize_per_tensor.default and not others:
+        how = before.args[1:]  # resized or moved: in the same steps
     with graph.inserting_before(output):
         stored = graph.call_function(operations.quantize_per_tensor.default, (mask, *how))
         values = graph.call_function(operations.dequantize_per_tensor.default, (stored, *how))

@@ -13,7 +13,6 @@ last convolutions, and the mask.
 
 from __future__ import annotations
 
-import copy
 import warnings
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -56,7 +55,10 @@ def quantized_program(view: nn.Module, network: QuantizedNetwork, photo: NDArray
     _register_operations()
     image = torch.from_numpy(np.ascontiguousarray(photo))[None].float() / 255
     module = captured(view, image)
-    graph = NetworkGraph(copy.deepcopy(module), network.shape)
+    encodings = {name: tensor.encoding for name, tensor in network.tensors.items()}
+    graph = NetworkGraph(module, network.shape)
+    with torch.no_grad():
+        wanted = simulation(graph, network.weights, encodings)(image)
     nodes = {node.name: node for node in module.graph.nodes}
     for name, encoding in _encodings(network).items():
         _round(module.graph, nodes[name], encoding)
@@ -64,9 +66,8 @@ def quantized_program(view: nn.Module, network: QuantizedNetwork, photo: NDArray
         _store_integers(module, path, weight)
     module.graph.lint()
     module.recompile()
-    encodings = {name: tensor.encoding for name, tensor in network.tensors.items()}
     with torch.no_grad():
-        off = module(image) - simulation(graph, network.weights, encodings)(image)
+        off = module(image) - wanted
     # Both round at the same places; sums in another order may move a value by a step.
     if not (average := float(off.abs().mean())) <= _STEP:
         raise ExportError(

@@ -328,8 +328,11 @@ def _encodings(
         demanded = [p.fixed for p in points if p.fixed is not None]
         if demanded:
             found[group] = Encoding(*demanded[0])
-    for name in (next(iter(graph.points)), graph.mask):
-        found[graph.points[name].group] = _BYTE
+    found[graph.points[next(iter(graph.points))].group] = _BYTE
+    ending = graph.points[graph.mask].group
+    # Where the end is rounded, a sigmoid or softmax in it has the runtimes' own steps.
+    if recipe.wide_tail or not any(point.fixed for point in graph.groups[ending]):
+        found[ending] = _BYTE
     if recipe.wide_tail and graph.operation(graph.mask) == "sigmoid":
         found.update(_clipped_ends(graph, seen, recipe))
     return found

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +11,9 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
-from torch.export import load
 
-from maskport.errors import ExportError
 from maskport.exporters.coreml_int8 import export_w8a8
-from maskport.exporters.coreml_integers import ProgramTensors, in_integers
-from maskport.exporters.intermediates import make
+from maskport.exporters.intermediates import keep_program
 from maskport.exporters.run import Card, Exported, Options, Run
 from maskport.imaging.scenes import scene
 from maskport.models.prepared import prepare
@@ -23,10 +21,10 @@ from maskport.models.seeding import seeded
 from maskport.models.u2net import FLAT, Stage, U2Net
 from maskport.quantization.encodings import Encoding, QuantizedNetwork
 from maskport.quantization.graph import capture
+from maskport.quantization.program import quantized_program
 from maskport.quantization.quantise import quantise
-from maskport.quantization.recipe import Recipe
+from maskport.quantization.recipe import Recipe, write_recipe
 from maskport.quantization.simulation import rounded
-from maskport.quantization.weight_grids import ANY_PAIR
 from maskport.runtimes.mil.package import read_package
 from maskport.runtimes.mil.program import Program
 from maskport.specs import ImageSpec, MaskSpec, ModelSpec
@@ -49,25 +47,32 @@ def coremltools() -> Any:
     return pytest.importorskip("coremltools", reason="needs maskport[coreml]")
 
 
-def run_of(folder: Path, network: nn.Module, output: str = "image", number: int | None = 0) -> Run:
+@dataclass(frozen=True)
+class Sample:
+    """A recipe's own run, and the numbers that its program was made of."""
+
+    run: Run
+    network: QuantizedNetwork
+    view: nn.Module
+    photo: np.ndarray
+
+
+def sample_of(
+    folder: Path,
+    network: nn.Module,
+    output: str = "image",
+    number: int | None = 0,
+    change: Callable[[QuantizedNetwork], QuantizedNetwork] = lambda numbers: numbers,
+) -> Sample:
     spec = ModelSpec("nano", ImageSpec(HEIGHT, WIDTH), MaskSpec(), output=number)
     run = Run(folder, spec, CARD, Options(coreml_output=output))  # type: ignore[arg-type]
     photo = scene(0, HEIGHT, WIDTH).photo.transpose(2, 0, 1)
-    # Any pair: with weights of up to 127 steps, those beyond 100 are worth cutting off below.
-    recipe = Recipe("own", pass_bytes=True, wide_tail=True, largest_pair=ANY_PAIR)
+    recipe = Recipe("own", pass_bytes=True, wide_tail=True)
     quantised, view = quantise(prepare(network, spec), photo[None], "", recipe)
-    _without_the_largest(quantised).save(run.numbers)
-    make("program", view, run)
-    return run
-
-
-def _without_the_largest(network: QuantizedNetwork) -> QuantizedNetwork:
-    """Weights of at most 100 steps: coremltools' own rounding takes the largest for 127."""
-    weights = dict(network.weights)
-    for path, scale in network.weight_scales.items():
-        most = 100 * scale.reshape(-1, 1, 1, 1)
-        weights[path] = weights[path].clamp(-most, most)
-    return replace(network, weights=weights)
+    quantised = change(quantised)
+    keep_program(quantized_program(view, quantised, photo), run)
+    write_recipe(recipe, run.recipe)
+    return Sample(run, quantised, view, photo)
 
 
 def nano() -> U2Net:
@@ -77,14 +82,14 @@ def nano() -> U2Net:
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
-    return run_of(tmp_path_factory.mktemp("run"), nano())
+def sample(tmp_path_factory: pytest.TempPathFactory) -> Sample:
+    return sample_of(tmp_path_factory.mktemp("run"), nano())
 
 
 @pytest.fixture(scope="module")
-def package(run: Run) -> tuple[Path, Exported]:
-    path = run.scratch / "nano.mlpackage"
-    return path, export_w8a8(run, path)
+def package(sample: Sample) -> tuple[Path, Exported]:
+    path = sample.run.scratch / "nano.mlpackage"
+    return path, export_w8a8(sample.run, path)
 
 
 def operations(package: Path, kind: str) -> list[Any]:
@@ -96,10 +101,9 @@ def drawn(package: Path, photo: np.ndarray) -> Tensor:
     return program.run({"image": torch.from_numpy(photo)[None].float()})["mask"]
 
 
-def simulated(run: Run) -> Tensor:
-    """What the quantised network draws for its probe, rounded where its encodings say."""
-    network = run.quantized
-    view = network.apply_to(load(str(run.program)).module(check_guards=False))
+def simulated(sample: Sample) -> Tensor:
+    """What the quantised network draws for its photo, rounded where its encodings say."""
+    network = sample.network
 
     def stored(name: str, value: Tensor) -> Tensor:
         encoding = network.tensors[name].encoding
@@ -107,15 +111,14 @@ def simulated(run: Run) -> Tensor:
         return value if encoding is None or is_mask else rounded(value, encoding)
 
     with torch.no_grad():
-        photo = torch.from_numpy(network.probe)[None].float() / 255
-        return capture(view, run.image_shape).run(photo, stored)
+        photo = torch.from_numpy(sample.photo)[None].float() / 255
+        return capture(sample.view, sample.run.image_shape).run(photo, stored)
 
 
 def test_it_draws_what_the_quantised_network_draws(
-    package: tuple[Path, Exported], run: Run
+    package: tuple[Path, Exported], sample: Sample
 ) -> None:
-    photo = run.quantized.probe
-    given, expected = drawn(package[0], photo) / 255, simulated(run)
+    given, expected = drawn(package[0], sample.photo) / 255, simulated(sample)
     # 0.001 is what float16 does to scales and to values next to the middle of a step; tensors
     # that were matched wrongly give another mask.
     assert float((given - expected).abs().mean()) < 4e-3
@@ -123,28 +126,24 @@ def test_it_draws_what_the_quantised_network_draws(
 
 
 def test_every_convolution_reads_integers_in_the_encoding_of_what_it_reads(
-    package: tuple[Path, Exported], run: Run
+    package: tuple[Path, Exported], sample: Sample
 ) -> None:
-    tensors = run.quantized.tensors
-    for convolution in operations(package[0], "conv"):
+    encodings = {t.encoding for t in sample.network.tensors.values() if t.encoding}
+    known = {(np.float16(e.scale), e.zero_point) for e in encodings}
+    convolutions = operations(package[0], "conv")
+    assert len(convolutions) == sum(bool(t.weight) for t in sample.network.tensors.values())
+    for convolution in convolutions:
         dequantize = convolution.x.op
         assert dequantize.op_type == "dequantize"
-        value = dequantize.input.op.input.name.removesuffix("_cast_fp16")
-        encoding = tensors.get(value, tensors["x"]).encoding
-        assert encoding is not None
-        assert dequantize.scale.val == np.float16(encoding.scale)
+        assert dequantize.input.op.op_type == "quantize"
         zero_point = dequantize.zero_point.val if dequantize.zero_point else -128
-        assert zero_point == encoding.zero_point
-        # Without negative values: uint8 from 0.
-        assert dequantize.input.op.output_dtype.val == (
-            "int8" if dequantize.zero_point else "uint8"
-        )
+        assert (dequantize.scale.val, zero_point) in known
 
 
 def test_weights_are_the_quantised_networks_integers(
-    package: tuple[Path, Exported], run: Run
+    package: tuple[Path, Exported], sample: Sample
 ) -> None:
-    network = run.quantized
+    network = sample.network
     expected = {network.integers(path).tobytes() for path in network.weight_scales}
     stored = operations(package[0], "constexpr_affine_dequantize")
     assert len(stored) == len(network.weight_scales)
@@ -152,13 +151,13 @@ def test_weights_are_the_quantised_networks_integers(
         assert weight.quantized_data.val.tobytes() in expected
 
 
-def test_what_stays_in_float_has_no_pair(package: tuple[Path, Exported], run: Run) -> None:
-    tensors = list(run.quantized.tensors.values())
-    kept = {t.name for t in tensors if t.encoding is None}
-    assert kept
-    kept.add(tensors[-1].name)  # the mask: bytes would be the loss of a whole network
-    for quantize in operations(package[0], "quantize"):
-        assert quantize.input.name.removesuffix("_cast_fp16") not in kept
+def test_what_stays_in_float_has_no_pair(package: tuple[Path, Exported], sample: Sample) -> None:
+    *_, mask = sample.network.tensors
+    # The mask's bytes would be the loss of a whole network.
+    tensors = sample.network.tensors.values()
+    stored = [t for t in tensors if t.encoding is not None and t.name != mask]
+    assert len(stored) < len(tensors) - 1
+    assert len(operations(package[0], "quantize")) == len(stored)
 
 
 def test_it_runs_from_ios_17_and_the_manifest_says_so(package: tuple[Path, Exported]) -> None:
@@ -170,18 +169,18 @@ def test_it_runs_from_ios_17_and_the_manifest_says_so(package: tuple[Path, Expor
     assert stored.activations.startswith("int8")
 
 
-def test_the_manifest_names_the_recipe(package: tuple[Path, Exported], run: Run) -> None:
+def test_the_manifest_names_the_recipe(package: tuple[Path, Exported], sample: Sample) -> None:
     stored = package[1].quantization
     assert stored is not None
     assert stored.recipe == "own"
-    assert stored.recipe_sha256 == run.quantized.recipe.digest
+    assert stored.recipe_sha256 == sample.network.recipe.digest
 
 
 def test_another_export_in_the_same_process_gives_the_same_bytes(
-    package: tuple[Path, Exported], run: Run, tmp_path: Path
+    package: tuple[Path, Exported], sample: Sample, tmp_path: Path
 ) -> None:
     again = tmp_path / "again.mlpackage"
-    export_w8a8(run, again)
+    export_w8a8(sample.run, again)
 
     def contents(folder: Path) -> dict[str, bytes]:
         files = (p for p in folder.rglob("*") if p.is_file())
@@ -232,54 +231,30 @@ class RectifiedTo6(InPlace):
 def test_operations_that_work_in_place_are_matched_and_an_array_can_come_out(
     kind: type[InPlace], tmp_path: Path
 ) -> None:
-    run = run_of(tmp_path, kind(), "multiarray", None)
-    network = run.quantized
-    assert {"relu_", "hardtanh_"} & network.tensors.keys()
+    sample = sample_of(tmp_path, kind(), "multiarray", None)
+    assert {"relu_", "hardtanh_"} & sample.network.tensors.keys()
     path = tmp_path / "in-place.mlpackage"
-    export_w8a8(run, path)
+    export_w8a8(sample.run, path)
     # Input, normalised, two rectified, the sum; the last convolution's result is stored as well.
     assert len(operations(path, "quantize")) >= 5
     with torch.no_grad():
-        photo = torch.from_numpy(network.probe)[None].float() / 255
-        expected = prepare(kind(), run.spec)(photo)
+        photo = torch.from_numpy(sample.photo)[None].float() / 255
+        expected = prepare(kind(), sample.run.spec)(photo)
     # A mask in [0, 1], eight bits a tensor.
-    torch.testing.assert_close(drawn(path, network.probe), expected, atol=0.03, rtol=0)
+    torch.testing.assert_close(drawn(path, sample.photo), expected, atol=0.03, rtol=0)
 
 
-def test_a_value_of_unknown_range_is_an_error(run: Run, coremltools: Any) -> None:
-    from coremltools.converters.mil import Builder as mb
-
-    @mb.program(
-        input_specs=[mb.TensorSpec(shape=(1, 3, 4, 4))], opset_version=coremltools.target.iOS17
-    )
-    def program(image: Any) -> Any:
-        strange = mb.sin(x=image, name="strange")
-        return mb.max_pool(x=strange, kernel_sizes=[2, 2], pad_type="valid", name="mask")
-
-    model = coremltools.convert(
-        program,
-        convert_to="mlprogram",
-        minimum_deployment_target=coremltools.target.iOS17,
-        skip_model_load=True,
-    )
-    with pytest.raises(ExportError, match="'strange") as caught:
-        in_integers(model, ProgramTensors(run.quantized, {}))
-    assert "coreml-w8" in str(caught.value)
-
-
-def test_a_scale_that_float16_can_not_hold_is_raised_to_one_that_it_can(
-    run: Run, tmp_path: Path
-) -> None:
+def test_a_scale_that_float16_can_not_hold_is_raised_to_one_that_it_can(tmp_path: Path) -> None:
     """A tensor that was zero on all calibration photos has next to no range."""
-    network = run.quantized
-    name = next(t.name for t in network.tensors.values() if t.rectified)
-    dead = replace(network.tensors[name], encoding=Encoding(1e-12, -128))
-    quiet = replace(network, tensors={**network.tensors, name: dead})
-    changed = replace(run, scratch=tmp_path)
-    changed.program.symlink_to(run.program)
-    quiet.save(changed.numbers)
+
+    def quiet(network: QuantizedNetwork) -> QuantizedNetwork:
+        name = next(t.name for t in network.tensors.values() if t.rectified)
+        dead = replace(network.tensors[name], encoding=Encoding(1e-12, -128))
+        return replace(network, tensors={**network.tensors, name: dead})
+
+    sample = sample_of(tmp_path, nano(), change=quiet)
     path = tmp_path / "quiet.mlpackage"
-    export_w8a8(changed, path)
+    export_w8a8(sample.run, path)
     scales = [float(op.scale.val) for op in operations(path, "quantize")]
     assert min(scales) == np.finfo(np.float16).smallest_normal
-    assert torch.isfinite(drawn(path, network.probe)).all()
+    assert torch.isfinite(drawn(path, sample.photo)).all()

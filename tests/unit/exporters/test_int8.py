@@ -17,20 +17,18 @@ from torch import Tensor, nn
 from maskport.artifacts.inspect.executorch import Program
 from maskport.artifacts.onnx_saturation import saturating_nodes
 from maskport.errors import ExportError
-from maskport.exporters import executorch_int8, onnx_int8
-from maskport.exporters.intermediates import make
-from maskport.exporters.onnx import simplified
-from maskport.exporters.onnx_tensors import recognise
+from maskport.exporters import executorch, onnx_int8
+from maskport.exporters.intermediates import keep_program
 from maskport.exporters.run import Card, Run
-from maskport.exporters.stored_integers import stored_encodings, stored_weights
 from maskport.imaging.scenes import scene
 from maskport.models.prepared import PreparedMask, prepare
 from maskport.models.seeding import seeded
 from maskport.models.u2net import U2Net
 from maskport.quantization.encodings import Encoding, QuantizedNetwork
 from maskport.quantization.graph import capture
+from maskport.quantization.program import load_program, quantized_program
 from maskport.quantization.quantise import quantise, simulated
-from maskport.quantization.recipe import Recipe
+from maskport.quantization.recipe import Recipe, write_recipe
 from maskport.quantization.weight_grids import ANY_PAIR
 from maskport.specs import ImageSpec, MaskSpec, ModelSpec
 
@@ -51,6 +49,7 @@ class Sample:
     network: QuantizedNetwork
     view: nn.Module
     float_view: PreparedMask
+    photos: NDArray[np.uint8]
     photo: NDArray[np.float32]
     mask: NDArray[np.float32]
     """What the simulation draws, unrounded: these files' masks are float32."""
@@ -66,9 +65,8 @@ def sample(nano: Callable[..., U2Net], tmp_path_factory: pytest.TempPathFactory)
     float_view = prepare(network, spec)
     numbers, view = quantise(float_view, photos, "0" * 64, RECIPE)
     run = Run(tmp_path_factory.mktemp("recipe"), spec, CARD)
-    numbers.save(run.numbers)
-    make("onnx", view, run)
-    make("program", view, run)
+    keep_program(quantized_program(view, numbers, photos[0]), run)
+    write_recipe(RECIPE, run.recipe)
     pixels = np.ascontiguousarray(scene(9, *SIZE).photo.transpose(2, 0, 1)[None])
     photo = pixels.astype(np.float32) / np.float32(255)
     *_, mask = numbers.tensors
@@ -81,7 +79,7 @@ def sample(nano: Callable[..., U2Net], tmp_path_factory: pytest.TempPathFactory)
     )
     with torch.no_grad():
         drawn = simulated(exact, view, (1, 3, *SIZE))(torch.from_numpy(photo)).numpy()
-    return Sample(run, numbers, view, float_view, photo, drawn)
+    return Sample(run, numbers, view, float_view, photos, photo, drawn)
 
 
 @pytest.fixture(scope="module")
@@ -123,14 +121,12 @@ def test_no_sum_of_two_products_leaves_16_bits(sample: Sample, onnx_file: Path) 
 def test_a_recipe_without_a_bound_of_pairs_gives_a_file_that_can_saturate(sample: Sample) -> None:
     import onnx
 
-    photos = sample.network.probe[None]
     recipe = replace(RECIPE, largest_pair=ANY_PAIR)
-    numbers, view = quantise(sample.float_view, photos, "0" * 64, recipe)
+    numbers, view = quantise(sample.float_view, sample.photos[:1], "0" * 64, recipe)
     run = sample.run.of_recipe("any-pair")
     run.scratch.mkdir()
-    make("onnx", view, run)
-    model = onnx.load(str(simplified(run)))
-    onnx_int8.quantise(model, numbers)
+    keep_program(quantized_program(view, numbers, sample.photos[0]), run)
+    model = onnx_int8.as_qdq(load_program(run.program), torch.full((1, 3, *SIZE), 0.5))
     # All but the photo's own bytes, each of which meets a single weight.
     weighted = [t for t in numbers.tensors.values() if t.weight]
     assert len(saturating_nodes(model)) > len(weighted) / 2
@@ -143,11 +139,22 @@ def test_each_operation_in_onnx_runtime_is_within_a_step_of_the_simulation(
 ) -> None:
     import onnx
 
-    tensors = recognise(onnx.load(str(simplified(sample.run))), sample.network)
-    encodings = stored_encodings(sample.network)
+    *_, mask = sample.network.tensors
+    encodings = {
+        t.name: t.encoding
+        for t in sample.network.tensors.values()
+        if t.encoding is not None and t.name != mask
+    }
     model = onnx.load(str(onnx_file))
-    stored = {node.output[0] for node in model.graph.node if node.op_type == "QuantizeLinear"}
-    names = {t.name: f"{name}_uint8" for name, t in tensors.items() if f"{name}_uint8" in stored}
+    stored = [n.output[0] for n in model.graph.node if n.op_type == "QuantizeLinear"]
+    # torch counts the program's quantisers in order of execution, and names values after them.
+    stored.sort(key=lambda name: int(name.removeprefix("quantize_per_tensor").strip("_") or 0))
+    quantisers = [
+        str(node.args[0])
+        for node in load_program(sample.run.program).graph.nodes
+        if str(node.target).startswith("quantized_decomposed.quantize_per_tensor")
+    ]
+    names = dict(zip(["x", *quantisers[1:]], stored, strict=True))
     assert names.keys() == encodings.keys()
     model.graph.output.extend(map(onnx.helper.make_empty_tensor_value_info, names.values()))
     watched = onnx_file.with_name("watched.onnx")
@@ -223,39 +230,37 @@ def test_the_weights_in_the_file_are_the_quantised_networks(
         for t in onnx.load(str(onnx_file)).graph.initializer
         if t.data_type == onnx.TensorProto.INT8
     }
-    expected = {weight.integers.tobytes() for weight in stored_weights(sample.network).values()}
+    expected = {sample.network.integers(path).tobytes() for path in sample.network.weight_scales}
     assert expected <= stored
 
 
-def test_a_tensor_that_is_not_in_the_graph_is_an_error(sample: Sample) -> None:
+def test_nodes_are_named_after_the_networks_modules_and_nothing_tells_of_this_machine(
+    sample: Sample, onnx_file: Path
+) -> None:
     import onnx
 
-    name = next(t.name for t in sample.network.tensors.values() if t.kind == "conv")
-    strange = replace(sample.network.tensors[name].statistics, mean=1e3)
-    tensors = {
-        **sample.network.tensors,
-        name: replace(sample.network.tensors[name], statistics=strange),
-    }
-    model = onnx.load(str(simplified(sample.run)))
-    with pytest.raises(ExportError, match=f"{name} of .* is nowhere"):
-        recognise(model, replace(sample.network, tensors=tensors))
-
-
-def test_a_weight_that_is_not_in_the_graph_is_an_error(sample: Sample) -> None:
-    import onnx
-
-    path = next(iter(sample.network.weight_scales))
-    weights = {**sample.network.weights, path: sample.network.weights[path] + 1}
-    model = onnx.load(str(simplified(sample.run)))
-    with pytest.raises(ExportError, match="none of the quantised network's"):
-        onnx_int8.quantise(model, replace(sample.network, weights=weights))
+    names = {node.name for node in onnx.load(str(onnx_file)).graph.node}
+    assert "/stage1/rebnconvin/conv_s1/Conv" in names
+    assert b".py" not in onnx_file.read_bytes()
 
 
 def test_widths_that_these_files_lack_are_an_error(sample: Sample) -> None:
     name = next(iter(sample.network.tensors))
     wide = replace(sample.network.tensors[name], encoding=Encoding(1e-3, 0, 16))
+    network = replace(sample.network, tensors={**sample.network.tensors, name: wide})
     with pytest.raises(ExportError, match="16 bits"):
-        stored_encodings(replace(sample.network, tensors={**sample.network.tensors, name: wide}))
+        quantized_program(sample.view, network, sample.photos[0])
+
+
+def test_a_program_that_draws_another_mask_than_its_simulation_is_an_error(
+    sample: Sample, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from maskport.quantization import program
+
+    monkeypatch.setattr(program, "_round", lambda graph, node, encoding: None)
+    monkeypatch.setattr(program, "_STEP", 1e-6)
+    with pytest.raises(ExportError, match="off its own simulation"):
+        quantized_program(sample.view, sample.network, sample.photos[0])
 
 
 def test_a_channel_that_only_gives_a_constant_has_a_bias_within_int32(sample: Sample) -> None:
@@ -266,11 +271,15 @@ def test_a_channel_that_only_gives_a_constant_has_a_bias_within_int32(sample: Sa
     plain = sample.network.weight_scales[first.weight].clone()
     plain[-1] = 1e-11
     given = {**sample.network.weight_scales, first.weight: plain}
-    integers, scales, _ = stored_weights(replace(sample.network, weight_scales=given))[first.weight]
-    bias = sample.network.weights[first.bias].double().numpy()
-    assert not integers[-1].any()
-    assert np.abs(bias / (scales * source.scale)).max() < np.iinfo(np.int32).max
-    assert np.array_equal(scales[:-1], plain.numpy()[:-1])
+    program = quantized_program(
+        sample.view, replace(sample.network, weight_scales=given), sample.photos[0]
+    )
+    stored = program.state_dict
+    bias = sample.network.weights[first.bias].double()
+    scales = stored["normalise_weight_scales"]
+    assert not stored["normalise_weight_integers"][-1].any()
+    assert (bias / (scales * source.scale)).abs().max() < np.iinfo(np.int32).max
+    assert torch.equal(scales[:-1], plain[:-1])
 
 
 def test_executorch_draws_what_the_simulation_draws_all_inside_xnnpack(
@@ -278,7 +287,7 @@ def test_executorch_draws_what_the_simulation_draws_all_inside_xnnpack(
 ) -> None:
     pytest.importorskip("executorch", reason="needs maskport[executorch]")
     path = tmp_path / "nano.pte"
-    exported = executorch_int8.export_int8(sample.run, path)
+    exported = executorch.export_int8(sample.run, path)
     assert Program(path).operators() == []
     assert exported.quantization is not None
     assert exported.quantization.recipe_sha256 == RECIPE.digest
@@ -287,12 +296,3 @@ def test_executorch_draws_what_the_simulation_draws_all_inside_xnnpack(
     method = Runtime.get().load_program(path).load_method("forward")
     mask = method.execute([torch.from_numpy(sample.photo)])[0].numpy()
     assert np.abs(mask - sample.mask).mean() < TOLERANCE
-
-
-def test_a_program_without_the_networks_tensors_is_an_error(sample: Sample) -> None:
-    module = torch.export.load(str(sample.run.program)).module(check_guards=False)
-    tensors = dict(sample.network.tensors)
-    name = next(t.name for t in tensors.values() if t.kind == "conv")
-    tensors = {"other": replace(tensors[name], name="other"), **tensors}
-    with pytest.raises(ExportError, match="other is to be rounded"):
-        executorch_int8.quantise(module, replace(sample.network, tensors=tensors))

@@ -12,26 +12,23 @@ import pytest
 import torch
 
 from maskport.errors import ExportError
-from maskport.exporters import intermediates
+from maskport.exporters.intermediates import keep_program
 from maskport.exporters.run import Card, Run
-from maskport.exporters.tflite import convert_integer
+from maskport.exporters.tflite import export_int8, export_int8_full, export_mixed
 from maskport.exporters.tflite_graph import Flatbuffer
-from maskport.exporters.tflite_int8 import export_int8, export_mixed
-from maskport.exporters.tflite_numbers import insert_numbers
 from maskport.imaging.scenes import scene
 from maskport.models.prepared import PreparedMask, prepare
 from maskport.models.seeding import seeded
 from maskport.models.u2net import U2Net
 from maskport.quantization.encodings import QuantizedNetwork
+from maskport.quantization.program import quantized_program
 from maskport.quantization.quantise import quantise, simulated
-from maskport.quantization.recipe import BEST
+from maskport.quantization.recipe import BEST, FULL, Recipe, write_recipe
 from maskport.specs import ImageSpec, MaskSpec, ModelSpec
 
 pytestmark = [
     pytest.mark.sdk,
     pytest.mark.slow,
-    # TensorFlow's own, about the interpreter that its converter calibrates with.
-    pytest.mark.filterwarnings("ignore:.*tf.lite.Interpreter is deprecated"),
 ]
 
 HEIGHT, WIDTH = 50, 38  # odd once halved: ceil-mode pools and their padding show
@@ -41,7 +38,9 @@ CARD = Card("nano", "the author", "the licence", "0123456789ab", "Draws a mask."
 class Made:
     """A run with a quantised network, and the file made of it."""
 
-    def __init__(self, nano: Callable[..., U2Net], folder: Path) -> None:
+    def __init__(
+        self, nano: Callable[..., U2Net], folder: Path, recipe: Recipe, export: Callable[..., Any]
+    ) -> None:
         self.module = nano()
         seeded(self.module, 0, (HEIGHT, WIDTH))
         spec = ModelSpec("nano", ImageSpec(HEIGHT, WIDTH), MaskSpec(), output=0)
@@ -50,12 +49,16 @@ class Made:
         self.network: QuantizedNetwork
         self.view: PreparedMask
         view = prepare(self.module, spec)
-        self.network, self.view = quantise(view, self.photos[:6], "0" * 64, BEST)
+        self.network, self.view = quantise(view, self.photos[:6], "0" * 64, recipe)
         self.run = Run(folder, spec, CARD)
-        self.network.save(self.run.numbers)
-        intermediates.make("onnx", self.view, self.run)
+        write_recipe(recipe, self.run.recipe)
+        keep_program(quantized_program(self.view, self.network, self.photos[0]), self.run)
         self.path = folder / "nano.tflite"
-        self.said = export_int8(self.run, self.path)
+        self.said = export(self.run, self.path)
+
+    @property
+    def simulation(self) -> torch.nn.Module:
+        return simulated(self.network, self.view, (1, 3, HEIGHT, WIDTH))
 
 
 # Runtimes round multipliers and bilinear weights a little differently: a step here and there (up
@@ -65,14 +68,12 @@ A_FEW_STEPS = 3 / 255
 
 @pytest.fixture(scope="module")
 def made(nano: Callable[..., U2Net], tmp_path_factory: pytest.TempPathFactory) -> Made:
-    for name in ("tensorflow", "onnx2tf", "ai_edge_litert", "onnxsim"):
-        pytest.importorskip(name, reason="needs maskport[tflite]")
-    return Made(nano, tmp_path_factory.mktemp("int8"))
+    pytest.importorskip("litert_torch", reason="needs maskport[tflite]")
+    return Made(nano, tmp_path_factory.mktemp("int8"), BEST, export_int8)
 
 
 def test_the_file_draws_what_the_simulation_says(made: Made) -> None:
-    simulation = simulated(made.network, made.view, (1, 3, HEIGHT, WIDTH))
-    assert _differences(made.path, simulation, made.photos) < A_FEW_STEPS
+    assert _differences(made.path, made.simulation, made.photos) < A_FEW_STEPS
 
 
 def _differences(path: Path, simulation: torch.nn.Module, photos: np.ndarray) -> float:
@@ -101,22 +102,39 @@ def test_every_convolution_has_the_recipes_integers(made: Made) -> None:
     assert wanted == found
 
 
-def test_sums_of_logits_have_16_bits_and_nothing_is_a_float(made: Made) -> None:
-    graph = Flatbuffer(made.path.read_bytes())
-    kinds = graph.schema.TensorType
-    tails = [
-        graph.tensor(int(operator.outputs[0])).type
-        for operator in graph.subgraph.operators
-        if graph.name_of(operator) == "ADD"
-    ][-2:]
-    assert tails == [kinds.INT16, kinds.INT16]
-    assert graph.float_tensors() == []
+def _types(path: Path) -> list[tuple[str, str]]:
+    """Of each operation: its name, and the type of what it gives."""
+    graph = Flatbuffer(path.read_bytes())
+    kinds = {value: name for name, value in vars(graph.schema.TensorType).items()}
+    return [
+        (graph.name_of(op), kinds[graph.tensor(int(op.outputs[0])).type])
+        for op in graph.subgraph.operators
+    ]
 
 
-def test_nothing_that_was_replaced_stays_in_the_file(made: Made) -> None:
-    graph = Flatbuffer(made.path.read_bytes())
-    read = {int(i) for op in graph.subgraph.operators for i in (*op.inputs, *op.outputs)}
-    assert set(range(len(graph.subgraph.tensors))) <= read
+def test_all_but_the_sums_of_logits_and_the_sigmoid_are_integers_of_8_bits(made: Made) -> None:
+    found = _types(made.path)
+    floats = [name for name, kind in found if kind == "FLOAT32"]
+    assert set(floats) == {"DEQUANTIZE", "ADD", "LOGISTIC"}
+    assert floats.count("ADD") == 2
+    assert {kind for _, kind in found} == {"FLOAT32", "INT8", "UINT8"}
+    assert found[0] == ("QUANTIZE", "INT8")
+    assert found[-1] == ("QUANTIZE", "UINT8")
+
+
+def test_tensors_are_called_after_the_networks_modules(made: Made) -> None:
+    names = {tensor.name.decode() for tensor in Flatbuffer(made.path.read_bytes()).subgraph.tensors}
+    assert {"image", "mask"} <= names
+    assert any(name.startswith("stage1.rebnconvin") for name in names)
+
+
+def test_the_full_file_has_nothing_but_integers_of_8_bits(
+    nano: Callable[..., U2Net], made: Made, tmp_path: Path
+) -> None:
+    full = Made(nano, tmp_path, FULL, export_int8_full)
+    assert {kind for _, kind in _types(full.path)} == {"INT8", "UINT8"}
+    # Sums of logits are rounded, too, and its sigmoid has steps of 1/256.
+    assert _differences(full.path, full.simulation, full.photos) < A_FEW_STEPS + 1 / 255
 
 
 def test_the_manifest_learns_the_recipe(made: Made) -> None:
@@ -125,34 +143,24 @@ def test_the_manifest_learns_the_recipe(made: Made) -> None:
 
 
 @pytest.fixture(scope="module")
-def mixed(made: Made) -> tuple[QuantizedNetwork, PreparedMask, Path, Any]:
+def mixed(
+    nano: Callable[..., U2Net], made: Made, tmp_path_factory: pytest.TempPathFactory
+) -> Made:
     """The same network with a decoder's stage, which reads and is read by integers, in float."""
     recipe = replace(
         BEST, name="mixed", float_modules=("body.network.stage2d", "body.network.side1")
     )
-    network, view = quantise(prepare(made.module, made.run.spec), made.photos[:6], "0" * 64, recipe)
-    run = made.run.of_recipe("mixed")
-    run.scratch.mkdir()
-    network.save(run.numbers)
-    intermediates.make("onnx", view, run)
-    path = run.scratch / "nano.tflite"
-    return network, view, path, export_mixed(run, path)
+    return Made(nano, tmp_path_factory.mktemp("mixed"), recipe, export_mixed)
 
 
-def test_a_mixed_file_draws_what_its_simulation_says(
-    made: Made, mixed: tuple[QuantizedNetwork, PreparedMask, Path, Any]
-) -> None:
-    network, view, path, said = mixed
-    simulation = simulated(network, view, (1, 3, HEIGHT, WIDTH))
-    assert _differences(path, simulation, made.photos) < A_FEW_STEPS
-    assert "float in body.network.stage2d" in said.quantization.activations
+def test_a_mixed_file_draws_what_its_simulation_says(mixed: Made) -> None:
+    assert _differences(mixed.path, mixed.simulation, mixed.photos) < A_FEW_STEPS
+    assert "float in body.network.stage2d" in mixed.said.quantization.activations
 
 
-def test_only_the_recipes_modules_are_in_float(
-    mixed: tuple[QuantizedNetwork, PreparedMask, Path, Any],
-) -> None:
-    network, _, path, _ = mixed
-    graph = Flatbuffer(path.read_bytes())
+def test_only_the_recipes_modules_are_in_float(mixed: Made) -> None:
+    network = mixed.network
+    graph = Flatbuffer(mixed.path.read_bytes())
     kinds = graph.schema.TensorType
     convolutions = [op for op in graph.subgraph.operators if graph.name_of(op) == "CONV_2D"]
     in_float = [op for op in convolutions if graph.tensor(int(op.inputs[1])).type == kinds.FLOAT32]
@@ -175,15 +183,6 @@ def test_only_the_recipes_modules_are_in_float(
     assert changed and len(changed) == len(set(changed))
 
 
-def test_integers_throughout_are_refused_for_a_mixed_recipe(
-    made: Made, mixed: tuple[QuantizedNetwork, PreparedMask, Path, Any]
-) -> None:
+def test_integers_throughout_are_refused_for_a_mixed_recipe(mixed: Made) -> None:
     with pytest.raises(ExportError, match="integers throughout"):
-        export_int8(made.run.of_recipe("mixed"), made.path.with_name("other.tflite"))
-
-
-def test_another_networks_file_is_refused(made: Made) -> None:
-    model = convert_integer(made.run, made.photos[:1])
-    weights = {k: v.roll(1, 0) if v.ndim == 4 else v for k, v in made.network.weights.items()}
-    with pytest.raises(ExportError, match="kept no convolution with the weights of conv2d"):
-        insert_numbers(model, replace(made.network, weights=weights), CARD)
+        export_int8(mixed.run, mixed.path.with_name("other.tflite"))

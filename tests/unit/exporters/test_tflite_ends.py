@@ -11,21 +11,20 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from maskport.exporters import intermediates
+from maskport.exporters.intermediates import keep_program
 from maskport.exporters.run import Card, Run
+from maskport.exporters.tflite import export_int8, export_int8_full
 from maskport.exporters.tflite_graph import Flatbuffer
-from maskport.exporters.tflite_int8 import export_int8
 from maskport.imaging.scenes import scene
 from maskport.models.prepared import prepare
+from maskport.quantization.program import quantized_program
 from maskport.quantization.quantise import quantise, simulated
-from maskport.quantization.recipe import BEST
+from maskport.quantization.recipe import BEST, FULL, Recipe, write_recipe
 from maskport.specs import ImageSpec, MaskSpec, ModelSpec
 
 pytestmark = [
     pytest.mark.sdk,
     pytest.mark.slow,
-    # TensorFlow's own, about the interpreter that its converter calibrates with.
-    pytest.mark.filterwarnings("ignore:.*tf.lite.Interpreter is deprecated"),
 ]
 
 SIDE = 32
@@ -61,30 +60,34 @@ ENDS = {
 # Logits that stay where a sigmoid moves, and such that pass far beyond.
 @pytest.mark.parametrize("steep", [4, 60])
 @pytest.mark.parametrize("name", ENDS)
+@pytest.mark.parametrize("recipe", [BEST, FULL], ids=lambda recipe: recipe.name)
 def test_it_loads_and_draws_what_the_simulation_says(
-    name: str, steep: float, tmp_path: Path
+    recipe: Recipe, name: str, steep: float, tmp_path: Path
 ) -> None:
-    for module in ("tensorflow", "onnx2tf", "onnxsim"):
-        pytest.importorskip(module, reason="needs maskport[tflite]")
+    pytest.importorskip("litert_torch", reason="needs maskport[tflite]")
     litert = pytest.importorskip("ai_edge_litert.interpreter")
     end, planes, kind = ENDS[name]
     labels = tuple(map(str, range(planes)))
     spec = ModelSpec("ended", ImageSpec(SIDE, SIDE), MaskSpec(planes, labels=labels))
     photos = np.stack([scene(seed, SIDE, SIDE).photo.transpose(2, 0, 1) for seed in range(4)])
     network, view = quantise(
-        prepare(Ended(end, planes, steep).eval(), spec), photos, "0" * 64, BEST
+        prepare(Ended(end, planes, steep).eval(), spec), photos, "0" * 64, recipe
     )
     run = Run(tmp_path, spec, Card("ended", "author", "licence", "0" * 12, "Draws."))
-    network.save(run.numbers)
-    intermediates.make("onnx", view, run)
-    export_int8(run, tmp_path / "ended.tflite")
+    keep_program(quantized_program(view, network, photos[0]), run)
+    write_recipe(recipe, run.recipe)
+    export = export_int8_full if recipe is FULL else export_int8
+    export(run, tmp_path / "ended.tflite")
 
     graph = Flatbuffer((tmp_path / "ended.tflite").read_bytes())
     (operator,) = (op for op in graph.subgraph.operators if graph.name_of(op) == kind)
-    result = graph.tensor(int(operator.outputs[0])).quantization
-    # The kernel's own steps, which no file may change: int8's or, behind a wide tail, int16's.
-    steps = (float(result.scale[0]), int(result.zeroPoint[0]))
-    assert steps in {(1 / 256, -128), (2.0**-15, 0)}
+    result = graph.tensor(int(operator.outputs[0]))
+    if recipe is FULL:
+        # The kernel's own steps, which no file may change.
+        steps = float(result.quantization.scale[0]), int(result.quantization.zeroPoint[0])
+        assert steps == (1 / 256, -128)
+    else:
+        assert result.type == graph.schema.TensorType.FLOAT32
 
     interpreter = litert.Interpreter(str(tmp_path / "ended.tflite"))
     draw = interpreter.get_signature_runner("serving_default")

@@ -148,7 +148,7 @@ class _Integers:
         self.graph = graph
         self.constants = {t.name: numpy_helper.to_array(t) for t in graph.initializer}
         for node in graph.node:
-            if node.op_type == "Constant":
+            if node.op_type == "Constant" and node.attribute[0].name == "value":
                 self.constants[node.output[0]] = numpy_helper.to_array(node.attribute[0].t)
         self.makers = {name: node for node in graph.node for name in node.output}
         self.added: dict[str, Any] = {}
@@ -248,7 +248,7 @@ class _Integers:
         known: dict[bytes, str] = {}
         kept: dict[str, Any] = {}
         constants = {**self.constants, **self.added}
-        nodes = [node for node in self.graph.node if node.op_type != "Constant"]
+        nodes = [node for node in self.graph.node if not constants.keys() & set(node.output)]
         for node in nodes:
             for place, name in enumerate(node.input):
                 if name not in constants:

@@ -10,6 +10,7 @@ Nothing is run, and no file beside the one given is opened.
 
 from __future__ import annotations
 
+import heapq
 from collections.abc import Hashable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -190,14 +191,15 @@ class _Walk:
         self.made: dict[str, FileConvolution] = {}
         self.readers: dict[str, int] = {}
         self.aliases: dict[str, str] = {}
-        for node in graph.node:
+        self.nodes = _in_order(file)
+        for node in self.nodes:
             if node.op_type in {"Cast", "Identity"} and node.input and node.output:
                 self.aliases[node.output[0]] = node.input[0]
             for name in node.input:
                 self.readers[name] = self.readers.get(name, 0) + 1
 
     def walk(self) -> list[FileConvolution]:
-        for node in self.file.model.graph.node:
+        for node in self.nodes:
             number = self._number(node)
             if number is not None and node.output:
                 self.values[node.output[0]] = number
@@ -273,6 +275,33 @@ class _Walk:
                 return self.file.tensors[name]
             name = self.aliases.get(name, "")
         return None
+
+
+def _in_order(file: OnnxWeights) -> list[Any]:
+    """The nodes, each after what it reads, otherwise as they are written.
+
+    The format asks files for such an order, and runtimes make it where it is missing: converters
+    to half precision write their Cast nodes at the end.
+    """
+    nodes = list(file.model.graph.node)
+    makers = {name: index for index, node in enumerate(nodes) for name in node.output if name}
+    needs = [{makers[name] for name in node.input if name in makers} for node in nodes]
+    readers: dict[int, list[int]] = {}
+    for index, sources in enumerate(needs):
+        for source in sources:
+            readers.setdefault(source, []).append(index)
+    ready = [index for index, sources in enumerate(needs) if not sources]
+    ordered = []
+    while ready:
+        index = heapq.heappop(ready)
+        ordered.append(nodes[index])
+        for reader in readers.get(index, []):
+            needs[reader].remove(index)
+            if not needs[reader]:
+                heapq.heappush(ready, reader)
+    if len(ordered) < len(nodes):
+        raise _damaged(file.path, ValueError("its nodes read each other in a circle"))
+    return ordered
 
 
 def _attributes(node: Any) -> dict[str, Any]:

@@ -249,10 +249,10 @@ def test_a_worker_that_is_killed_is_named_and_the_run_goes_on(config: Make, tmp_
     assert train(replace(run, steps=6), tmp_path, resume=True).step == 6
 
 
-def test_a_network_that_is_no_u2net_is_refused(config: Make, tmp_path: Path) -> None:
-    with pytest.raises(NetworkError, match="seven maps"):
+def test_a_network_whose_maps_are_unknown_is_refused(config: Make, tmp_path: Path) -> None:
+    with pytest.raises(NetworkError, match="maps of one mask that training supervises"):
         train(config(network="torch.nn:Identity"), tmp_path)
-    with pytest.raises(NetworkError, match="one mask"):
+    with pytest.raises(NetworkError, match="maps of one mask"):
         train(config(network="u2net_cloth_seg"), tmp_path)
 
 

@@ -53,7 +53,8 @@ def load_weights(network: nn.Module, path: Path, key: str | None = None) -> Take
             raise CheckpointError(
                 f"{path} is an ONNX file, whose weights have no key.", "Leave --weights-key out."
             )
-        state, taken = _matched(read_onnx(path), network), Taken()
+        state, note = _matched(read_onnx(path), network)
+        taken = Taken(notes=(note,) if note else ())
     else:
         choice = choose(read_entries(path), network, key, path)
         _check_fit(network, choice, path)
@@ -66,12 +67,13 @@ def load_weights(network: nn.Module, path: Path, key: str | None = None) -> Take
                 whole = not tensor.is_floating_point() and state[name].is_floating_point()
                 tensor.copy_(state[name].nan_to_num().round() if whole else state[name])
     family = ancestor_of(network)
-    return replace(taken, mended=family.loaded(network)) if family else taken
+    mended = family.loaded(network) if family else ""
+    return replace(taken, notes=(*taken.notes, mended)) if mended else taken
 
 
-def _matched(file: OnnxWeights, network: nn.Module) -> dict[str, Tensor]:
+def _matched(file: OnnxWeights, network: nn.Module) -> tuple[dict[str, Tensor], str]:
     try:
-        state = state_from_onnx(file, network)
+        state, note = state_from_onnx(file, network)
     except CheckpointError as exc:
         for label, candidate in _known_networks(_widths(file.tensors)):
             try:
@@ -81,7 +83,7 @@ def _matched(file: OnnxWeights, network: nn.Module) -> dict[str, Tensor]:
             raise CheckpointError(exc.what, f"This looks like {label}.") from exc
         raise
     _check_fit(network, Choice(Taken(), "", state, []), file.path)
-    return state
+    return state, note
 
 
 def _check_fit(network: nn.Module, choice: Choice, path: Path) -> None:

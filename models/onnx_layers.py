@@ -304,7 +304,8 @@ def _is_named(file: OnnxWeights, network: nn.Module, module: str) -> bool:
         return False
     wanted = network.get_submodule(module).state_dict()
     names = [f"{module}.{part}" for part in wanted if part != "num_batches_tracked"]
-    return all(name in file.tensors for name in names)
+    # What nothing reads was left over when it was folded.
+    return all(name in file.tensors and file.readers.get(name) for name in names)
 
 
 def _rest(file: OnnxWeights, network: nn.Module, known: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -313,7 +314,7 @@ def _rest(file: OnnxWeights, network: nn.Module, known: dict[str, Tensor]) -> di
     for name, tensor in network.state_dict().items():
         if name in known or name.endswith("num_batches_tracked"):
             continue
-        stored = file.tensors.get(name)
+        stored = file.tensors.get(name) if file.readers.get(name) else None
         if stored is None or stored.shape != tensor.shape:
             raise CheckpointError(
                 f"{file.path} has no {name} of {'x'.join(map(str, tensor.shape)) or 'one number'}, "

@@ -13,8 +13,9 @@ from torch.nn import functional as F
 
 from maskport.errors import CheckpointError
 from maskport.models.checkpoints import load_weights
-from maskport.models.isnet import ISNet
+from maskport.models.isnet import ISNet, isnet
 from maskport.models.seeding import draw
+from maskport.models.u2net import u2net
 
 from .test_isnet import NANO
 from .test_onnx_checkpoint import assert_same_outputs, edit, export, renumber
@@ -199,6 +200,21 @@ def test_weights_in_no_layer_are_read_by_their_names(tmp_path: Path) -> None:
         load_weights(make(Scaled, 2), edit(path, renumber))
 
 
+def test_values_of_a_folded_batch_norm_that_were_left_in_the_file_are_not_used(
+    tmp_path: Path,
+) -> None:
+    source, network = make(Gated, 1), make(Gated, 2)
+
+    def leave(graph: Any) -> None:
+        renumber(graph)
+        for name, tensor in source.encoder[1].state_dict().items():
+            stored = onnx.numpy_helper.from_array(tensor.numpy(), f"encoder.1.{name}")
+            graph.initializer.append(stored)
+
+    load_weights(network, edit(export(source, tmp_path / "w.onnx"), leave))
+    assert_same_outputs(network, source)
+
+
 def test_a_batch_norm_that_is_not_alone_behind_its_layer_is_not_taken_for_folded(
     tmp_path: Path,
 ) -> None:
@@ -291,6 +307,17 @@ def test_of_other_networks_it_is_not_known_which_output_is_the_mask(tmp_path: Pa
     path = edit(export(Stranger(), tmp_path / "w.onnx"), only_the_mask)
     with pytest.raises(CheckpointError, match="the file lacks: other"):
         load_weights(Stranger(), path)
+
+
+def test_a_network_of_another_family_is_recognised(tmp_path: Path) -> None:
+    path = tmp_path / "w.onnx"
+    torch.onnx.export(isnet().eval(), (torch.rand(1, 3, 64, 64),), path, dynamo=False)
+    with torch.device("meta"):
+        network = u2net()
+    with pytest.raises(CheckpointError) as caught:
+        load_weights(network, edit(path, renumber))
+    assert "the file lacks: stage1.rebnconvin" in caught.value.what
+    assert caught.value.remedy == "This looks like IS-Net: name isnet."
 
 
 def test_quantised_files_are_named_as_such(tmp_path: Path) -> None:

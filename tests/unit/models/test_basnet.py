@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 from torch import nn
+from torch.nn import functional as F
 
 from maskport.models.basnet import BASNet, ResidualBlock, Widths, basnet
 from maskport.models.checkpoints import load_weights
@@ -97,6 +98,78 @@ def test_the_view_equals_the_reference(nano: BASNet, size: tuple[int, int], inve
         # than trained ones have, and a hundredth of a grey level.
         torch.testing.assert_close(view(photo), reference(photo), atol=4e-5, rtol=0)
         assert 0.05 < (view(photo) > 0.5).float().mean() < 0.95
+
+
+def as_the_paper_draws_it(network: BASNet, x: torch.Tensor) -> list[torch.Tensor]:
+    """Figure 2, written out over tensors by name: scales instead of sizes, no loop over levels.
+
+    For photos whose sides are multiples of 32.
+    """
+    state = network.state_dict()
+
+    def conv(name: str, x: torch.Tensor, dilation: int = 1) -> torch.Tensor:
+        bias = state.get(f"{name}.bias")
+        return F.conv2d(x, state[f"{name}.weight"], bias, padding=dilation, dilation=dilation)
+
+    def norm(name: str, x: torch.Tensor) -> torch.Tensor:
+        parts = ("running_mean", "running_var", "weight", "bias")
+        return F.batch_norm(x, *(state[f"{name}.{part}"] for part in parts))
+
+    def block(suffix: str, x: torch.Tensor, *dilations: int, within: str = "") -> torch.Tensor:
+        return norm(f"{within}bn{suffix}", conv(f"{within}conv{suffix}", x, *dilations)).relu()
+
+    def three(suffix: str, x: torch.Tensor, *dilations: int) -> torch.Tensor:
+        for part, dilation in zip("1m2", dilations, strict=True):
+            x = block(f"{suffix}_{part}", x, dilation)
+        return x
+
+    def up(x: torch.Tensor, scale: int = 2) -> torch.Tensor:
+        return F.interpolate(x, scale_factor=scale, mode="bilinear", align_corners=False)
+
+    def pool(x: torch.Tensor) -> torch.Tensor:
+        return F.max_pool2d(x, 2, 2)
+
+    h1 = network.encoder1(norm("inbn", conv("inconv", x)).relu())
+    h2 = network.encoder2(h1)
+    h3 = network.encoder3(h2)
+    h4 = network.encoder4(h3)
+    h5 = network.resb5_3(network.resb5_2(network.resb5_1(pool(h4))))
+    h6 = network.resb6_3(network.resb6_2(network.resb6_1(pool(h5))))
+    bridge = three("bg", h6, 2, 2, 2)
+    d6 = three("6d", torch.cat((bridge, h6), 1), 1, 2, 2)
+    d5 = three("5d", torch.cat((up(d6), h5), 1), 1, 1, 1)
+    d4 = three("4d", torch.cat((up(d5), h4), 1), 1, 1, 1)
+    d3 = three("3d", torch.cat((up(d4), h3), 1), 1, 1, 1)
+    d2 = three("2d", torch.cat((up(d3), h2), 1), 1, 1, 1)
+    d1 = three("1d", torch.cat((up(d2), h1), 1), 1, 1, 1)
+    coarse = conv("outconv1", d1)
+    sides = [
+        coarse,
+        up(conv("outconv2", d2), 2),
+        up(conv("outconv3", d3), 4),
+        up(conv("outconv4", d4), 8),
+        up(conv("outconv5", d5), 16),
+        up(conv("outconv6", d6), 32),
+        up(conv("outconvb", bridge), 32),
+    ]
+    own = "refunet."
+    r1 = block("1", conv("refunet.conv0", coarse), within=own)
+    r2 = block("2", pool(r1), within=own)
+    r3 = block("3", pool(r2), within=own)
+    r4 = block("4", pool(r3), within=own)
+    r5 = block("5", pool(r4), within=own)
+    u4 = block("_d4", torch.cat((up(r5), r4), 1), within=own)
+    u3 = block("_d3", torch.cat((up(u4), r3), 1), within=own)
+    u2 = block("_d2", torch.cat((up(u3), r2), 1), within=own)
+    u1 = block("_d1", torch.cat((up(u2), r1), 1), within=own)
+    return [coarse + conv("refunet.conv_d0", u1), *sides]
+
+
+def test_layers_read_what_the_paper_says(nano: BASNet) -> None:
+    photo = torch.from_numpy(picture(3, (64, 96)))[None]
+    with torch.no_grad():
+        for given, expected in zip(nano(photo), as_the_paper_draws_it(nano, photo), strict=True):
+            torch.testing.assert_close(given, torch.sigmoid(expected), atol=4e-5, rtol=0)
 
 
 def test_sides_that_only_training_needs_are_not_exported(nano: BASNet) -> None:

@@ -39,7 +39,9 @@ __all__ = ["command"]
     help="Score on N generated scenes that are never trained on.",
 )
 @click.option(
-    "--network", metavar="NAME", help="u2netp, u2net, or package.module:factory.  [required]"
+    "--network",
+    metavar="NAME",
+    help="u2netp, u2net, isnet, basnet, or package.module:factory.  [required]",
 )
 @click.option(
     "--init",
@@ -88,7 +90,7 @@ __all__ = ["command"]
     type=click.Choice(["bce", "bce+iou", "bce+iou+ssim"]),
     default="bce",
     show_default=True,
-    help="Of each of the seven maps: the authors', or with BASNet's terms.",
+    help="Of each of the network's maps: U²-Net's, or with BASNet's terms.",
 )
 @click.option(
     "--optimizer",

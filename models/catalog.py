@@ -12,7 +12,12 @@ image divided by its maximum with ImageNet's mean and std since its version 2.0.
 0 background, 1 upper, 2 lower, 3 full body. The network was trained on logits with
 cross-entropy, so it is built without the sigmoid.
 
-silueta, the smaller file that rembg offers, is left out: see `LEFT_OUT`.
+IS-Net sees its photo as the authors' `Inference.py` shows it (xuebinqin/DIS: divided by 255, mean
+0.5, std 1; the mask stretched by its own extremes), which the author asks to keep for these
+weights (xuebinqin/DIS#63). rembg took ImageNet's mean until danielgatis/rembg#730, and divides by
+the photo's maximum. BASNet sees it as the authors' `basnet_test.py` shows it (xuebinqin/BASNet).
+
+Files that rembg offers and that are left out: see `LEFT_OUT`.
 
 Nothing here imports torch until `Entry.build` is called: listing the catalog is quick.
 """
@@ -139,7 +144,7 @@ def _as_the_authors(name: str, size: int = 320, *, inverted: bool = False) -> Mo
         name,
         ImageSpec(size, size, divide_by="image-maximum"),
         MaskSpec(inverted=inverted, normalisation="min-max"),
-        output=0,  # the fused map
+        output=0,  # the fused or refined map
     )
 
 
@@ -237,6 +242,31 @@ _ENTRIES = (
         licence="MIT",
         summary="U²-Net, clothes: background, upper, lower, full body",
     ),
+    Entry(
+        name="isnet",
+        network=".isnet:isnet",
+        spec=ModelSpec(
+            "isnet",
+            ImageSpec(1024, 1024, mean=(0.5, 0.5, 0.5), std=(1.0, 1.0, 1.0)),
+            MaskSpec(normalisation="min-max"),
+            output=0,  # the side output of the finest map
+        ),
+        sources=(
+            _rembg("isnet-general-use.onnx", "fc16ebd8b0c10d971d3513d564d01e29"),
+            _drive("isnet-general-use.pth", "1nV57qKuy--d5u1yvkng9aXW1KS4sOpOi"),
+        ),
+        # xuebinqin/DIS#150: the repository's licence is for code and metrics.
+        licence="none stated for the weights (code: Apache-2.0)",
+        summary="IS-Net, the object that stands out, in fine detail; 44.0 M parameters",
+    ),
+    Entry(
+        name="basnet",
+        network=".basnet:basnet",
+        spec=_as_the_authors("basnet", 256),
+        sources=(_drive("basnet.pth", "1s52ek_4YTDRt_EOkx1FS53u-vJa0c4nu", bytes=348_000_000),),
+        licence="MIT",
+        summary="BASNet, the object that stands out, with a refined boundary; 87.1 M parameters",
+    ),
 )
 
 CATALOG: Mapping[str, Entry] = {known.name: known for known in _ENTRIES}
@@ -245,6 +275,10 @@ LEFT_OUT: Mapping[str, str] = {
     "silueta": (
         "only a file of 43 MB is published, not how it was made smaller than U²-Net "
         "(xuebinqin/U-2-Net#295), so its table of stages can't be derived"
+    ),
+    "isnet-anime": (
+        "it was trained on photos that are padded to a square (SkyTNT/anime-segmentation), which "
+        "no specification can say yet"
     ),
 }
 

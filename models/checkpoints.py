@@ -16,10 +16,10 @@ from torch import Tensor, nn
 
 from ..errors import CheckpointError
 from .checksums import sha256_of
+from .families import all_families, ancestor_of
 from .name_fit import tensors_of
 from .onnx_checkpoint import OnnxWeights, read_onnx, state_from_onnx
 from .state_dicts import Choice, Taken, choose, first_ten
-from .u2net import u2net, u2netp
 from .weight_files import check_is_file, kind_of, read_entries
 
 __all__ = ["Taken", "load_weights", "sha256_of"]
@@ -53,7 +53,8 @@ def load_weights(network: nn.Module, path: Path, key: str | None = None) -> Take
             raise CheckpointError(
                 f"{path} is an ONNX file, whose weights have no key.", "Leave --weights-key out."
             )
-        state, taken = _matched(read_onnx(path), network), Taken()
+        state, note = _matched(read_onnx(path), network)
+        taken = Taken(notes=(note,) if note else ())
     else:
         choice = choose(read_entries(path), network, key, path)
         _check_fit(network, choice, path)
@@ -65,12 +66,14 @@ def load_weights(network: nn.Module, path: Path, key: str | None = None) -> Take
                 # Averages of whole numbers have become floats.
                 whole = not tensor.is_floating_point() and state[name].is_floating_point()
                 tensor.copy_(state[name].nan_to_num().round() if whole else state[name])
-    return taken
+    family = ancestor_of(network)
+    mended = family.loaded(network) if family else ""
+    return replace(taken, notes=(*taken.notes, mended)) if mended else taken
 
 
-def _matched(file: OnnxWeights, network: nn.Module) -> dict[str, Tensor]:
+def _matched(file: OnnxWeights, network: nn.Module) -> tuple[dict[str, Tensor], str]:
     try:
-        state = state_from_onnx(file, network)
+        state, note = state_from_onnx(file, network)
     except CheckpointError as exc:
         for label, candidate in _known_networks(_widths(file.tensors)):
             try:
@@ -80,7 +83,7 @@ def _matched(file: OnnxWeights, network: nn.Module) -> dict[str, Tensor]:
             raise CheckpointError(exc.what, f"This looks like {label}.") from exc
         raise
     _check_fit(network, Choice(Taken(), "", state, []), file.path)
-    return state
+    return state, note
 
 
 def _check_fit(network: nn.Module, choice: Choice, path: Path) -> None:
@@ -161,16 +164,8 @@ def _known_networks(outputs: set[int]) -> Iterator[tuple[str, nn.Module]]:
     """Networks of the catalog, by what a user would call them; without memory for weights."""
     with torch.device("meta"):
         for channels in sorted(outputs):
-            large, small = "U²-Net: name u2net or one of its kind", "U²-Netp: name u2netp"
-            if channels > 1:
-                large = f"U²-Net with {channels} output channels"
-                large += ": name u2net_cloth_seg" if channels == 4 else ""
-                small = (
-                    f"U²-Netp with {channels} output channels: give a factory that returns "
-                    f"maskport.models.u2net.u2netp({channels})"
-                )
-            yield large, u2net(channels)
-            yield small, u2netp(channels)
+            for family in all_families():
+                yield from family.variants(channels)
 
 
 def _check_finite(state: dict[str, Tensor], path: Path) -> None:

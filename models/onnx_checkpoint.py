@@ -2,126 +2,126 @@
 
 Exporters fold batch norms into the convolutions before them and number the weights afresh, so
 names are of no use there. Convolutions are matched by structure (`structure`); a folded batch
-norm becomes an identity in the network: weight 1, bias 0, mean 0, and variance 1 - eps, whose
-sum with eps is 1. Files that kept the state dict's names are read by name.
+norm becomes an identity in the network. Files that kept the state dict's names are read by name.
+Where the network's structure can't be compared with the file's, `onnx_layers` matches what has
+weights, and no more.
 
 Nothing is run, and no file beside the one given is opened.
 """
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
-import torch
 from torch import Tensor, nn
 
-from ..errors import CheckpointError, MissingToolError
-from .structure import Convolution, ConvolutionNumbers, Numbering, convolutions_of, described
-from .weight_files import check_is_file
+from ..errors import CheckpointError
+from .families import ancestor_of
+from .onnx_file import (
+    FileLayer,
+    OnnxWeights,
+    attributes_of_node,
+    damaged,
+    padding_of_node,
+    read_onnx,
+    transferred,
+)
+from .onnx_layers import state_by_layers
+from .structure import Convolution, ConvolutionNumbers, Numbering, described, structure_of
 
 __all__ = ["OnnxWeights", "read_onnx", "state_from_onnx"]
 
-Norm = tuple[list[Tensor], float]  # weight, bias, mean, variance; epsilon
+_SAVED_WITH_NAMES = "Load weights with names: .pth or .safetensors."
 
 
 @dataclass(slots=True)
-class FileConvolution:
-    """A convolution of the file, with the batch norm behind it where it is unfolded."""
+class FileConvolution(FileLayer):
+    """A convolution of the file, and its value's number."""
 
-    name: str
-    number: int
-    weight: Tensor
-    bias: Tensor | None
-    description: str
-    norm: Norm | None = None
+    number: int = -1
 
 
-@dataclass(frozen=True, slots=True)
-class OnnxWeights:
-    """An ONNX file, read.
-
-    Attributes:
-        path: The file.
-        model: onnx.ModelProto.
-        tensors: Initialisers and constants by name, floating-point ones as float32.
-    """
-
-    path: Path
-    model: Any
-    tensors: dict[str, Tensor]
-
-
-def read_onnx(path: Path) -> OnnxWeights:
-    """Read a file's graph and tensors.
-
-    Raises:
-        CheckpointError: Missing, damaged, no ONNX file, or its tensors lie in other files.
-        MissingToolError: onnx is not installed.
-    """
-    check_is_file(path)
-    try:
-        import onnx
-    except ImportError as exc:
-        raise MissingToolError("onnx", "onnx", "Reading ONNX weights") from exc
-    try:
-        model = onnx.load(path, load_external_data=False)
-    except Exception as exc:  # protobuf's errors differ between its implementations
-        raise _damaged(path, exc) from exc
-    graph = model.graph
-    if not graph.node:
-        raise _damaged(path, ValueError("it has no graph"))
-    protos = {proto.name: proto for proto in graph.initializer}
-    for node in graph.node:
-        if node.op_type == "Constant" and node.attribute and node.attribute[0].name == "value":
-            protos[node.output[0]] = node.attribute[0].t
-    external = [
-        name for name, proto in protos.items() if proto.data_location == onnx.TensorProto.EXTERNAL
-    ]
-    if external:
-        raise CheckpointError(
-            f"{path} keeps tensors in other files ({external[0]} and {len(external) - 1} more), "
-            "and where it points to is its own choice.",
-            "Put them into one file where you trust it: onnx.save(onnx.load(path), 'one.onnx').",
-        )
-    try:
-        tensors = {name: _tensor(proto) for name, proto in protos.items()}
-    except Exception as exc:  # sizes that don't fit their data, unknown types
-        raise _damaged(path, exc) from exc
-    return OnnxWeights(path, model, tensors)
-
-
-def state_from_onnx(file: OnnxWeights, network: nn.Module) -> dict[str, Tensor]:
+def state_from_onnx(file: OnnxWeights, network: nn.Module) -> tuple[dict[str, Tensor], str]:
     """The state dict that makes ``network`` compute what the file does.
+
+    Returns:
+        The state dict, and what is to be said of it, for people; usually nothing.
 
     Raises:
         CheckpointError: The file's graph is not this network's; names the first convolution
             that differs.
     """
+    try:
+        return _state(file, network)
+    except (
+        AttributeError,
+        LookupError,
+        ArithmeticError,
+        RuntimeError,
+        TypeError,
+        ValueError,
+    ) as exc:
+        # Attributes of another type than the format says, norms of another size, and the like.
+        raise damaged(file.path, exc) from exc
+
+
+def _state(file: OnnxWeights, network: nn.Module) -> tuple[dict[str, Tensor], str]:
     wanted = [name for name in network.state_dict() if not name.endswith("num_batches_tracked")]
-    used = {node.input[1] for node in file.model.graph.node if node.op_type == "Conv"}
+    used = {node.input[1] for node in file.nodes if node.op_type == "Conv"}
     if used <= set(wanted) <= file.tensors.keys():
-        return {name: file.tensors[name] for name in wanted}
+        return {name: file.tensors[name] for name in wanted}, ""
     numbering = Numbering()
-    ours = convolutions_of(network, numbering)
+    ours = structure_of(network, numbering)
+    if ours.incomplete:
+        return _by_layers(file, network, ours.incomplete)
     theirs = _Walk(file, numbering).walk()
-    _check_same(file.path, ours, theirs)
+    try:
+        absent = _absent(file.path, network, ours.convolutions, theirs)
+    except CheckpointError:
+        if ours.foreign:
+            return _by_layers(file, network, f"it computes with {', '.join(ours.foreign[:3])}")
+        raise
     twins = {conv.number: conv for conv in theirs}
     modules = dict(network.named_modules())
     state: dict[str, Tensor] = {}
-    for conv in ours:
-        state.update(_transfer(file.path, conv, twins[conv.number], modules))
-    return state
+    for conv in ours.convolutions:
+        if conv in absent:
+            own = modules[conv.name].state_dict()
+            state.update({f"{conv.name}.{part}": tensor for part, tensor in own.items()})
+        else:
+            state.update(transferred(file.path, conv.name, conv.norm, twins[conv.number], modules))
+    left = ", ".join(conv.name for conv in absent)
+    return state, f"not in the file, and no part of the mask: {left}" if left else ""
 
 
-def _check_same(path: Path, ours: list[Convolution], theirs: list[FileConvolution]) -> None:
+def _by_layers(file: OnnxWeights, network: nn.Module, reason: str) -> tuple[dict[str, Tensor], str]:
+    try:
+        return state_by_layers(file, network)
+    except CheckpointError as exc:
+        raise CheckpointError(
+            f"The network can't be compared with {file.path} as a whole ({reason}), nor layer by "
+            f"layer: {exc.what}",
+            _SAVED_WITH_NAMES,
+        ) from exc
+
+
+def _absent(
+    path: Path, network: nn.Module, ours: Sequence[Convolution], theirs: Sequence[FileConvolution]
+) -> list[Convolution]:
+    """The convolutions that the file lacks and needs not have.
+
+    Files are often exported with the mask as their only output. Of a family it is known that
+    the mask is the first one.
+    """
     known, wanted = {conv.number for conv in theirs}, {conv.number for conv in ours}
     lacking = [conv for conv in ours if conv.number not in known]
     strangers = [conv for conv in theirs if conv.number not in wanted]
-    if not lacking and not strangers:
-        return
+    superfluous = all(not conv.is_needed and not conv.norm for conv in lacking)
+    if not strangers and superfluous and (not lacking or ancestor_of(network) is not None):
+        return lacking
     lines = [f"{path} has {len(theirs)} convolutions, the network {len(ours)}."]
     if lacking:
         lines.append(
@@ -133,47 +133,6 @@ def _check_same(path: Path, ours: list[Convolution], theirs: list[FileConvolutio
         )
     lines.append("Size, attributes and what it reads have to agree, back to the photo.")
     raise CheckpointError("\n".join(lines), "Give the network that the file was exported from.")
-
-
-def _transfer(
-    path: Path, ours: Convolution, theirs: FileConvolution, modules: dict[str, nn.Module]
-) -> Iterator[tuple[str, Tensor]]:
-    conv = cast(nn.Conv2d, modules[ours.name])
-    bias = theirs.bias if theirs.bias is not None else torch.zeros(theirs.weight.shape[0])
-    yield f"{ours.name}.weight", theirs.weight
-    if conv.bias is not None:
-        yield f"{ours.name}.bias", bias
-        bias = torch.zeros_like(bias)
-    if not ours.norm:
-        if theirs.norm is not None:
-            raise CheckpointError(
-                f"{path} has a batch norm after {theirs.name}, the network none after {ours.name}.",
-                "Give the network that the file was exported from, or fold the file's batch norms.",
-            )
-        if bias.any():
-            raise CheckpointError(
-                f"{path} adds a bias in {theirs.name}; the network has none in {ours.name}.",
-                "Build the network with that bias.",
-            )
-        return
-    norm = cast(nn.BatchNorm2d, modules[ours.norm])
-    if theirs.norm is None:
-        # A bias that the convolution has no place for goes into the identity.
-        values = [torch.ones_like(bias), bias, torch.zeros_like(bias), torch.ones_like(bias)]
-        epsilon = 0.0
-    else:
-        values, epsilon = theirs.norm
-        values = [values[0], values[1], values[2] - bias, values[3]]
-    values[3] = values[3] + (epsilon - norm.eps)
-    if not norm.affine and (values[1].any() or (values[0] != 1).any()):
-        raise CheckpointError(
-            f"{ours.norm} has no weight and bias of its own to take those of {path}.",
-            "Build the network with batch norms that have them (affine=True).",
-        )
-    names = ("weight", "bias", "running_mean", "running_var")
-    for name, value in zip(names, values, strict=True):
-        if norm.affine or name.startswith("running"):
-            yield f"{ours.norm}.{name}", value
 
 
 class _Walk:
@@ -188,16 +147,9 @@ class _Walk:
         self.values = {name: numbering.of("photo") for name in photos[:1]}
         self.found: list[FileConvolution] = []
         self.made: dict[str, FileConvolution] = {}
-        self.readers: dict[str, int] = {}
-        self.aliases: dict[str, str] = {}
-        for node in graph.node:
-            if node.op_type in {"Cast", "Identity"} and node.input and node.output:
-                self.aliases[node.output[0]] = node.input[0]
-            for name in node.input:
-                self.readers[name] = self.readers.get(name, 0) + 1
 
     def walk(self) -> list[FileConvolution]:
-        for node in self.file.model.graph.node:
+        for node in self.file.nodes:
             number = self._number(node)
             if number is not None and node.output:
                 self.values[node.output[0]] = number
@@ -207,13 +159,13 @@ class _Walk:
         reads = [self.values[name] for name in node.input if name in self.values]
         if not reads:
             return None  # arithmetic on constants
-        attributes = _attributes(node)
+        attributes = attributes_of_node(node)
         of = self.numbering.of
         match node.op_type:
             case "Conv":
                 return self._convolution(node, attributes)
             case "BatchNormalization":
-                return self._norm(node, attributes, reads[0])
+                return self._norm(node, reads[0])
             case "Identity" | "Cast" | "Dropout":
                 return reads[0]
             case "Relu" | "Sigmoid" as kind:
@@ -233,9 +185,9 @@ class _Walk:
 
     def _convolution(self, node: Any, attributes: dict[str, Any]) -> int:
         name = node.name or node.output[0]
-        weight = self._weight(node, 1)
-        bias = self._weight(node, 2) if len(node.input) > 2 and node.input[2] else None
-        if weight is None or weight.ndim != 4 or (bias is None and len(node.input) > 2):
+        weight = self.file.tensor(node, 1)
+        bias = self.file.tensor(node, 2)
+        if weight is None or weight.ndim != 4 or (bias is None and any(node.input[2:])):
             raise CheckpointError(
                 f"{self.file.path}: the weights of {name} are computed (quantised, perhaps) or "
                 "not two-dimensional filters.",
@@ -247,73 +199,19 @@ class _Walk:
             self.values.get(node.input[0], -1),
             shape,
             attributes.get("strides", (1, 1)),
-            _padding(attributes, shape, dilations),
+            padding_of_node(attributes, shape, dilations),
             dilations,
             attributes.get("group", 1),
         )
-        conv = FileConvolution(name, number, weight, bias, described(shape, dilations))
+        conv = FileConvolution(name, weight, bias, described(shape, dilations), number=number)
         self.found.append(conv)
         self.made[node.output[0]] = conv
         return number
 
-    def _norm(self, node: Any, attributes: dict[str, Any], read: int) -> int:
+    def _norm(self, node: Any, read: int) -> int:
         conv = self.made.get(node.input[0])
-        parts = [self._weight(node, position) for position in range(1, 5)]
-        values = [part for part in parts if part is not None]
-        if conv is None or self.readers[node.input[0]] > 1 or len(values) < 4:
+        norm = self.file.norm_of(node)
+        if conv is None or self.file.readers[node.input[0]] > 1 or norm is None:
             return self.numbering.of("onnx BatchNormalization", read)
-        conv.norm = (values, float(attributes.get("epsilon", 1e-5)))
+        conv.norm = norm
         return read
-
-    def _weight(self, node: Any, position: int) -> Tensor | None:
-        """A tensor of the file, also through the Cast or Identity of a half-precision file."""
-        name = node.input[position]
-        for _ in range(2):
-            if name in self.file.tensors:
-                return self.file.tensors[name]
-            name = self.aliases.get(name, "")
-        return None
-
-
-def _attributes(node: Any) -> dict[str, Any]:
-    import onnx
-
-    found: dict[str, Any] = {}
-    for attribute in node.attribute:
-        value = onnx.helper.get_attribute_value(attribute)
-        if isinstance(value, bytes):
-            value = value.decode("utf-8", "replace")
-        found[attribute.name] = tuple(value) if isinstance(value, list) else value
-    return found
-
-
-def _padding(
-    attributes: dict[str, Any], shape: tuple[int, ...], dilations: tuple[int, ...]
-) -> Hashable:
-    pads = attributes.get("pads", (0, 0, 0, 0))
-    automatic = attributes.get("auto_pad", "NOTSET")
-    if automatic == "SAME_UPPER" and set(attributes.get("strides", (1, 1))) == {1}:
-        return tuple(d * (k - 1) // 2 for d, k in zip(dilations, shape[2:], strict=True))
-    if automatic not in {"NOTSET", "VALID"} or pads[:2] != pads[2:]:
-        return (automatic, pads)  # torch has no such padding
-    return (0, 0) if automatic == "VALID" else pads[:2]
-
-
-def _tensor(proto: Any) -> Tensor:
-    import onnx
-
-    array = onnx.numpy_helper.to_array(proto)
-    if array.dtype.name == "bfloat16" or array.dtype.kind == "f":
-        array = array.astype("float32")
-    if array.dtype.kind not in "fiub":
-        return torch.empty(0)  # strings and the like; no weight
-    return torch.from_numpy(array.copy())
-
-
-def _damaged(path: Path, exc: Exception) -> CheckpointError:
-    text = str(exc).strip().splitlines()
-    return CheckpointError(
-        f"{path} is damaged, incomplete or no ONNX file "
-        f"({text[0][:200] if text else type(exc).__name__}).",
-        "Download or export it again, and compare its checksum.",
-    )

@@ -25,13 +25,14 @@ from ..errors import NetworkError
 from ..specs import ImageSpec, MaskSpec, ModelSpec
 from .adaptive_pools import constant_pools
 from .devices import full_precision
+from .families import family_of
 from .forward_inputs import refused_inputs
 from .input_channels import Gray, refused_channels
 from .outputs import select_output
 from .planes import as_planes, check_channel, check_numbers
-from .u2net import ConvBlock, U2Net, resize_to
 
 __all__ = [
+    "Activate",
     "Normalise",
     "PreparedMask",
     "Reference",
@@ -39,6 +40,7 @@ __all__ = [
     "check_range",
     "copied",
     "count_macs",
+    "fold_batch_norms",
     "prepare",
     "select_output",
 ]
@@ -74,7 +76,7 @@ def _normalising(spec: ImageSpec) -> nn.Module:
     return Gray(spec) if spec.colour_order == "GRAY" else Normalise(spec)
 
 
-class _Activate(nn.Module):
+class Activate(nn.Module):
     """A network's output to a mask in [0, 1], as its `MaskSpec` says."""
 
     def __init__(self, spec: MaskSpec) -> None:
@@ -100,7 +102,7 @@ class Reference(nn.Module):
         self.spec = spec
         self.normalise = _normalising(spec.image)
         self.network = network
-        self.activate = _Activate(spec.mask)
+        self.activate = Activate(spec.mask)
         self.eval()
 
     def forward(self, x: Tensor) -> Tensor:
@@ -149,57 +151,13 @@ class PreparedMask(nn.Module):
         return mask
 
 
-class _SummedSides(nn.Module):
-    """A U²-Net whose six-way concat and 1x1 `outconv` have become a sum.
-
-    outconv(concat(up(side1), ..., up(side6))) is a sum over the sides of a 1x1 convolution of
-    each. A 1x1 convolution is linear and bilinear weights add up to 1, so it commutes with the
-    resize and multiplies into the side's own 3x3 convolution. What is left is six small maps,
-    resized and added: exact, and no six-input concat, which XNNPACK would not take.
-    """
-
-    def __init__(self, network: U2Net, spec: MaskSpec) -> None:
-        super().__init__()
-        self.network = network
-        outputs = network.outconv.out_channels
-        mix = network.outconv.get_parameter("weight").detach().double()
-        mix = mix.reshape(outputs, network.levels, outputs)
-        bias = network.outconv.get_parameter("bias").detach().double()
-        # 1 - sigmoid(x) is sigmoid(-x): an inversion is a sign of the convolutions.
-        inverted = spec.inverted and network.sigmoid
-        sign = -1.0 if inverted else 1.0
-        for level in range(1, network.levels + 1):
-            weight = network.side(level).get_parameter("weight")
-            weights = sign * mix[:, level - 1]
-            weight.data = torch.einsum("oi,icyx->ocyx", weights, weight.detach().double()).float()
-            own = network.side(level).get_parameter("bias")
-            bias = bias + mix[:, level - 1] @ own.detach().double()
-            own.data = torch.zeros_like(own)
-        # All biases go into the side that has full size: resizing keeps constants.
-        network.side(1).get_parameter("bias").data = (sign * bias).float()
-        del network.outconv
-        self.activate = nn.Sequential(
-            nn.Sigmoid() if network.sigmoid else nn.Identity(),
-            nn.Identity() if inverted else _Activate(spec),
-        )
-
-    def forward(self, x: Tensor) -> Tensor:
-        network = self.network
-        fused: Tensor | None = None
-        for level, feature in enumerate(network.features(x), 1):
-            side = network.side(level)(feature)
-            fused = side if fused is None else fused + resize_to(side, fused)
-        mask: Tensor = self.activate(fused)
-        return mask
-
-
 class _Selected(nn.Module):
     """Any other network, one output chosen and activated."""
 
     def __init__(self, network: nn.Module, spec: ModelSpec) -> None:
         super().__init__()
         self.network, self.spec = network, spec
-        self.activate = _Activate(spec.mask)
+        self.activate = Activate(spec.mask)
 
     def forward(self, x: Tensor) -> Tensor:
         with constant_pools():
@@ -222,16 +180,12 @@ def prepare(network: nn.Module, spec: ModelSpec) -> PreparedMask:
     """
     body = copied(network).cpu().float().eval()
     exported: nn.Module
-    # A subclass may do anything in its forward, and another output than the fused map has no
-    # concat to rewrite.
-    if type(body) is U2Net and spec.output == 0 and spec.mask.channel is None:
-        for block in body.modules():
-            if isinstance(block, ConvBlock) and isinstance(block.bn_s1, nn.BatchNorm2d):
-                block.conv_s1 = fuse_conv_bn_eval(block.conv_s1, block.bn_s1)
-                block.bn_s1 = nn.Identity()
-        exported = _SummedSides(body, spec.mask)
+    family = family_of(body)
+    # Families rewrite for their first map.
+    if family is not None and spec.output == 0 and spec.mask.channel is None:
+        exported = family.rewritten(body, spec.mask)
     else:
-        exported = _Selected(_fold_batch_norms(body), spec)
+        exported = _Selected(fold_batch_norms(body), spec)
     prepared = PreparedMask(_normalising(spec.image), exported)
     check_output(prepared, spec)
     return prepared
@@ -341,8 +295,8 @@ def count_macs(module: nn.Module, spec: ImageSpec) -> int:
     return int(counter.get_total_flops()) // 2
 
 
-def _fold_batch_norms(network: nn.Module) -> nn.Module:
-    """Fold each batch norm that directly follows a convolution, where tracing can see it.
+def fold_batch_norms(network: nn.Module) -> nn.Module:
+    """Fold each batch norm that directly follows a convolution, where tracing can see it, in place.
 
     A network that torch.fx can't trace keeps its batch norms; converters fold them as well.
     """

@@ -8,6 +8,7 @@ weights on every machine.
 from __future__ import annotations
 
 import math
+from typing import cast
 
 import numpy as np
 import torch
@@ -16,18 +17,14 @@ from torch import Tensor, nn
 
 from ..errors import NetworkError
 from ..specs import ImageSpec
+from .families import ancestor_of
 from .prepared import Normalise
-from .u2net import U2Net
 
 __all__ = ["draw", "picture", "seeded", "spread"]
 
-# Most of a normal distribution of logits with this deviation is clearly inside or outside
-# (beyond 0.1 and 0.9 after the sigmoid), as a trained network's are, and some is not.
-LOGIT_DEVIATION = 4.0
-
 
 def seeded(network: nn.Module, seed: int, size: tuple[int, int] = (320, 320)) -> None:
-    """Draw weights for ``network`` in place; a `U2Net` is also spread at ``size``.
+    """Draw weights for ``network`` in place; one of a family is also spread at ``size``.
 
     Args:
         network: Any network.
@@ -35,7 +32,7 @@ def seeded(network: nn.Module, seed: int, size: tuple[int, int] = (320, 320)) ->
         size: Height and width at which the mask shall have contrast.
     """
     draw(network, seed)
-    if isinstance(network, U2Net):
+    if ancestor_of(network) is not None:
         spread(network, size, seed)
 
 
@@ -67,17 +64,32 @@ def draw(network: nn.Module, seed: int) -> None:
             tensor.copy_(torch.from_numpy(np.asarray(values, np.float32)))
 
 
-def spread(network: U2Net, size: tuple[int, int], seed: int = 0) -> None:
-    """Shift and scale `outconv`, so that the fused logits have median 0 and deviation 4.
+def spread(network: nn.Module, size: tuple[int, int], seed: int = 0) -> None:
+    """Shift and scale what gives the logits, so that they have median 0 and some deviation.
 
-    As drawn, a deep network's logits lie far on one side of 0 and its mask is flat. Measured
-    on `picture(seed, size)`, per channel; any other photo comes out similar, not equal.
+    As drawn, a deep network's logits lie far on one side of 0 and its mask is flat. Its family
+    says which convolutions give them, and with which deviation. Measured on
+    `picture(seed, size)`, per channel; any other photo comes out similar, not equal.
 
     Raises:
-        NetworkError: The logits don't vary over the picture, or are not finite.
+        NetworkError: The network is of no family; or the logits don't vary over the picture, or
+            are not finite.
     """
+    family = ancestor_of(network)
+    if family is None:
+        raise NetworkError(
+            f"{type(network).__name__} is of no family, so nothing tells what gives its logits.",
+            "Draw its weights (seeding.draw), or train them.",
+        )
+    for name, deviation in family.logits.items():
+        _spread(network, cast(nn.Conv2d, network.get_submodule(name)), deviation, size, seed)
+
+
+def _spread(
+    network: nn.Module, convolution: nn.Conv2d, wanted: float, size: tuple[int, int], seed: int
+) -> None:
     logits: list[Tensor] = []
-    hook = network.outconv.register_forward_hook(lambda _m, _i, output: logits.append(output))
+    hook = convolution.register_forward_hook(lambda _m, _i, output: logits.append(output))
     was_training = network.training
     try:
         with torch.no_grad():
@@ -93,12 +105,11 @@ def spread(network: U2Net, size: tuple[int, int], seed: int = 0) -> None:
             f"The network's output does not vary over a picture of {size[0]}x{size[1]}.",
             "Give a size of at least 32x32.",
         )
-    scale = LOGIT_DEVIATION / deviation
-    outconv = network.outconv
+    scale = wanted / deviation
     with torch.no_grad():
-        outconv.weight.mul_(scale.reshape(-1, 1, 1, 1))
-        if outconv.bias is not None:
-            outconv.bias.copy_((outconv.bias.double() - median) * scale)
+        convolution.weight.mul_(scale.reshape(-1, 1, 1, 1))
+        if convolution.bias is not None:
+            convolution.bias.copy_((convolution.bias.double() - median) * scale)
 
 
 def picture(seed: int, size: tuple[int, int]) -> NDArray[np.float32]:

@@ -36,11 +36,13 @@ class Taken:
         key: Where they are in the file; empty where it is nothing but weights.
         prefix: What stood before each name there, with its dot.
         ignored: What else the file holds, for people; at most thirty, and how many more.
+        notes: What else is to be said of how they came into the network, for people.
     """
 
     key: str = ""
     prefix: str = ""
     ignored: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         """One line; empty where there is nothing to say."""
@@ -49,7 +51,7 @@ class Taken:
             parts.append(f"{self.prefix} taken off the names")
         if self.ignored:
             parts.append("ignored: " + ", ".join(self.ignored))
-        return "; ".join(parts)
+        return "; ".join([*parts, *self.notes])
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,9 +20,15 @@ from typing import Any, cast
 
 from torch import fx, nn
 
-from ..errors import CheckpointError
-
-__all__ = ["Convolution", "ConvolutionNumbers", "Numbering", "convolutions_of", "described"]
+__all__ = [
+    "Convolution",
+    "ConvolutionNumbers",
+    "Numbering",
+    "Structure",
+    "described",
+    "padding_of",
+    "structure_of",
+]
 
 
 class Numbering:
@@ -46,6 +52,7 @@ class Convolution:
         shape: Of the weight: (outputs, inputs per group, height, width).
         description: For messages.
         norm: Name of the batch norm that follows it, or empty.
+        is_needed: The network's first output depends on it.
     """
 
     name: str
@@ -53,6 +60,23 @@ class Convolution:
     shape: tuple[int, ...]
     description: str
     norm: str = ""
+    is_needed: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Structure:
+    """A network's convolutions, and why they may not be all.
+
+    Attributes:
+        convolutions: In order of execution.
+        foreign: What the network computes with that is not numbered as files number it, so that
+            what reads from it looks different though it may be the same.
+        incomplete: Why the convolutions are not all that has weights; empty where they are.
+    """
+
+    convolutions: list[Convolution]
+    foreign: list[str]
+    incomplete: str
 
 
 class ConvolutionNumbers:
@@ -79,39 +103,41 @@ def described(shape: tuple[int, ...], dilations: tuple[int, ...]) -> str:
     return f"{size}, dilation {dilations[0]}" if dilations and dilations[0] > 1 else size
 
 
-def convolutions_of(network: nn.Module, numbering: Numbering) -> list[Convolution]:
-    """A network's convolutions in order of execution.
+def padding_of(module: nn.Conv2d) -> Hashable:
+    """(y, x) at both ends; something else for a padding that is not zeros."""
+    padding: Hashable = module.padding
+    if module.padding == "valid":
+        padding = (0, 0)
+    elif module.padding == "same":
+        padding = tuple(
+            d * (k - 1) // 2 for d, k in zip(module.dilation, module.kernel_size, strict=True)
+        )
+    return padding if module.padding_mode == "zeros" else (module.padding_mode, padding)
 
-    Raises:
-        CheckpointError: torch.fx can't trace the network, or it has weights that are not in a
-            convolution or in a batch norm right behind one.
-    """
+
+def structure_of(network: nn.Module, numbering: Numbering) -> Structure:
+    """A network's convolutions, as torch.fx sees them."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             graph = fx.symbolic_trace(network).graph
     except Exception as exc:  # tracing runs the network's own code on proxies
-        raise CheckpointError(
-            f"The network's structure can't be traced ({exc}), so an ONNX file's weights can't "
-            "be matched with it.",
-            "Load weights with names: .pth or .safetensors.",
-        ) from exc
-    found = _Walk(network, numbering).walk(graph)
+        text = str(exc).strip().splitlines()
+        return Structure([], [], f"it can't be traced: {text[0] if text else type(exc).__name__}")
+    walk = _Walk(network, numbering)
+    found = walk.walk(graph)
     covered = {conv.name for conv in found} | {conv.norm for conv in found}
     lost = [
         name
         for name, module in network.named_modules()
         if name not in covered and any(True for _ in module.parameters(recurse=False))
     ]
-    twice = len(found) - len({conv.name for conv in found})
-    if lost or twice:
-        what = f"weights outside of convolutions ({', '.join(lost[:3])})" if lost else "shared ones"
-        raise CheckpointError(
-            f"The network has {what}; an ONNX file's weights are matched only with plain "
-            "convolutions and batch norms right behind them.",
-            "Load weights with names: .pth or .safetensors.",
-        )
-    return found
+    incomplete = ""
+    if lost:
+        incomplete = f"it has weights outside of convolutions ({', '.join(lost[:3])})"
+    elif len(found) > len({conv.name for conv in found}):
+        incomplete = "it uses some convolutions twice"
+    return Structure(found, sorted(walk.foreign), incomplete)
 
 
 class _Walk:
@@ -122,17 +148,22 @@ class _Walk:
         self.values: dict[fx.Node, int] = {}
         self.found: list[Convolution] = []
         self.made: dict[fx.Node, Convolution] = {}
+        self.foreign: set[str] = set()
 
     def walk(self, graph: fx.Graph) -> list[Convolution]:
         for node in graph.nodes:
             if node.op == "placeholder":
                 self.values[node] = self.numbering.of("photo")
             elif node.op == "get_attr":
+                self.foreign.add(f"the tensor {node.target}")
                 self.values[node] = self.numbering.of("torch tensor", str(node.target))
             elif node.op == "call_module":
                 self.values[node] = self._module(node)
             elif node.op in {"call_function", "call_method"}:
                 self.values[node] = self._function(node)
+        needed = _needed(graph)
+        for node, conv in self.made.items():
+            conv.is_needed = node in needed
         return self.found
 
     def _module(self, node: fx.Node) -> int:
@@ -151,6 +182,7 @@ class _Walk:
             if before is not None and len(source.users) == 1:
                 before.norm = name
                 return read
+            self.foreign.add("batch norms that follow no convolution")
             return of("torch norm", name)  # matches nothing: it has no twin in a folded file
         if isinstance(module, nn.Identity | nn.Dropout | nn.Dropout2d):
             return read
@@ -162,21 +194,13 @@ class _Walk:
             return of("pool", read, _pair(module.kernel_size), _pair(module.stride))
         if isinstance(module, nn.Upsample):
             return of("resize", read, module.mode.removeprefix("bi"))
+        self.foreign.add(type(module).__name__)
         return of("torch layer", type(module).__name__, read)
 
     def _convolution(self, name: str, module: nn.Conv2d, read: int) -> Convolution:
         shape = tuple(module.weight.shape)
-        padding: Hashable = module.padding
-        if module.padding == "valid":
-            padding = (0, 0)
-        elif module.padding == "same":
-            padding = tuple(
-                d * (k - 1) // 2 for d, k in zip(module.dilation, module.kernel_size, strict=True)
-            )
-        if module.padding_mode != "zeros":
-            padding = (module.padding_mode, padding)
         number = self.conv_numbers.of(
-            read, shape, module.stride, padding, module.dilation, module.groups
+            read, shape, module.stride, padding_of(module), module.dilation, module.groups
         )
         return Convolution(name, number, shape, described(shape, module.dilation))
 
@@ -186,6 +210,8 @@ class _Walk:
         make = _FUNCTIONS.get(name.removesuffix("_"))
         inputs = [self.values[n] for n in node.all_input_nodes if n in self.values]
         if make is None:
+            if name not in _SIZES:
+                self.foreign.add(name)
             return self.numbering.of(f"torch {name}", *inputs)
         return make(self, node)
 
@@ -222,6 +248,9 @@ class _Walk:
         return self.numbering.of("add", *sorted(reads))
 
 
+# Of what is computed from sizes nothing has weights, and nothing that is numbered reads it.
+_SIZES = {"getattr", "getitem", "size"}
+
 _FUNCTIONS: dict[str, Callable[[_Walk, fx.Node], int]] = {
     "relu": _Walk._relu,
     "sigmoid": _Walk._sigmoid,
@@ -231,6 +260,21 @@ _FUNCTIONS: dict[str, Callable[[_Walk, fx.Node], int]] = {
     "add": _Walk._add,
     "iadd": _Walk._add,
 }
+
+
+def _needed(graph: fx.Graph) -> set[fx.Node]:
+    """What the first of a graph's outputs depends on."""
+    first: Any = next(node for node in graph.nodes if node.op == "output").args[0]
+    while isinstance(first, list | tuple | dict) and first:
+        first = next(iter(first.values() if isinstance(first, dict) else first))
+    found: set[fx.Node] = set()
+    waiting = [first] if isinstance(first, fx.Node) else list(graph.nodes)
+    while waiting:
+        node = waiting.pop()
+        if node not in found:
+            found.add(node)
+            waiting.extend(node.all_input_nodes)
+    return found
 
 
 def _pair(value: Any) -> tuple[int, int]:

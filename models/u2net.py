@@ -1,4 +1,4 @@
-"""U²-Net and U²-Netp, from one table of stages.
+"""The family of U²-Net and U²-Netp, from one table of stages.
 
 Source: Qin et al., "U²-Net: Going Deeper with Nested U-Structure for Salient Object
 Detection", Pattern Recognition 106 (2020) 107404, arXiv 2005.09007, section 3 and table 1.
@@ -8,14 +8,34 @@ are.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-__all__ = ["RSU", "RSU4F", "U2NET", "U2NETP", "ConvBlock", "Stage", "U2Net", "u2net", "u2netp"]
+from ..specs import MaskSpec
+from .families import Family, SupervisedNetwork
+from .prepared import Activate
+
+__all__ = [
+    "FAMILY",
+    "RSU",
+    "RSU4F",
+    "U2NET",
+    "U2NETP",
+    "ConvBlock",
+    "NestedU",
+    "Stage",
+    "U2Net",
+    "fold_blocks",
+    "halve",
+    "resize_to",
+    "u2net",
+    "u2netp",
+]
 
 
 class Stage(NamedTuple):
@@ -146,24 +166,21 @@ class RSU4F(nn.Module):
         return fused
 
 
-class U2Net(nn.Module):
-    """A network of the U²-Net family.
+class NestedU(SupervisedNetwork):
+    """Encoder, decoder and side outputs, which U²-Net and IS-Net share.
 
     Args:
         stages: The table: encoder stages from the top down, then decoder stages from the
             bottom up; one decoder stage fewer than encoder stages.
-        outputs: Channels of each map (1; cloth segmentation has 4).
-        sigmoid: The forward pass ends in a sigmoid, as the authors' does. Networks that were
-            trained with a softmax over classes (cloth) give their logits instead.
+        outputs: Channels of each side output.
+        sigmoid: The forward pass ends in a sigmoid.
     """
 
-    def __init__(
-        self, stages: Sequence[Stage] = U2NET, outputs: int = 1, *, sigmoid: bool = True
-    ) -> None:
+    def __init__(self, stages: Sequence[Stage], outputs: int, *, sigmoid: bool) -> None:
         super().__init__()
         self.stages = tuple(stages)
         self.levels = (len(stages) + 1) // 2
-        self.sigmoid = sigmoid
+        self.outputs, self.sigmoid = outputs, sigmoid
         for stage in stages:
             block = (
                 RSU4F(stage.inputs, stage.middle, stage.outputs)
@@ -175,7 +192,6 @@ class U2Net(nn.Module):
         supervised = [*reversed(stages[self.levels :]), stages[self.levels - 1]]
         for level, stage in enumerate(supervised, 1):
             self.add_module(f"side{level}", nn.Conv2d(stage.outputs, outputs, 3, padding=1))
-        self.outconv = nn.Conv2d(self.levels * outputs, outputs, 1)
 
     def side(self, level: int) -> nn.Conv2d:
         """The convolution of a side output, from 1."""
@@ -192,6 +208,23 @@ class U2Net(nn.Module):
             up = resize_to(decoded[-1], twin)
             decoded.append(self.get_submodule(f"stage{level}d")(torch.cat((up, twin), 1)))
         return decoded[::-1]
+
+
+class U2Net(NestedU):
+    """A network of the U²-Net family.
+
+    Args:
+        stages: As `NestedU`.
+        outputs: Channels of each map (1; cloth segmentation has 4).
+        sigmoid: The forward pass ends in a sigmoid, as the authors' does. Networks that were
+            trained with a softmax over classes (cloth) give their logits instead.
+    """
+
+    def __init__(
+        self, stages: Sequence[Stage] = U2NET, outputs: int = 1, *, sigmoid: bool = True
+    ) -> None:
+        super().__init__(stages, outputs, sigmoid=sigmoid)
+        self.outconv = nn.Conv2d(self.levels * outputs, outputs, 1)
 
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
         """Normalised photos (N, 3, H, W) to maps (N, outputs, H, W).
@@ -216,3 +249,81 @@ def u2net(outputs: int = 1, *, sigmoid: bool = True) -> U2Net:
 def u2netp(outputs: int = 1, *, sigmoid: bool = True) -> U2Net:
     """U²-Netp, the small one: 1,131,181 parameters with one output channel."""
     return U2Net(U2NETP, outputs, sigmoid=sigmoid)
+
+
+def fold_blocks(network: nn.Module) -> None:
+    """Fold the batch norms of all `ConvBlock` into their convolutions, in place.
+
+    ``network`` is in evaluation mode.
+    """
+    for block in network.modules():
+        if isinstance(block, ConvBlock) and isinstance(block.bn_s1, nn.BatchNorm2d):
+            block.conv_s1 = fuse_conv_bn_eval(block.conv_s1, block.bn_s1)
+            block.bn_s1 = nn.Identity()
+
+
+class _SummedSides(nn.Module):
+    """A U²-Net whose six-way concat and 1x1 `outconv` have become a sum.
+
+    outconv(concat(up(side1), ..., up(side6))) is a sum over the sides of a 1x1 convolution of
+    each. A 1x1 convolution is linear and bilinear weights add up to 1, so it commutes with the
+    resize and multiplies into the side's own 3x3 convolution. What is left is six small maps,
+    resized and added: exact, and no six-input concat, which XNNPACK would not take.
+    """
+
+    def __init__(self, network: U2Net, spec: MaskSpec) -> None:
+        super().__init__()
+        fold_blocks(network)
+        self.network = network
+        outputs = network.outconv.out_channels
+        mix = network.outconv.get_parameter("weight").detach().double()
+        mix = mix.reshape(outputs, network.levels, outputs)
+        bias = network.outconv.get_parameter("bias").detach().double()
+        # 1 - sigmoid(x) is sigmoid(-x): an inversion is a sign of the convolutions.
+        inverted = spec.inverted and network.sigmoid
+        sign = -1.0 if inverted else 1.0
+        for level in range(1, network.levels + 1):
+            weight = network.side(level).get_parameter("weight")
+            weights = sign * mix[:, level - 1]
+            weight.data = torch.einsum("oi,icyx->ocyx", weights, weight.detach().double()).float()
+            own = network.side(level).get_parameter("bias")
+            bias = bias + mix[:, level - 1] @ own.detach().double()
+            own.data = torch.zeros_like(own)
+        # All biases go into the side that has full size: resizing keeps constants.
+        network.side(1).get_parameter("bias").data = (sign * bias).float()
+        del network.outconv
+        self.activate = nn.Sequential(
+            nn.Sigmoid() if network.sigmoid else nn.Identity(),
+            nn.Identity() if inverted else Activate(spec),
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        network = self.network
+        fused: Tensor | None = None
+        for level, feature in enumerate(network.features(x), 1):
+            side = network.side(level)(feature)
+            fused = side if fused is None else fused + resize_to(side, fused)
+        mask: Tensor = self.activate(fused)
+        return mask
+
+
+def _variants(outputs: int) -> Iterator[tuple[str, nn.Module]]:
+    large, small = "U²-Net: name u2net or one of its kind", "U²-Netp: name u2netp"
+    if outputs > 1:
+        large = f"U²-Net with {outputs} output channels"
+        large += ": name u2net_cloth_seg" if outputs == 4 else ""
+        small = (
+            f"U²-Netp with {outputs} output channels: give a factory that returns "
+            f"maskport.models.u2net.u2netp({outputs})"
+        )
+    yield large, u2net(outputs)
+    yield small, u2netp(outputs)
+
+
+FAMILY = Family(
+    rewritten=_SummedSides,
+    variants=_variants,
+    # Most of a normal distribution of logits with this deviation is clearly inside or outside
+    # (beyond 0.1 and 0.9 after the sigmoid), as a trained network's are, and some is not.
+    logits={"outconv": 4.0},
+)

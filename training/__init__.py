@@ -1,1 +1,1 @@
-"""Training networks of the U²-Net family on pairs of photos and masks, or on generated scenes."""
+"""Training networks of the catalog's families on photos and masks, or on generated scenes."""

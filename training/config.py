@@ -25,7 +25,8 @@ class TrainingConfig:
     """Everything that decides what a run computes, and where.
 
     Attributes:
-        network: Name of the catalog, or ``package.module:factory`` that gives a `U2Net`.
+        network: Name of the catalog, or ``package.module:factory`` that gives a
+            `SupervisedNetwork`.
         images: Folders of photos, or of published data sets; none for scenes alone.
         masks: Folders of masks, one for each of ``images``, or none.
         val_images: As ``images``, to score on.

@@ -23,8 +23,8 @@ from torch.optim import Adam, AdamW, Optimizer
 from torch.utils.data import DataLoader
 
 from ..errors import NetworkError, UsageError
+from ..models.families import SupervisedNetwork
 from ..models.prepared import Normalise
-from ..models.u2net import U2Net
 from .checkpoint import (
     BEST,
     LAST,
@@ -381,7 +381,7 @@ class _Run:
             )
 
 
-def _channels_last(network: U2Net) -> U2Net:
+def _channels_last(network: SupervisedNetwork) -> SupervisedNetwork:
     """Weights laid out as the convolutions read them fastest, in place."""
     for parameter in network.parameters():
         if parameter.ndim == 4:
@@ -392,7 +392,7 @@ def _channels_last(network: U2Net) -> U2Net:
     return network
 
 
-def _optimizer(network: U2Net, config: TrainingConfig) -> Optimizer:
+def _optimizer(network: SupervisedNetwork, config: TrainingConfig) -> Optimizer:
     settings: dict[str, Any] = {"lr": config.learning_rate, "betas": BETAS, "eps": EPSILON}
     if config.optimizer == "adamw":
         return AdamW(network.parameters(), weight_decay=config.weight_decay, **settings)

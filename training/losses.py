@@ -1,4 +1,4 @@
-"""What training makes small: the sum over all seven maps, each held against the same mask.
+"""What training makes small: the sum over a network's maps, each held against the same mask.
 
 * BCE: Qin et al., U²-Net (2020), equations 1 and 2, all weights 1.
 * IoU and SSIM: Qin et al., "BASNet: Boundary-Aware Salient Object Detection", CVPR 2019,
@@ -32,7 +32,8 @@ class Loss(NamedTuple):
 
     Attributes:
         total: What is differentiated: the sum over all maps and terms.
-        fused: Of that, the fused map's part, detached: the one that inference uses.
+        fused: Of that, the first map's part, detached: the one that inference uses, which in U²-Net
+            is the fused one.
     """
 
     total: Tensor
@@ -43,7 +44,7 @@ def deep_supervision(maps: Sequence[Tensor], truth: Tensor, name: str) -> Loss:
     """The loss of a batch over all of a network's maps.
 
     Args:
-        maps: Logits (N, 1, H, W), the fused map first; of any floating-point type, computed
+        maps: Logits (N, 1, H, W), the mask's first; of any floating-point type, computed
             with in float32.
         truth: (N, 1, H, W), real values in [0, 1].
         name: Of `LOSSES`.

@@ -18,8 +18,8 @@ from ..imaging.scenes import scene
 from ..imaging.scenes.seeds import SCORING
 from ..imaging.truth import fit_mask, read_mask
 from ..models.devices import full_precision
+from ..models.families import SupervisedNetwork
 from ..models.prepared import Reference
-from ..models.u2net import U2Net
 from ..specs import ImageSpec, ModelSpec
 from ..validation.metrics import mean_absolute_error, precision_recall_curves
 from ..validation.metrics.f_measure import THRESHOLDS, f_measure
@@ -76,7 +76,7 @@ class HeldOut(Dataset[tuple[Tensor, NDArray[np.float32]]]):
 
 
 def score(
-    network: U2Net,
+    network: SupervisedNetwork,
     spec: ModelSpec,
     held_out: HeldOut,
     *,
@@ -163,7 +163,7 @@ def _exact(device: str) -> torch.dtype:
 
 
 @contextmanager
-def _evaluating(network: U2Net) -> Iterator[None]:
+def _evaluating(network: SupervisedNetwork) -> Iterator[None]:
     """The network as it is used: batch norms by their running statistics, sigmoid at the end."""
     network.eval()
     network.sigmoid = True

@@ -16,7 +16,7 @@ from ..models import catalog, factory
 from ..models.checkpoints import load_weights
 from ..models.devices import best_device
 from ..models.download import fetch
-from ..models.u2net import U2Net
+from ..models.families import SupervisedNetwork
 from ..specs import ModelSpec
 from .augment import Augmentation
 from .config import TrainingConfig
@@ -53,7 +53,9 @@ class Data(NamedTuple):
     fingerprint: str
 
 
-def build_network(config: TrainingConfig, say: Callable[[str], None]) -> tuple[U2Net, ModelSpec]:
+def build_network(
+    config: TrainingConfig, say: Callable[[str], None]
+) -> tuple[SupervisedNetwork, ModelSpec]:
     """The network with the weights that training starts from, giving logits; on the CPU.
 
     Random weights are PyTorch's default (He et al. 2015, uniform), of the run's seed.
@@ -63,7 +65,7 @@ def build_network(config: TrainingConfig, say: Callable[[str], None]) -> tuple[U
         say: Called with what of a file was taken, where it is more than weights.
 
     Raises:
-        NetworkError: It is no `U2Net` of one mask.
+        NetworkError: It is no `SupervisedNetwork` of one mask.
         UsageError: The catalog has no such network.
         CheckpointError: The weights don't fit.
         DownloadError: Published weights can't be fetched.
@@ -77,10 +79,12 @@ def build_network(config: TrainingConfig, say: Callable[[str], None]) -> tuple[U
         entry = catalog.entry(config.network)
         network, spec = entry.build(), entry.spec
         spec = replace(spec, image=spec.image.resized(config.size, config.size))
-    if not isinstance(network, U2Net) or network.outconv.out_channels != 1:
+    if not isinstance(network, SupervisedNetwork) or network.outputs != 1:
         raise NetworkError(
-            f"{config.network} is no U²-Net of one mask, and training supervises its seven maps.",
-            "Train u2net or u2netp, or a factory that returns a maskport.models.u2net.U2Net.",
+            f"{config.network} doesn't give the maps of one mask that training supervises (U²-Net "
+            "gives seven, IS-Net six, BASNet eight).",
+            "Train u2netp, u2net, isnet or basnet, or a factory that returns a U2Net, ISNet or "
+            "BASNet of maskport.models.",
         )
     if config.init in catalog.CATALOG:
         load_weights(network, fetch(catalog.CATALOG[config.init]), config.weights_key)

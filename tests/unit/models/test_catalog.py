@@ -22,8 +22,10 @@ def test_the_published_networks_are_there() -> None:
         "u2net_human_seg",
         "u2net_portrait",
         "u2net_cloth_seg",
+        "isnet",
+        "basnet",
     ]
-    assert [e.spec.image.height for e in ENTRIES] == [256, 320, 320, 320, 512, 768]
+    assert [e.spec.image.height for e in ENTRIES] == [256, 320, 320, 320, 512, 768, 1024, 256]
 
 
 @each_entry
@@ -62,7 +64,7 @@ def test_an_entry_builds_a_network_with_the_channels_it_promises(known) -> None:
 
     with torch.device("meta"):
         network = known.build()
-    assert network.outconv.out_channels == known.spec.mask.channels
+    assert network.outputs == known.spec.mask.channels
     assert network.sigmoid == (known.spec.mask.activation == "none")
     assert not network.training
 
@@ -76,6 +78,10 @@ def test_photos_and_masks_are_treated_as_their_authors_do() -> None:
     assert cloth.mask.labels == ("background", "upper", "lower", "full")
     # The author of the training divides by 255 and takes 0.5 and 0.5.
     assert (cloth.image.divide_by, cloth.image.mean[0], cloth.image.std[0]) == ("255", 0.5, 0.5)
+    fine = entry("isnet").spec
+    assert (fine.image.divide_by, fine.image.mean[0], fine.image.std[0]) == ("255", 0.5, 1)
+    assert entry("basnet").spec.image.divide_by == "image-maximum"
+    assert {entry(name).spec.mask.normalisation for name in ("isnet", "basnet")} == {"min-max"}
 
 
 def test_the_stronger_checksum_is_used() -> None:
@@ -91,14 +97,16 @@ def test_a_misspelt_name_is_suggested_and_not_taken() -> None:
 
 def test_a_foreign_name_gets_the_list_without_a_guess() -> None:
     with pytest.raises(UsageError) as caught:
-        entry("resnet")
+        entry("vgg16")
     assert "Did you mean" not in caught.value.what
     assert "u2net_portrait" in caught.value.remedy
 
 
-def test_silueta_says_why_it_is_left_out() -> None:
+def test_what_is_left_out_says_why() -> None:
     with pytest.raises(UsageError, match="table of stages can't be derived"):
         entry("silueta")
+    with pytest.raises(UsageError, match="padded to a square"):
+        entry("isnet-anime")
     assert not LEFT_OUT.keys() & CATALOG.keys()
 
 

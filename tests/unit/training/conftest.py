@@ -15,6 +15,8 @@ from maskport.training.config import TrainingConfig
 
 # As `nano` of tests/conftest.py, by a reference that other processes can import.
 NETWORK = """
+from maskport.models.basnet import BASNet, Widths
+from maskport.models.isnet import ISNet
 from maskport.models.u2net import FLAT, Stage, U2Net
 
 def tiny():
@@ -25,6 +27,12 @@ def tiny():
         Stage("stage2d", 4, 8, 2, 4),
         Stage("stage1d", 4, 8, 2, 4),
     ))
+
+def fine():
+    return ISNet((Stage("stage1", 4, 4, 2, 4), *tiny().stages[1:]))
+
+def refined():
+    return BASNet(Widths((4, 4, 8, 8), (1, 1, 1, 1), 4))
 """
 
 

@@ -76,6 +76,21 @@ def test_a_killed_run_goes_on_as_if_nothing_had_been(
         assert all(torch.equal(whole[key], parts[key]) for key in whole)
 
 
+@pytest.mark.parametrize("family", ["fine", "refined"])
+def test_networks_of_other_families_are_trained_on_all_of_their_maps(
+    config: Make, tmp_path: Path, network: str, family: str
+) -> None:
+    own = network.replace("tiny", family)
+    run = config(network=own, steps=16, every=16, learning_rate=1e-2, loss="bce+iou+ssim")
+    train(run, tmp_path)
+    steps = [line for line in lines(tmp_path) if "rate" in line]
+    assert np.mean([s["loss"] for s in steps[-5:]]) < np.mean([s["loss"] for s in steps[:5]])
+    assert all(line["fused"] < line["loss"] for line in steps)
+    trained = build(own)
+    load_weights(trained, tmp_path / "best.safetensors")
+    assert trained.sigmoid and not any(n.isnan().any() for n in trained.state_dict().values())
+
+
 def test_ctrl_c_ends_after_the_step_with_its_state_kept(config: Make, tmp_path: Path) -> None:
     def interrupt(event: Event) -> None:
         if event.kind == "step" and event.step == 4:
@@ -249,10 +264,10 @@ def test_a_worker_that_is_killed_is_named_and_the_run_goes_on(config: Make, tmp_
     assert train(replace(run, steps=6), tmp_path, resume=True).step == 6
 
 
-def test_a_network_that_is_no_u2net_is_refused(config: Make, tmp_path: Path) -> None:
-    with pytest.raises(NetworkError, match="seven maps"):
+def test_a_network_whose_maps_are_unknown_is_refused(config: Make, tmp_path: Path) -> None:
+    with pytest.raises(NetworkError, match="maps of one mask that training supervises"):
         train(config(network="torch.nn:Identity"), tmp_path)
-    with pytest.raises(NetworkError, match="one mask"):
+    with pytest.raises(NetworkError, match="maps of one mask"):
         train(config(network="u2net_cloth_seg"), tmp_path)
 
 

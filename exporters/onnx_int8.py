@@ -175,7 +175,7 @@ class _Integers:
 
     def _turn_weight(self, node: Any) -> None:
         """A transposed weight is stored as it is read."""
-        weight = self.makers.get(node.input[0])
+        weight: Any = self.makers.get(node.input[0])
         if not _is_dequantiser(weight):
             return
         values = self.constants.get(weight.input[0])
@@ -214,7 +214,8 @@ class _Integers:
         """The dequantiser of a bias in int32, where input and weight are integers."""
         from onnx import helper
 
-        source, weight = (self.makers.get(name) for name in node.input[:2])
+        source: Any = self.makers.get(node.input[0])
+        weight: Any = self.makers.get(node.input[1])
         bias = self.constants.get(node.input[2])
         if bias is None or not (_is_dequantiser(source) and _is_dequantiser(weight)):
             return []

@@ -119,7 +119,6 @@ def test_no_sum_of_two_products_leaves_16_bits(sample: Sample, onnx_file: Path) 
 
 
 def test_a_recipe_without_a_bound_of_pairs_gives_a_file_that_can_saturate(sample: Sample) -> None:
-    import onnx
 
     recipe = replace(RECIPE, largest_pair=ANY_PAIR)
     numbers, view = quantise(sample.float_view, sample.photos[:1], "0" * 64, recipe)

@@ -143,9 +143,7 @@ def test_the_manifest_learns_the_recipe(made: Made) -> None:
 
 
 @pytest.fixture(scope="module")
-def mixed(
-    nano: Callable[..., U2Net], made: Made, tmp_path_factory: pytest.TempPathFactory
-) -> Made:
+def mixed(nano: Callable[..., U2Net], made: Made, tmp_path_factory: pytest.TempPathFactory) -> Made:
     """The same network with a decoder's stage, which reads and is read by integers, in float."""
     recipe = replace(
         BEST, name="mixed", float_modules=("body.network.stage2d", "body.network.side1")

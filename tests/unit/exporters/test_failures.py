@@ -117,11 +117,27 @@ def test_whatever_making_an_intermediate_raises_fails_what_starts_from_it(
 
     monkeypatch.setattr(session, "make", broken)
     failed = parent.failures()
-    assert list(failed) == ["onnx-fp32", "onnx-int8"]
-    assert parent.lanes.ordered == ["torchscript-lite"]
-    assert all(
-        reason.startswith("Failed while making the ONNX graph") for reason in failed.values()
-    )
+    assert list(failed) == ["onnx-fp32"]
+    # What is quantised starts from a program of its own.
+    assert parent.lanes.ordered == ["torchscript-lite", "onnx-int8"]
+    assert failed["onnx-fp32"].startswith("Failed while making the ONNX graph")
+
+
+@pytest.mark.parametrize("broken", [("program",), ("onnx",), ("program", "onnx")])
+def test_what_can_start_from_another_intermediate_does(
+    broken: tuple[str, ...], parent: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def make(source: str, *_: object) -> None:
+        if source in broken:
+            raise ValueError(source)
+
+    monkeypatch.setattr(session, "make", make)
+    parent.order.targets = select(["tflite-fp32", "savedmodel", "executorch"])
+    failed = parent.failures()
+    assert ("tflite-fp32" in failed) == (len(broken) == 2)
+    assert ("savedmodel" in failed) == ("onnx" in broken)
+    assert ("executorch" in failed) == ("program" in broken)
+    assert sorted([*parent.lanes.ordered, *failed]) == ["executorch", "savedmodel", "tflite-fp32"]
 
 
 def test_ctrl_c_within_a_recipe_is_no_failure(

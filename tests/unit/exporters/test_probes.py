@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from maskport.errors import ExportError, NetworkError
 from maskport.exporters.intermediates import make
-from maskport.exporters.probes import Probes, check_probes, draw_references, probes_of_view
+from maskport.exporters.probes import Probes, draw_references
 from maskport.exporters.run import Card, Run
 from maskport.imaging.convert import photo_to_input
 from maskport.imaging.scenes import scene
@@ -149,22 +149,6 @@ def test_so_is_an_onnx_graph_and_all_that_starts_from_it(run: Run) -> None:
     for _ in range(2):  # by each target that wants it
         with pytest.raises(ExportError, match=r"The ONNX graph of small.*in less light"):
             simplified(run)
-
-
-def test_a_recipes_own_run_is_held_against_its_own_weights(run: Run, photos: np.ndarray) -> None:
-    network, rewritten = Amplifying(0.0), prepare(Amplifying(0.0, 0.5), SPEC)
-    draw_references(Reference(network, SPEC), prepare(network, SPEC), photos, run)
-    own = run.of_recipe("best")
-    own.scratch.mkdir()
-    probes_of_view(rewritten, run, own)
-
-    def drawn(photo: np.ndarray) -> np.ndarray:
-        with torch.no_grad():
-            return rewritten(torch.from_numpy(photo)).numpy()
-
-    check_probes(own, "The trace", drawn, "")
-    with pytest.raises(ExportError, match="draws another mask than the network"):
-        check_probes(run, "The trace", drawn, "")
 
 
 def test_photos_that_the_network_fails_on_are_its_own_fault(run: Run, photos: np.ndarray) -> None:

@@ -63,7 +63,7 @@ def test_a_search_that_nobody_waits_for_ends_at_its_next_mask(
     before = drawn
     steps.close()  # as Ctrl-C does
     assert drawn - before <= 12  # a whole search draws hundreds
-    assert not run.numbers.exists()
+    assert not run.program.exists()
 
 
 def test_where_no_recipe_is_found_it_says_what_the_nearest_reaches(
@@ -73,4 +73,4 @@ def test_where_no_recipe_is_found_it_says_what_the_nearest_reaches(
         list(quantised(view, run, photos, IMPOSSIBLE))
     assert "holds mae<=0: on the photos it was searched on" in raised.value.what
     assert "times the integer network's time" in raised.value.what
-    assert not run.numbers.exists()
+    assert not run.program.exists()

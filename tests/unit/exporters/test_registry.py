@@ -11,7 +11,7 @@ from maskport.exporters.registry import FORMATS, TARGETS, select, target
 
 
 def test_names_are_unique_and_every_format_has_a_target() -> None:
-    assert len({row.name for row in TARGETS}) == len(TARGETS) == 21
+    assert len({row.name for row in TARGETS}) == len(TARGETS) == 22
     assert {row.format for row in TARGETS} == set(FORMATS)
 
 

@@ -71,23 +71,6 @@ def test_the_same_photos_give_the_same_numbers(
     assert all(torch.equal(again.weights[k], v) for k, v in best[0].weights.items())
 
 
-def test_it_survives_its_file(best: tuple[QuantizedNetwork, PreparedMask], tmp_path: Path) -> None:
-    network, _ = best
-    network.save(tmp_path / "numbers.safetensors")
-    loaded = QuantizedNetwork.load(tmp_path / "numbers.safetensors")
-    assert dict(loaded.tensors) == dict(network.tensors)
-    assert loaded.recipe == network.recipe
-    assert all(torch.equal(loaded.weights[k], v) for k, v in network.weights.items())
-    assert all(torch.equal(loaded.weight_scales[k], v) for k, v in network.weight_scales.items())
-    assert np.array_equal(loaded.probe, network.probe)
-
-
-def test_another_file_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "x").write_bytes(b"nothing")
-    with pytest.raises(ExportError, match="no quantised network"):
-        QuantizedNetwork.load(tmp_path / "x")
-
-
 def test_no_photos_is_an_error_that_says_what_to_give(
     view: PreparedMask, photos: np.ndarray
 ) -> None:

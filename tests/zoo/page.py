@@ -14,8 +14,12 @@ __all__ = ["write_page"]
 # Footnotes are for readers, not for logs.
 LONGEST = 240
 
-# What to take instead, where something can't be made: (network, target), "*" for all of them.
-ROUTES: Mapping[tuple[str, str], str] = {}
+# What to do instead, where the failure itself can't know: by network and part of the reason.
+ROUTES: Mapping[tuple[str, str], str] = {
+    ("segnet", "cond must be a bool"): "ExecuTorch takes max-unpooling; for the others, upsample "
+    "bilinearly or by transposed convolutions and fine-tune.",
+    ("convnext", "bicubic"): "Resize bilinearly: of a mask, few pixels change.",
+}
 
 TOP = """# Networks
 
@@ -43,7 +47,7 @@ def write_page(path: Path, figures: Mapping[str, Any], targets: Sequence[str]) -
     lines = [TOP, _line(["network", *targets]), _line(["---", *[":-:"] * len(targets)])]
     for row in rows:
         own = figures[row.name]["targets"]
-        lines.append(_line([row.name, *(_cell(row.name, t, own.get(t), notes) for t in targets)]))
+        lines.append(_line([row.name, *(_cell(row.name, own.get(t), notes) for t in targets)]))
     lines += ["", *(f"{number}. {text}" for text, number in notes.items())]
     lines += [
         "",
@@ -78,19 +82,21 @@ def _line(cells: Sequence[str]) -> str:
     return f"| {' | '.join(cells)} |"
 
 
-def _cell(network: str, target: str, found: Mapping[str, Any] | None, notes: dict[str, int]) -> str:
+def _cell(network: str, found: Mapping[str, Any] | None, notes: dict[str, int]) -> str:
     if found is None:
         return ""
     if not found.get("reason"):
         return "●"
-    text = short(found["reason"])
-    route = ROUTES.get((network, target)) or ROUTES.get(("*", target), "")
-    text = f"{text} {route}".strip()
+    text = short(found["reason"].replace(network, "the network"))
+    routes = [route for (own, part), route in ROUTES.items() if own == network and part in text]
+    text = " ".join([text, *routes])
     return f"[{notes.setdefault(text, len(notes) + 1)}](#networks)"
 
 
 def short(reason: str) -> str:
-    """A failure's reason as a footnote: one line, no names of values, no paths."""
-    line = next((line for line in reason.splitlines() if line.strip()), "")
-    line = re.sub(r"\s+", " ", re.sub(r"(/[\w.-]+){3,}", "…", line)).strip().replace("|", "\\|")
-    return line if len(line) <= LONGEST else line[: LONGEST - 1].rstrip() + "…"
+    """A failure's reason as a footnote: its first line without paths, and the target to use."""
+    what, *others = [line for line in reason.splitlines() if line.strip()] or [""]
+    what = re.sub(r"\s+", " ", re.sub(r"(/[\w.-]+){3,}", "…", what)).strip().replace("|", "\\|")
+    if len(what) > LONGEST:
+        what = what[: LONGEST - 1].rstrip() + "…"
+    return " ".join([what, *(line for line in others[:1] if line.startswith("Use "))])

@@ -115,3 +115,4 @@ def test_the_page_has_a_dot_for_a_good_file_and_a_footnote_for_none(tmp_path: Pa
 def test_a_footnote_is_one_line_without_paths() -> None:
     assert short("\nfailed in /root/venv/lib/x.py: a | b\nmore") == "failed in …: a \\| b"
     assert len(short("word " * 100)) <= 240
+    assert short("no layer.\nUse savedmodel.\nmore") == "no layer. Use savedmodel."

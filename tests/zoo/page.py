@@ -23,13 +23,14 @@ ROUTES: Mapping[tuple[str, str], str] = {
 
 TOP = """# Networks
 
-Small networks of the structures that people have (`tests/zoo/networks/`), trained for a minute \
-on generated scenes, exported for real, and every file held against PyTorch on twelve scenes that \
-neither training nor export saw. ● is a file whose masks keep what its precision promises \
-([gates](gates.md)); a number is a footnote that says why there is none. IoU, MAE and bytes of \
-each file are in [networks.json](networks.json).
+Small networks of the structures that people have (`tests/zoo/networks/`), trained for a minute on
+generated scenes in two lights, exported for real, and every file held against PyTorch on twelve
+scenes that neither training nor export saw. ● is a file whose masks keep what its precision
+promises ([gates](gates.md)); a number is a footnote that says why there is none, and what to use
+instead. IoU, worst IoU, MAE and bytes of each file are in [networks.json](networks.json).
 
-Made by `python -m tests.zoo.matrix`; don't edit it by hand.
+Made by `python -m tests.zoo.matrix`; don't edit it by hand. How a network of your own is exported
+is in [own-networks.md](own-networks.md).
 """
 
 
@@ -53,8 +54,8 @@ def write_page(path: Path, figures: Mapping[str, Any], targets: Sequence[str]) -
         "",
         "## What they are",
         "",
-        "IoU with the truth is PyTorch's own, on 32 held-out scenes: what is compared are masks "
-        "that mean something.",
+        "IoU with the truth is PyTorch's own, on 32 held-out scenes: what files are compared by "
+        "are masks that mean something.",
         "",
         _line(["network", "structure", "options", "parameters", "IoU with the truth"]),
         _line(["---", "---", "---", "--:", "--:"]),

@@ -14,18 +14,23 @@ __all__ = ["write_page"]
 # Footnotes are for readers, not for logs.
 LONGEST = 240
 
-# What to take instead, where something can't be made: (network, target), "*" for all of them.
-ROUTES: Mapping[tuple[str, str], str] = {}
+# What to do instead, where the failure itself can't know: by network and part of the reason.
+ROUTES: Mapping[tuple[str, str], str] = {
+    ("segnet", "cond must be a bool"): "ExecuTorch takes max-unpooling; for the others, upsample "
+    "bilinearly or by transposed convolutions and fine-tune.",
+    ("convnext", "bicubic"): "Resize bilinearly: of a mask, few pixels change.",
+}
 
 TOP = """# Networks
 
-Small networks of the structures that people have (`tests/zoo/networks/`), trained for a minute \
-on generated scenes, exported for real, and every file held against PyTorch on twelve scenes that \
-neither training nor export saw. ● is a file whose masks keep what its precision promises \
-([gates](gates.md)); a number is a footnote that says why there is none. IoU, MAE and bytes of \
-each file are in [networks.json](networks.json).
+Small networks of the structures that people have (`tests/zoo/networks/`), trained for a minute on
+generated scenes in two lights, exported for real, and every file held against PyTorch on twelve
+scenes that neither training nor export saw. ● is a file whose masks keep what its precision
+promises ([gates](gates.md)); a number is a footnote that says why there is none, and what to use
+instead. IoU, worst IoU, MAE and bytes of each file are in [networks.json](networks.json).
 
-Made by `python -m tests.zoo.matrix`; don't edit it by hand.
+Made by `python -m tests.zoo.matrix`; don't edit it by hand. How a network of your own is exported
+is in [own-networks.md](own-networks.md).
 """
 
 
@@ -43,14 +48,14 @@ def write_page(path: Path, figures: Mapping[str, Any], targets: Sequence[str]) -
     lines = [TOP, _line(["network", *targets]), _line(["---", *[":-:"] * len(targets)])]
     for row in rows:
         own = figures[row.name]["targets"]
-        lines.append(_line([row.name, *(_cell(row.name, t, own.get(t), notes) for t in targets)]))
+        lines.append(_line([row.name, *(_cell(row.name, own.get(t), notes) for t in targets)]))
     lines += ["", *(f"{number}. {text}" for text, number in notes.items())]
     lines += [
         "",
         "## What they are",
         "",
-        "IoU with the truth is PyTorch's own, on 32 held-out scenes: what is compared are masks "
-        "that mean something.",
+        "IoU with the truth is PyTorch's own, on 32 held-out scenes: what files are compared by "
+        "are masks that mean something.",
         "",
         _line(["network", "structure", "options", "parameters", "IoU with the truth"]),
         _line(["---", "---", "---", "--:", "--:"]),
@@ -78,19 +83,21 @@ def _line(cells: Sequence[str]) -> str:
     return f"| {' | '.join(cells)} |"
 
 
-def _cell(network: str, target: str, found: Mapping[str, Any] | None, notes: dict[str, int]) -> str:
+def _cell(network: str, found: Mapping[str, Any] | None, notes: dict[str, int]) -> str:
     if found is None:
         return ""
     if not found.get("reason"):
         return "●"
-    text = short(found["reason"])
-    route = ROUTES.get((network, target)) or ROUTES.get(("*", target), "")
-    text = f"{text} {route}".strip()
+    text = short(found["reason"].replace(network, "the network"))
+    routes = [route for (own, part), route in ROUTES.items() if own == network and part in text]
+    text = " ".join([text, *routes])
     return f"[{notes.setdefault(text, len(notes) + 1)}](#networks)"
 
 
 def short(reason: str) -> str:
-    """A failure's reason as a footnote: one line, no names of values, no paths."""
-    line = next((line for line in reason.splitlines() if line.strip()), "")
-    line = re.sub(r"\s+", " ", re.sub(r"(/[\w.-]+){3,}", "…", line)).strip().replace("|", "\\|")
-    return line if len(line) <= LONGEST else line[: LONGEST - 1].rstrip() + "…"
+    """A failure's reason as a footnote: its first line without paths, and the target to use."""
+    what, *others = [line for line in reason.splitlines() if line.strip()] or [""]
+    what = re.sub(r"\s+", " ", re.sub(r"(/[\w.-]+){3,}", "…", what)).strip().replace("|", "\\|")
+    if len(what) > LONGEST:
+        what = what[: LONGEST - 1].rstrip() + "…"
+    return " ".join([what, *(line for line in others[:1] if line.startswith("Use "))])

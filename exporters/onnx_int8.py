@@ -159,19 +159,27 @@ class _Integers:
         for node in self.graph.node:
             if node.op_type == "Transpose":
                 self._turn_weight(node)
-            if node.op_type == "DequantizeLinear" and node.input[0] in self.constants:
-                # Of its own: ONNX Runtime's precise mode makes new ones after its name.
-                zeros = self.constants[node.input[2]]
-                node.input[2] = self._constant(f"{node.input[0]}_zero", zeros)
+            if node.op_type == "DequantizeLinear":
+                self._own_zero(node)
             if node.op_type == "QuantizeLinear":
                 self._round_resized(node)
             if node.op_type in {"Conv", "Gemm"} and len(node.input) > 2:
                 nodes += self._store_bias(node)
             nodes.append(node)
+        read = {name for node in nodes for name in node.input}
+        read.update(value.name for value in self.graph.output)
         del self.graph.node[:]
-        self.graph.node.extend(nodes)
+        # Without those of weights that are stored turned now.
+        self.graph.node.extend(node for node in nodes if read & set(node.output))
         self._share_constants()
         del self.graph.value_info[:]
+
+    def _own_zero(self, node: Any) -> None:
+        """A weight has a zero point of its own: ONNX Runtime's precise mode makes new ones after
+        its name."""
+        if node.input[0] in self.constants | self.added:
+            zeros = (self.constants | self.added)[node.input[2]]
+            node.input[2] = self._constant(f"{node.input[0]}_zero", zeros)
 
     def _turn_weight(self, node: Any) -> None:
         """A transposed weight is stored as it is read."""

@@ -58,9 +58,8 @@ ENDS = {
 
 
 # Logits that stay where a sigmoid moves, and such that pass far beyond.
-@pytest.mark.parametrize("steep", [4, 60])
+@pytest.mark.parametrize(("recipe", "steep"), [(BEST, 4), (FULL, 4), (FULL, 60)])
 @pytest.mark.parametrize("name", ENDS)
-@pytest.mark.parametrize("recipe", [BEST, FULL], ids=lambda recipe: recipe.name)
 def test_it_loads_and_draws_what_the_simulation_says(
     recipe: Recipe, name: str, steep: float, tmp_path: Path
 ) -> None:

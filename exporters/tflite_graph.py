@@ -103,7 +103,7 @@ def with_bytes(model: bytes, card: Card, *, floats: bool) -> bytes:
         ExportError: There are, where there may not.
     """
     graph = Flatbuffer(model)
-    graph.give_bytes()
+    graph.give_bytes(through_floats=floats)
     graph.describe(card)
     if not floats:
         graph.refuse_floats()
@@ -177,17 +177,24 @@ class Flatbuffer:
             for entry, name in ((signature.inputs[0], b"image"), (signature.outputs[0], b"mask")):
                 entry.name = name
 
-    def give_bytes(self) -> None:
-        """Put a QUANTIZE from bytes behind the input and one to bytes before the output."""
+    def give_bytes(self, *, through_floats: bool) -> None:
+        """Put a QUANTIZE from bytes behind the input and one to bytes before the output.
+
+        XNNPACK has none from uint8 to int8, but both ways between either and floats.
+        """
         graph, kind = self.subgraph, self.schema.TensorType.UINT8
         image, mask = int(graph.inputs[0]), int(graph.outputs[0])
         pixels, drawn = (
             self.add_activation(b"", kind, self.tensor(index).shape, _BYTE_SCALE, 0)
             for index in (image, mask)
         )
-        floats = self.tensor(image).type == self.schema.TensorType.FLOAT32
-        first = self.new_operator("DEQUANTIZE" if floats else "QUANTIZE", 1, pixels, image)
-        graph.operators.insert(0, first)
+        entry = [("DEQUANTIZE", pixels, image)]
+        if self.tensor(image).type != self.schema.TensorType.FLOAT32:
+            entry = [("QUANTIZE", pixels, image)]
+            if through_floats:
+                between = self.add_float(b"image_exact", self.tensor(image).shape)
+                entry = [("DEQUANTIZE", pixels, between), ("QUANTIZE", between, image)]
+        graph.operators[:0] = [self.new_operator(name, 1, *ends) for name, *ends in entry]
         graph.operators.append(self.new_operator("QUANTIZE", 1, mask, drawn))
         graph.inputs, graph.outputs = np.array([pixels], np.int32), np.array([drawn], np.int32)
         for index, name in ((image, b"image_inside"), (mask, b"mask_inside")):

@@ -6,6 +6,8 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+from filelock import FileLock
+
 from ..errors import ExportError, MaskportError
 
 __all__ = ["made_once", "reason_of"]
@@ -22,9 +24,9 @@ def reason_of(exc: BaseException) -> str:
 def made_once(path: Path, make: Callable[[Path], None]) -> Path:
     """A file or folder that several targets start from, made on first use.
 
-    A failure is kept beside it: the next target that wants it is told the same at once, in this
-    process or in one that follows it. So is the end of the process itself while it was made,
-    which would otherwise be repeated for every target.
+    A failure is kept beside it: the next target that wants it is told the same at once, in any
+    process of the run; one that wants it meanwhile waits. So is the end of the process itself while
+    it was made, which would otherwise be repeated for every target.
 
     Args:
         path: Of what is made.
@@ -34,24 +36,25 @@ def made_once(path: Path, make: Callable[[Path], None]) -> Path:
         ExportError: It failed before.
         Exception: What ``make`` raises.
     """
-    if path.exists():
+    with FileLock(path.with_name(f"{path.name}.lock")):
+        if path.exists():
+            return path
+        failed = path.with_name(f"{path.name}.failed")
+        if failed.exists():
+            raise ExportError(*json.loads(failed.read_text(encoding="utf-8")))
+        _keep(failed, "The process that converted the network ended while it did.", _LAST_WORDS)
+        partial = path.with_name(f"partial-{path.name}")
+        try:
+            make(partial)
+        except MaskportError as exc:
+            _keep(failed, exc.what, exc.remedy)
+            raise
+        except Exception as exc:
+            _keep(failed, reason_of(exc), "")
+            raise
+        partial.rename(path)
+        failed.unlink()
         return path
-    failed = path.with_name(f"{path.name}.failed")
-    if failed.exists():
-        raise ExportError(*json.loads(failed.read_text(encoding="utf-8")))
-    _keep(failed, "The process that converted the network ended while it did.", _LAST_WORDS)
-    partial = path.with_name(f"partial-{path.name}")
-    try:
-        make(partial)
-    except MaskportError as exc:
-        _keep(failed, exc.what, exc.remedy)
-        raise
-    except Exception as exc:
-        _keep(failed, reason_of(exc), "")
-        raise
-    partial.rename(path)
-    failed.unlink()
-    return path
 
 
 _LAST_WORDS = "The log has the SDK's last words; other formats don't depend on it."

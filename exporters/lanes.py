@@ -60,18 +60,18 @@ class Lanes:
 
     def warm_up(self, rows: Iterable[Target]) -> None:
         """Start the lanes of these targets, so that they import while others work."""
-        for lane in dict.fromkeys(row.shared.lane for row in rows):
+        for lane in dict.fromkeys(row.lane for row in rows):
             self._waiting.setdefault(lane, [])
         self._fill()
 
     def order(self, rows: Iterable[Target]) -> None:
         """Have these targets made; their intermediates are on disk."""
         for row in rows:
-            worker = self._running.get(row.shared.lane)
+            worker = self._running.get(row.lane)
             if worker is not None and not worker.stopping:
                 worker.order(row.name)
             else:
-                self._waiting.setdefault(row.shared.lane, []).append(row.name)
+                self._waiting.setdefault(row.lane, []).append(row.name)
         self._fill()
 
     def finish(self) -> Iterator[dict[str, Any]]:

@@ -103,6 +103,11 @@ class Target:
         return FORMATS[self.format]
 
     @property
+    def lane(self) -> Lane:
+        """Of its format; what TensorFlow's own converter makes is TensorFlow's."""
+        return "tensorflow" if self.starts_from == "onnx" else self.shared.lane
+
+    @property
     def sources(self) -> tuple[Source, ...]:
         """The intermediates it starts from, made once for all targets of a run: one of them is
         enough. What a recipe quantises starts from the quantised program."""

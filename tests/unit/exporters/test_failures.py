@@ -167,7 +167,26 @@ def test_what_several_targets_start_from_is_made_once(tmp_path: Path) -> None:
     path = tmp_path / "shared"
     assert made_once(path, lambda partial: partial.mkdir()) == path  # type: ignore[func-returns-value]
     assert made_once(path, lambda _: pytest.fail("it is there")) == path
-    assert list(tmp_path.iterdir()) == [path]
+    assert {p.name for p in tmp_path.iterdir()} - {"shared.lock"} == {"shared"}
+
+
+def test_what_another_process_makes_is_waited_for(tmp_path: Path) -> None:
+    made = []
+
+    def slowly(partial: Path) -> None:
+        made.append(partial)
+        begun.set()
+        threading.Event().wait(0.3)
+        partial.mkdir()
+
+    begun, path = threading.Event(), tmp_path / "shared"
+    first = threading.Thread(target=made_once, args=(path, slowly))
+    first.start()
+    assert begun.wait(10)
+    # A lock of its own, as another process has.
+    assert made_once(path, slowly) == path
+    first.join()
+    assert len(made) == 1
 
 
 @pytest.mark.parametrize(

@@ -314,7 +314,8 @@ def _calibrated_view(
 
 def _say_taken(checkpoint: Checkpoint, note: Callable[[str], None]) -> None:
     """What of a file was taken for weights, where it is more than weights."""
-    taken = str(Taken(checkpoint.key, checkpoint.prefix, tuple(checkpoint.ignored)))
+    found = checkpoint.key, checkpoint.prefix, tuple(checkpoint.ignored), tuple(checkpoint.notes)
+    taken = str(Taken(*found))
     if taken:
         note(f"Weights of {checkpoint.file}: {taken}")
 

@@ -211,7 +211,8 @@ class Checkpoint(_Record):
     """Where the weights came from.
 
     Of a training program's file: ``key`` is where in it they were, ``prefix`` what stood before
-    each name there, and ``ignored`` what else it holds.
+    each name there, and ``ignored`` what else it holds. ``notes`` are what else is to be said of
+    how the weights came into the network, for people.
     """
 
     file: str
@@ -221,6 +222,7 @@ class Checkpoint(_Record):
     key: str = ""
     prefix: str = ""
     ignored: list[str] = Field(default_factory=list)
+    notes: list[str] = Field(default_factory=list)
 
 
 class Calibration(_Record):

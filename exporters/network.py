@@ -123,6 +123,7 @@ def load(
         key=taken.key,
         prefix=taken.prefix,
         ignored=list(taken.ignored),
+        notes=list(taken.notes),
     )
 
 

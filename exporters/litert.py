@@ -24,6 +24,12 @@ __all__ = ["convert"]
 # A sigmoid's or softmax's integers, by TFLite's quantisation specification.
 _SIGMOID = (1 / 256, -128, -128, 127, torch.int8)
 _BOUNDED = ("sigmoid", "softmax")
+# By name: torch knows them once a program was loaded.
+_PAIR = {f"quantized_decomposed.{kind}_per_tensor.default" for kind in ("quantize", "dequantize")}
+_EXPANDING = {torch.ops.aten.expand.default, torch.ops.aten.expand_as.default}
+_ELEMENTWISE = {getattr(torch.ops.aten, name).Tensor for name in ("add", "sub", "mul", "div")} | {
+    getattr(torch.ops.aten, f"{name}_").Tensor for name in ("add", "sub", "mul", "div")
+}
 
 
 def convert(run: Run, *, integers: bool = False, mask_in_integers: bool = False) -> bytes:
@@ -43,6 +49,7 @@ def convert(run: Run, *, integers: bool = False, mask_in_integers: bool = False)
 
     run.step("litert-torch")
     module = load_program(run.program)
+    _drop_expansions(module)
     if integers:
         _quantise_floats(module)
         if mask_in_integers:
@@ -93,6 +100,48 @@ def _quantise_floats(module: Any) -> None:
             )
         node.replace_input_with(integers, quantised)
     module.recompile()
+
+
+def _drop_expansions(module: Any) -> None:
+    """Let sums and products broadcast by themselves, in place.
+
+    litert-torch turns a gate that is expanded to the map's size (``w.expand_as(x) * x``) into a
+    BROADCAST_TO of another layout than the map's, which no runtime takes.
+    """
+    graph = module.graph
+    for node in list(graph.nodes):
+        if node.target not in _EXPANDING:
+            continue
+        source, shape = node.args[0], node.meta["val"].shape
+        same_rank = len(source.meta["val"].shape) == len(shape)
+        if same_rank and all(_broadcasts(reader, shape) for reader in _readers(node)):
+            node.replace_all_uses_with(source)
+            graph.erase_node(node)
+    module.recompile()
+
+
+def _broadcasts(node: Any, shape: Any) -> bool:
+    """It gives that shape by another of its arguments, too."""
+    if node.target not in _ELEMENTWISE:
+        return False
+    made = [_maker(source) for source in node.all_input_nodes]
+    others = [n for n in made if n.target not in _EXPANDING]
+    return len(others) == 1 and "val" in others[0].meta and others[0].meta["val"].shape == shape
+
+
+def _readers(node: Any) -> list[Any]:
+    """What reads a node's values, rounded or not."""
+    found: list[Any] = []
+    for user in node.users:
+        found += _readers(user) if str(user.target) in _PAIR else [user]
+    return found
+
+
+def _maker(node: Any) -> Any:
+    """What made values, before they were rounded."""
+    while str(node.target) in _PAIR:
+        node = node.args[0]
+    return node
 
 
 def _round_mask(module: Any) -> None:

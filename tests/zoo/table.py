@@ -60,7 +60,7 @@ DRAWN = {"activation": "none"}
 # fmt: off
 ZOO = (
     Row("unet", "classic:unet", "transposed convolutions, padding by differences of sizes",
-        {"size": "60x76"}, quick=True),
+        {"size": "60x76"}),
     Row("fcn", "classic:fcn", "dilated residual network, a dict of outputs, 21 classes",
         {**MANY, "output": "out"}, "classes"),
     Row("fcn-argmax", "classic:fcn_argmax", "class numbers of 21 classes, by its own argmax",

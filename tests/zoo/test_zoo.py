@@ -15,15 +15,12 @@ from .exporting import exported
 from .page import short, write_page
 from .table import ZOO, Row, row_of
 
-# One of each float format, and the two integer files that most people ship.
+# The formats that networks are lost in, and the two integer files that most people ship.
 TARGETS = (
-    "onnx-fp32",
     "onnx-int8",
     "tflite-fp32",
     "tflite-int8",
-    "keras",
     "coreml-fp16",
-    "torchscript-lite",
     "executorch",
 )
 # Fewer than the zoo's own: enough for masks with light and dark.
@@ -31,12 +28,7 @@ STEPS, PHOTOS = 60, 16
 
 # What is known not to work: (network, target) -> part of the reason. Whoever mends one of them
 # is told so by a failing test, and removes its row.
-_OTHERWISE = "TensorFlow's converter made other operations"
-_NOWHERE = "is nowhere in the ONNX graph"
-_SWAPPED = "draws another mask than the network"
-EXPECTED_FAILURES = {
-    ("segformer", "keras"): "Reshape",
-}
+EXPECTED_FAILURES: dict[tuple[str, str], str] = {}
 
 
 @pytest.mark.parametrize("row", ZOO, ids=lambda row: row.name)
@@ -59,7 +51,7 @@ def test_the_exported_view_of_a_network_draws_its_mask(row: Row) -> None:
 
 def test_names_are_given_once() -> None:
     assert len({row.name for row in ZOO}) == len(ZOO)
-    assert 3 <= sum(row.quick for row in ZOO) <= 10  # two minutes of every test run
+    assert 2 <= sum(row.quick for row in ZOO) <= 4  # two minutes of every test run
 
 
 @pytest.mark.zoo

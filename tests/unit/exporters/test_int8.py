@@ -256,8 +256,12 @@ def test_a_program_that_draws_another_mask_than_its_simulation_is_an_error(
 ) -> None:
     from maskport.quantization import program
 
-    monkeypatch.setattr(program, "_round", lambda graph, node, encoding: None)
-    monkeypatch.setattr(program, "_STEP", 1e-6)
+    own = program._round
+
+    def elsewhere(graph: Any, node: Any, encoding: Encoding) -> None:
+        own(graph, node, replace(encoding, scale=encoding.scale / 8))
+
+    monkeypatch.setattr(program, "_round", elsewhere)
     with pytest.raises(ExportError, match="off its own simulation"):
         quantized_program(sample.view, sample.network, sample.photos[0])
 

@@ -58,7 +58,7 @@ ENDS = {
 
 
 # Logits that stay where a sigmoid moves, and such that pass far beyond.
-@pytest.mark.parametrize(("recipe", "steep"), [(BEST, 4), (FULL, 4), (FULL, 60)])
+@pytest.mark.parametrize(("recipe", "steep"), [(BEST, 4), (FULL, 60)])
 @pytest.mark.parametrize("name", ENDS)
 def test_it_loads_and_draws_what_the_simulation_says(
     recipe: Recipe, name: str, steep: float, tmp_path: Path

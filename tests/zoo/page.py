@@ -27,7 +27,8 @@ Small networks of the structures that people have (`tests/zoo/networks/`), train
 generated scenes in two lights, exported for real, and every file held against PyTorch on twelve
 scenes that neither training nor export saw. ● is a file whose masks keep what its precision
 promises ([gates](gates.md)); a number is a footnote that says why there is none, and what to use
-instead. IoU, worst IoU, MAE and bytes of each file are in [networks.json](networks.json).
+instead. An empty cell was not measured since its exporter changed. IoU, worst IoU, MAE and bytes of
+each file are in [networks.json](networks.json).
 
 Made by `python -m tests.zoo.matrix`; don't edit it by hand. How a network of your own is exported
 is in [own-networks.md](own-networks.md).

@@ -83,7 +83,7 @@ ZOO = (
     Row("espnet", "mobile:espnet", "PReLU, grouped and dilated convolutions, pixel shuffle"),
     Row("shufflenet", "mobile:shufflenet", "channel shuffle, split and concat, leaky ReLU"),
     Row("modnet", "matting:modnet", "IBNorm, squeeze and excite by linear layers with expand_as",
-        DRAWN, quick=True),
+        DRAWN),
     Row("rvm", "matting:rvm", "foreground and matte by clamps, average pools of the photo",
         {**DRAWN, "output": 1}, "distance"),
     Row("convgru", "matting:convgru", "a ConvGRU without a state of before; mask and state",

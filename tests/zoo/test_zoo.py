@@ -51,7 +51,7 @@ def test_the_exported_view_of_a_network_draws_its_mask(row: Row) -> None:
 
 def test_names_are_given_once() -> None:
     assert len({row.name for row in ZOO}) == len(ZOO)
-    assert 2 <= sum(row.quick for row in ZOO) <= 4  # two minutes of every test run
+    assert 1 <= sum(row.quick for row in ZOO) <= 4  # two minutes of every test run
 
 
 @pytest.mark.zoo

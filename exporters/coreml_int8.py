@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from ..quantization.program import load_program
+from ..quantization.program import load_program, roundings
 from .coreml_conversion import convert
 from .coreml_package import finish, full_mask
 from .run import Exported, Run
@@ -75,12 +75,7 @@ def _raise_scales(module: Any) -> None:
 
     Such are of tensors that were zero on all calibration photos.
     """
-    import torch
-
-    operations = torch.ops.quantized_decomposed
-    pair = {operations.quantize_per_tensor.default, operations.dequantize_per_tensor.default}
-    for node in module.graph.nodes:
-        if node.target in pair:
-            values, scale, *rest = node.args
-            node.args = (values, max(scale, _SMALLEST_SCALE), *rest)
+    for node in roundings(module):
+        values, scale, *rest = node.args
+        node.args = (values, max(scale, _SMALLEST_SCALE), *rest)
     module.recompile()

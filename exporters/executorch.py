@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import ExportError
-from ..quantization.program import load_program, reexported, weight_values
+from ..quantization.program import float_weight, load_program, reexported
 from .run import Exported, Run
 
 __all__ = ["export", "export_int8"]
@@ -118,12 +118,7 @@ def _dequantised_outside(lowered: Any) -> set[str]:
 def _give_floats(module: Any, names: set[str]) -> None:
     """Turn weights of these names into floats, in place."""
     for node in list(module.graph.nodes):
-        values = weight_values(module, node)
-        if values is None or str(node.args[0].target) not in names:
-            continue
-        name = f"{node.args[0].target}_values"
-        module.register_buffer(name, values)
-        with module.graph.inserting_before(node):
-            node.replace_all_uses_with(module.graph.get_attr(name))
-        module.graph.erase_node(node)
+        if node.args and str(getattr(node.args[0], "target", "")) in names:
+            node.replace_all_uses_with(float_weight(module, node))
+            module.graph.erase_node(node)
     module.recompile()

@@ -21,7 +21,7 @@ def reason_of(exc: BaseException) -> str:
     return f"{type(exc).__name__}: {lines[0]}" if lines else type(exc).__name__
 
 
-def made_once(path: Path, make: Callable[[Path], None]) -> Path:
+def made_once(path: Path, make: Callable[[Path], object]) -> Path:
     """A file or folder that several targets start from, made on first use.
 
     A failure is kept beside it: the next target that wants it is told the same at once, in any

@@ -16,7 +16,9 @@ from unittest import mock
 import torch
 
 from ..errors import ExportError
-from ..quantization.program import load_program, reexported, weight_values
+from ..quantization.program import float_weight, load_program, reexported, roundings
+from .failures import reason_of
+from .onnx import own_name
 from .run import Run
 
 __all__ = ["convert"]
@@ -24,8 +26,6 @@ __all__ = ["convert"]
 # A sigmoid's or softmax's integers, by TFLite's quantisation specification.
 _SIGMOID = (1 / 256, -128, -128, 127, torch.int8)
 _BOUNDED = ("sigmoid", "softmax")
-# By name: torch knows them once a program was loaded.
-_PAIR = {f"quantized_decomposed.{kind}_per_tensor.default" for kind in ("quantize", "dequantize")}
 _EXPANDING = {torch.ops.aten.expand.default, torch.ops.aten.expand_as.default}
 _ELEMENTWISE = {getattr(torch.ops.aten, name).Tensor for name in ("add", "sub", "mul", "div")} | {
     getattr(torch.ops.aten, f"{name}_").Tensor for name in ("add", "sub", "mul", "div")
@@ -66,7 +66,7 @@ def convert(run: Run, *, integers: bool = False, mask_in_integers: bool = False)
         return bytes(model.model_content())
     except Exception as exc:  # torch's, jax's and MLIR's
         raise ExportError(
-            f"litert-torch can't convert {run.spec.name}: {_first_line(exc)}",
+            f"litert-torch can't convert {run.spec.name}: {reason_of(exc)}",
             "The log has its whole message; other formats don't depend on it.",
         ) from exc
 
@@ -88,13 +88,10 @@ def _quantise_floats(module: Any) -> None:
     operations = torch.ops.quantized_decomposed
     graph = module.graph
     for node in list(graph.nodes):
-        if (values := weight_values(module, node)) is None:
+        if (floats := float_weight(module, node)) is None:
             continue
         integers, scales, zeros, *how = node.args
-        name = f"{integers.target}_values"
-        module.register_buffer(name, values)
         with graph.inserting_before(node):
-            floats = graph.get_attr(name)
             quantised = graph.call_function(
                 operations.quantize_per_channel.default, (floats, scales, zeros, *how)
             )
@@ -108,38 +105,38 @@ def _drop_expansions(module: Any) -> None:
     litert-torch turns a gate that is expanded to the map's size (``w.expand_as(x) * x``) into a
     BROADCAST_TO of another layout than the map's, which no runtime takes.
     """
-    graph = module.graph
+    graph, rounded = module.graph, set(roundings(module))
     for node in list(graph.nodes):
         if node.target not in _EXPANDING:
             continue
         source, shape = node.args[0], node.meta["val"].shape
         same_rank = len(source.meta["val"].shape) == len(shape)
-        if same_rank and all(_broadcasts(reader, shape) for reader in _readers(node)):
+        if same_rank and all(_broadcasts(n, shape, rounded) for n in _readers(node, rounded)):
             node.replace_all_uses_with(source)
             graph.erase_node(node)
     module.recompile()
 
 
-def _broadcasts(node: Any, shape: Any) -> bool:
+def _broadcasts(node: Any, shape: Any, rounded: set[Any]) -> bool:
     """It gives that shape by another of its arguments, too."""
     if node.target not in _ELEMENTWISE:
         return False
-    made = [_maker(source) for source in node.all_input_nodes]
+    made = [_maker(source, rounded) for source in node.all_input_nodes]
     others = [n for n in made if n.target not in _EXPANDING]
     return len(others) == 1 and "val" in others[0].meta and others[0].meta["val"].shape == shape
 
 
-def _readers(node: Any) -> list[Any]:
+def _readers(node: Any, rounded: set[Any]) -> list[Any]:
     """What reads a node's values, rounded or not."""
     found: list[Any] = []
     for user in node.users:
-        found += _readers(user) if str(user.target) in _PAIR else [user]
+        found += _readers(user, rounded) if user in rounded else [user]
     return found
 
 
-def _maker(node: Any) -> Any:
+def _maker(node: Any, rounded: set[Any]) -> Any:
     """What made values, before they were rounded."""
-    while str(node.target) in _PAIR:
+    while node in rounded:
         node = node.args[0]
     return node
 
@@ -184,8 +181,7 @@ def _name_by_modules(program: Any) -> None:
     for node in program.graph.nodes:
         stack = list(node.meta.get("nn_module_stack", {}).values())
         path = stack[-1][0] if stack else ""
-        own = path.removeprefix("body.").removeprefix("network.")
-        node.meta["nn_module_stack"] = {"module": ("", own or "network")}
+        node.meta["nn_module_stack"] = {"module": ("", own_name(path) or "network")}
 
 
 @contextlib.contextmanager
@@ -198,8 +194,3 @@ def _exported(module: Any, program: Any) -> Iterator[None]:
 
     with mock.patch.object(torch.export, "export", known):
         yield
-
-
-def _first_line(exc: BaseException) -> str:
-    lines = str(exc).strip().splitlines()
-    return lines[0] if lines else type(exc).__name__

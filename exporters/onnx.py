@@ -14,7 +14,7 @@ from .failures import made_once
 from .probes import check_probes
 from .run import Exported, Run
 
-__all__ = ["export_fp16", "export_fp32", "finish", "simplified"]
+__all__ = ["export_fp16", "export_fp32", "finish", "own_name", "simplified"]
 
 # Inputs that ONNX types as float32 whatever the data's type is.
 _ALWAYS_FLOAT32 = {"Resize": {1, 2}, "Upsample": {1}}
@@ -183,18 +183,21 @@ def finish(model: Any, run: Run, path: Path) -> Exported:
     return Exported(*run.float_tensors("NCHW"))
 
 
+def own_name(name: str) -> str:
+    """A path of the exported view, its parts between dots or slashes, as the network's author has
+    it."""
+    return _WRAPPER.sub(r"\1", name)
+
+
 def _rename(graph: Any) -> None:
     """Names of the network's own modules: ``/stage1/rebnconvin/conv_s1/Conv``."""
 
-    def clean(name: str) -> str:
-        return _WRAPPER.sub(r"\1", name)
-
     names = [n for node in graph.node for n in (*node.input, *node.output)]
-    if len(set(map(clean, names))) != len(set(names)):
+    if len(set(map(own_name, names))) != len(set(names)):
         return  # a user's network has modules of these names itself
     for node in graph.node:
-        node.name = clean(node.name)
-        node.input[:] = [clean(name) for name in node.input]
-        node.output[:] = [clean(name) for name in node.output]
+        node.name = own_name(node.name)
+        node.input[:] = [own_name(name) for name in node.input]
+        node.output[:] = [own_name(name) for name in node.output]
     for value in (*graph.initializer, *graph.value_info):
-        value.name = clean(value.name)
+        value.name = own_name(value.name)

@@ -22,9 +22,9 @@ import numpy as np
 import torch
 
 from ..errors import ExportError
-from ..quantization.program import load_program, reexported
+from ..quantization.program import load_program, reexported, roundings
 from .failures import reason_of
-from .onnx import finish
+from .onnx import finish, own_name
 from .run import Exported, Run
 
 __all__ = ["OPSET", "as_qdq", "export_int8"]
@@ -96,12 +96,9 @@ def as_qdq(module: Any, example: torch.Tensor) -> Any:
 
 def _store_bytes(module: Any) -> None:
     """Let activations be uint8 instead of int8: the same steps, counted from 0."""
-    operations = torch.ops.quantized_decomposed
-    pair = {operations.quantize_per_tensor.default, operations.dequantize_per_tensor.default}
-    for node in module.graph.nodes:
-        if node.target in pair:
-            values, scale, zero, lowest, highest, _ = node.args
-            node.args = (values, scale, zero - lowest, 0, highest - lowest, torch.uint8)
+    for node in roundings(module):
+        values, scale, zero, lowest, highest, _ = node.args
+        node.args = (values, scale, zero - lowest, 0, highest - lowest, torch.uint8)
     module.recompile()
 
 
@@ -129,7 +126,7 @@ def _name_by_modules(graph: Any) -> None:
         notes = {entry.key: entry.value for entry in node.metadata_props}
         # The network, its modules from the outside in, and the operation.
         scopes = ast.literal_eval(notes.get(_SCOPES, "[]"))[:-1]
-        path = (scopes[-1] if scopes else "").removeprefix("body.").removeprefix("network.")
+        path = own_name(scopes[-1] if scopes else "")
         name = "/".join(["", *filter(None, path.split(".")), node.op_type])
         taken[name] = taken.get(name, -1) + 1
         node.name = f"{name}_{taken[name]}" if taken[name] else name
@@ -151,7 +148,6 @@ class _Integers:
             if node.op_type == "Constant" and node.attribute[0].name == "value":
                 self.constants[node.output[0]] = numpy_helper.to_array(node.attribute[0].t)
         self.makers = {name: node for node in graph.node for name in node.output}
-        self.added: dict[str, Any] = {}
         self.resizes = 0
 
     def write(self) -> None:
@@ -177,8 +173,8 @@ class _Integers:
     def _own_zero(self, node: Any) -> None:
         """A weight has a zero point of its own: ONNX Runtime's precise mode makes new ones after
         its name."""
-        if node.input[0] in self.constants | self.added:
-            zeros = (self.constants | self.added)[node.input[2]]
+        if node.input[0] in self.constants:
+            zeros = self.constants[node.input[2]]
             node.input[2] = self._constant(f"{node.input[0]}_zero", zeros)
 
     def _turn_weight(self, node: Any) -> None:
@@ -247,7 +243,7 @@ class _Integers:
         ]
 
     def _constant(self, name: str, values: Any) -> str:
-        self.added[name] = np.asarray(values)
+        self.constants[name] = np.asarray(values)
         return name
 
     def _share_constants(self) -> None:
@@ -256,18 +252,17 @@ class _Integers:
 
         known: dict[bytes, str] = {}
         kept: dict[str, Any] = {}
-        constants = {**self.constants, **self.added}
-        nodes = [node for node in self.graph.node if not constants.keys() & set(node.output)]
+        nodes = [node for node in self.graph.node if not self.constants.keys() & set(node.output)]
         for node in nodes:
             for place, name in enumerate(node.input):
-                if name not in constants:
+                if name not in self.constants:
                     continue
-                values = constants[name]
+                values = self.constants[name]
                 key = name.encode()
                 if values.ndim == 0:
                     key = values.dtype.str.encode() + values.tobytes()
                 node.input[place] = own = known.setdefault(key, name)
-                kept[own] = constants[own]
+                kept[own] = self.constants[own]
         del self.graph.node[:], self.graph.initializer[:]
         self.graph.node.extend(nodes)
         self.graph.initializer.extend(numpy_helper.from_array(v, k) for k, v in kept.items())

@@ -78,6 +78,7 @@ class Target:
             targets that want it; ``mixed`` for the one that a budget gives; empty for the float
             network.
         starts_from: The intermediate it starts from, where that is not its format's.
+        modules: What must be importable, where that is not its format's.
         by_name: Made only where it is asked for by its name: neither ``all`` nor its format
             means it.
     """
@@ -90,6 +91,7 @@ class Target:
     summary: str
     recipe: str = ""
     starts_from: Source | None = None
+    modules: tuple[str, ...] = ()
     by_name: bool = False
 
     @property
@@ -122,9 +124,14 @@ class Target:
         """Its activations are quantised by ranges that only photos can give."""
         return self.precision in {"int8", "int8x16", "mixed", "w8a8"}
 
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """The modules that it is made with."""
+        return self.modules or self.shared.modules
+
     def missing_modules(self) -> list[str]:
         """The modules that are not installed here; none are imported to find out."""
-        return [name for name in self.shared.modules if importlib.util.find_spec(name) is None]
+        return [name for name in self.needs if importlib.util.find_spec(name) is None]
 
     def load_exporter(self) -> Callable[[Run, Path], Exported]:
         """Import the exporter's module."""
@@ -142,7 +149,8 @@ TARGETS = (
     Target("onnx-fp16", "onnx", "fp16", ".onnx", ".onnx:export_fp16",
            "ONNX Runtime, half the size; float32 in and out"),
     Target("onnx-int8", "onnx", "int8", ".onnx", ".onnx_int8:export_int8",
-           "ONNX Runtime, integers inside (QDQ); float32 in and out", recipe="best"),
+           "ONNX Runtime, integers inside (QDQ); float32 in and out", recipe="best",
+           modules=(*_ONNX, "onnxscript")),
     Target("tflite-fp32", "tflite", "fp32", ".tflite", ".tflite:export_fp32",
            "LiteRT (TFLite), Android"),
     Target("tflite-fp16", "tflite", "fp16", ".tflite", ".tflite:export_fp16",
@@ -155,13 +163,13 @@ TARGETS = (
            "the same, integers throughout; NPUs, Edge TPU", recipe="full", by_name=True),
     Target("tflite-int8-plain", "tflite", "int8", ".tflite", ".tflite:export_int8_plain",
            "the same, as TensorFlow's converter quantises by itself", starts_from="onnx",
-           by_name=True),
+           modules=_TENSORFLOW, by_name=True),
     Target("tflite-mixed", "tflite", "mixed", ".tflite", ".tflite:export_mixed",
            "LiteRT, integers but where a budget or a recipe wants float (--budget, --recipe)",
            recipe="mixed", by_name=True),
     Target("tflite-int8x16", "tflite", "int8x16", ".tflite", ".tflite:export_int8x16",
            "LiteRT, int8 weights, int16 activations; for hardware that has it, slow on CPUs",
-           starts_from="onnx", by_name=True),
+           starts_from="onnx", modules=_TENSORFLOW, by_name=True),
     Target("savedmodel", "savedmodel", "fp32", "", ".savedmodel:export",
            "TensorFlow SavedModel, for servers"),
     Target("keras", "keras", "fp32", ".keras", ".keras:export",

@@ -218,7 +218,7 @@ def _float_file(run: Run) -> tuple[bytes, dict[str, str]]:
     if run.program.exists():
         try:
             made = made_once(
-                run.scratch / "litert.tflite", lambda p: _write(p, litert.convert(run))
+                run.scratch / "litert.tflite", lambda p: p.write_bytes(litert.convert(run))
             )
             return made.read_bytes(), _LITERT
         except ExportError as exc:
@@ -226,17 +226,12 @@ def _float_file(run: Run) -> tuple[bytes, dict[str, str]]:
     if not run.onnx.exists():
         raise first or ExportError("torch could not turn the network into anything to start from.")
     try:
-        made = made_once(
-            run.scratch / "onnx2tf.tflite", lambda p: _write(p, _convert(run, lambda c, tf: None))
-        )
+        path = run.scratch / "onnx2tf.tflite"
+        made = made_once(path, lambda p: p.write_bytes(_convert(run, lambda c, tf: None)))
     except ExportError as exc:
         said = f"{first.what} " if first else ""
         raise ExportError(f"{said}{exc.what}", exc.remedy) from exc
     return made.read_bytes(), _ONNX2TF
-
-
-def _write(path: Path, data: bytes) -> None:
-    path.write_bytes(data)
 
 
 def _convert(run: Run, choose: Callable[[Any, Any], None]) -> bytes:

@@ -215,10 +215,9 @@ class Flatbuffer:
                     values = self.data_of(self.tensor(index), np.float32)
                     if values.size < _SMALL:
                         continue
-                    stored, floats = self.tensor(index), self.add_float(b"", [])
-                    self.tensor(floats).shape = stored.shape
-                    self.tensor(floats).name, stored.name = stored.name, stored.name + b"_fp16"
-                    stored.type = kinds.FLOAT16
+                    stored = self.tensor(index)
+                    floats = self.add_float(stored.name, stored.shape)
+                    stored.name, stored.type = stored.name + b"_fp16", kinds.FLOAT16
                     with np.errstate(over="ignore"):
                         self._fill(stored, values.astype(np.float16))
                     operators.append(self.new_operator("DEQUANTIZE", 1, index, floats))
@@ -280,9 +279,7 @@ class Flatbuffer:
         operator.opcodeIndex = known[0]
         operator.inputs = np.array([source], np.int32)
         operator.outputs = np.array([result], np.int32)
-        self.model.operatorCodes[known[0]].version = max(
-            self.model.operatorCodes[known[0]].version, version
-        )
+        self.require({name: version})
         return operator
 
     def require(self, versions: dict[str, int]) -> None:

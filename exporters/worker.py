@@ -90,7 +90,7 @@ def _make(row: Target, scratch: Path, inspector: str, send: Send) -> None:
             "target": row.name,
             "artifact": values,
             "seconds": seconds,
-            "tools": _versions(row.shared.modules),
+            "tools": _versions(row.needs),
         }
     )
 

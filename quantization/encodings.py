@@ -85,8 +85,6 @@ class QuantizedTensor:
         bias: Path of the bias, or empty.
         outputs: Dimension of the weight that its output channels lie along.
         sources: Names of the tensors that it is computed from.
-        tail: It lies between the last convolutions and the mask.
-        rectified: It has no negative values, by construction.
         in_float: It is computed in float, and rounded only for what reads it in integers.
     """
 
@@ -100,8 +98,6 @@ class QuantizedTensor:
     bias: str = ""
     outputs: int = 0
     sources: tuple[str, ...] = ()
-    tail: bool = False
-    rectified: bool = False
     in_float: bool = False
 
 

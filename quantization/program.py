@@ -14,6 +14,7 @@ last convolutions, and the mask.
 from __future__ import annotations
 
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -28,7 +29,7 @@ from .graph import NetworkGraph, captured
 from .simulation import simulation
 from .weight_grids import LARGEST_WEIGHT, across
 
-__all__ = ["load_program", "quantized_program", "reexported", "weight_values"]
+__all__ = ["float_weight", "load_program", "quantized_program", "reexported", "roundings"]
 
 # Biases are int32, in steps of the input's scale times the weight's. Half of the range is left
 # to the sum that is added to it.
@@ -116,8 +117,20 @@ def reexported(module: Any, example: Tensor) -> Any:
     return program
 
 
-def weight_values(module: Any, dequantiser: Any) -> Tensor | None:
-    """The float values that a weight's dequantiser gives; None where a node is none.
+def roundings(module: Any) -> Iterator[Any]:
+    """The nodes of such a program that quantise an activation or dequantise it again.
+
+    Their arguments are what they read, scale, zero point, lowest and highest integer, and type.
+    """
+    _register_operations()
+    operations = torch.ops.quantized_decomposed
+    pair = {operations.quantize_per_tensor.default, operations.dequantize_per_tensor.default}
+    return (node for node in module.graph.nodes if node.target in pair)
+
+
+def float_weight(module: Any, dequantiser: Any) -> Any:
+    """A new node that holds the float values which a weight's dequantiser gives, put before it;
+    None where a node is no such dequantiser.
 
     Args:
         module: The torch.fx.GraphModule of such a program.
@@ -128,8 +141,10 @@ def weight_values(module: Any, dequantiser: Any) -> Tensor | None:
         return None
     integers, scales, zeros, *how = dequantiser.args
     stored = (getattr(module, str(node.target)) for node in (integers, scales, zeros))
-    values: Tensor = operation(*stored, *how)
-    return values
+    name = f"{integers.target}_values"
+    module.register_buffer(name, operation(*stored, *how))
+    with module.graph.inserting_before(dequantiser):
+        return module.graph.get_attr(name)
 
 
 class _Weight(NamedTuple):

@@ -420,8 +420,6 @@ def _tensors(network: Measured, weights: dict[str, Tensor]) -> dict[str, Quantiz
             bias=point.bias,
             outputs=point.outputs,
             sources=tuple(graph.sources(point.name)),
-            tail=point.tail,
-            rectified=point.rectified,
             in_float=point.name in network.floats,
         )
         for point in graph.points.values()

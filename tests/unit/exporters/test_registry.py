@@ -61,3 +61,16 @@ def test_what_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatch) -> None
     )
     assert target("onnx-fp32").missing_modules() == ["onnxsim"]
     assert target("torchscript-lite").missing_modules() == []
+
+
+def test_what_tensorflow_or_torchs_newer_exporter_makes_needs_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    found = importlib.util.find_spec
+    lacking = {"tensorflow", "onnxscript"}
+    monkeypatch.setattr(
+        importlib.util, "find_spec", lambda name: None if name in lacking else found(name)
+    )
+    assert target("tflite-int8-plain").missing_modules() == ["tensorflow"]
+    assert target("onnx-int8").missing_modules() == ["onnxscript"]
+    assert "tensorflow" not in target("tflite-int8").missing_modules()

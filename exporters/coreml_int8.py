@@ -15,6 +15,7 @@ import numpy as np
 from ..quantization.program import load_program, roundings
 from .coreml_conversion import convert
 from .coreml_package import finish, full_mask
+from .one_trace import one_trace
 from .run import Exported, Run
 
 __all__ = ["export_w8a8"]
@@ -62,7 +63,8 @@ def _program(run: Run) -> Any:
     with warnings.catch_warnings(action="ignore"), torch.no_grad():
         program = torch.export.export(Scaled(), (example,), strict=False)
         # coremltools reads functional operations only.
-        program = program.run_decompositions({})
+        with one_trace():
+            program = program.run_decompositions({})
     for node in program.graph.nodes:
         # It wants the strides, which torch leaves out where they are the window's size.
         if node.target is torch.ops.aten.max_pool2d.default and len(node.args) == 2:

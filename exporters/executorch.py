@@ -8,6 +8,7 @@ from typing import Any
 
 from ..errors import ExportError
 from ..quantization.program import float_weight, load_program, reexported
+from .one_trace import one_trace
 from .run import Exported, Run
 
 __all__ = ["export", "export_int8"]
@@ -71,7 +72,8 @@ def _lowered(program: Any, run: Run) -> Any:
 
     run.step("lowering")
     try:
-        lowered = to_edge_transform_and_lower(program, partitioner=[XnnpackPartitioner()])
+        with one_trace():
+            lowered = to_edge_transform_and_lower(program, partitioner=[XnnpackPartitioner()])
     except Exception as exc:  # executorch raises its own kinds and torch's
         raise _refused(exc, run) from exc
     if not _delegates(lowered):

@@ -17,6 +17,7 @@ from ..models.devices import full_precision
 from ..models.prepared import PreparedMask
 from .branches import REMEDY, check_trace, reads
 from .failures import reason_of
+from .onnx import from_program
 from .probes import check_probes
 from .run import Run
 
@@ -34,22 +35,41 @@ def example(run: Run) -> torch.Tensor:
 def make_onnx(prepared: PreparedMask, run: Run) -> None:
     """Write `Run.onnx`, as torch gives it: simplifying is the exporter's work.
 
-    The tracing exporter is used, not the dynamo one: it is several times faster, and it names
-    nodes and weights after the network's modules, which later tells where files drift.
+    The tracing exporter is the first choice, not the dynamo one: it is several times faster, and it
+    names nodes and weights after the network's modules, which later tells where files drift.
     """
     image = example(run)
-    with _heard() as warned:
-        torch.onnx.export(
-            prepared,
-            (image,),
-            str(run.onnx.with_suffix(".raw")),
-            dynamo=False,
-            opset_version=OPSET,
-            input_names=["image"],
-            output_names=["mask"],
-        )
-    check_trace(warned, prepared, image, run.spec.name)
-    run.onnx.with_suffix(".raw").rename(run.onnx)
+    partial = run.onnx.with_suffix(".raw")
+    try:
+        with _heard() as warned:
+            torch.onnx.export(
+                prepared,
+                (image,),
+                str(partial),
+                dynamo=False,
+                opset_version=OPSET,
+                input_names=["image"],
+                output_names=["mask"],
+            )
+    except Exception:  # torch raises many kinds, some of them private
+        if not _onnx_of_program(prepared, image, partial):
+            raise
+    else:
+        check_trace(warned, prepared, image, run.spec.name)
+    partial.rename(run.onnx)
+
+
+def _onnx_of_program(prepared: PreparedMask, image: torch.Tensor, path: Path) -> bool:
+    """Write what can't be traced by the other exporter; False where that one can't either."""
+    try:
+        with _heard(), torch.no_grad():
+            model = from_program(
+                torch.export.export(prepared, (image,), strict=False), optimize=True
+            )
+    except Exception:  # the tracer's reason is the one that is told
+        return False
+    path.write_bytes(model.SerializeToString())
+    return True
 
 
 def make_trace(prepared: PreparedMask, run: Run) -> None:

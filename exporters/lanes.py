@@ -152,7 +152,9 @@ class _Worker:
         self.pending: list[str] = []
         self.stopping = False
         # A group of its own: Ctrl-C is the parent's to handle, and killing reaches what the
-        # SDKs have started. No GPU: conversion needs none, and would take its memory. A fixed
+        # SDKs have started. No session of its own: Linux shares processors out among sessions
+        # first, so a lane that makes itself less urgent would not yield to the parent.
+        # No GPU: conversion needs none, and would take its memory. A fixed
         # hash seed: SDKs name things in the order of their sets, and the same inputs shall give
         # the same bytes.
         self._process = subprocess.Popen(
@@ -160,7 +162,7 @@ class _Worker:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=log,
-            start_new_session=True,
+            process_group=0,
             text=True,
             env={**os.environ, **_ENVIRONMENT},
         )

@@ -18,6 +18,7 @@ import torch
 from ..errors import ExportError
 from ..quantization.program import float_weight, load_program, reexported, roundings
 from .failures import reason_of
+from .one_trace import one_trace
 from .onnx import own_name
 from .run import Run
 
@@ -27,6 +28,11 @@ __all__ = ["convert"]
 _SIGMOID = (1 / 256, -128, -128, 127, torch.int8)
 _BOUNDED = ("sigmoid", "softmax")
 _EXPANDING = {torch.ops.aten.expand.default, torch.ops.aten.expand_as.default}
+# What litert-torch writes as operations that no runtime takes.
+_WRITTEN_WRONG = {
+    torch.ops.aten.max_unpool2d.default: "max-unpooling",
+    torch.ops.aten.max_unpool3d.default: "max-unpooling",
+}
 _ELEMENTWISE = {getattr(torch.ops.aten, name).Tensor for name in ("add", "sub", "mul", "div")} | {
     getattr(torch.ops.aten, f"{name}_").Tensor for name in ("add", "sub", "mul", "div")
 }
@@ -41,7 +47,7 @@ def convert(run: Run, *, integers: bool = False, mask_in_integers: bool = False)
         mask_in_integers: The mask is rounded, too, as TFLite's int8 sigmoid does it.
 
     Raises:
-        ExportError: litert-torch can't convert it.
+        ExportError: litert-torch can't convert it, or would write what nothing runs.
     """
     os.environ.setdefault("LITERT_TORCH_SHOW_PROGRESS", "n")
     run.step("importing litert-torch")
@@ -49,6 +55,7 @@ def convert(run: Run, *, integers: bool = False, mask_in_integers: bool = False)
 
     run.step("litert-torch")
     module = load_program(run.program)
+    _refuse(module)
     _drop_expansions(module)
     if integers:
         _quantise_floats(module)
@@ -59,7 +66,7 @@ def convert(run: Run, *, integers: bool = False, mask_in_integers: bool = False)
     try:
         program = reexported(module, example)
         _name_by_modules(program)
-        with _exported(module, program):
+        with one_trace(), _exported(module, program):
             model = litert_torch.convert(
                 module, (example,), quant_config=_static() if integers else None
             )
@@ -69,6 +76,15 @@ def convert(run: Run, *, integers: bool = False, mask_in_integers: bool = False)
             f"litert-torch can't convert {run.spec.name}: {reason_of(exc)}",
             "The log has its whole message; other formats don't depend on it.",
         ) from exc
+
+
+def _refuse(module: Any) -> None:
+    for node in module.graph.nodes:
+        if operation := _WRITTEN_WRONG.get(node.target):
+            raise ExportError(
+                f"litert-torch writes {operation} as operations that no TFLite runtime takes.",
+                "ExecuTorch and ONNX take it; or resize bilinearly there, and fine-tune.",
+            )
 
 
 def _static() -> Any:

@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import re
+import warnings
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
 from ..errors import ExportError
 from .failures import made_once
+from .one_trace import one_trace
 from .probes import check_probes
 from .run import Exported, Run
 
-__all__ = ["export_fp16", "export_fp32", "finish", "own_name", "simplified"]
+__all__ = ["export_fp16", "export_fp32", "finish", "from_program", "own_name", "simplified"]
 
+# The oldest opset that torch writes of a program; ONNX Runtime reads it since 1.14.
+_PROGRAM_OPSET = 18
+# What its graphs need: nothing of what came with later formats of the file.
+_IR_VERSION = 8
+_SCOPES = "pkg.torch.onnx.name_scopes"
 # Inputs that ONNX types as float32 whatever the data's type is.
 _ALWAYS_FLOAT32 = {"Resize": {1, 2}, "Upsample": {1}}
 _HALF_MAX = 65504.0
@@ -181,6 +190,48 @@ def finish(model: Any, run: Run, path: Path) -> Exported:
     onnx.checker.check_model(model, full_check=True)
     path.write_bytes(model.SerializeToString(deterministic=True))
     return Exported(*run.float_tensors("NCHW"))
+
+
+def from_program(program: Any, *, optimize: bool) -> Any:
+    """A torch.export program as an onnx.ModelProto, its input ``image`` and its output ``mask``.
+
+    Args:
+        program: A torch.export.ExportedProgram of one input and one output.
+        optimize: Let torch fold constants and merge operations.
+    """
+    with warnings.catch_warnings(action="ignore"), one_trace():
+        exported = torch.onnx.export(
+            program,
+            dynamo=True,
+            optimize=optimize,
+            opset_version=_PROGRAM_OPSET,
+            input_names=["image"],
+            output_names=["mask"],
+            verbose=False,
+        )
+    assert exported is not None  # noqa: S101  # what dynamo=True gives
+    model = exported.model_proto
+    model.ir_version = _IR_VERSION
+    _name_by_modules(model.graph)
+    return model
+
+
+def _name_by_modules(graph: Any) -> None:
+    """Call nodes after the network's modules, ``/stage1/rebnconvin/conv_s1/Conv``, and drop what
+    torch notes of their origin: paths of this machine are among it."""
+    taken: dict[str, int] = {}
+    for node in graph.node:
+        notes = {entry.key: entry.value for entry in node.metadata_props}
+        # The network, its modules from the outside in, and the operation.
+        scopes = ast.literal_eval(notes.get(_SCOPES, "[]"))[:-1]
+        path = own_name(scopes[-1] if scopes else "")
+        name = "/".join(["", *filter(None, path.split(".")), node.op_type])
+        taken[name] = taken.get(name, -1) + 1
+        node.name = f"{name}_{taken[name]}" if taken[name] else name
+        del node.metadata_props[:]
+    del graph.metadata_props[:]
+    for value in (*graph.input, *graph.output, *graph.value_info, *graph.initializer):
+        del value.metadata_props[:]
 
 
 def own_name(name: str) -> str:

@@ -13,8 +13,6 @@ weights of matrix products as they are read, and scales that keep it from resizi
 
 from __future__ import annotations
 
-import ast
-import warnings
 from pathlib import Path
 from typing import Any
 
@@ -24,17 +22,12 @@ import torch
 from ..errors import ExportError
 from ..quantization.program import load_program, reexported, roundings
 from .failures import reason_of
-from .onnx import finish, own_name
+from .onnx import finish, from_program
 from .run import Exported, Run
 
-__all__ = ["OPSET", "as_qdq", "export_int8"]
+__all__ = ["as_qdq", "export_int8"]
 
-# The oldest that torch's exporter writes; ONNX Runtime reads it since 1.14.
-OPSET = 18
-# What its graphs need: nothing of what came with later formats of the file.
-_IR_VERSION = 8
 _INTERPOLATED = frozenset({"linear", "cubic"})
-_SCOPES = "pkg.torch.onnx.name_scopes"
 
 
 def export_int8(run: Run, path: Path) -> Exported:
@@ -74,21 +67,8 @@ def as_qdq(module: Any, example: torch.Tensor) -> Any:
     _store_bytes(module)
     _drop_rectifiers(module)
     program = reexported(module, example)
-    with warnings.catch_warnings(action="ignore"):
-        exported = torch.onnx.export(
-            program,
-            dynamo=True,
-            # Its optimiser would fold integer weights back into floats.
-            optimize=False,
-            opset_version=OPSET,
-            input_names=["image"],
-            output_names=["mask"],
-            verbose=False,
-        )
-    assert exported is not None  # noqa: S101  # what dynamo=True gives
-    model = exported.model_proto
-    model.ir_version = _IR_VERSION
-    _name_by_modules(model.graph)
+    # Its optimiser would fold integer weights back into floats.
+    model = from_program(program, optimize=False)
     model, _ = onnxsim.simplify(model)
     _Integers(model.graph).write()
     return model
@@ -116,24 +96,6 @@ def _drop_rectifiers(module: Any) -> None:
             node.replace_all_uses_with(node.args[0])
             module.graph.erase_node(node)
     module.recompile()
-
-
-def _name_by_modules(graph: Any) -> None:
-    """Call nodes after the network's modules, ``/stage1/rebnconvin/conv_s1/Conv``, and drop what
-    torch notes of their origin: paths of this machine are among it."""
-    taken: dict[str, int] = {}
-    for node in graph.node:
-        notes = {entry.key: entry.value for entry in node.metadata_props}
-        # The network, its modules from the outside in, and the operation.
-        scopes = ast.literal_eval(notes.get(_SCOPES, "[]"))[:-1]
-        path = own_name(scopes[-1] if scopes else "")
-        name = "/".join(["", *filter(None, path.split(".")), node.op_type])
-        taken[name] = taken.get(name, -1) + 1
-        node.name = f"{name}_{taken[name]}" if taken[name] else name
-        del node.metadata_props[:]
-    del graph.metadata_props[:]
-    for value in (*graph.input, *graph.output, *graph.value_info, *graph.initializer):
-        del value.metadata_props[:]
 
 
 class _Integers:

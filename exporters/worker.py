@@ -7,6 +7,7 @@ this process.
 
 from __future__ import annotations
 
+import gc
 import importlib
 import importlib.metadata
 import json
@@ -49,6 +50,11 @@ def main(scratch: Path, inspector: str) -> None:
         inspector: Dotted path ``module:function`` of what judges a fresh file, with the
             signature of `validation.inspection.inspect_artifact`.
     """
+    # Converters make millions of objects and keep most: looking through them often finds nothing.
+    gc.set_threshold(100_000, 20, 100)
+    # The parent draws and quantises with all cores, and everything waits for that: a thread of it
+    # that loses its core to a lane keeps the others waiting at every operation.
+    os.nice(10)
     send = _take_over_streams()
     orders = _listen()
     while True:

@@ -46,14 +46,32 @@ class Either(nn.Module):
         return mask
 
 
+class Unpooled(nn.Module):
+    """Maxima go back to where they came from, which torch's tracers stumble over."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(3, 1, 3, padding=1)
+        self.pool, self.unpool = nn.MaxPool2d(2, return_indices=True), nn.MaxUnpool2d(2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        mask: Tensor = self.unpool(*self.pool(self.conv(x)))
+        return mask
+
+
 @pytest.mark.parametrize(
     ("kind", "made", "refused"),
-    [(Through, {"trace", "onnx"}, {"program"}), (Either, {"program"}, {"trace", "onnx"})],
+    [
+        (Through, {"trace", "onnx"}, {"program"}),
+        (Either, {"program", "onnx"}, {"trace"}),
+        (Unpooled, {"program", "onnx"}, {"trace"}),
+    ],
 )
 def test_one_form_is_made_though_another_cannot_be(
     kind: type[nn.Module], made: set[str], refused: set[str], tmp_path: Path
 ) -> None:
-    pytest.importorskip("onnx", reason="needs maskport[onnx]")
+    pytest.importorskip("onnxscript", reason="needs maskport[onnx]")
+    runtime = pytest.importorskip("onnxruntime", reason="needs maskport[onnx]")
     network = kind().eval()
     assert count_macs(network, SPEC.image) == 3 * 9 * 16 * 24  # counting leaves nothing behind
     run, view = Run(tmp_path, SPEC, Card("net", "", "", "", "")), prepare(network, SPEC)
@@ -63,3 +81,7 @@ def test_one_form_is_made_though_another_cannot_be(
     for source in refused:
         with pytest.raises(ExportError, match="torch could not turn net into"):
             make(source, view, run)
+    if "onnx" in made:
+        photo = np.random.default_rng(0).random((1, 3, 16, 24), np.float32)
+        (mask,) = runtime.InferenceSession(str(run.onnx)).run(None, {"image": photo})
+        assert np.abs(mask - Reference(network, SPEC).draw(photo, "cpu")).max() < 1e-5

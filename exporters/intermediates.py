@@ -56,7 +56,24 @@ def make_onnx(prepared: PreparedMask, run: Run) -> None:
             raise
     else:
         check_trace(warned, prepared, image, run.spec.name)
+        if _in_doubles(partial):
+            _onnx_of_program(prepared, image, partial)
     partial.rename(run.onnx)
+
+
+def _in_doubles(path: Path) -> bool:
+    """It computes in float64, as a trace does where a network makes a tensor of its sizes; few
+    runtimes have such operations."""
+    import onnx
+
+    graph = onnx.shape_inference.infer_shapes(onnx.load(str(path))).graph
+    types = {value.name: value.type.tensor_type.elem_type for value in graph.value_info}
+    return any(
+        types.get(name) == onnx.TensorProto.DOUBLE
+        for node in graph.node
+        if node.op_type not in {"Constant", "Cast"}
+        for name in node.output
+    )
 
 
 def _onnx_of_program(prepared: PreparedMask, image: torch.Tensor, path: Path) -> bool:

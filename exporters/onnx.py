@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import ast
 import json
+import logging
 import re
 import warnings
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -199,7 +201,11 @@ def from_program(program: Any, *, optimize: bool) -> Any:
         program: A torch.export.ExportedProgram of one input and one output.
         optimize: Let torch fold constants and merge operations.
     """
-    with warnings.catch_warnings(action="ignore"), one_trace():
+    told = logging.getLogger("torch.onnx")  # of packages that nobody here has asked for
+    level = told.level
+    told.setLevel(logging.ERROR)
+    with warnings.catch_warnings(action="ignore"), one_trace(), ExitStack() as stack:
+        stack.callback(told.setLevel, level)
         exported = torch.onnx.export(
             program,
             dynamo=True,

@@ -59,12 +59,28 @@ class Unpooled(nn.Module):
         return mask
 
 
+class Warped(nn.Module):
+    """A tensor of the photo's sizes, which torch's tracing ONNX exporter makes float64 of."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(3, 1, 3, padding=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.conv(x)
+        flow = y.repeat(1, 2, 1, 1).permute(0, 2, 3, 1)
+        grid = flow / torch.tensor(y.shape[-2:], dtype=y.dtype)
+        mask: Tensor = nn.functional.grid_sample(y, grid, align_corners=True)
+        return mask
+
+
 @pytest.mark.parametrize(
     ("kind", "made", "refused"),
     [
         (Through, {"trace", "onnx"}, {"program"}),
         (Either, {"program", "onnx"}, {"trace"}),
         (Unpooled, {"program", "onnx"}, {"trace"}),
+        (Warped, {"program", "onnx", "trace"}, set()),
     ],
 )
 def test_one_form_is_made_though_another_cannot_be(

@@ -65,7 +65,10 @@ def _program(run: Run) -> Any:
         # coremltools reads functional operations only.
         with one_trace():
             program = program.run_decompositions({})
-    for node in program.graph.nodes:
+    for node in list(program.graph.nodes):
+        if node.target is torch.ops.aten.alias.default:
+            node.replace_all_uses_with(node.args[0])
+            program.graph.erase_node(node)
         # It wants the strides, which torch leaves out where they are the window's size.
         if node.target is torch.ops.aten.max_pool2d.default and len(node.args) == 2:
             node.args = (*node.args, node.args[1])

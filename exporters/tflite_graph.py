@@ -209,9 +209,10 @@ class Flatbuffer:
         for operator in self.subgraph.operators:
             operator.inputs = np.array(operator.inputs, np.int32)
             for place, index in enumerate(map(int, operator.inputs)):
-                if index < 0 or self.tensor(index).type != kinds.FLOAT32:
+                if index < 0:
                     continue
-                if index not in halved and self._is_constant(index):
+                constant = index not in halved and self._is_constant(index)
+                if constant and self.tensor(index).type == kinds.FLOAT32:
                     values = self.data_of(self.tensor(index), np.float32)
                     if values.size < _SMALL:
                         continue

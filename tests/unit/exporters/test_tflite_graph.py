@@ -14,7 +14,12 @@ import pytest
 from maskport.artifacts.manifest import TensorQuantization
 from maskport.errors import ExportError
 from maskport.exporters.run import Card, Run
-from maskport.exporters.tflite import export_dynamic_int8, export_fp32, export_int8_plain
+from maskport.exporters.tflite import (
+    export_dynamic_int8,
+    export_fp16,
+    export_fp32,
+    export_int8_plain,
+)
 from maskport.exporters.tflite_graph import Flatbuffer
 from maskport.specs import ImageSpec, MaskSpec, ModelSpec
 
@@ -243,3 +248,22 @@ def test_of_dynamic_range_the_first_convolution_stays_in_float(
     for photo in photos:
         mask = run(image=photo[None] / np.float32(255))["mask"][0]
         assert np.abs(mask - expected(tf, network, photo)).mean() < STEP
+
+
+def test_constants_that_several_read_become_halves_for_each(
+    tf: Any, photos: np.ndarray, tmp_path: Path
+) -> None:
+    factors = np.linspace(0.5, 1.5, HEIGHT * WIDTH * 3, dtype=np.float32)
+    factors = factors.reshape(1, HEIGHT, WIDTH, 3)
+
+    def twice(tf: Any, x: Any) -> Any:
+        y = tf.nn.relu(x * factors) * factors
+        return tf.reduce_mean(y, 3, keepdims=True)
+
+    image, seen = photos[0].astype(np.float32) / 255, []
+    for export in (export_fp32, export_fp16):
+        path = exported(tf, twice, photos, tmp_path, export)
+        seen.append((drawn(path, image), path.stat().st_size))
+    (floats, size), (halves, half) = seen
+    assert half < 0.8 * size
+    assert 0 < np.abs(halves - floats).max() < 1e-3

@@ -152,9 +152,7 @@ class _Worker:
         self.pending: list[str] = []
         self.stopping = False
         # A group of its own: Ctrl-C is the parent's to handle, and killing reaches what the
-        # SDKs have started. No session of its own: Linux shares processors out among sessions
-        # first, so a lane that makes itself less urgent would not yield to the parent.
-        # No GPU: conversion needs none, and would take its memory. A fixed
+        # SDKs have started. No GPU: conversion needs none, and would take its memory. A fixed
         # hash seed: SDKs name things in the order of their sets, and the same inputs shall give
         # the same bytes.
         self._process = subprocess.Popen(
@@ -162,7 +160,7 @@ class _Worker:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=log,
-            process_group=0,
+            start_new_session=True,
             text=True,
             env={**os.environ, **_ENVIRONMENT},
         )

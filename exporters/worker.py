@@ -52,9 +52,6 @@ def main(scratch: Path, inspector: str) -> None:
     """
     # Converters make millions of objects and keep most: looking through them often finds nothing.
     gc.set_threshold(100_000, 20, 100)
-    # The parent draws and quantises with all cores, and everything waits for that: a thread of it
-    # that loses its core to a lane keeps the others waiting at every operation.
-    os.nice(10)
     send = _take_over_streams()
     orders = _listen()
     while True:

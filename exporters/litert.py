@@ -28,11 +28,6 @@ __all__ = ["convert"]
 _SIGMOID = (1 / 256, -128, -128, 127, torch.int8)
 _BOUNDED = ("sigmoid", "softmax")
 _EXPANDING = {torch.ops.aten.expand.default, torch.ops.aten.expand_as.default}
-# What litert-torch writes as operations that no runtime takes.
-_WRITTEN_WRONG = {
-    torch.ops.aten.max_unpool2d.default: "max-unpooling",
-    torch.ops.aten.max_unpool3d.default: "max-unpooling",
-}
 _ELEMENTWISE = {getattr(torch.ops.aten, name).Tensor for name in ("add", "sub", "mul", "div")} | {
     getattr(torch.ops.aten, f"{name}_").Tensor for name in ("add", "sub", "mul", "div")
 }
@@ -79,12 +74,11 @@ def convert(run: Run, *, integers: bool = False, mask_in_integers: bool = False)
 
 
 def _refuse(module: Any) -> None:
-    for node in module.graph.nodes:
-        if operation := _WRITTEN_WRONG.get(node.target):
-            raise ExportError(
-                f"litert-torch writes {operation} as operations that no TFLite runtime takes.",
-                "ExecuTorch and ONNX take it; or resize bilinearly there, and fine-tune.",
-            )
+    if any(node.target is torch.ops.aten.max_unpool2d.default for node in module.graph.nodes):
+        raise ExportError(
+            "litert-torch writes max-unpooling as operations that no TFLite runtime takes.",
+            "ExecuTorch and ONNX take it; or resize bilinearly there, and fine-tune.",
+        )
 
 
 def _static() -> Any:

@@ -47,13 +47,11 @@ def _decomposed(program: ExportedProgram, **options: Any) -> ExportedProgram:
             makes of others, and of the rest. The others are torch's own.
     """
     outputs = program.graph_signature.output_specs
-    if options["joint_loss_index"] is None and all(o.kind is _USER_OUTPUT for o in outputs):
+    changes_nothing = all(output.kind is OutputKind.USER_OUTPUT for output in outputs)
+    if options["joint_loss_index"] is None and changes_nothing:
         with contextlib.suppress(Exception):  # torch's way says what is wrong
             return _traced(program, options["cia_to_decomp"], options["python_decomp_table"])
     return _torchs_own(program, **options)
-
-
-_USER_OUTPUT = OutputKind.USER_OUTPUT
 
 
 def _traced(program: ExportedProgram, implicit: Table, table: Table) -> ExportedProgram:

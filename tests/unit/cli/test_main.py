@@ -500,7 +500,7 @@ def test_a_killed_export_leaves_the_old_bundle_and_the_next_one_clears_up(
     assert contents(exporting.bundle) == exporting.before
     assert exporting.partial()  # nobody was left who could have removed it
     # Nobody tells the workers either: they see that their orders' pipe is closed.
-    wait_until(lambda: not processes_about(exporting.bundle.parent), 60, "workers end")
+    wait_until(lambda: not processes_about(exporting.bundle.parent), 10, "workers end")
 
     out = ("--out", str(exporting.bundle))
     ended = maskport(*SMALL, "--targets", "torchscript-lite", *out)

@@ -39,10 +39,10 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
 )
 @click.option(
     "--ranges",
-    type=click.Choice(["min-max", "percentile", "mse", "kl"]),
-    default="min-max",
+    type=click.Choice(["auto", "min-max", "percentile", "mse", "kl"]),
+    default="auto",
     show_default=True,
-    help="How photos give ranges.",
+    help="How photos give ranges; auto tries min-max and percentile.",
 )
 @click.option("--json", "json_out", metavar="FILE", type=_FILE, help="Write the table.")
 @click.option("--plot", metavar="FILE", type=_FILE, help="Write the table as a picture (SVG).")

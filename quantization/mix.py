@@ -171,7 +171,7 @@ def find_mix(
 
     found = search(costs, budget, score, time, prefer=prefer, watch=tell)
     chosen = (*base.float_modules, *found.best.float_parts)
-    recipe = replace(base, name="mixed", float_modules=chosen, finetune=0)
+    recipe = replace(measured.recipe, name="mixed", float_modules=chosen, finetune=0)
     tuned = None
     if base.finetune and not found.holds:
         recipe = replace(recipe, finetune=base.finetune)

@@ -4,7 +4,7 @@ One pass over the photos, bounded memory, and the same result in any order of th
 histogram's bins are multiples of a power of two, and when a value lies beyond the last bin, pairs
 of bins merge exactly into bins of twice the width.
 
-Estimators: the extremes; a percentile of the values; the range of least mean squared error
+Rangess: the extremes; a percentile of the values; the range of least mean squared error
 (clipping against rounding, as in Banner et al., NeurIPS 2019, but by search instead of a fitted
 distribution); the range of least Kullback-Leibler divergence (Migacz, "8-bit inference with
 TensorRT", GTC 2017).
@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from .graph import NetworkGraph
-from .recipe import Estimator
+from .recipe import Ranges
 
 __all__ = ["RangeHistogram", "estimate", "histograms"]
 
@@ -90,7 +90,7 @@ def histograms(
     graph: NetworkGraph,
     weights: dict[str, Tensor],
     photos: Iterable[Tensor],
-    estimator: Estimator,
+    estimator: Ranges,
 ) -> dict[str, RangeHistogram]:
     """What an estimator needs to know of each group of a graph, over photos of its shape.
 
@@ -115,7 +115,7 @@ def histograms(
 
 
 def estimate(
-    histogram: RangeHistogram, estimator: Estimator, percentile: float
+    histogram: RangeHistogram, estimator: Ranges, percentile: float
 ) -> tuple[float, float]:
     """The range, lower and upper end, that an estimator gives."""
     if histogram.minimum == histogram.maximum:
@@ -124,7 +124,7 @@ def estimate(
         return histogram.minimum, histogram.maximum
     if estimator == "percentile":
         return _percentile(histogram, percentile)
-    return _least(histogram, _squared_error if estimator == "mse" else _divergence)
+    return _least(histogram, _COSTS[estimator])
 
 
 def _percentile(histogram: RangeHistogram, percentile: float) -> tuple[float, float]:
@@ -171,3 +171,6 @@ def _divergence(centres: Tensor, share: Tensor, low: float, high: float) -> floa
     spread = torch.where(inside, spread, torch.full_like(spread, 1e-12))
     seen = share > 0
     return float((share[seen] * (share[seen] / spread[seen].clamp(min=1e-12)).log()).sum())
+
+
+_COSTS = {"mse": _squared_error, "kl": _divergence}

@@ -8,18 +8,18 @@ import tomllib
 from dataclasses import asdict, dataclass, fields, replace
 from os import PathLike
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from ..errors import UsageError
 from ..texts import read_text
 from .weight_grids import ANY_PAIR, LARGEST_WEIGHT, SAFE_PAIR
 
-__all__ = ["RECIPES", "Estimator", "Recipe", "named", "read_recipe", "recipe_of", "write_recipe"]
+__all__ = ["RECIPES", "Ranges", "Recipe", "named", "read_recipe", "recipe_of", "write_recipe"]
 
-Estimator = Literal["min-max", "percentile", "mse", "kl"]
+Ranges = Literal["min-max", "percentile", "mse", "kl", "auto"]
 Rounding = Literal["nearest", "compensated"]
 _ROUNDINGS = ("nearest", "compensated")
-_ESTIMATORS = ("min-max", "percentile", "mse", "kl")
+_RANGES = get_args(Ranges)
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +28,9 @@ class Recipe:
 
     Attributes:
         name: For the manifest and for people; not part of the hash.
-        ranges: What gives activations their ranges before anything is learned.
+        ranges: What gives activations their ranges before anything is learned. ``auto`` is
+            ``min-max``, but where calibration photos show that this loses their masks,
+            ``percentile`` if that keeps them better; a network's numbers say which it was.
         percentile: Share of values that a percentile range keeps, in percent.
         relit: Ranges from the extremes (``min-max``) are also those of the photos in less and in
             more light, so that other photos stay inside; where there are fewer than 24 photos.
@@ -51,7 +53,7 @@ class Recipe:
     """
 
     name: str = "custom"
-    ranges: Estimator = "min-max"
+    ranges: Ranges = "min-max"
     percentile: float = 99.99
     relit: bool = False
     pass_bytes: bool = False
@@ -65,9 +67,9 @@ class Recipe:
     finetune: int = 0
 
     def __post_init__(self) -> None:
-        if self.ranges not in _ESTIMATORS:
+        if self.ranges not in _RANGES:
             raise UsageError(
-                f"A recipe's ranges can't be {self.ranges!r}.", f"Use {', '.join(_ESTIMATORS)}."
+                f"A recipe's ranges can't be {self.ranges!r}.", f"Use {', '.join(_RANGES)}."
             )
         if not 50.0 < self.percentile <= 100.0:
             raise UsageError(
@@ -135,7 +137,13 @@ class Recipe:
 # What a converter gives by itself; and the most that we know how to win back.
 PLAIN = Recipe("plain")
 BEST = Recipe(
-    "best", relit=True, pass_bytes=True, equalise=0.4, rounding="compensated", wide_tail=True
+    "best",
+    ranges="auto",
+    relit=True,
+    pass_bytes=True,
+    equalise=0.4,
+    rounding="compensated",
+    wide_tail=True,
 )
 
 # For files that have nothing but integers of 8 bits.

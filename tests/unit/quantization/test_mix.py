@@ -112,7 +112,7 @@ def test_the_command_writes_a_recipe_that_can_be_read_again(tmp_path: Path) -> N
     ended = CliRunner().invoke(cli, [*arguments, "--json", str(table)], standalone_mode=False)
     assert ended.exception is None and ended.return_value == 0
     assert "holds with nothing in float" in ended.output
-    assert read_recipe(out) == replace(BEST, name="mixed")
+    assert read_recipe(out) == replace(BEST, name="mixed", ranges="min-max")
     assert json.loads(table.read_text())["holds"] is True
 
 

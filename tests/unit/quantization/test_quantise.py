@@ -8,13 +8,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from maskport.errors import ExportError, UsageError
-from maskport.models.prepared import PreparedMask
+from maskport.models.prepared import PreparedMask, prepare
 from maskport.quantization.encodings import Encoding, QuantizedNetwork
 from maskport.quantization.quantise import measure, quantise, simulated
 from maskport.quantization.recipe import BEST, PLAIN, Recipe, named, read_recipe, write_recipe
+from maskport.specs import ImageSpec, MaskSpec, ModelSpec
 
 CALIBRATION = "0" * 64
 
@@ -117,6 +118,43 @@ def test_an_unknown_name_is_refused() -> None:
         named("bset")
 
 
+class Flare(nn.Module):
+    """Draws what is bright; one value in ten thousand of its map is a thousand times the others."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.bright = nn.Conv2d(3, 2, 1)
+        self.mask = nn.Conv2d(2, 1, 1)
+        with torch.no_grad():
+            self.bright.weight.copy_(torch.tensor([[1.0], [4000.0]]).expand(2, 3)[:, :, None, None])
+            self.bright.bias.copy_(torch.tensor([0.0, -4000.0 * 2.9]))
+            self.mask.weight.copy_(torch.tensor([4.0, 0.0]).reshape(1, 2, 1, 1))
+            self.mask.bias.fill_(-6.0)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.sigmoid(self.mask(torch.relu(self.bright(x))))
+
+
+def test_auto_ranges_clip_where_extremes_lose_the_mask(
+    view: PreparedMask, photos: np.ndarray
+) -> None:
+    image = ImageSpec(256, 256, mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0))
+    flare = prepare(Flare().eval(), ModelSpec("flare", image, MaskSpec(), output=0))
+    lit = np.random.default_rng(0).integers(0, 200, (2, 3, 256, 256)).astype(np.uint8)
+    lit[:, :, 128, 128] = 255
+    plain = replace(BEST, equalise=0)
+
+    chosen = measure(flare, lit, plain).recipe
+    assert (chosen.ranges, chosen.relit) == ("percentile", False)
+    seen = torch.from_numpy(lit).float() / 255
+    extremes = quantise(flare, lit, CALIBRATION, replace(plain, ranges="min-max", relit=False))
+    fitting = quantise(flare, lit, CALIBRATION, plain)
+    assert fitting[0].recipe.ranges == "percentile"
+    assert error(fitting, flare, seen) < 0.1 * error(extremes, flare, seen)
+
+    assert measure(view, photos[:4], BEST).recipe.ranges == "min-max"
+
+
 def test_ranges_in_other_light_hold_those_of_the_photos(
     view: PreparedMask, photos: np.ndarray
 ) -> None:
@@ -137,9 +175,10 @@ def test_ranges_in_other_light_hold_those_of_the_photos(
 
 def test_many_photos_are_not_varied(view: PreparedMask, photos: np.ndarray) -> None:
     texts: list[str] = []
+    extremes = replace(BEST, ranges="min-max")
     for copies in (23, 24):
         many = np.repeat(photos[:1], copies, axis=0)
-        measure(view, many, BEST, lambda text, done, total: texts.append(f"{text} {total}"))
+        measure(view, many, extremes, lambda text, done, total: texts.append(f"{text} {total}"))
     assert texts.count("measuring in other light 46") == 46
     assert texts.count("measuring 24") == 24
     assert not any(text.startswith("measuring in") and text.endswith(" 48") for text in texts)

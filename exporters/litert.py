@@ -27,6 +27,7 @@ __all__ = ["convert"]
 # A sigmoid's or softmax's integers, by TFLite's quantisation specification.
 _SIGMOID = (1 / 256, -128, -128, 127, torch.int8)
 _BOUNDED = ("sigmoid", "softmax")
+_RESIZE = torch.ops.aten.upsample_bilinear2d.vec
 _EXPANDING = {torch.ops.aten.expand.default, torch.ops.aten.expand_as.default}
 _ELEMENTWISE = {getattr(torch.ops.aten, name).Tensor for name in ("add", "sub", "mul", "div")} | {
     getattr(torch.ops.aten, f"{name}_").Tensor for name in ("add", "sub", "mul", "div")
@@ -58,7 +59,8 @@ def convert(run: Run, *, integers: bool = False, mask_in_integers: bool = False)
             _round_mask(module)
     _channels_last(module)
     example = torch.full(run.image_shape, 0.5).permute(0, 2, 3, 1).contiguous()
-    try:
+
+    def converted() -> bytes:
         program = reexported(module, example)
         _name_by_modules(program)
         with one_trace(), _exported(module, program):
@@ -66,6 +68,12 @@ def convert(run: Run, *, integers: bool = False, mask_in_integers: bool = False)
                 module, (example,), quant_config=_static() if integers else None
             )
         return bytes(model.model_content())
+
+    try:
+        with _without_bodies():
+            model = converted()
+        resizes = [node for node in module.graph.nodes if node.target is _RESIZE]
+        return model if _resizes_in(model) == len(resizes) else converted()
     except Exception as exc:  # torch's, jax's and MLIR's
         raise ExportError(
             f"litert-torch can't convert {run.spec.name}: {reason_of(exc)}",
@@ -192,6 +200,36 @@ def _name_by_modules(program: Any) -> None:
         stack = list(node.meta.get("nn_module_stack", {}).values())
         path = stack[-1][0] if stack else ""
         node.meta["nn_module_stack"] = {"module": ("", own_name(path) or "network")}
+
+
+@contextlib.contextmanager
+def _without_bodies() -> Iterator[None]:
+    """Let resizes be decomposed into next to nothing.
+
+    litert-torch marks each as one operation with what it is made of as its body, most of the
+    graph; where the file has RESIZE_BILINEAR, the body was thrown away.
+    """
+    from litert_torch.fx_infra import decomp
+
+    table = decomp.pre_lower_decomp
+
+    def stand_in(image: Any, size: Any, _align_corners: bool, factors: Any = None) -> Any:
+        sides = zip(image.shape[-2:], factors or (), strict=False)
+        height, width = size or (int(side * factor) for side, factor in sides)
+        return image[..., :1, :1].expand(*image.shape[:-2], height, width).clone()
+
+    with mock.patch.object(decomp, "pre_lower_decomp", lambda: {**table(), _RESIZE: stand_in}):
+        yield
+
+
+def _resizes_in(data: bytes) -> int:
+    from ai_edge_litert import schema_py_generated as schema
+
+    model: Any = schema.Model.GetRootAs(data, 0)
+    graph = model.Subgraphs(0)
+    operators = (graph.Operators(index) for index in range(graph.OperatorsLength()))
+    codes = (model.OperatorCodes(operator.OpcodeIndex()).BuiltinCode() for operator in operators)
+    return sum(code == schema.BuiltinOperator.RESIZE_BILINEAR for code in codes)
 
 
 @contextlib.contextmanager

@@ -18,7 +18,7 @@ from .artifacts.bundle import Bundle
 from .artifacts.manifest import Checkpoint, Network
 from .errors import UsageError
 from .exporters.network import Found, find, load
-from .exporters.quantised import Wish
+from .exporters.quantized import Wish
 from .exporters.registry import Target, select
 from .exporters.run import Card, Options
 from .exporters.session import Event, Order, Watcher, default_jobs, run_export
@@ -71,7 +71,7 @@ def export(
     out: str | PathLike[str] | None = None,
     coreml_output: Literal["image", "multiarray"] = "image",
     author: str = "",
-    licence: str = "",
+    license: str = "",
     source: str = "",
     jobs: int | None = None,
     watch: Watcher | None = None,
@@ -107,7 +107,7 @@ def export(
             replaced in one step at the end.
         coreml_output: What Core ML files give: an 8-bit grayscale image, or a multi-array.
         author: Embedded in the files.
-        licence: Of the weights; embedded in the files.
+        license: Of the weights; embedded in the files.
         source: Where the weights came from, for the manifest.
         jobs: Processes at once.
         watch: Called with each `Event`, in this thread.
@@ -145,7 +145,7 @@ def export(
     def note(text: str) -> None:
         watcher(Event("note", text=text))
 
-    checkpoint = load(found, weights, weights_key, source, licence)
+    checkpoint = load(found, weights, weights_key, source, license)
     _say_taken(checkpoint, note)
     reference = Reference(found.module, found.spec)
     check_output(reference, found.spec)
@@ -369,7 +369,7 @@ def _card(found: Found, checkpoint: Checkpoint, author: str) -> Card:
     return Card(
         name=found.spec.name,
         author=author or "exported with maskport",
-        licence=checkpoint.licence,
+        license=checkpoint.license,
         version=checkpoint.sha256[:12],
         description=f"{summary}. Takes {image.width}x{image.height} RGB.",
     )

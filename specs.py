@@ -31,7 +31,7 @@ class ImageSpec:
         mean: Subtracted per channel, in units of ``value_range``; done in the graph. One number
             stands for all three channels.
         std: Divided by per channel, likewise.
-        colour_order: What the network was trained with. Artifacts always take RGB; networks
+        color_order: What the network was trained with. Artifacts always take RGB; networks
             that want BGR get their flip in the graph, networks of one channel (GRAY) their grey,
             as Pillow weighs it (ITU-R BT.601), with one mean and one std.
         value_range: Real values that black and white have for the network before
@@ -46,7 +46,7 @@ class ImageSpec:
     width: int
     mean: Triple = IMAGENET_MEAN
     std: Triple = IMAGENET_STD
-    colour_order: Literal["RGB", "BGR", "GRAY"] = "RGB"
+    color_order: Literal["RGB", "BGR", "GRAY"] = "RGB"
     value_range: tuple[float, float] = (0.0, 1.0)
     divide_by: Literal["255", "image-maximum"] = "255"
     resize_filter: Literal["bilinear", "bicubic", "lanczos", "nearest"] = "bilinear"
@@ -64,7 +64,7 @@ class ImageSpec:
                 f"std {self.std} has a value that is not positive.",
                 "Give positive numbers, for example --std 0.229,0.224,0.225.",
             )
-        if self.colour_order == "GRAY" and (len(set(self.mean)) > 1 or len(set(self.std)) > 1):
+        if self.color_order == "GRAY" and (len(set(self.mean)) > 1 or len(set(self.std)) > 1):
             raise SpecError(
                 f"Grey has one mean and one std, and these are {self.mean} and {self.std}.",
                 "Give what the network was trained with: --mean 0.5 --std 0.5, or --mean 0 --std 1 "
@@ -92,7 +92,7 @@ class MaskSpec:
             the graph.
         inverted: The network draws the mask's negative (portrait drawings are 1 - output).
             Done in the graph.
-        normalisation: ``"min-max"`` stretches a mask to [0, 1] by its own extremes. It
+        normalization: ``"min-max"`` stretches a mask to [0, 1] by its own extremes. It
             depends on the photo, so `imaging` and the app do it, not the graph.
         threshold: Real value from which a pixel belongs to the object; for several channels
             the class is the argmax and this is unused.
@@ -107,7 +107,7 @@ class MaskSpec:
     channels: int = 1
     activation: Literal["none", "sigmoid", "softmax"] = "none"
     inverted: bool = False
-    normalisation: Literal["none", "min-max"] = "none"
+    normalization: Literal["none", "min-max"] = "none"
     threshold: float = 0.5
     labels: tuple[str, ...] = ("mask",)
     channel: int | None = None

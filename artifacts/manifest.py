@@ -218,7 +218,7 @@ class Checkpoint(_Record):
     file: str
     sha256: Sha256
     source: str
-    licence: str
+    license: str
     key: str = ""
     prefix: str = ""
     ignored: list[str] = Field(default_factory=list)

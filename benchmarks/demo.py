@@ -73,7 +73,7 @@ def show(images: Path, masks: Path) -> None:
         photo = read_photo(pair.photo)
         drawn = reference.draw(photo_to_input(photo, known.spec.image), "cpu")[0]
         mask = mask_for_photo(drawn, known.spec.mask, *photo.shape[:2])[0]
-        parts = [photo, _grey(read_mask(pair.mask)), _grey(mask)]
+        parts = [photo, _gray(read_mask(pair.mask)), _gray(mask)]
         panels.append(np.concatenate([_of_height(part, ROW) for part in parts], 1))
     width = max(panel.shape[1] for panel in panels)
     rows = [_padded(panel, width + 8, ROW + 8) for panel in panels]
@@ -85,7 +85,7 @@ def show(images: Path, masks: Path) -> None:
     print(f"{target}: {len(panels)} photos")
 
 
-def _grey(mask: NDArray[np.float32]) -> NDArray[np.uint8]:
+def _gray(mask: NDArray[np.float32]) -> NDArray[np.uint8]:
     return np.repeat(np.rint(mask * 255).astype(np.uint8)[..., None], 3, 2)
 
 

@@ -275,9 +275,9 @@ def _plot(rows: list[Row]) -> str:
         )
     for row, median, loss in zip(rows, medians, losses, strict=True):
         x, y = 60 + median / most * (width - 220), up(loss)
-        colour = "#06c" if row.name.startswith("maskport") else "#c50"
+        color = "#06c" if row.name.startswith("maskport") else "#c50"
         parts.append(
-            f'<circle cx="{x:.0f}" cy="{y:.0f}" r="4" fill="{colour}"/>'
+            f'<circle cx="{x:.0f}" cy="{y:.0f}" r="4" fill="{color}"/>'
             f'<text x="{x + 7:.0f}" y="{y + 4:.0f}">{row.name.removeprefix("maskport ")}</text>'
         )
     return "".join([*parts, "</svg>\n"])

@@ -26,9 +26,9 @@ def command() -> None:
             checksum = " ".join(published) if published else "none published"
         state = "yes" if is_cached(entry) else "no"
         rows.append(
-            (entry.name, f"{image.height}x{image.width}", kind, entry.licence, state,
+            (entry.name, f"{image.height}x{image.width}", kind, entry.license, state,
              entry.summary, entry.origin, checksum)
         )  # fmt: skip
-    print_table(("name", "size", "draws", "licence", "fetched", "what", "source", "checksum"), rows)
+    print_table(("name", "size", "draws", "license", "fetched", "what", "source", "checksum"), rows)
     for name, reason in LEFT_OUT.items():
         click.echo(f"\nNot included: {name}: {reason}.")

@@ -108,7 +108,7 @@ def command(
             step=view.say,
             note=view.note,
         )
-    view.summarise(found.drift)
+    view.summarize(found.drift)
     if json_out is not None:
         write_json(found, json_out)
     if plot is not None:

@@ -71,7 +71,7 @@ class DriftView:
                 err=True,
             )
 
-    def summarise(self, drift: Drift) -> None:
+    def summarize(self, drift: Drift) -> None:
         """Print the table and the findings."""
         if sys.stdout.isatty():
             _draw_table(drift, shutil.get_terminal_size().columns)

@@ -83,7 +83,7 @@ __all__ = ["command", "exit_code"]
     help="What Core ML files give.",
 )
 @click.option("--author", default="", help="Embedded in the files.")
-@click.option("--licence", default="", help="Of the weights; embedded in the files.")
+@click.option("--license", default="", help="Of the weights; embedded in the files.")
 @click.option("--source", default="", help="Where the weights are from, for the manifest.")
 @click.option("--jobs", type=click.IntRange(1), help="Processes at once.")
 def command(
@@ -101,7 +101,7 @@ def command(
     out: Path | None,
     coreml_output: Any,
     author: str,
-    licence: str,
+    license: str,
     source: str,
     jobs: int | None,
     **options: Any,
@@ -150,12 +150,12 @@ def command(
             out=out,
             coreml_output=coreml_output,
             author=author,
-            licence=licence,
+            license=license,
             source=source,
             jobs=jobs,
             watch=view.watch,
         )
-    view.summarise(bundle)
+    view.summarize(bundle)
     return exit_code(bundle.manifest.failures)
 
 

@@ -104,7 +104,7 @@ class ExportView(LiveView):
             if not self._animated:
                 self._console.print(self._plain(event.target, line), soft_wrap=True)
 
-    def summarise(self, bundle: Bundle) -> None:
+    def summarize(self, bundle: Bundle) -> None:
         """The last lines: what failed and why, and where the bundle is."""
         if self._animated:
             for failure in bundle.manifest.failures:
@@ -163,7 +163,7 @@ def network_text(bundle: Bundle) -> str:
     """What was exported, with what it was taken to want: defaults shall be seen."""
     network, spec = bundle.manifest.network, ModelSpec.from_dict(bundle.manifest.spec)
     image, mask = spec.image, spec.mask
-    photo = f"{image.colour_order} / {image.divide_by}, mean {image.mean}, std {image.std}"
+    photo = f"{image.color_order} / {image.divide_by}, mean {image.mean}, std {image.std}"
     drawn = f"{mask.channels} channel{'s' if mask.channels > 1 else ''}"
     drawn = drawn if mask.channel is None else f"channel {mask.channel} of the network's"
     drawn += f", {mask.activation}" if mask.activation != "none" else ""

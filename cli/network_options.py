@@ -62,7 +62,7 @@ _SPEC_OPTIONS = (
     click.option("--mean", metavar="R,G,B", help="Subtracted per channel; one number for all."),
     click.option("--std", metavar="R,G,B", help="Divided by per channel; one number for all."),
     click.option(
-        "--colour-order", type=click.Choice(["RGB", "BGR", "GRAY"]), help="What it was trained on."
+        "--color-order", type=click.Choice(["RGB", "BGR", "GRAY"]), help="What it was trained on."
     ),
     click.option(
         "--value-range", metavar="LOW,HIGH", help="Values of black and white, 0,1 or 0,255."
@@ -88,7 +88,7 @@ _SPEC_OPTIONS = (
     ),
     click.option("--inverted/--not-inverted", default=None, help="The mask is 1 - output."),
     click.option(
-        "--normalisation",
+        "--normalization",
         type=click.Choice(["none", "min-max"]),
         help="What the app does with a mask: stretch it to its own extremes, or nothing.",
     ),

@@ -75,7 +75,7 @@ __all__ = ["command"]
     show_default=True,
 )
 @click.option(
-    "--colour",
+    "--color",
     type=click.FloatRange(0, 1),
     default=0.5,
     show_default=True,

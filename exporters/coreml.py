@@ -47,19 +47,19 @@ def export_w8(run: Run, path: Path) -> Exported:
 
 def export_palette6(run: Run, path: Path) -> Exported:
     """Write the package whose weights come from 64 values a tensor."""
-    return _palettised(run, path, 6)
+    return _palettized(run, path, 6)
 
 
 def export_palette4(run: Run, path: Path) -> Exported:
     """Write the package whose weights come from 16 values a tensor."""
-    return _palettised(run, path, 4)
+    return _palettized(run, path, 4)
 
 
 # Tensors below this many elements cost more in tables than they save.
 _SMALL = 512
 
 
-def _palettised(run: Run, path: Path, bits: int) -> Exported:
+def _palettized(run: Run, path: Path, bits: int) -> Exported:
     cto = coremltools().optimize.coreml
     config = cto.OptimizationConfig(
         cto.OpPalettizerConfig(mode="kmeans", nbits=bits, weight_threshold=_SMALL)

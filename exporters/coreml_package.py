@@ -78,7 +78,7 @@ def finish(
         quantization: For the manifest.
     """
     card = run.card
-    model.author, model.license, model.version = card.author, card.licence, card.version
+    model.author, model.license, model.version = card.author, card.license, card.version
     model.short_description = card.description
     image = run.spec.image
     model.input_description["image"] = f"Photo, RGB, {image.width} x {image.height} pixels"

@@ -44,7 +44,7 @@ def export_int8(run: Run, path: Path) -> Exported:
 
     module, example = load_program(run.program), torch.full(run.image_shape, 0.5)
     lowered = _lowered(reexported(module, example), run)
-    left = _dequantised_outside(lowered)
+    left = _dequantized_outside(lowered)
     if left:
         # Transposed convolutions, for one, XNNPACK reads in float only; and what it doesn't take,
         # ExecuTorch has no kernel for.
@@ -106,7 +106,7 @@ def _delegates(lowered: Any) -> bool:
     return any("executorch_call_delegate" in str(node.target) for node in nodes)
 
 
-def _dequantised_outside(lowered: Any) -> set[str]:
+def _dequantized_outside(lowered: Any) -> set[str]:
     """Names of the weights whose dequantisers XNNPACK left to ExecuTorch."""
     program = lowered.exported_program()
     stored = program.graph_signature.inputs_to_buffers

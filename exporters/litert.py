@@ -54,7 +54,7 @@ def convert(run: Run, *, integers: bool = False, mask_in_integers: bool = False)
     _refuse(module)
     _drop_expansions(module)
     if integers:
-        _quantise_floats(module)
+        _quantize_floats(module)
         if mask_in_integers:
             _round_mask(module)
     _channels_last(module)
@@ -101,7 +101,7 @@ def _static() -> Any:
     return QuantConfig(pt2e_quantizer=PT2EQuantizer().set_global(config))
 
 
-def _quantise_floats(module: Any) -> None:
+def _quantize_floats(module: Any) -> None:
     """Weights as floats that are quantised where they are read: stored int8 is refused."""
     operations = torch.ops.quantized_decomposed
     graph = module.graph
@@ -110,10 +110,10 @@ def _quantise_floats(module: Any) -> None:
             continue
         integers, scales, zeros, *how = node.args
         with graph.inserting_before(node):
-            quantised = graph.call_function(
+            quantized = graph.call_function(
                 operations.quantize_per_channel.default, (floats, scales, zeros, *how)
             )
-        node.replace_input_with(integers, quantised)
+        node.replace_input_with(integers, quantized)
     module.recompile()
 
 

@@ -71,7 +71,7 @@ def load(
     weights: str | PathLike[str] | None,
     key: str | None,
     source: str,
-    licence: str,
+    license: str,
 ) -> Checkpoint:
     """Put the weights into the network; what the manifest says of them.
 
@@ -80,7 +80,7 @@ def load(
         weights: A file, ``random:SEED``, or None for the catalog's own.
         key: Which weights of a file that holds several sets; see `load_weights`.
         source: Where they came from; found out where empty.
-        licence: Likewise.
+        license: Likewise.
 
     Raises:
         CheckpointError: The file can't be read, or doesn't fit.
@@ -93,12 +93,12 @@ def load(
         )
     if weights is None:
         if found.entry is not None:
-            return _published_checkpoint(found, found.entry, source, licence)
+            return _published_checkpoint(found, found.entry, source, license)
         return Checkpoint(
             file="(in memory)",
             sha256=digest_of(found.module),
             source=source or f"as {found.factory} made it",
-            licence=licence or "not stated",
+            license=license or "not stated",
         )
     if isinstance(weights, str) and weights.startswith(RANDOM):
         seed = weights.removeprefix(RANDOM)
@@ -110,7 +110,7 @@ def load(
             file=weights,
             sha256=digest_of(found.module),
             source=f"drawn from seed {seed}: untrained, for trying the tool",
-            licence="none needed",
+            license="none needed",
         )
     path = Path(weights)
     taken = load_weights(found.module, path, key)
@@ -119,7 +119,7 @@ def load(
         file=path.name,
         sha256=sha256_of(path),
         source=source or page or "given as a file",
-        licence=licence or (found.entry.licence if found.entry and page else "not stated"),
+        license=license or (found.entry.license if found.entry and page else "not stated"),
         key=taken.key,
         prefix=taken.prefix,
         ignored=list(taken.ignored),
@@ -128,7 +128,7 @@ def load(
 
 
 def _published_checkpoint(
-    found: Found, entry: catalog.Entry, source: str, licence: str
+    found: Found, entry: catalog.Entry, source: str, license: str
 ) -> Checkpoint:
     path = fetch(entry, progress=False)
     load_weights(found.module, path)
@@ -136,7 +136,7 @@ def _published_checkpoint(
         file=path.name,
         sha256=sha256_of(path),
         source=source or _page(entry, path) or entry.origin,
-        licence=licence or entry.licence,
+        license=license or entry.license,
     )
 
 

@@ -182,7 +182,7 @@ def finish(model: Any, run: Run, path: Path) -> Exported:
     properties = {
         "author": run.card.author,
         "description": run.card.description,
-        "licence": run.card.licence,
+        "license": run.card.license,
         "spec": json.dumps(run.spec.to_dict(), sort_keys=True),
         "version": run.card.version,
     }

@@ -87,12 +87,12 @@ def _drop_rectifiers(module: Any) -> None:
 
     Rounding cuts off below its smallest integer, so it does the ReLU's work itself.
     """
-    quantise = torch.ops.quantized_decomposed.quantize_per_tensor.default
+    quantize = torch.ops.quantized_decomposed.quantize_per_tensor.default
     relus = {torch.ops.aten.relu.default, torch.ops.aten.relu_.default}
     for node in list(module.graph.nodes):
         if node.target not in relus or len(node.all_input_nodes[0].users) > 1:
             continue
-        if all(user.target is quantise and user.args[2] == user.args[3] for user in node.users):
+        if all(user.target is quantize and user.args[2] == user.args[3] for user in node.users):
             node.replace_all_uses_with(node.args[0])
             module.graph.erase_node(node)
     module.recompile()
@@ -142,7 +142,7 @@ class _Integers:
     def _turn_weight(self, node: Any) -> None:
         """A transposed weight is stored as it is read."""
         weight: Any = self.makers.get(node.input[0])
-        if not _is_dequantiser(weight):
+        if not _is_dequantizer(weight):
             return
         values = self.constants.get(weight.input[0])
         if values is None or values.ndim != 2:  # a matrix
@@ -183,7 +183,7 @@ class _Integers:
         source: Any = self.makers.get(node.input[0])
         weight: Any = self.makers.get(node.input[1])
         bias = self.constants.get(node.input[2])
-        if bias is None or not (_is_dequantiser(source) and _is_dequantiser(weight)):
+        if bias is None or not (_is_dequantizer(source) and _is_dequantizer(weight)):
             return []
         scales = self.constants[weight.input[1]].astype(np.float64)
         steps = scales * np.float64(self.constants[source.input[1]])
@@ -230,7 +230,7 @@ class _Integers:
         self.graph.initializer.extend(numpy_helper.from_array(v, k) for k, v in kept.items())
 
 
-def _is_dequantiser(node: Any) -> bool:
+def _is_dequantizer(node: Any) -> bool:
     return node is not None and node.op_type == "DequantizeLinear"
 
 

@@ -26,7 +26,7 @@ class Card:
 
     name: str
     author: str
-    licence: str
+    license: str
     version: str
     description: str
 

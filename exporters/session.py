@@ -53,7 +53,7 @@ from .half_precision import tried_in_halves
 from .intermediates import make
 from .lanes import Lanes, shared_step
 from .probes import draw_references
-from .quantised import Wish, quantised
+from .quantized import Wish, quantized
 from .registry import TARGETS, Target
 from .run import Card, Options, Run
 from .worker import CHECK, PLAN
@@ -188,7 +188,7 @@ def _make_all(
         try:
             own.scratch.mkdir()
             yield shared_step(f"quantising by the recipe {name}")
-            yield from quantised(prepared, own, order.calibration, order.recipes[name])
+            yield from quantized(prepared, own, order.calibration, order.recipes[name])
         except Exception as exc:  # of any network that nobody has tried
             yield from _all_failed(rows, exc, f"quantising by the recipe {name}", log)
             continue

@@ -17,14 +17,14 @@ def tensorflow_form(model: Any) -> Any:
     Args:
         model: An onnx.ModelProto of `onnx.simplified`.
     """
-    _constants_to_initialisers(model.graph)
+    _constants_to_initializers(model.graph)
     _split_strides(model.graph)
     _name_variables(model.graph)
     _halve_first(model.graph)
     return adapt_pools(model)
 
 
-def _constants_to_initialisers(graph: Any) -> None:
+def _constants_to_initializers(graph: Any) -> None:
     """Norms without weights of their own leave constants in nodes, where onnx2tf takes them for
     results."""
     kept = []

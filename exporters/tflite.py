@@ -58,8 +58,8 @@ def export_dynamic_int8(run: Run, path: Path) -> Exported:
     run.step("quantising weights")
     from ai_edge_quantizer import quantizer, recipe
 
-    quantised = quantizer.Quantizer(bytearray(model), recipe.dynamic_wi8_afp32())
-    data, found = finish_dynamic(bytes(quantised.quantize().quantized_model), run.card)
+    quantized = quantizer.Quantizer(bytearray(model), recipe.dynamic_wi8_afp32())
+    data, found = finish_dynamic(bytes(quantized.quantize().quantized_model), run.card)
     path.write_bytes(data)
     rest = "; the first convolution in float" if found else ""
     return Exported(

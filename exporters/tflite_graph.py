@@ -169,7 +169,7 @@ class Flatbuffer:
     def describe(self, card: Card) -> None:
         """Embed the card; the image is called so, and the mask, in the signature as well."""
         self.model.description = (
-            f"{card.name} {card.version}: {card.description} {card.author}. {card.licence}."
+            f"{card.name} {card.version}: {card.description} {card.author}. {card.license}."
         )
         self.tensor(self.subgraph.inputs[0]).name = b"image"
         self.tensor(self.subgraph.outputs[0]).name = b"mask"
@@ -323,12 +323,12 @@ class Flatbuffer:
     def give_float_weights(self, convolution: Any) -> None:
         """Its int8 weights as floats, where they are int8: it then computes in float."""
         photo, weights, *rest = convolution.inputs
-        values = self.dequantised(self.tensor(weights))
+        values = self.dequantized(self.tensor(weights))
         if values is not None:
             index = self.add_float_constant(self.tensor(weights).name, values.shape, values)
             convolution.inputs = np.array([photo, index, *rest], np.int32)
 
-    def dequantised(self, tensor: Any) -> NDArray[np.float32] | None:
+    def dequantized(self, tensor: Any) -> NDArray[np.float32] | None:
         """What a constant's int8 values stand for, in its shape; None where it has none."""
         quantization = tensor.quantization
         if quantization is None or quantization.scale is None:

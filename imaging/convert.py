@@ -65,7 +65,7 @@ def mask_for_photo(
     Returns:
         (C, height, width) in [0, 1], resized bilinearly.
     """
-    if spec.normalisation == "min-max":
+    if spec.normalization == "min-max":
         low, high = float(values.min()), float(values.max())
         if high - low > 1e-6:
             values = (values - np.float32(low)) / np.float32(high - low)

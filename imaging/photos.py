@@ -227,9 +227,9 @@ def _upper_bytes(image: Image.Image, opened: Image.Image, path: Path) -> NDArray
             "which would be read as black.",
             "Save it with 8 bits a pixel.",
         )
-    grey: NDArray[np.uint8] = (values >> 8).astype(np.uint8)
+    gray: NDArray[np.uint8] = (values >> 8).astype(np.uint8)
     # Pillow turns 8-bit TIFFs of this kind by itself.
-    return 255 - grey if WHITE_IS_ZERO in _tag(opened, PHOTOMETRIC, (1,)) else grey
+    return 255 - gray if WHITE_IS_ZERO in _tag(opened, PHOTOMETRIC, (1,)) else gray
 
 
 def _tag(image: Image.Image, number: int, default: tuple[int, ...]) -> tuple[int, ...]:

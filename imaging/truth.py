@@ -60,10 +60,10 @@ def read_mask(path: Path) -> NDArray[np.float32]:
     """
     pixels = read_photo(path)
     if (pixels[..., 0] == pixels[..., 1]).all() and (pixels[..., 0] == pixels[..., 2]).all():
-        grey = pixels[..., 0]
+        gray = pixels[..., 0]
     else:
-        grey = np.asarray(Image.fromarray(pixels).convert("L"))
-    return grey.astype(np.float32) / np.float32(255)
+        gray = np.asarray(Image.fromarray(pixels).convert("L"))
+    return gray.astype(np.float32) / np.float32(255)
 
 
 def fit_mask(mask: NDArray[np.float32], height: int, width: int, name: str) -> NDArray[np.float32]:

@@ -86,7 +86,7 @@ class Entry:
         network: Factory, ``".module:function"`` relative to this package.
         spec: How its photo goes in and what its output means.
         sources: Where its weights are, tried in this order: those with a checksum first.
-        licence: Licence of the weights.
+        license: Licence of the weights.
         summary: One line for the listing.
         shipped: Name of the weights file in this package, where they come with it.
         calibration: What gives INT8 files their ranges where the user names no photos;
@@ -98,7 +98,7 @@ class Entry:
     network: str
     spec: ModelSpec
     sources: tuple[Source, ...]
-    licence: str
+    license: str
     summary: str
     shipped: str = ""
     calibration: str = ""
@@ -143,7 +143,7 @@ def _as_the_authors(name: str, size: int = 320, *, inverted: bool = False) -> Mo
     return ModelSpec(
         name,
         ImageSpec(size, size, divide_by="image-maximum"),
-        MaskSpec(inverted=inverted, normalisation="min-max"),
+        MaskSpec(inverted=inverted, normalization="min-max"),
         output=0,  # the fused or refined map
     )
 
@@ -158,7 +158,7 @@ _ENTRIES = (
         # The size that it was trained for; larger photos of the same things it draws less well.
         spec=_as_the_authors("demo", 256),
         sources=(),
-        licence="Apache-2.0",
+        license="Apache-2.0",
         summary=(
             "U²-Netp trained on generated scenes: a demonstration for machines without a "
             "network, no replacement for the published weights"
@@ -179,7 +179,7 @@ _ENTRIES = (
             ),
             _rembg("u2net.onnx", "60024c5c889badc19c04ad937298a77b"),
         ),
-        licence=_AUTHORS,
+        license=_AUTHORS,
         summary="U²-Net, the object that stands out; 44.0 M parameters",
     ),
     Entry(
@@ -195,7 +195,7 @@ _ENTRIES = (
             ),
             _rembg("u2netp.onnx", "8e83ca70e441ab06c318d82300c84806"),
         ),
-        licence=_AUTHORS,
+        license=_AUTHORS,
         summary="U²-Netp, the same for phones; 1.1 M parameters",
     ),
     Entry(
@@ -207,7 +207,7 @@ _ENTRIES = (
             _drive("u2net_human_seg.pth", "1m_Kgs91b21gayc2XLW0ou8yugAIadWVP"),
             _drive("u2net_human_seg.pth", "1-Yg0cxgrNhHP-016FPdp902BR-kSsA4P", note="mirror"),
         ),
-        licence=_AUTHORS,
+        license=_AUTHORS,
         summary="U²-Net, people",
     ),
     Entry(
@@ -215,7 +215,7 @@ _ENTRIES = (
         network=_U2NET,
         spec=_as_the_authors("u2net_portrait", 512, inverted=True),
         sources=(_drive("u2net_portrait.pth", "1IG3HdpcRiDoWNookbncQjeaPN28t90yW"),),
-        licence=_AUTHORS,
+        license=_AUTHORS,
         summary="U²-Net, a face as a pencil drawing (1 - output)",
     ),
     Entry(
@@ -239,7 +239,7 @@ _ENTRIES = (
                 note="by the author of the training",
             ),
         ),
-        licence="MIT",
+        license="MIT",
         summary="U²-Net, clothes: background, upper, lower, full body",
     ),
     Entry(
@@ -248,7 +248,7 @@ _ENTRIES = (
         spec=ModelSpec(
             "isnet",
             ImageSpec(1024, 1024, mean=(0.5, 0.5, 0.5), std=(1.0, 1.0, 1.0)),
-            MaskSpec(normalisation="min-max"),
+            MaskSpec(normalization="min-max"),
             output=0,  # the side output of the finest map
         ),
         sources=(
@@ -256,7 +256,7 @@ _ENTRIES = (
             _drive("isnet-general-use.pth", "1nV57qKuy--d5u1yvkng9aXW1KS4sOpOi"),
         ),
         # xuebinqin/DIS#150: the repository's licence is for code and metrics.
-        licence="none stated for the weights (code: Apache-2.0)",
+        license="none stated for the weights (code: Apache-2.0)",
         summary="IS-Net, the object that stands out, in fine detail; 44.0 M parameters",
     ),
     Entry(
@@ -264,7 +264,7 @@ _ENTRIES = (
         network=".basnet:basnet",
         spec=_as_the_authors("basnet", 256),
         sources=(_drive("basnet.pth", "1s52ek_4YTDRt_EOkx1FS53u-vJa0c4nu", bytes=348_000_000),),
-        licence="MIT",
+        license="MIT",
         summary="BASNet, the object that stands out, with a refined boundary; 87.1 M parameters",
     ),
 )

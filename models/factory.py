@@ -7,7 +7,7 @@ The options have one vocabulary, on the command line and in TOML (one flat table
     mean = [0.485, 0.456, 0.406]      # in units of value_range, or 0.5 for all three channels;
                                       # ImageNet's where left out
     std = [0.229, 0.224, 0.225]       # likewise
-    colour_order = "RGB"              # or "BGR", or "GRAY" for a network of one channel
+    color_order = "RGB"              # or "BGR", or "GRAY" for a network of one channel
     value_range = [0, 1]              # or [0, 255], [-1, 1]
     divide_by = "255"                 # or "image-maximum"
     resize_filter = "bilinear"        # or "bicubic", "lanczos", "nearest"
@@ -16,7 +16,7 @@ The options have one vocabulary, on the command line and in TOML (one flat table
     upsample = "none"                 # or "bilinear", where the mask is smaller than the photo
     activation = "none"               # what is still to be applied: or "sigmoid", "softmax"
     inverted = false
-    normalisation = "none"            # or "min-max"
+    normalization = "none"            # or "min-max"
     threshold = 0.5
     labels = ["mask"]
     output = 0                        # position or key of the mask, where there are several,
@@ -275,7 +275,7 @@ class _Options(BaseModel):
     size: Annotated[tuple[Pixels, Pixels], BeforeValidator(_size)] = (1, 1)
     mean: Annotated[tuple[Number, Number, Number], BeforeValidator(_channels)] = (0, 0, 0)
     std: Annotated[tuple[Number, Number, Number], BeforeValidator(_channels)] = (1, 1, 1)
-    colour_order: Literal["RGB", "BGR", "GRAY"] = "RGB"
+    color_order: Literal["RGB", "BGR", "GRAY"] = "RGB"
     value_range: Annotated[tuple[Number, Number], BeforeValidator(_list)] = (0, 1)
     divide_by: Literal["255", "image-maximum"] = "255"
     resize_filter: Literal["bilinear", "bicubic", "lanczos", "nearest"] = "bilinear"
@@ -284,7 +284,7 @@ class _Options(BaseModel):
     upsample: Literal["none", "bilinear"] = "none"
     activation: Literal["none", "sigmoid", "softmax"] = "none"
     inverted: bool = False
-    normalisation: Literal["none", "min-max"] = "none"
+    normalization: Literal["none", "min-max"] = "none"
     threshold: Annotated[float, Field(gt=0, lt=1)] = 0.5
     labels: Annotated[tuple[str, ...], BeforeValidator(_list)] = ("mask",)
     output: Annotated[

@@ -48,7 +48,7 @@ def refused_channels(exc: Exception, network: nn.Module, spec: ModelSpec) -> Net
     Returns:
         None where the channels are not the reason.
     """
-    name, gray = spec.name, spec.image.colour_order == "GRAY"
+    name, gray = spec.name, spec.image.color_order == "GRAY"
     pattern = rf"to have (\d+) channels, but got {1 if gray else 3} channels instead"
     found = re.search(pattern, str(exc))
     if found is None:
@@ -66,13 +66,13 @@ def refused_channels(exc: Exception, network: nn.Module, spec: ModelSpec) -> Net
     if wanted == 1:
         return NetworkError(
             f"{name} takes 1 channel, and photos have three (RGB){convolution}.",
-            "If it is grey, say so, with the mean and std that it was trained with: --colour-order "
+            "If it is grey, say so, with the mean and std that it was trained with: --color-order "
             "GRAY --mean 0.5 --std 0.5. The grey is made in the graph.",
         )
     if gray:
         return NetworkError(
             f"{name} takes {wanted} channels, and is given one of grey{convolution}.",
-            "Leave --colour-order GRAY out; RGB or BGR is what three channels are.",
+            "Leave --color-order GRAY out; RGB or BGR is what three channels are.",
         )
     if wanted == 4:
         what = f"four channels, for example with an empty one: its forward returns {ZEROS}"

@@ -33,7 +33,7 @@ from .planes import as_planes, check_channel, check_numbers
 
 __all__ = [
     "Activate",
-    "Normalise",
+    "Normalize",
     "PreparedMask",
     "Reference",
     "check_output",
@@ -46,7 +46,7 @@ __all__ = [
 ]
 
 
-class Normalise(nn.Module):
+class Normalize(nn.Module):
     """(N, 3, H, W) RGB in [0, 1] to what the network was trained on, as one 1x1 convolution.
 
     One operation for scale, mean, std and colour order: a depthwise convolution, or a dense one
@@ -62,7 +62,7 @@ class Normalise(nn.Module):
         low, high = spec.value_range
         mean, std = (torch.tensor(v, dtype=torch.float64) for v in (spec.mean, spec.std))
         scale = ((high - low) / std).float()
-        flipped = spec.colour_order == "BGR"
+        flipped = spec.color_order == "BGR"
         self.groups = 1 if flipped else 3
         weight = torch.diag(scale).flip(1) if flipped else scale
         self.register_buffer("weight", weight.reshape(3, -1, 1, 1))
@@ -72,8 +72,8 @@ class Normalise(nn.Module):
         return F.conv2d(x, self.weight, self.bias, groups=self.groups)
 
 
-def _normalising(spec: ImageSpec) -> nn.Module:
-    return Gray(spec) if spec.colour_order == "GRAY" else Normalise(spec)
+def _normalizing(spec: ImageSpec) -> nn.Module:
+    return Gray(spec) if spec.color_order == "GRAY" else Normalize(spec)
 
 
 class Activate(nn.Module):
@@ -100,7 +100,7 @@ class Reference(nn.Module):
     def __init__(self, network: nn.Module, spec: ModelSpec) -> None:
         super().__init__()
         self.spec = spec
-        self.normalise = _normalising(spec.image)
+        self.normalize = _normalizing(spec.image)
         self.network = network
         self.activate = Activate(spec.mask)
         self.eval()
@@ -108,7 +108,7 @@ class Reference(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(N, 3, H, W) RGB in [0, 1] to (N, C, H, W) in [0, 1]."""
         own = next(self.network.parameters(), x).dtype
-        given = select_output(self.network(self.normalise(x).to(own)), self.spec)
+        given = select_output(self.network(self.normalize(x).to(own)), self.spec)
         check_numbers(given, self.spec)
         check_channel(given, self.spec)
         mask: Tensor = self.activate(as_planes(given, self.spec)).float()
@@ -139,15 +139,15 @@ class Reference(nn.Module):
 class PreparedMask(nn.Module):
     """The exported view: (N, 3, H, W) RGB in [0, 1] to (N, C, H, W) in [0, 1]."""
 
-    def __init__(self, normalise: nn.Module, body: nn.Module) -> None:
+    def __init__(self, normalize: nn.Module, body: nn.Module) -> None:
         super().__init__()
-        self.normalise = normalise
+        self.normalize = normalize
         self.body = body
         self.eval()
         self.requires_grad_(False)
 
     def forward(self, x: Tensor) -> Tensor:
-        mask: Tensor = self.body(self.normalise(x))
+        mask: Tensor = self.body(self.normalize(x))
         return mask
 
 
@@ -186,7 +186,7 @@ def prepare(network: nn.Module, spec: ModelSpec) -> PreparedMask:
         exported = family.rewritten(body, spec.mask)
     else:
         exported = _Selected(fold_batch_norms(body), spec)
-    prepared = PreparedMask(_normalising(spec.image), exported)
+    prepared = PreparedMask(_normalizing(spec.image), exported)
     check_output(prepared, spec)
     return prepared
 
@@ -221,10 +221,10 @@ def check_output(module: nn.Module, spec: ModelSpec) -> None:
         NetworkError: It fails, or gives something else than (1, channels, height, width).
     """
     image = spec.image
-    grey = torch.full((1, 3, image.height, image.width), 0.5)
+    gray = torch.full((1, 3, image.height, image.width), 0.5)
     try:
         with torch.no_grad():
-            mask = module(grey)
+            mask = module(gray)
     except NetworkError:
         raise
     except Exception as exc:  # the user's own code may raise anything

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from ..errors import NetworkError
 from ..specs import ImageSpec
 from .families import ancestor_of
-from .prepared import Normalise
+from .prepared import Normalize
 
 __all__ = ["draw", "picture", "seeded", "spread"]
 
@@ -94,7 +94,7 @@ def _spread(
     try:
         with torch.no_grad():
             photo = torch.from_numpy(picture(seed, size))[None]
-            network.eval()(Normalise(ImageSpec(*size))(photo))
+            network.eval()(Normalize(ImageSpec(*size))(photo))
     finally:
         hook.remove()
         network.train(was_training)
@@ -126,9 +126,9 @@ def picture(seed: int, size: tuple[int, int]) -> NDArray[np.float32]:
     slopes = stream.uniform(-0.4, 0.4, (3, 2))
     canvas = 0.5 + slopes[:, :1, None] * (y - 0.5) + slopes[:, 1:, None] * (x - 0.5)
     for _ in range(6):
-        centre, radius = stream.uniform(0.1, 0.9, 2), stream.uniform(0.05, 0.25)
-        distance = (y - centre[0]) ** 2 + (x - centre[1]) ** 2
+        center, radius = stream.uniform(0.1, 0.9, 2), stream.uniform(0.05, 0.25)
+        distance = (y - center[0]) ** 2 + (x - center[1]) ** 2
         blob = np.exp(-distance / (2 * radius**2))
-        colour = stream.choice((0.05, 0.95), (3, 1, 1))
-        canvas = canvas + blob * (colour - canvas)
+        color = stream.choice((0.05, 0.95), (3, 1, 1))
+        canvas = canvas + blob * (color - canvas)
     return np.clip(canvas, 0, 1).astype(np.float32)

@@ -41,7 +41,7 @@ from .suitability import LIGHTS, apart, evenly_spaced
 from .weight_grids import LARGEST_WEIGHT, across, pair_bounds
 
 if TYPE_CHECKING:
-    from .quantise import Measured, Watch
+    from .quantize import Measured, Watch
 
 __all__ = ["finetuned"]
 

@@ -18,7 +18,7 @@ from .calibration import checksum_of_pixels
 from .encodings import QuantizedNetwork
 from .graph import NetworkGraph, capture
 from .pricing import added_time, multiplications
-from .quantise import Measured, Watch, completed, measure, simulated
+from .quantize import Measured, Watch, completed, measure, simulated
 from .recipe import Recipe
 from .search import Budget, Found, Photos, Prefer, Try, search, with_last_resort
 from .sensitivity import (
@@ -52,7 +52,7 @@ class Mixed:
         costs: What each part costs, by which the search chose.
         budget: What was to be held.
         photos: How many photos it was searched on, and how many verified on.
-        tuned: What fine-tuning made, where it was needed, as `quantise` gives it.
+        tuned: What fine-tuning made, where it was needed, as `quantize` gives it.
     """
 
     recipe: Recipe
@@ -108,7 +108,7 @@ def find_mix(
     """The fastest mix of integers and float that holds a budget.
 
     Masks are drawn by the simulation, which rounds as the files do; each layer's rounding depends
-    on nothing but its own inputs in float, so a mix has the very weights that `quantise` gives it.
+    on nothing but its own inputs in float, so a mix has the very weights that `quantize` gives it.
     Only where none holds, and ``base`` has steps of fine-tuning, the nearest mix is fine-tuned.
 
     Args:

@@ -43,7 +43,7 @@ class ByteSteps(nn.Module):
 
 @dataclass(frozen=True)
 class _Beginning:
-    normalised: Point
+    normalized: Point
     readers: list[Point]
     mix: Tensor
     """(3, 3): normalised channel by photo channel."""
@@ -55,7 +55,7 @@ def pass_bytes(view: nn.Module, graph: NetworkGraph) -> Encoding | None:
     """Rewrite a view's normalisation and first convolutions in place.
 
     Args:
-        view: A prepared view, with a sub-module ``normalise``.
+        view: A prepared view, with a sub-module ``normalize``.
         graph: Its graph, captured before.
 
     Returns:
@@ -69,18 +69,18 @@ def pass_bytes(view: nn.Module, graph: NetworkGraph) -> Encoding | None:
     # Normalised channel c is gain_c * (byte_c - mean_c), in steps of a byte.
     gain = found.mix.sum(1) / _LEVELS
     mean = found.mean * _LEVELS
-    grey = int(mean.mean().round().clamp(0, _LEVELS))
+    gray = int(mean.mean().round().clamp(0, _LEVELS))
     step = float(gain.mean())
-    encoding = Encoding(step, grey - 128)
+    encoding = Encoding(step, gray - 128)
     constant = encoding.high
     order = (found.mix != 0).double()
     weight = torch.cat((order * step * _LEVELS, torch.zeros(1, 3)))
-    bias = torch.tensor([-grey * step] * 3 + [constant])
-    view.set_submodule("normalise", ByteSteps(weight.reshape(4, 3, 1, 1).float(), bias.float()))
+    bias = torch.tensor([-gray * step] * 3 + [constant])
+    view.set_submodule("normalize", ByteSteps(weight.reshape(4, 3, 1, 1).float(), bias.float()))
     for reader in found.readers:
         path = reader.weight.removesuffix(".weight")
         kernel = weights[reader.weight].double()
-        difference = torch.einsum("oiyx,i->oyx", kernel, (grey - mean) * gain) / constant
+        difference = torch.einsum("oiyx,i->oyx", kernel, (gray - mean) * gain) / constant
         widened = torch.cat(
             (kernel * (gain / step)[None, :, None, None], difference[:, None]), 1
         ).float()
@@ -97,18 +97,18 @@ def _beginning(
     photo = next(iter(graph.points.values()))
     first = graph.readers[photo.name]
     if len(first) != 1 or (first[0].weight, first[0].bias) != (
-        "normalise.weight",
-        "normalise.bias",
+        "normalize.weight",
+        "normalize.bias",
     ):
         return None
-    normalised = first[0]
-    weight = weights[normalised.weight].double()
+    normalized = first[0]
+    weight = weights[normalized.weight].double()
     mix = torch.diag(weight.reshape(3)) if weight.shape[1] == 1 else weight.reshape(3, 3)
-    mean = -weights[normalised.bias].double() / mix.sum(1)
+    mean = -weights[normalized.bias].double() / mix.sum(1)
     one_each = bool(((mix != 0).sum(1) == 1).all() and (mix.sum(1) > 0).all())
     if not one_each or not bool(((mean > -0.5) & (mean < 1.5)).all()):
         return None
-    readers = graph.readers[normalised.name]
+    readers = graph.readers[normalized.name]
     for reader in readers:
         conv = view.get_submodule(reader.weight.rpartition(".")[0]) if reader.weight else None
         # A subclass may do anything with its weight, and a shared one has other readers.
@@ -116,4 +116,4 @@ def _beginning(
             return None
         if conv.groups != 1 or conv.padding_mode != "zeros" or conv.bias is None:
             return None
-    return _Beginning(normalised, readers, mix, mean) if readers else None
+    return _Beginning(normalized, readers, mix, mean) if readers else None

@@ -39,9 +39,9 @@ def sensitivity_svg(found: Analysis) -> str:
     return "".join(lines)
 
 
-def _bar(x: int, y: int, share: float, colour: str, label: str) -> str:
+def _bar(x: int, y: int, share: float, color: str, label: str) -> str:
     length = max(1.0, share * _BAR)
     return (
-        f'<rect x="{x}" y="{y - 11}" width="{length:.0f}" height="14" fill="{colour}"/>'
+        f'<rect x="{x}" y="{y - 11}" width="{length:.0f}" height="14" fill="{color}"/>'
         f'<text x="{x + length + 5:.0f}" y="{y}">{label}</text>'
     )

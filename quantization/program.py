@@ -128,7 +128,7 @@ def roundings(module: Any) -> Iterator[Any]:
     return (node for node in module.graph.nodes if node.target in pair)
 
 
-def float_weight(module: Any, dequantiser: Any) -> Any:
+def float_weight(module: Any, dequantizer: Any) -> Any:
     """A new node that holds the float values which a weight's dequantiser gives, put before it;
     None where a node is no such dequantiser.
 
@@ -137,13 +137,13 @@ def float_weight(module: Any, dequantiser: Any) -> Any:
         dequantiser: A node of it.
     """
     operation = torch.ops.quantized_decomposed.dequantize_per_channel.default
-    if dequantiser.target is not operation:
+    if dequantizer.target is not operation:
         return None
-    integers, scales, zeros, *how = dequantiser.args
+    integers, scales, zeros, *how = dequantizer.args
     stored = (getattr(module, str(node.target)) for node in (integers, scales, zeros))
     name = f"{integers.target}_values"
     module.register_buffer(name, operation(*stored, *how))
-    with module.graph.inserting_before(dequantiser):
+    with module.graph.inserting_before(dequantizer):
         return module.graph.get_attr(name)
 
 

@@ -140,7 +140,7 @@ def _least(
     histogram: RangeHistogram, cost: Callable[[Tensor, Tensor, float, float], float]
 ) -> tuple[float, float]:
     """The shrunk range of least cost; ends shrink one after the other."""
-    centres = (histogram.edges[1:] + histogram.edges[:-1]) / 2
+    centers = (histogram.edges[1:] + histogram.edges[:-1]) / 2
     share = histogram.counts.double() / histogram.counts.sum()
     low, high = histogram.minimum, histogram.maximum
     for _ in range(2):
@@ -149,25 +149,25 @@ def _least(
                 (low * k, high) if end == 0 else (low, high * k)
                 for k in (1 - 0.02 * step for step in range(40))
             ]
-            low, high = min(options, key=lambda r: cost(centres, share, *r))
+            low, high = min(options, key=lambda r: cost(centers, share, *r))
     return low, high
 
 
-def _squared_error(centres: Tensor, share: Tensor, low: float, high: float) -> float:
-    clipped = ((centres - centres.clamp(low, high)) ** 2 * share).sum()
-    inside = share[(centres >= low) & (centres <= high)].sum()
+def _squared_error(centers: Tensor, share: Tensor, low: float, high: float) -> float:
+    clipped = ((centers - centers.clamp(low, high)) ** 2 * share).sum()
+    inside = share[(centers >= low) & (centers <= high)].sum()
     return float(clipped + inside * ((high - low) / _STEPS) ** 2 / 12)
 
 
-def _divergence(centres: Tensor, share: Tensor, low: float, high: float) -> float:
+def _divergence(centers: Tensor, share: Tensor, low: float, high: float) -> float:
     step = max(high - low, 1e-12) / _STEPS
-    codes = ((centres.clamp(low, high) - low) / step).round().long()
+    codes = ((centers.clamp(low, high) - low) / step).round().long()
     mass = torch.zeros(_STEPS + 1, dtype=torch.float64).index_add_(0, codes, share)
     lit = (share > 0).double()
     bins = torch.zeros(_STEPS + 1, dtype=torch.float64).index_add_(0, codes, lit)
     # Each step's mass, spread evenly over the bins that it stands for.
     spread = (mass / bins.clamp(min=1))[codes] * lit
-    inside = (centres >= low) & (centres <= high)
+    inside = (centers >= low) & (centers <= high)
     spread = torch.where(inside, spread, torch.full_like(spread, 1e-12))
     seen = share > 0
     return float((share[seen] * (share[seen] / spread[seen].clamp(min=1e-12)).log()).sum())

@@ -35,7 +35,7 @@ class Recipe:
         relit: Ranges from the extremes (``min-max``) are also those of the photos in less and in
             more light, so that other photos stay inside; where there are fewer than 24 photos.
         pass_bytes: Let the photo's bytes into the network without rounding them again (exact).
-        equalise: How far to even out channels across convolutions, 0 to 1 (exact in float).
+        equalize: How far to even out channels across convolutions, 0 to 1 (exact in float).
         rounding: Weights each to the nearest integer, or ``compensated``: so that what a
             convolution gives changes least, its bias making up for the mean of the rest.
         largest_pair: What two weights of one sign in an output channel may add up to, in steps.
@@ -57,7 +57,7 @@ class Recipe:
     percentile: float = 99.99
     relit: bool = False
     pass_bytes: bool = False
-    equalise: float = 0.0
+    equalize: float = 0.0
     rounding: Rounding = "nearest"
     largest_pair: int = SAFE_PAIR
     seed: int = 0
@@ -94,8 +94,8 @@ class Recipe:
             raise UsageError(
                 f"A recipe can't fine-tune for {self.finetune} steps.", "Use 0 or some hundreds."
             )
-        if not 0.0 <= self.equalise <= 1.0:
-            raise UsageError(f"equalise can't be {self.equalise}.", "Use 0 to 1.")
+        if not 0.0 <= self.equalize <= 1.0:
+            raise UsageError(f"equalize can't be {self.equalize}.", "Use 0 to 1.")
 
     @property
     def digest(self) -> str:
@@ -141,7 +141,7 @@ BEST = Recipe(
     ranges="auto",
     relit=True,
     pass_bytes=True,
-    equalise=0.4,
+    equalize=0.4,
     rounding="compensated",
     wide_tail=True,
 )

@@ -130,8 +130,8 @@ def compensated(
         mean = seen.mean.double()
         for products in seen.products:
             stop = start + len(products)
-            centre = mean[start:stop]
-            covariance = products.double() / seen.count - torch.outer(centre, centre)
+            center = mean[start:stop]
+            covariance = products.double() / seen.count - torch.outer(center, center)
             parts.append(_round_in_turn(flat[:, start:stop], scale, covariance, bounds))
             start = stop
         grid = torch.cat(parts, 1)

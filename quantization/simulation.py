@@ -49,14 +49,14 @@ class Simulation(nn.Module):
         graph: NetworkGraph,
         weights: Mapping[str, Tensor],
         encodings: Mapping[str, Encoding],
-        quantised: frozenset[str],
+        quantized: frozenset[str],
         kept_in_float: frozenset[str] = frozenset(),
     ) -> None:
         super().__init__()
         self.graph = graph
         self.weights = dict(weights)
         self.encodings = dict(encodings)
-        self.quantised = quantised
+        self.quantized = quantized
         self.kept_in_float = kept_in_float
 
     def forward(self, photos: Tensor, watched: dict[str, Tensor] | None = None) -> Tensor:
@@ -75,7 +75,7 @@ class Simulation(nn.Module):
 
         values = dict(self.weights)
         for point in self.graph.points.values():
-            if point.weight in self.quantised:
+            if point.weight in self.quantized:
                 weight = self.weights[point.weight]
                 how = point.outputs, SAFE_PAIR
                 values[point.weight] = on_grid(weight, weight_scale(weight, *how), *how)

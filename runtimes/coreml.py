@@ -89,7 +89,7 @@ class EmulatedCoreMLRunner(Runner):
         with torch_threads(self.threads):
             fed = pixel_values(image, self._takes)
             mask: Array = self._program.run({self._takes.name: fed})[self._gives.name].numpy()
-        whole_bytes = self._gives.colour in {"GRAYSCALE", "RGB"}
+        whole_bytes = self._gives.color in {"GRAYSCALE", "RGB"}
         return mask / np.float32(255) if whole_bytes else mask
 
     def pixels(self, image: NDArray[np.float32]) -> NDArray[np.uint8]:
@@ -120,9 +120,9 @@ def image_feature(package: Package, name: str, path: Path) -> Feature:
         RunnerError: The package at ``path`` has no such input, or its image is not in colour.
     """
     takes = _named(package.inputs, name, path)
-    if takes.colour not in {"", "RGB", "BGR"}:
+    if takes.color not in {"", "RGB", "BGR"}:
         raise RunnerError(
-            f"{path} takes a {takes.colour} image; the contract is RGB.",
+            f"{path} takes a {takes.color} image; the contract is RGB.",
             "Export the network with an RGB input.",
         )
     return takes
@@ -135,9 +135,9 @@ def pixel_values(image: Array, takes: Feature) -> torch.Tensor:
     it; an image input takes the pixels' bytes.
     """
     values = torch.from_numpy(np.ascontiguousarray(image, dtype=np.float32))
-    if takes.colour:
+    if takes.color:
         values = values * 255
-    if takes.colour == "BGR":
+    if takes.color == "BGR":
         values = values.flip(1)
     return values.contiguous(memory_format=torch.channels_last)
 

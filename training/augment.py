@@ -37,13 +37,13 @@ class Augmentation:
         crop: Side of the square that is cut out at random, at most the spec's sides.
         flips: ``"horizontal"`` mirrors every other sample, ``"both"`` also turns every other
             one upside down.
-        colour: Strength of the colour changes, from 0 (none) to 1.
+        color: Strength of the colour changes, from 0 (none) to 1.
     """
 
     spec: ImageSpec
     crop: int
     flips: Literal["none", "horizontal", "both"]
-    colour: float
+    color: float
 
 
 def augmented(
@@ -73,8 +73,8 @@ def augmented(
         pixels, truth = pixels[:, ::-1], truth[:, ::-1]
     if how.flips == "both" and rng.random() < 0.5:
         pixels, truth = pixels[::-1], truth[::-1]
-    if how.colour:
-        pixels = _recoloured(pixels, how.colour, rng)
+    if how.color:
+        pixels = _recolored(pixels, how.color, rng)
     return np.ascontiguousarray(pixels.transpose(2, 0, 1)), np.ascontiguousarray(truth[None])
 
 
@@ -87,15 +87,15 @@ def _resized(mask: Float, spec: ImageSpec) -> Float:
     return fitted
 
 
-def _recoloured(pixels: Float, strength: float, rng: Generator) -> Float:
+def _recolored(pixels: Float, strength: float, rng: Generator) -> Float:
     """Other light, contrast, saturation and white balance, each drawn evenly around none."""
     light, contrast, saturation = (
         1 + strength * CHANGE * rng.uniform(-1, 1, 3).astype(np.float32)
     ).tolist()
     gains = 1 + strength * GAIN * rng.uniform(-1, 1, 3).astype(np.float32)
-    grey = (pixels @ LUMA)[..., None]
-    changed = grey + np.float32(saturation) * (pixels - grey)
-    middle = np.float32(grey.mean())
+    gray = (pixels @ LUMA)[..., None]
+    changed = gray + np.float32(saturation) * (pixels - gray)
+    middle = np.float32(gray.mean())
     changed = middle + np.float32(contrast) * (changed - middle)
-    recoloured: Float = np.clip(changed * gains * np.float32(light), 0, 1)
-    return recoloured
+    recolored: Float = np.clip(changed * gains * np.float32(light), 0, 1)
+    return recolored

@@ -36,7 +36,7 @@ class TrainingConfig:
         size: Side that photos are resized to.
         crop: Side of the random crop that is trained on.
         flips: `Augmentation.flips`.
-        colour: `Augmentation.colour`.
+        color: `Augmentation.color`.
         batch: Samples of a step, over all processes.
         epochs: Length of the run; or ``steps``, not both.
         steps: Likewise.
@@ -67,7 +67,7 @@ class TrainingConfig:
     size: int = 320
     crop: int = 288
     flips: Literal["none", "horizontal", "both"] = "horizontal"
-    colour: float = 0.5
+    color: float = 0.5
     batch: int = 12
     epochs: float | None = None
     steps: int | None = None

@@ -103,15 +103,15 @@ class WholeBatchNorm(nn.BatchNorm2d):
         """(N, C, H, W), one process's share, to the same."""
         if not self.training:
             return super().forward(x)
-        apply: Any = _Normalised.apply
-        normalised, mean, variance = apply(x, self.weight, self.bias, self.eps)
+        apply: Any = _Normalized.apply
+        normalized, mean, variance = apply(x, self.weight, self.bias, self.eps)
         with torch.no_grad():
             count = x.numel() // x.shape[1] * distributed.get_world_size()
             unbiased = variance * (count / max(count - 1, 1))
             self.statistics["num_batches_tracked"] += 1
             self.statistics["running_mean"].lerp_(mean, MOMENTUM)
             self.statistics["running_var"].lerp_(unbiased, MOMENTUM)
-        result: Tensor = normalised
+        result: Tensor = normalized
         return result
 
 
@@ -126,7 +126,7 @@ def with_whole_batch_norms(network: nn.Module) -> nn.Module:
     return network
 
 
-class _Normalised(torch.autograd.Function):
+class _Normalized(torch.autograd.Function):
     """x to γ·x̂ + β by statistics over all processes, and its derivative likewise."""
 
     @staticmethod
@@ -150,14 +150,14 @@ class _Normalised(torch.autograd.Function):
     def backward(ctx: Any, *gradients: Any) -> Any:
         x, weight, mean, scale = ctx.saved_tensors
         gradient = _wide(gradients[0])
-        centred = (_wide(x) - _planes(mean)) * _planes(scale)
+        centered = (_wide(x) - _planes(mean)) * _planes(scale)
         of_bias = gradient.sum((0, 2, 3))
-        of_weight = (gradient * centred).sum((0, 2, 3))
+        of_weight = (gradient * centered).sum((0, 2, 3))
         both = torch.stack((of_bias, of_weight))
         distributed.all_reduce(both)
         count = x.numel() // x.shape[1] * distributed.get_world_size()
         mean_gradient, mean_product = (both / count).unbind()
-        inner = gradient - _planes(mean_gradient) - centred * _planes(mean_product)
+        inner = gradient - _planes(mean_gradient) - centered * _planes(mean_product)
         of_x = inner * _planes(weight * scale)
         return of_x.to(x.dtype), of_weight, of_bias, None
 

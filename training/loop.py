@@ -24,7 +24,7 @@ from torch.utils.data import DataLoader
 
 from ..errors import NetworkError, UsageError
 from ..models.families import SupervisedNetwork
-from ..models.prepared import Normalise
+from ..models.prepared import Normalize
 from .checkpoint import (
     BEST,
     LAST,
@@ -202,7 +202,7 @@ class _Run:
         network, self.spec = build_network(start, say)
         self.data: Data = data_of(config, self.spec, say)
         self.network = _channels_last(network.to(self.device))
-        self.normalise = Normalise(self.spec.image).to(self.device)
+        self.normalize = Normalize(self.spec.image).to(self.device)
         if processes.count > 1:
             with_whole_batch_norms(self.network)
         self.optimizer = _optimizer(self.network, config)
@@ -292,7 +292,7 @@ class _Run:
         # For networks that draw something themselves (dropout); U²-Net does not.
         torch.manual_seed(config.seed * 2_147_483_647 + state.step)
         photos, truth = (part.to(self.device, non_blocking=True) for part in batch)
-        photos = self.normalise(photos).contiguous(memory_format=torch.channels_last)
+        photos = self.normalize(photos).contiguous(memory_format=torch.channels_last)
         with torch.autocast(
             self.device.partition(":")[0], torch.bfloat16, enabled=config.precision == "bf16"
         ):

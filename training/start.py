@@ -124,7 +124,7 @@ def data_of(config: TrainingConfig, spec: ModelSpec, say: Callable[[str], None])
                 f"{len(known)} of {len(held_out)} photos that are scored on are trained on too: "
                 "the scores don't tell what others would have"
             )
-    how = Augmentation(spec.image, config.crop, config.flips, config.colour)
+    how = Augmentation(spec.image, config.crop, config.flips, config.color)
     return Data(
         Stream(sources, how, config.seed, inverted=spec.mask.inverted),
         HeldOut(held_out, config.val_scenes, spec.image),

@@ -16,9 +16,9 @@ from ..artifacts.manifest import Artifact
 from ..artifacts.processor import this_processor
 from ..models.devices import device_name
 from .counted import counted, counts
-from .latency import ratios, summarise_times
+from .latency import ratios, summarize_times
 from .ledger import Facts
-from .metrics import AGREEMENT, SALIENCY, SWEEP, Better, mean_by_class, summarise
+from .metrics import AGREEMENT, SALIENCY, SWEEP, Better, mean_by_class, summarize
 from .order import Findings, Order
 from .pool import Job
 from .reference import VIEWS
@@ -100,7 +100,7 @@ def _artifact_result(job: Job, order: Order, findings: Findings) -> ArtifactResu
     status, reason = facts.lost or ("passed", "")
     latency, timing = None, None
     if facts.rounds and facts.first_ms is not None:
-        latency, timing = summarise_times(
+        latency, timing = summarize_times(
             facts.rounds, load=facts.load_ms, first=facts.first_ms, threads=order.threads
         )
         timing = _compared(timing, facts, artifact, findings)
@@ -177,7 +177,7 @@ def _fidelity(photos: Sequence[PhotoResult], shown: Sequence[Photo]) -> dict[str
         values = [p.metrics.get(name, np.nan) for p in photos if p.photo in among]
         if not values:
             continue
-        summary = summarise(np.array(values), better)
+        summary = summarize(np.array(values), better)
         parts = {name: summary.mean, f"worst_{name}": summary.worst, f"p5_{name}": summary.tail}
         found |= _known(parts)
     return found

@@ -10,7 +10,7 @@ import numpy as np
 
 from .results import Latency, Timing
 
-__all__ = ["NOISY", "RELEASE", "STANDARD", "Schedule", "ratios", "summarise_times"]
+__all__ = ["NOISY", "RELEASE", "STANDARD", "Schedule", "ratios", "summarize_times"]
 
 # An interquartile range above this part of the median makes a comparison of medians doubtful.
 NOISY = 0.1
@@ -41,7 +41,7 @@ STANDARD = Schedule("standard", rounds=5, runs=10, seconds=0.2)
 RELEASE = Schedule("release", rounds=32, runs=32, seconds=60 / 32)
 
 
-def summarise_times(
+def summarize_times(
     rounds: Sequence[Sequence[float]], *, load: float, first: float, threads: int
 ) -> tuple[Latency, Timing]:
     """Percentiles over all rounds; linear between two runs.

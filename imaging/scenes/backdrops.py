@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.random import Generator
 
-from .colours import colour, palette, toned
+from .colors import color, palette, toned
 from .fields import Plane, Planes, blurred, fractal, lattice, lowpass, ramp, unit
 from .litter import discs, litter, skyline
 from .patterns import PAVINGS, pattern, pattern_at
@@ -109,7 +109,7 @@ def _landscape(rng: Generator, height: int, width: int) -> Backdrop:
         planes += (
             clouds
             * np.float32(rng.uniform(0.3, 0.9))
-            * (colour(rng, "white")[:, None, None] - planes)
+            * (color(rng, "white")[:, None, None] - planes)
         )
     haze = sky[-1]
     ridges = int(rng.integers(0, 5))
@@ -120,7 +120,7 @@ def _landscape(rng: Generator, height: int, width: int) -> Backdrop:
             0.25 * (1 - near) * rng.uniform(0, 1.5) + 0.05 * (1 + near) * bumps
         )
         tone = haze + np.float32(near) * (
-            colour(rng, "foliage" if rng.random() < 0.6 else "stone") - haze
+            color(rng, "foliage" if rng.random() < 0.6 else "stone") - haze
         )
         texture = 1 + np.float32(0.25 * near) * fractal(rng, height, width, 0.05 * height, 4, 0.8)
         shown = np.clip(y - top, 0, 1)
@@ -151,7 +151,7 @@ def _room(rng: Generator, height: int, width: int) -> Backdrop:
     planes = wall + np.clip(y - np.float32(horizon), 0, 1) * (floor - wall)
     if rng.random() < 0.4:  # a skirting board, or the table's edge
         strip = np.clip(height * rng.uniform(0.005, 0.03) - np.abs(y - np.float32(horizon)), 0, 1)
-        planes += strip * (colour(rng)[:, None, None] - planes)
+        planes += strip * (color(rng)[:, None, None] - planes)
     near = np.exp(-np.abs(y - np.float32(horizon)) / np.float32(0.1 * height))
     planes *= 1 - np.float32(rng.uniform(0, 0.4)) * near
     return Backdrop(planes, horizon)

@@ -84,8 +84,8 @@ def _light(rng: Generator, planes: Planes) -> Planes:
     np.clip(planes, 0, 1.2, out=planes)
     planes = planes ** np.float32(math.exp(exposure))
     if rng.random() < 0.25:
-        grey = planes.mean(0)
-        planes += np.float32(rng.uniform(-0.4, 0.6)) * (grey - planes)
+        gray = planes.mean(0)
+        planes += np.float32(rng.uniform(-0.4, 0.6)) * (gray - planes)
     choice = rng.random()
     if choice < 0.15:  # haze, or a flat profile
         keep = np.float32(rng.uniform(0.4, 0.85))

@@ -11,7 +11,7 @@ from .backdrops import draw_backdrop
 from .canvas import cast, lay, mirrored, softened
 from .fields import Plane, Planes, blurred
 from .painting import Layer, Light, paint
-from .placing import Place, mean_colour, placed
+from .placing import Place, mean_color, placed
 from .surroundings import add_bystander, add_foreground, add_margin
 
 __all__ = ["compose"]
@@ -37,7 +37,7 @@ def compose(rng: Generator, height: int, width: int) -> tuple[Planes, Plane]:
     mask = np.zeros((height, width), np.float32)
     grounded = backdrop.horizon is not None or rng.random() < 0.3
     for place in placed(rng, height, width, backdrop):
-        ground = mean_colour(planes, place)
+        ground = mean_color(planes, place)
         contrast = rng.uniform(0.1, 0.2) if rng.random() < 0.12 else rng.uniform(0.2, 0.45)
         layer = paint(rng, place.sketch, place.matrix, ground, contrast, light)
         if rng.random() < 0.65:

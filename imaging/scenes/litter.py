@@ -12,7 +12,7 @@ import numpy as np
 from numpy.random import Generator
 from PIL import Image, ImageDraw
 
-from .colours import colour, jittered, palette
+from .colors import color, jittered, palette
 from .fields import Planes, blurred, fractal, to_bytes, to_planes
 from .outlines import Outline, blob, box, ellipse, leaf, star, stroke
 
@@ -96,7 +96,7 @@ def skyline(rng: Generator, height: int, width: int, floor: float, planes: Plane
     """Rectangles with rows of windows, shelves or frames, standing above the row ``floor``."""
     image = Image.fromarray(to_bytes(planes)).resize((OVERSAMPLING * width, OVERSAMPLING * height))
     draw = ImageDraw.Draw(image)
-    base = colour(rng)
+    base = color(rng)
     for tone in jittered(rng, base, 0.15, int(rng.integers(3, 12))):
         wide, high = rng.uniform(0.08, 0.35) * width, rng.uniform(0.2, 1.0) * floor
         left = rng.uniform(-0.1, 1.0) * width

@@ -11,7 +11,7 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont, features
 
-from .colours import Colour, contrasting, jittered, palette, toned
+from .colors import Color, contrasting, jittered, palette, toned
 from .fields import Plane, Planes, fractal, lowpass, ramp, resized, unit
 from .patterns import pattern
 from .sketch import DARK, MAIN, PALE, Part, Sketch
@@ -61,7 +61,7 @@ def paint(
     rng: Generator,
     sketch: Sketch,
     matrix: NDArray[np.float64],
-    ground: Colour,
+    ground: Color,
     contrast: float,
     light: Light,
 ) -> Layer:
@@ -72,7 +72,7 @@ def paint(
         sketch: What is drawn.
         matrix: From the sketch's units to pixels.
         ground: The colour behind it, from which its own shall differ.
-        contrast: By how much, as `colours.difference` counts.
+        contrast: By how much, as `colors.difference` counts.
         light: The scene's light.
     """
     wide, high = _extent(sketch.placed(matrix))
@@ -157,7 +157,7 @@ def _letters(text: str) -> Image.Image:
     return image.crop(image.getbbox() or (0, 0, 1, 1))
 
 
-def _tone(rng: Generator, sketch: Sketch, surface: int, ground: Colour, contrast: float) -> Colour:
+def _tone(rng: Generator, sketch: Sketch, surface: int, ground: Color, contrast: float) -> Color:
     family = sketch.families.get(surface)
     if family is None and surface in {DARK, PALE}:
         family = "black" if surface == DARK else "white"
@@ -165,7 +165,7 @@ def _tone(rng: Generator, sketch: Sketch, surface: int, ground: Colour, contrast
     return contrasting(rng, ground, needed, family)
 
 
-def _surface(rng: Generator, surface: int, tone: Colour, height: int, width: int) -> Planes:
+def _surface(rng: Generator, surface: int, tone: Color, height: int, width: int) -> Planes:
     """(3, h, w) or (3, 1, 1): plain, shaded, mottled, streaked like fur or patterned."""
     size = max(height, width)
     flat = tone[:, None, None]
@@ -184,10 +184,10 @@ def _surface(rng: Generator, surface: int, tone: Colour, height: int, width: int
         field = fractal(rng, height, width, size * 0.1, 5, 0.8, stretch)
         return toned(unit(field, 0.2), jittered(rng, tone, 0.12, 3))
     period = max(4.0, size * rng.uniform(0.05, 0.25))
-    colours = np.stack([tone, palette(rng, 1)[0]])
+    colors = np.stack([tone, palette(rng, 1)[0]])
     if rng.random() < 0.5:
-        colours[1] = jittered(rng, tone, 0.2, 1)[0]
-    return toned(pattern(rng, height, width, period), colours)
+        colors[1] = jittered(rng, tone, 0.2, 1)[0]
+    return toned(pattern(rng, height, width, period), colors)
 
 
 def _lit(rng: Generator, planes: Planes, shares: list[Plane], light: Light) -> Planes:

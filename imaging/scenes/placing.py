@@ -10,14 +10,14 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 
 from .backdrops import Backdrop
-from .colours import Colour
+from .colors import Color
 from .creatures import bust
 from .fields import Planes
 from .figures import draw_figure
 from .painting import coverage
 from .sketch import Sketch, turning
 
-__all__ = ["Place", "mean_colour", "placed", "sized"]
+__all__ = ["Place", "mean_color", "placed", "sized"]
 
 # Share of the frame: the exponential of a uniform number between their logarithms.
 SMALLEST, LARGEST = 0.07, 0.65
@@ -104,7 +104,7 @@ def sized(
     return matrix * scale, wide * scale, high * scale
 
 
-def mean_colour(planes: Planes, place: Place) -> Colour:
+def mean_color(planes: Planes, place: Place) -> Color:
     """The colour of the picture where something will stand."""
     _, height, width = planes.shape
     rows = slice(max(0, place.top), max(1, min(height, round(place.top + place.high))))
@@ -112,11 +112,11 @@ def mean_colour(planes: Planes, place: Place) -> Colour:
     around = planes[:, rows, columns]
     if around.size == 0:
         around = planes
-    mean: Colour = np.clip(around[:, ::3, ::3].mean((1, 2)), 0, 1)
+    mean: Color = np.clip(around[:, ::3, ::3].mean((1, 2)), 0, 1)
     return mean
 
 
-def _within(centre: float, length: float, limit: float) -> float:
+def _within(center: float, length: float, limit: float) -> float:
     """Move a centre so that the length lies in the frame, if it can."""
     margin = min(length / 2 + 0.02 * limit, limit / 2)
-    return min(max(centre, margin), limit - margin)
+    return min(max(center, margin), limit - margin)

@@ -13,7 +13,7 @@ from .fields import Plane, Planes
 from .figures import draw_figure
 from .outlines import Point, ellipse, leaf, stroke
 from .painting import Layer, Light, paint
-from .placing import Place, mean_colour, sized
+from .placing import Place, mean_color, sized
 from .sketch import Sketch
 
 __all__ = ["add_bystander", "add_foreground", "add_margin"]
@@ -29,7 +29,7 @@ def add_bystander(rng: Generator, planes: Planes, backdrop: Backdrop) -> None:
     if backdrop.horizon is not None and sketch.upright:
         y = backdrop.horizon + rng.uniform(-0.02, 0.15) * height - high / 2
     place = Place(sketch, matrix, round(y - high / 2), round(x - wide / 2), high, wide)
-    ground = mean_colour(planes, place)
+    ground = mean_color(planes, place)
     layer = paint(rng, sketch, matrix, ground, 0.0, Light(0, 0, 0))
     pale = layer.planes + np.float32(rng.uniform(0.4, 0.8)) * (ground[:, None, None] - layer.planes)
     lay(planes, Layer(pale, layer.alpha), place.top, place.left)

@@ -167,9 +167,9 @@ class _Graph:
 
     def real(self, index: int, raw: NDArray[Any]) -> NDArray[np.float32]:
         """Real values of what tensor ``index`` holds, channels first."""
-        return planes(self._dequantised(index, raw))
+        return planes(self._dequantized(index, raw))
 
-    def _dequantised(self, index: int, raw: NDArray[Any]) -> NDArray[np.float32]:
+    def _dequantized(self, index: int, raw: NDArray[Any]) -> NDArray[np.float32]:
         values = raw.astype(np.float32)
         scales, zeros = self.scales(index)
         return (values - zeros) * scales if len(scales) and raw.dtype.kind in "iu" else values
@@ -217,7 +217,7 @@ class _Graph:
         if data is None or dtype is None or len(data) != dtype.itemsize * math.prod(shape):
             return None
         raw = np.asarray(data, np.uint8).view(dtype).reshape(shape)
-        return self._dequantised(index, raw)
+        return self._dequantized(index, raw)
 
 
 _WIDENING = {"CAST", "DENSIFY", "DEQUANTIZE"}

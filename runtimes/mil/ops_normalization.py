@@ -35,7 +35,7 @@ def instance_norm(
 ) -> Tensor:
     """(N, C, *sizes), each plane by its own mean and variance; gamma and beta are (C,)."""
     shape = (-1, *[1] * (x.ndim - 2))
-    result = _standardised(x, list(range(2, x.ndim)), epsilon)
+    result = _standardized(x, list(range(2, x.ndim)), epsilon)
     result = result if gamma is None else result * gamma.reshape(shape)
     return result if beta is None else result + beta.reshape(shape)
 
@@ -51,7 +51,7 @@ def layer_norm(
     chosen = [-1] if axes is None else integers(axes)
     normal = sorted(axis % x.ndim for axis in chosen)
     shape = [x.shape[axis] if axis in normal else 1 for axis in range(x.ndim)]
-    result = _standardised(x, normal, epsilon)
+    result = _standardized(x, normal, epsilon)
     result = result if gamma is None else result * gamma.reshape(shape)
     return result if beta is None else result + beta.reshape(shape)
 
@@ -62,7 +62,7 @@ def l2_norm(x: Tensor, epsilon: Tensor) -> Tensor:
     return x * torch.rsqrt(x.square().sum(axes, keepdim=True) + epsilon)
 
 
-def _standardised(x: Tensor, axes: list[int], epsilon: Tensor) -> Tensor:
+def _standardized(x: Tensor, axes: list[int], epsilon: Tensor) -> Tensor:
     variance, mean = torch.var_mean(x, axes, correction=0, keepdim=True)
     return (x - mean) * torch.rsqrt(variance + epsilon)
 

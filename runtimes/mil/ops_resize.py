@@ -64,10 +64,10 @@ def upsample_bilinear(
     half_pixel_centers: bool | None = None,
 ) -> Tensor:
     """(..., H, W) to (..., floor(H * scale), floor(W * scale)); the step is sizes' quotient."""
-    centred = not align_corners if half_pixel_centers is None else half_pixel_centers
-    if align_corners and centred:
+    centered = not align_corners if half_pixel_centers is None else half_pixel_centers
+    if align_corners and centered:
         raise Uncovered("align_corners together with half_pixel_centers")
-    mode = "UNALIGN_CORNERS" if centred else "DEFAULT"
+    mode = "UNALIGN_CORNERS" if centered else "DEFAULT"
     size = _scaled(x, scale_factor_height, scale_factor_width)
     return _linear(x, size, "STRICT_ALIGN_CORNERS" if align_corners else mode)
 

@@ -19,12 +19,12 @@ class Feature:
 
     Attributes:
         name: Its name.
-        colour: ``RGB``, ``BGR``, ``GRAYSCALE`` or ``GRAYSCALE_FLOAT16`` for an image; empty
+        color: ``RGB``, ``BGR``, ``GRAYSCALE`` or ``GRAYSCALE_FLOAT16`` for an image; empty
             for an array.
     """
 
     name: str
-    colour: str
+    color: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,8 +41,8 @@ def test_a_specification_is_read(tmp_path: Path, encoding: str) -> None:
 
 @encoded
 def test_a_recipe_is_read(tmp_path: Path, encoding: str) -> None:
-    (tmp_path / "mine.toml").write_bytes("equalise = 0.25\r\n".encode(encoding))
-    assert read_recipe(tmp_path / "mine.toml").equalise == 0.25
+    (tmp_path / "mine.toml").write_bytes("equalize = 0.25\r\n".encode(encoding))
+    assert read_recipe(tmp_path / "mine.toml").equalize == 0.25
 
 
 @encoded

@@ -28,7 +28,7 @@ from maskport.imaging.scenes import scene
 from maskport.imaging.scenes.seeds import EVALUATION, TRAINING
 from maskport.models.factory import build
 from maskport.models.outputs import select_output
-from maskport.models.prepared import Normalise, Reference
+from maskport.models.prepared import Normalize, Reference
 
 from .table import ZOO, Row, row_of
 
@@ -107,7 +107,7 @@ def _train(network: nn.Module, row: Row, steps: int) -> None:
     """In place, and back to evaluation."""
     image = row.spec.image
     photos, masks = scenes(TRAINING, min(SCENES, 3 * steps), image.height, image.width)
-    inputs = Normalise(image)(torch.from_numpy(_as_input(photos)))
+    inputs = Normalize(image)(torch.from_numpy(_as_input(photos)))
     truths = torch.from_numpy(_classes(masks, row) if row.loss == "classes" else masks[:, None])
     with torch.random.fork_rng(), one_thread():
         torch.manual_seed(0)

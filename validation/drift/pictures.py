@@ -18,7 +18,7 @@ __all__ = ["PICTURES", "check_picture", "write_picture"]
 
 # Role → colour on light and on dark paper. Blue and orange are told apart by every kind of
 # colour vision.
-_COLOURS = {
+_COLORS = {
     "paper": ("#ffffff", "#14171c"),
     "band": ("#f3f5f8", "#1a1e25"),
     "grid": ("#dfe3e9", "#2a303a"),
@@ -92,7 +92,7 @@ def _write_svg(drift: Drift, path: Path) -> None:
 
 def svg(drift: Drift) -> str:
     """The plot as SVG."""
-    light, dark = ("".join(_rule(n, c[k]) for n, c in _COLOURS.items()) for k in (0, 1))
+    light, dark = ("".join(_rule(n, c[k]) for n, c in _COLORS.items()) for k in (0, 1))
     style = (
         f":root{{{light}}}@media(prefers-color-scheme:dark){{:root{{{dark}}}}}"
         "text{font-family:system-ui,-apple-system,'Segoe UI',sans-serif}"
@@ -106,15 +106,15 @@ def svg(drift: Drift) -> str:
     )
 
 
-def _rule(name: str, colour: str) -> str:
-    return f"--{name}:{colour};"
+def _rule(name: str, color: str) -> str:
+    return f"--{name}:{color};"
 
 
 def _css(role: str) -> str:
-    colour, width, size, opacity = _LOOKS[role]
-    rules = f"fill:var(--{colour})"
+    color, width, size, opacity = _LOOKS[role]
+    rules = f"fill:var(--{color})"
     if width:
-        rules = f"fill:none;stroke:var(--{colour});stroke-width:{width}"
+        rules = f"fill:none;stroke:var(--{color});stroke-width:{width}"
     if size:
         rules += f";font-size:{size}px"
     if role in _BOLD:
@@ -199,16 +199,16 @@ _DENSITY = 2
 
 
 def _write_png(drift: Drift, path: Path) -> None:
-    canvas = Image.new("RGB", (WIDTH * _DENSITY, HEIGHT * _DENSITY), _COLOURS["paper"][0])
+    canvas = Image.new("RGB", (WIDTH * _DENSITY, HEIGHT * _DENSITY), _COLORS["paper"][0])
     for shape in shapes(drift):
         _paint(canvas, shape)
     canvas.save(path)
 
 
 def _paint(canvas: Image.Image, shape: Shape) -> None:
-    colour, width, size, opacity = _LOOKS[shape.role]
+    color, width, size, opacity = _LOOKS[shape.role]
     pen: Any = ImageDraw.Draw(canvas)
-    ink = _mixed(_COLOURS[colour][0], opacity)
+    ink = _mixed(_COLORS[color][0], opacity)
     thick = max(1, round(width * _DENSITY))
     if isinstance(shape, Line):
         points = [(x * _DENSITY, y * _DENSITY) for x, y in shape.points]
@@ -240,7 +240,7 @@ def _write_words(canvas: Image.Image, text: Text, ink: str, size: int) -> None:
         anchor = {"start": "ls", "end": "rs", "middle": "ms"}[text.anchor]
         pen = ImageDraw.Draw(canvas)
         if text.role in _HALOED:
-            pen.text(at, words, _COLOURS["paper"][0], font, anchor, stroke_width=2 * _DENSITY)
+            pen.text(at, words, _COLORS["paper"][0], font, anchor, stroke_width=2 * _DENSITY)
         pen.text(at, words, ink, font, anchor, stroke_width=0.6 if text.role in _BOLD else 0)
         return
     side = round(font.getlength(words)) + size
@@ -253,9 +253,9 @@ def _write_words(canvas: Image.Image, text: Text, ink: str, size: int) -> None:
 _LOWERED = str.maketrans("⁻⁰¹²³⁴⁵⁶⁷⁸⁹", "-0123456789")
 
 
-def _mixed(colour: str, opacity: float) -> str:
+def _mixed(color: str, opacity: float) -> str:
     """On white paper, without an alpha channel."""
-    parts = (int(colour[i : i + 2], 16) for i in (1, 3, 5))
+    parts = (int(color[i : i + 2], 16) for i in (1, 3, 5))
     return "#" + "".join(f"{round(255 - (255 - part) * opacity):02x}" for part in parts)
 
 

@@ -83,7 +83,7 @@ def choose_rows(
 
 def reference_name(name: str) -> str:
     """What the reference calls a module of the exported view; empty for the view's own."""
-    if name == MASK or re.match(r"normalise\b", name):
+    if name == MASK or re.match(r"normalize\b", name):
         return name
     found = re.match(r"body\.(network\b.*)", name)
     return found[1] if found else ""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..metrics import summarise
+from ..metrics import summarize
 from ..results import ArtifactResult, Results
 from .gate import Bound
 from .quantities import Quantity, photo_values, value_of, why_no_value
@@ -82,7 +82,7 @@ def _over(values: dict[str, float | None], wanted: Quantity) -> float | None:
     numbers = [value for value in values.values() if value is not None]
     if not numbers or len(numbers) < len(values):
         return None
-    summary = summarise(np.array(numbers), wanted.better)
+    summary = summarize(np.array(numbers), wanted.better)
     return {"mean": summary.mean, "worst": summary.worst, "p5": summary.tail}[wanted.over]
 
 

@@ -41,7 +41,7 @@ from .overlap import (
 )
 from .saliency import SALIENCY, SaliencyScores
 from .structure import s_measure
-from .summary import Better, Summary, mean_by_class, summarise
+from .summary import Better, Summary, mean_by_class, summarize
 from .weighted_f import weighted_f_measure
 
 __all__ = [
@@ -79,6 +79,6 @@ __all__ = [
     "root_mean_square_error",
     "s_measure",
     "soft_intersection_over_union",
-    "summarise",
+    "summarize",
     "weighted_f_measure",
 ]

@@ -81,11 +81,11 @@ def _similarity(mask: Plane, truth: Truth) -> float:
     """SSIM of a quarter as one window, without its constants."""
     free = max(mask.size - 1, 1)
     mask_mean, truth_mean = float(mask.mean()), np.count_nonzero(truth) / truth.size
-    centred = mask - mask_mean
-    mask_variance = float(np.vdot(centred, centred)) / free
+    centered = mask - mask_mean
+    mask_variance = float(np.vdot(centered, centered)) / free
     # Of zeros and ones; no array is needed.
     truth_variance = truth.size * truth_mean * (1 - truth_mean) / free
-    covariance = float(centred[truth].sum()) / free
+    covariance = float(centered[truth].sum()) / free
     above = 4 * mask_mean * truth_mean * covariance
     below = (mask_mean**2 + truth_mean**2) * (mask_variance + truth_variance)
     if above != 0:

@@ -10,7 +10,7 @@ import numpy as np
 
 from .pairs import Values
 
-__all__ = ["TAIL", "Better", "Summary", "mean_by_class", "summarise"]
+__all__ = ["TAIL", "Better", "Summary", "mean_by_class", "summarize"]
 
 Better = Literal["higher", "lower"]
 
@@ -38,7 +38,7 @@ class Summary:
     tail: float | None
 
 
-def summarise(values: Values, better: Better) -> Summary:
+def summarize(values: Values, better: Better) -> Summary:
     """Mean, worst photo and tail.
 
     Args:

@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["COLOURS", "NOT_A_NUMBER", "Heat", "heat_map", "lightness"]
+__all__ = ["COLORS", "NOT_A_NUMBER", "Heat", "heat_map", "lightness"]
 
 STEPS = 32
 # A colour that the ramp never comes near, in any kind of colour vision.
@@ -70,7 +70,7 @@ def heat_map(error: NDArray[np.floating], side: int) -> Heat:
     scale = next((step for step in SCALES if step >= top), SCALES[-1])
     small = _largest(np.where(finite, error, np.inf), side)
     steps = np.minimum(small / scale, 1) * (STEPS - 1)
-    pixels = COLOURS[np.rint(steps).astype(np.intp)]
+    pixels = COLORS[np.rint(steps).astype(np.intp)]
     pixels[np.isinf(small)] = NOT_A_NUMBER
     return Heat(
         pixels,
@@ -81,9 +81,9 @@ def heat_map(error: NDArray[np.floating], side: int) -> Heat:
     )
 
 
-def lightness(colour: NDArray[np.uint8]) -> NDArray[np.float64]:
+def lightness(color: NDArray[np.uint8]) -> NDArray[np.float64]:
     """Oklab's L in [0, 1] of (..., 3) sRGB bytes."""
-    encoded = colour / 255
+    encoded = color / 255
     linear = np.where(encoded <= 0.04045, encoded / 12.92, ((encoded + 0.055) / 1.055) ** 2.4)
     lms = np.cbrt(linear @ np.linalg.inv(_LMS_TO_RGB).T)
     return np.asarray((lms @ np.linalg.inv(_LAB_TO_LMS).T)[..., 0], np.float64)
@@ -108,11 +108,11 @@ def _ramp(steps: int) -> NDArray[np.uint8]:
         chroma = np.where(outside, chroma * 0.9, chroma)
     rgb = np.clip(rgb, 0, 1)
     encoded = np.where(rgb <= 0.0031308, 12.92 * rgb, 1.055 * rgb ** (1 / 2.4) - 0.055)
-    colours: NDArray[np.uint8] = np.rint(encoded * 255).astype(np.uint8)
-    return colours
+    colors: NDArray[np.uint8] = np.rint(encoded * 255).astype(np.uint8)
+    return colors
 
 
-COLOURS: Final = _ramp(STEPS)
+COLORS: Final = _ramp(STEPS)
 """(32, 3) sRGB bytes, for no error to the scale's top."""
 
 

@@ -15,7 +15,7 @@ from ..results import ArtifactResult, Results
 from . import plots, view, wording
 from .files import write_whole
 from .heat import NOT_A_NUMBER
-from .pictures import CLASS_COLOURS, MOST_PHOTOS, gallery
+from .pictures import CLASS_COLORS, MOST_PHOTOS, gallery
 
 __all__ = ["page_file", "render_page", "write_html"]
 
@@ -86,7 +86,7 @@ def render_page(results: Results, maps: MapStore | None) -> str:
                 "cards": pictures.cards,
                 "classes": pictures.classes,
             },
-            class_colours=[_hex(colour) for colour in CLASS_COLOURS],
+            class_colors=[_hex(color) for color in CLASS_COLORS],
             not_a_number=_hex(NOT_A_NUMBER),
             style=Markup(style),  # noqa: S704 - ours
             script=Markup(script),  # noqa: S704 - ours
@@ -132,8 +132,8 @@ def _source(name: str) -> str:
     return "\n" + (_HERE / name).read_text(encoding="utf-8").replace("\r\n", "\n")
 
 
-def _hex(colour: tuple[int, int, int]) -> str:
-    return f"#{bytes(colour).hex()}"
+def _hex(color: tuple[int, int, int]) -> str:
+    return f"#{bytes(color).hex()}"
 
 
 def _hash(text: str) -> str:

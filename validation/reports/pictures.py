@@ -14,7 +14,7 @@ from PIL import Image
 
 from ..maps import MapStore
 from ..results import ArtifactResult, PhotoResult, Results
-from .heat import COLOURS, Heat, heat_map
+from .heat import COLORS, Heat, heat_map
 from .wording import (
     FLAGS,
     METRICS,
@@ -25,7 +25,7 @@ from .wording import (
     photos_worst_first,
 )
 
-__all__ = ["CLASS_COLOURS", "MAP_SIDE", "MOST_PHOTOS", "Gallery", "gallery"]
+__all__ = ["CLASS_COLORS", "MAP_SIDE", "MOST_PHOTOS", "Gallery", "gallery"]
 
 # Photos of an artifact that the page shows; the others are in the JSON.
 MOST_PHOTOS = 12
@@ -37,7 +37,7 @@ HEAT_SIDE = 240
 MASK_STEPS = 64
 
 # Okabe and Ito, "Color universal design" (2008), without black; beyond seven classes they repeat.
-CLASS_COLOURS = (
+CLASS_COLORS = (
     (230, 159, 0),
     (86, 180, 233),
     (0, 158, 115),
@@ -83,7 +83,7 @@ class Gallery:
 
 def gallery(results: Results, maps: MapStore | None) -> Gallery:
     """Choose the worst photos of each artifact, and draw what was kept of them."""
-    made = Gallery(scale=_data_url(_webp(COLOURS[None]), "webp"))
+    made = Gallery(scale=_data_url(_webp(COLORS[None]), "webp"))
     positions = {photo.name: position for position, photo in enumerate(results.photos)}
     made.photos = [
         {"name": photo.name, "width": photo.width, "height": photo.height}
@@ -190,8 +190,8 @@ def _mask(mask: NDArray[np.uint8]) -> bytes:
     if len(mask) > 1:
         classes = Image.fromarray(mask.argmax(0).astype(np.uint8))
         classes.thumbnail((MAP_SIDE, MAP_SIDE), Image.Resampling.NEAREST)
-        colours = np.array(CLASS_COLOURS, np.uint8)
-        return _webp(colours[np.asarray(classes) % len(colours)])
+        colors = np.array(CLASS_COLORS, np.uint8)
+        return _webp(colors[np.asarray(classes) % len(colors)])
     plane = Image.fromarray(mask[0])
     plane.thumbnail((MAP_SIDE, MAP_SIDE), Image.Resampling.BOX)
     steps = np.rint(np.asarray(plane) / 255 * (MASK_STEPS - 1))

@@ -53,7 +53,7 @@ def fill(folder: Path, content: bytes = b"weights") -> None:
         Manifest(
             schema_version=1,
             network=Network(name="n", factory="f", parameters=1, macs=1),
-            checkpoint=Checkpoint(file="w", sha256="0" * 64, source="s", licence="l"),
+            checkpoint=Checkpoint(file="w", sha256="0" * 64, source="s", license="l"),
             spec={},
             reference_device="cpu",
             artifacts=artifacts,

@@ -103,7 +103,7 @@ def test_a_failed_gate_is_told_with_its_photo_and_distance(run: Command, results
     assert "1 of 2 artifacts passed: 1 failed." in ended.out
 
 
-def test_a_terminal_gets_colours_and_the_names_as_they_are(
+def test_a_terminal_gets_colors_and_the_names_as_they_are(
     run: Command, results: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name, value in {"FORCE_COLOR": "1", "TERM": "xterm-256color", "COLUMNS": "200"}.items():

@@ -108,7 +108,7 @@ def test_the_manifest_says_that_both_are_images_of_bytes(package: tuple[Path, Ex
     assert exported.quantization is None  # nothing was rounded to less than float16
 
 
-def test_xcode_is_told_author_licence_version_and_what_goes_in_and_out(
+def test_xcode_is_told_author_license_version_and_what_goes_in_and_out(
     package: tuple[Path, Exported], run: Run
 ) -> None:
     metadata = spec_of(package[0]).description.metadata

@@ -22,7 +22,7 @@ from maskport.models.u2net import FLAT, Stage, U2Net
 from maskport.quantization.encodings import Encoding, QuantizedNetwork
 from maskport.quantization.graph import capture
 from maskport.quantization.program import quantized_program
-from maskport.quantization.quantise import quantise
+from maskport.quantization.quantize import quantize
 from maskport.quantization.recipe import Recipe, write_recipe
 from maskport.quantization.simulation import rounded
 from maskport.runtimes.mil.package import read_package
@@ -68,11 +68,11 @@ def sample_of(
     run = Run(folder, spec, CARD, Options(coreml_output=output))  # type: ignore[arg-type]
     photo = scene(0, HEIGHT, WIDTH).photo.transpose(2, 0, 1)
     recipe = Recipe("own", pass_bytes=True, wide_tail=True)
-    quantised, view = quantise(prepare(network, spec), photo[None], "", recipe)
-    quantised = change(quantised)
-    keep_program(quantized_program(view, quantised, photo), run)
+    quantized, view = quantize(prepare(network, spec), photo[None], "", recipe)
+    quantized = change(quantized)
+    keep_program(quantized_program(view, quantized, photo), run)
     write_recipe(recipe, run.recipe)
-    return Sample(run, quantised, view, photo)
+    return Sample(run, quantized, view, photo)
 
 
 def nano() -> U2Net:
@@ -115,7 +115,7 @@ def simulated(sample: Sample) -> Tensor:
         return capture(sample.view, sample.run.image_shape).run(photo, stored)
 
 
-def test_it_draws_what_the_quantised_network_draws(
+def test_it_draws_what_the_quantized_network_draws(
     package: tuple[Path, Exported], sample: Sample
 ) -> None:
     given, expected = drawn(package[0], sample.photo) / 255, simulated(sample)
@@ -140,7 +140,7 @@ def test_every_convolution_reads_integers_in_the_encoding_of_what_it_reads(
         assert (dequantize.scale.val, zero_point) in known
 
 
-def test_weights_are_the_quantised_networks_integers(
+def test_weights_are_the_quantized_networks_integers(
     package: tuple[Path, Exported], sample: Sample
 ) -> None:
     network = sample.network

@@ -72,7 +72,7 @@ class Session:
         )
         monkeypatch.setattr(session, "_draw_references", lambda *_: {})
         monkeypatch.setattr(session, "make", lambda source, *_: self.made.append(source))
-        monkeypatch.setattr(session, "quantised", lambda *_: iter(()))
+        monkeypatch.setattr(session, "quantized", lambda *_: iter(()))
         monkeypatch.setattr(Target, "missing_modules", lambda _: [])
 
     def messages(self) -> list[dict[str, Any]]:
@@ -97,7 +97,7 @@ def test_whatever_a_recipe_raises_fails_its_targets_only(
         yield session.shared_step("measuring")
         raise error
 
-    monkeypatch.setattr(session, "quantised", broken)
+    monkeypatch.setattr(session, "quantized", broken)
     failed = parent.failures()
     assert list(failed) == ["onnx-int8"]
     assert parent.lanes.ordered == ["onnx-fp32", "torchscript-lite"]
@@ -147,7 +147,7 @@ def test_ctrl_c_within_a_recipe_is_no_failure(
         yield session.shared_step("measuring")
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(session, "quantised", interrupted)
+    monkeypatch.setattr(session, "quantized", interrupted)
     with pytest.raises(KeyboardInterrupt):
         parent.messages()
 

@@ -15,18 +15,18 @@ class Loud(nn.Module):
 
     def __init__(self, gain: float, back: float | None = None) -> None:
         super().__init__()
-        self.grey = nn.Conv2d(3, 1, 1, bias=False)
+        self.gray = nn.Conv2d(3, 1, 1, bias=False)
         self.amplify = nn.Sequential(nn.Conv2d(1, 1, 1), nn.ReLU(inplace=True))
         self.soften = nn.Conv2d(1, 1, 1)
         with torch.no_grad():
-            self.grey.weight.fill_(100.0)
+            self.gray.weight.fill_(100.0)
             self.amplify[0].weight.fill_(gain / 300)
             self.amplify[0].bias.zero_()
             self.soften.weight.fill_(8 / (back or gain))
             self.soften.bias.fill_(-4.0)
 
     def forward(self, x: Tensor) -> Tensor:
-        return torch.sigmoid(self.soften(self.amplify(self.grey(x))))
+        return torch.sigmoid(self.soften(self.amplify(self.gray(x))))
 
 
 def photos() -> np.ndarray:
@@ -47,9 +47,9 @@ def test_a_network_within_the_range_draws_the_same_mask_but_for_rounding() -> No
     difference = np.abs(found.masks - drawn(network)).max()
     assert 0 < difference < 4e-3  # ten bits of values up to 300, in a slope of 8 / 200 / 4
     with torch.no_grad():
-        grey = network.grey(torch.from_numpy(photos()))
-    assert found.largest == pytest.approx(float(grey.max()), rel=1e-3)
-    assert found.module == "grey"
+        gray = network.gray(torch.from_numpy(photos()))
+    assert found.largest == pytest.approx(float(gray.max()), rel=1e-3)
+    assert found.module == "gray"
 
 
 def test_a_value_beyond_the_range_is_told_with_its_module() -> None:
@@ -68,7 +68,7 @@ def test_a_value_beyond_the_range_is_told_with_its_module() -> None:
 def test_infinities_that_meet_are_no_number() -> None:
     class Difference(Loud):
         def forward(self, x: Tensor) -> Tensor:
-            loud = self.amplify(self.grey(x))
+            loud = self.amplify(self.gray(x))
             return torch.sigmoid(loud - loud.roll(1, -1))
 
     found = draw_in_halves(Difference(1e5).eval(), photos())
@@ -106,4 +106,4 @@ def test_the_network_itself_stays_as_it_is() -> None:
     before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
     draw_in_halves(network, photos())
     assert all(torch.equal(before[name], t) for name, t in network.state_dict().items())
-    assert not network._forward_hooks and not network.grey._forward_pre_hooks
+    assert not network._forward_hooks and not network.gray._forward_pre_hooks

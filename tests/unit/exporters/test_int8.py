@@ -27,7 +27,7 @@ from maskport.models.u2net import U2Net
 from maskport.quantization.encodings import Encoding, QuantizedNetwork
 from maskport.quantization.graph import capture
 from maskport.quantization.program import load_program, quantized_program
-from maskport.quantization.quantise import quantise, simulated
+from maskport.quantization.quantize import quantize, simulated
 from maskport.quantization.recipe import Recipe, write_recipe
 from maskport.quantization.weight_grids import ANY_PAIR
 from maskport.specs import ImageSpec, MaskSpec, ModelSpec
@@ -63,7 +63,7 @@ def sample(nano: Callable[..., U2Net], tmp_path_factory: pytest.TempPathFactory)
     spec = ModelSpec("nano", ImageSpec(*SIZE), MaskSpec(), output=0)
     photos = np.stack([scene(i, *SIZE).photo.transpose(2, 0, 1) for i in range(4)])
     float_view = prepare(network, spec)
-    numbers, view = quantise(float_view, photos, "0" * 64, RECIPE)
+    numbers, view = quantize(float_view, photos, "0" * 64, RECIPE)
     run = Run(tmp_path_factory.mktemp("recipe"), spec, CARD)
     keep_program(quantized_program(view, numbers, photos[0]), run)
     write_recipe(RECIPE, run.recipe)
@@ -121,7 +121,7 @@ def test_no_sum_of_two_products_leaves_16_bits(sample: Sample, onnx_file: Path) 
 def test_a_recipe_without_a_bound_of_pairs_gives_a_file_that_can_saturate(sample: Sample) -> None:
 
     recipe = replace(RECIPE, largest_pair=ANY_PAIR)
-    numbers, view = quantise(sample.float_view, sample.photos[:1], "0" * 64, recipe)
+    numbers, view = quantize(sample.float_view, sample.photos[:1], "0" * 64, recipe)
     run = sample.run.of_recipe("any-pair")
     run.scratch.mkdir()
     keep_program(quantized_program(view, numbers, sample.photos[0]), run)
@@ -148,12 +148,12 @@ def test_each_operation_in_onnx_runtime_is_within_a_step_of_the_simulation(
     stored = [n.output[0] for n in model.graph.node if n.op_type == "QuantizeLinear"]
     # torch counts the program's quantisers in order of execution, and names values after them.
     stored.sort(key=lambda name: int(name.removeprefix("quantize_per_tensor").strip("_") or 0))
-    quantisers = [
+    quantizers = [
         str(node.args[0])
         for node in load_program(sample.run.program).graph.nodes
         if str(node.target).startswith("quantized_decomposed.quantize_per_tensor")
     ]
-    names = dict(zip(["x", *quantisers[1:]], stored, strict=True))
+    names = dict(zip(["x", *quantizers[1:]], stored, strict=True))
     assert names.keys() == encodings.keys()
     model.graph.output.extend(map(onnx.helper.make_empty_tensor_value_info, names.values()))
     watched = onnx_file.with_name("watched.onnx")
@@ -218,7 +218,7 @@ def test_resizes_have_another_scale_behind_them_so_that_no_release_cuts_off(
         assert np.isclose(before, after, rtol=2e-7)
 
 
-def test_the_weights_in_the_file_are_the_quantised_networks(
+def test_the_weights_in_the_file_are_the_quantized_networks(
     sample: Sample, onnx_file: Path
 ) -> None:
     import onnx
@@ -267,7 +267,7 @@ def test_a_program_that_draws_another_mask_than_its_simulation_is_an_error(
 
 
 def test_a_channel_that_only_gives_a_constant_has_a_bias_within_int32(sample: Sample) -> None:
-    first = next(t for t in sample.network.tensors.values() if t.weight == "normalise.weight")
+    first = next(t for t in sample.network.tensors.values() if t.weight == "normalize.weight")
     source = sample.network.tensors[first.sources[0]].encoding
     assert source is not None
     # Its last channel has no weight but a bias; here with as small a scale as that allows.
@@ -279,8 +279,8 @@ def test_a_channel_that_only_gives_a_constant_has_a_bias_within_int32(sample: Sa
     )
     stored = program.state_dict
     bias = sample.network.weights[first.bias].double()
-    scales = stored["normalise_weight_scales"]
-    assert not stored["normalise_weight_integers"][-1].any()
+    scales = stored["normalize_weight_scales"]
+    assert not stored["normalize_weight_integers"][-1].any()
     assert (bias / (scales * source.scale)).abs().max() < np.iinfo(np.int32).max
     assert torch.equal(scales[:-1], plain[:-1])
 

@@ -127,12 +127,12 @@ def half(onnx: Any, function: Callable[[Tensor], Tensor], folder: Path) -> tuple
     return before, after
 
 
-COLOUR = torch.tensor([0.1, 0.2, 0.3]).reshape(1, 3, 1, 1)
+COLOR = torch.tensor([0.1, 0.2, 0.3]).reshape(1, 3, 1, 1)
 
 FUNCTIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "scales of a resize": lambda x: F.interpolate(x, scale_factor=2.0, mode="bilinear"),
     "sizes of a resize": lambda x: F.interpolate(x, (11, 7), mode="bilinear"),
-    "constants": lambda x: (1 - x) * 0.3 + COLOUR,
+    "constants": lambda x: (1 - x) * 0.3 + COLOR,
     "the photo as the mask": lambda x: x.clone(),
     "the photo used twice": lambda x: torch.cat([x, x.relu()], 1),
     "casts of its own": lambda x: (x > 0.5).float() * x,
@@ -252,7 +252,7 @@ def test_the_file_says_what_it_is(
     assert properties == {
         "author": "the author",
         "description": "Draws a mask",
-        "licence": "the licence",
+        "license": "the licence",
         "version": "0123456789ab",
     }
     assert model.graph.name == "nano"

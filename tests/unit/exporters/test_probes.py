@@ -73,7 +73,7 @@ def test_a_view_that_is_another_network_is_refused_however_coarse_it_is(
     assert "dropout" not in str(caught.value)
 
 
-def test_normalisation_that_was_folded_past_a_border_is_refused(
+def test_normalization_that_was_folded_past_a_border_is_refused(
     nano: Callable[..., U2Net], run: Run, photos: np.ndarray
 ) -> None:
     """Wrong in the outermost pixels only."""
@@ -83,9 +83,9 @@ def test_normalisation_that_was_folded_past_a_border_is_refused(
 
     class Padded(nn.Module):
         def forward(self, x: Tensor) -> Tensor:
-            normalised: Tensor = view.normalise(x)
-            normalised[..., 0, :] = 0
-            return normalised
+            normalized: Tensor = view.normalize(x)
+            normalized[..., 0, :] = 0
+            return normalized
 
     with pytest.raises(NetworkError, match="differs from the network"):
         wrong = PreparedMask(Padded(), view.body)
@@ -129,8 +129,8 @@ class ByLight(Amplifying):
 def test_a_trace_that_is_right_in_one_light_only_is_refused(run: Run) -> None:
     network = ByLight(0.0)
     view = prepare(network, SPEC)
-    grey = np.full((1, 3, 32, 48), 0.6, np.float32)  # darker than the mean when it is relit
-    draw_references(Reference(network, SPEC), view, grey, run)
+    gray = np.full((1, 3, 32, 48), 0.6, np.float32)  # darker than the mean when it is relit
+    draw_references(Reference(network, SPEC), view, gray, run)
     with pytest.raises(ExportError, match=r"The trace of small.*for a photo in less light"):
         make("trace", view, run)
     assert not run.trace.exists()
@@ -143,8 +143,8 @@ def test_so_is_an_onnx_graph_and_all_that_starts_from_it(run: Run) -> None:
 
     network = ByLight(0.0)
     view = prepare(network, SPEC)
-    grey = np.full((1, 3, 32, 48), 0.6, np.float32)
-    draw_references(Reference(network, SPEC), view, grey, run)
+    gray = np.full((1, 3, 32, 48), 0.6, np.float32)
+    draw_references(Reference(network, SPEC), view, gray, run)
     make("onnx", view, run)
     for _ in range(2):  # by each target that wants it
         with pytest.raises(ExportError, match=r"The ONNX graph of small.*in less light"):

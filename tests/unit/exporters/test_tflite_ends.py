@@ -18,7 +18,7 @@ from maskport.exporters.tflite_graph import Flatbuffer
 from maskport.imaging.scenes import scene
 from maskport.models.prepared import prepare
 from maskport.quantization.program import quantized_program
-from maskport.quantization.quantise import quantise, simulated
+from maskport.quantization.quantize import quantize, simulated
 from maskport.quantization.recipe import BEST, FULL, Recipe, write_recipe
 from maskport.specs import ImageSpec, MaskSpec, ModelSpec
 
@@ -69,10 +69,10 @@ def test_it_loads_and_draws_what_the_simulation_says(
     labels = tuple(map(str, range(planes)))
     spec = ModelSpec("ended", ImageSpec(SIDE, SIDE), MaskSpec(planes, labels=labels))
     photos = np.stack([scene(seed, SIDE, SIDE).photo.transpose(2, 0, 1) for seed in range(4)])
-    network, view = quantise(
+    network, view = quantize(
         prepare(Ended(end, planes, steep).eval(), spec), photos, "0" * 64, recipe
     )
-    run = Run(tmp_path, spec, Card("ended", "author", "licence", "0" * 12, "Draws."))
+    run = Run(tmp_path, spec, Card("ended", "author", "license", "0" * 12, "Draws."))
     keep_program(quantized_program(view, network, photos[0]), run)
     write_recipe(recipe, run.recipe)
     export = export_int8_full if recipe is FULL else export_int8

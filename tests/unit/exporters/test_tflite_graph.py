@@ -222,21 +222,21 @@ def from_bgr(tf: Any, x: Any) -> Any:
     return tf.nn.conv2d(x, kernel, 1, "SAME") - (MEAN * FACTOR)[::-1]
 
 
-def deep(normalise: Network, tf: Any, x: Any) -> Any:
+def deep(normalize: Network, tf: Any, x: Any) -> Any:
     """Three convolutions, of which the first two have weights enough to be stored as integers."""
     chance = np.random.default_rng(0)
-    x = normalise(tf, x)
+    x = normalize(tf, x)
     for channels, end in ((48, tf.nn.relu), (24, tf.nn.relu), (1, tf.sigmoid)):
         kernel = chance.normal(size=(3, 3, x.shape[-1], channels)).astype(np.float32)
         x = end(tf.nn.conv2d(x, kernel / np.float32(np.sqrt(kernel[..., 0].size)), 1, "SAME"))
     return x
 
 
-@pytest.mark.parametrize("normalise", [by_arithmetic, by_channel, from_bgr])
+@pytest.mark.parametrize("normalize", [by_arithmetic, by_channel, from_bgr])
 def test_of_dynamic_range_the_first_convolution_stays_in_float(
-    normalise: Network, tf: Any, photos: np.ndarray, tmp_path: Path
+    normalize: Network, tf: Any, photos: np.ndarray, tmp_path: Path
 ) -> None:
-    network = partial(deep, normalise)
+    network = partial(deep, normalize)
     path = exported(tf, network, photos, tmp_path, export_dynamic_int8)
     graph = Flatbuffer(path.read_bytes())
     convolutions = [op for op in graph.subgraph.operators if graph.is_op(op, "CONV_2D")]

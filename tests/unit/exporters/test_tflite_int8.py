@@ -22,7 +22,7 @@ from maskport.models.seeding import seeded
 from maskport.models.u2net import U2Net
 from maskport.quantization.encodings import QuantizedNetwork
 from maskport.quantization.program import quantized_program
-from maskport.quantization.quantise import quantise, simulated
+from maskport.quantization.quantize import quantize, simulated
 from maskport.quantization.recipe import BEST, FULL, Recipe, write_recipe
 from maskport.specs import ImageSpec, MaskSpec, ModelSpec
 
@@ -49,7 +49,7 @@ class Made:
         self.network: QuantizedNetwork
         self.view: PreparedMask
         view = prepare(self.module, spec)
-        self.network, self.view = quantise(view, self.photos[:6], "0" * 64, recipe)
+        self.network, self.view = quantize(view, self.photos[:6], "0" * 64, recipe)
         self.run = Run(folder, spec, CARD)
         write_recipe(recipe, self.run.recipe)
         keep_program(quantized_program(self.view, self.network, self.photos[0]), self.run)

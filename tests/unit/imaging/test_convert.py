@@ -44,13 +44,13 @@ def test_what_is_no_rgb_photo_is_an_error() -> None:
 
 def test_a_mask_is_stretched_to_its_own_extremes_where_the_spec_says_so() -> None:
     values = np.array([[[0.2, 0.4], [0.6, 0.7]]], np.float32)
-    stretched = mask_for_photo(values, MaskSpec(normalisation="min-max"), 2, 2)
+    stretched = mask_for_photo(values, MaskSpec(normalization="min-max"), 2, 2)
     np.testing.assert_allclose(stretched[0], [[0, 0.4], [0.8, 1]], atol=1e-6)
     np.testing.assert_allclose(mask_for_photo(values, MaskSpec(), 2, 2), values)
 
 
 def test_a_flat_mask_is_not_divided_by_nothing() -> None:
     flat = np.full((1, 3, 3), 0.25, np.float32)
-    mask = mask_for_photo(flat, MaskSpec(normalisation="min-max"), 5, 4)
+    mask = mask_for_photo(flat, MaskSpec(normalization="min-max"), 5, 4)
     assert mask.shape == (1, 5, 4)
     np.testing.assert_allclose(mask, 0.25)

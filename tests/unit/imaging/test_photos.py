@@ -40,7 +40,7 @@ def test_transparent_pixels_lie_on_white(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("mode", ["L", "P", "CMYK", "1"])
-def test_other_colour_modes_become_rgb(tmp_path: Path, mode: str) -> None:
+def test_other_color_modes_become_rgb(tmp_path: Path, mode: str) -> None:
     path = tmp_path / ("a.jpg" if mode == "CMYK" else "a.png")
     Image.new("RGB", (6, 4), "white").convert(mode).save(path)
     photo = read_photo(path)
@@ -62,10 +62,10 @@ def tiff(path: Path, samples: np.ndarray, **tags: int) -> Path:
         tags: ``photometric`` (0 where zero is white) and ``planar`` (2 for separate planes).
     """
     planar = tags.get("planar", 1)
-    colour = samples.ndim == 3
+    color = samples.ndim == 3
     height, width = samples.shape[1:] if planar == 2 else samples.shape[:2]
-    channels = 3 if colour else 1
-    photometric = tags.get("photometric", 2 if colour else 1)
+    channels = 3 if color else 1
+    photometric = tags.get("photometric", 2 if color else 1)
     kind = {"u": 1, "i": 2, "f": 3}[samples.dtype.kind]
     data = samples.astype(samples.dtype.newbyteorder("<")).tobytes()
     strips = channels if planar == 2 else 1
@@ -103,8 +103,8 @@ def png(path: Path, samples: np.ndarray) -> Path:
         checksum = struct.pack(">I", zlib.crc32(kind + data))
         return struct.pack(">I", len(data)) + kind + data + checksum
 
-    colour = {1: 0, 2: 4, 3: 2, 4: 6}[1 if samples.ndim == 2 else samples.shape[2]]
-    header = struct.pack(">IIBBBBB", samples.shape[1], samples.shape[0], 16, colour, 0, 0, 0)
+    color = {1: 0, 2: 4, 3: 2, 4: 6}[1 if samples.ndim == 2 else samples.shape[2]]
+    header = struct.pack(">IIBBBBB", samples.shape[1], samples.shape[0], 16, color, 0, 0, 0)
     rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in samples)
     path.write_bytes(
         b"\x89PNG\r\n\x1a\n"
@@ -127,13 +127,13 @@ DEEP = np.tile(np.array([0x8000, 0x40FF, 0x00FF], np.uint16), (3, 2, 1))
     ],
     ids=["RGB", "RGBA"],
 )
-def test_sixteen_bits_of_colour_keep_their_upper_eight(tmp_path: Path, samples: np.ndarray) -> None:
+def test_sixteen_bits_of_color_keep_their_upper_eight(tmp_path: Path, samples: np.ndarray) -> None:
     expected = (DEEP >> 8).astype(np.uint8)
     assert (read_photo(png(tmp_path / "a.png", samples)) == expected).all()
     assert (read_photo(tiff(tmp_path / "a.tif", DEEP)) == expected).all()
 
 
-def test_sixteen_bits_of_grey_with_transparency_keep_their_upper_eight(tmp_path: Path) -> None:
+def test_sixteen_bits_of_gray_with_transparency_keep_their_upper_eight(tmp_path: Path) -> None:
     samples = np.dstack([DEEP[..., 1], np.full((3, 2), 0xFFFF, np.uint16)])
     assert (read_photo(png(tmp_path / "a.png", samples)) == 0x40).all()
 

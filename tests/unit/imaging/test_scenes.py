@@ -76,7 +76,7 @@ def test_a_masks_edges_are_where_its_photo_changes(many: list[Scene]) -> None:
     assert np.mean(own > foreign) > 0.9
 
 
-def test_photos_differ_in_light_and_colour_as_photos_do(many: list[Scene]) -> None:
+def test_photos_differ_in_light_and_color_as_photos_do(many: list[Scene]) -> None:
     means = np.stack([drawn.photo.mean((0, 1)) for drawn in many]) / 255
     brightness = means.mean(1)
     # Photos that people take average about 0.4 to 0.5, with a deviation of some 0.15.

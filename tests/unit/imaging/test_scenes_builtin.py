@@ -39,8 +39,8 @@ def test_every_one_has_an_object_and_a_ground(photos: dict[str, NamedPhoto]) -> 
 def test_none_is_noise_alone(photos: dict[str, NamedPhoto]) -> None:
     """Neighbours are alike in a photo; in noise they have nothing to do with one another."""
     for photo in photos.values():
-        grey = photo.photo.mean(-1)[1:-1, 1:-1]
-        alike = np.corrcoef(grey[:, :-1].ravel(), grey[:, 1:].ravel())[0, 1]
+        gray = photo.photo.mean(-1)[1:-1, 1:-1]
+        alike = np.corrcoef(gray[:, :-1].ravel(), gray[:, 1:].ravel())[0, 1]
         assert alike > 0.7, photo.name
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from maskport.imaging.scenes.canvas import cast, lay, mirrored
-from maskport.imaging.scenes.colours import contrasting, difference
+from maskport.imaging.scenes.colors import contrasting, difference
 from maskport.imaging.scenes.fields import fractal, lowpass
 from maskport.imaging.scenes.figures import FIGURES
 from maskport.imaging.scenes.outlines import box, ellipse, stroke
@@ -17,12 +17,12 @@ from maskport.imaging.scenes.painting import Layer, Light, coverage, paint
 from maskport.imaging.scenes.sketch import DARK, MAIN, PALE, Sketch
 from maskport.imaging.scenes.surroundings import add_foreground, add_margin
 
-GREY = np.full(3, 0.5, np.float32)
+GRAY = np.full(3, 0.5, np.float32)
 FLAT = Light(0, 0, 0)
 
 
 def painted(sketch: Sketch, scale: float, seed: int = 0) -> Layer:
-    return paint(np.random.default_rng(seed), sketch, np.eye(2) * scale, GREY, 0.3, FLAT)
+    return paint(np.random.default_rng(seed), sketch, np.eye(2) * scale, GRAY, 0.3, FLAT)
 
 
 @pytest.mark.parametrize("figure", [figure for figure, _ in FIGURES], ids=lambda f: f.__name__)
@@ -100,7 +100,7 @@ def test_a_mark_shows_and_stays_inside() -> None:
     assert layer.planes[:, middle, middle].mean() < 0.4 < layer.planes[:, 4, middle].mean()
 
 
-def test_objects_get_colours_that_differ_from_their_ground() -> None:
+def test_objects_get_colors_that_differ_from_their_ground() -> None:
     for seed in range(20):
         rng = np.random.default_rng(seed)
         ground = rng.random(3, np.float32)

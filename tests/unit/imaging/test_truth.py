@@ -12,11 +12,9 @@ from maskport.errors import ImageError
 from maskport.imaging.truth import fit_mask, pair_masks, read_mask
 
 
-def write(
-    path: Path, size: tuple[int, int] = (6, 4), colour: object = 255, mode: str = "L"
-) -> Path:
+def write(path: Path, size: tuple[int, int] = (6, 4), color: object = 255, mode: str = "L") -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
-    Image.new(mode, size, colour).save(path)  # type: ignore[arg-type]
+    Image.new(mode, size, color).save(path)  # type: ignore[arg-type]
     return path
 
 
@@ -49,9 +47,9 @@ def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
         pair_masks([tmp_path / "boat.jpg"], tmp_path / "masks")
 
 
-def test_grey_levels_are_exact_whatever_the_files_mode(tmp_path: Path) -> None:
-    for mode, colour in (("L", 77), ("RGB", (77, 77, 77))):
-        mask = read_mask(write(tmp_path / f"{mode}.png", colour=colour, mode=mode))
+def test_gray_levels_are_exact_whatever_the_files_mode(tmp_path: Path) -> None:
+    for mode, color in (("L", 77), ("RGB", (77, 77, 77))):
+        mask = read_mask(write(tmp_path / f"{mode}.png", color=color, mode=mode))
         assert mask.shape == (4, 6) and mask.dtype == np.float32
         assert (mask == np.float32(77 / 255)).all()
 

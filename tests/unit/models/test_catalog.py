@@ -31,7 +31,7 @@ def test_the_published_networks_are_there() -> None:
 @each_entry
 def test_an_entry_is_complete(known) -> None:
     assert known.name == known.spec.name
-    assert known.licence and known.summary and known.origin
+    assert known.license and known.summary and known.origin
     assert bool(known.sources) != bool(known.shipped)
     assert known.spec.image.height == known.spec.image.width
 
@@ -72,7 +72,7 @@ def test_an_entry_builds_a_network_with_the_channels_it_promises(known) -> None:
 def test_photos_and_masks_are_treated_as_their_authors_do() -> None:
     for name in ("u2net", "u2netp", "u2net_human_seg", "u2net_portrait"):
         assert entry(name).spec.image.divide_by == "image-maximum"
-        assert entry(name).spec.mask.normalisation == "min-max"
+        assert entry(name).spec.mask.normalization == "min-max"
     assert [e.name for e in ENTRIES if e.spec.mask.inverted] == ["u2net_portrait"]
     cloth = entry("u2net_cloth_seg").spec
     assert cloth.mask.labels == ("background", "upper", "lower", "full")
@@ -81,7 +81,7 @@ def test_photos_and_masks_are_treated_as_their_authors_do() -> None:
     fine = entry("isnet").spec
     assert (fine.image.divide_by, fine.image.mean[0], fine.image.std[0]) == ("255", 0.5, 1)
     assert entry("basnet").spec.image.divide_by == "image-maximum"
-    assert {entry(name).spec.mask.normalisation for name in ("isnet", "basnet")} == {"min-max"}
+    assert {entry(name).spec.mask.normalization for name in ("isnet", "basnet")} == {"min-max"}
 
 
 def test_the_stronger_checksum_is_used() -> None:

@@ -199,7 +199,7 @@ def test_integers_are_no_weights(nano, trained, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("outputs", "said"), [(1, "name u2netp"), (4, "u2netp(4)")])
-def test_another_known_network_is_recognised(tmp_path: Path, outputs: int, said: str) -> None:
+def test_another_known_network_is_recognized(tmp_path: Path, outputs: int, said: str) -> None:
     path = save(u2netp(outputs).state_dict(), tmp_path / "w.pth")
     with torch.device("meta"):
         network = u2net(outputs)

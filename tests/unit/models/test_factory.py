@@ -126,14 +126,14 @@ def test_a_toml_file_gives_a_whole_specification(tmp_path: Path) -> None:
     file.write_text(
         'size = "320x480"\n'
         "mean = [0, 0, 0]\nstd = [1, 1, 1.5]\n"
-        'colour_order = "BGR"\nvalue_range = [0, 255]\n'
+        'color_order = "BGR"\nvalue_range = [0, 255]\n'
         'channels = 3\nactivation = "softmax"\noutput = "logits"\n'
     )
     spec = spec_from_toml(file)
     assert spec.name == "sky"
     assert (spec.image.height, spec.image.width) == (320, 480)
     assert (spec.image.mean, spec.image.std) == ((0, 0, 0), (1, 1, 1.5))
-    assert (spec.image.colour_order, spec.image.value_range) == ("BGR", (0, 255))
+    assert (spec.image.color_order, spec.image.value_range) == ("BGR", (0, 255))
     assert spec.mask.labels == ("class 0", "class 1", "class 2")
     assert spec.output == "logits"
 
@@ -178,7 +178,7 @@ def test_options_override_and_leave_the_rest() -> None:
         ({"std": []}, "std is"),
         ({"std": "0"}, "not positive"),
         ({"std": "nan,1,1"}, "std is"),
-        ({"colour_order": "GRB"}, "colour_order is 'GRB'; allowed: one of RGB, BGR, GRAY"),
+        ({"color_order": "GRB"}, "color_order is 'GRB'; allowed: one of RGB, BGR, GRAY"),
         ({"activation": "relu"}, "activation is 'relu'; allowed: one of none, sigmoid, softmax"),
         ({"threshold": 1.5}, "threshold is 1.5; allowed: a number between 0 and 1"),
         ({"inverted": "perhaps"}, "inverted is 'perhaps'"),
@@ -188,7 +188,7 @@ def test_options_override_and_leave_the_rest() -> None:
         ({"channel": -1}, "channel is -1; allowed: a whole number from 0"),
         ({"channel": 2, "channels": 2}, "channel is 2, and there are 2 channels"),
         ({"upsample": "nearest"}, "upsample is 'nearest'; allowed: one of none, bilinear"),
-        ({"colour_order": "GRAY"}, "Grey has one mean and one std"),
+        ({"color_order": "GRAY"}, "Grey has one mean and one std"),
         ({"colour": "RGB"}, "colour is no key"),
         ({"std": "1,0,1"}, "not positive"),
         ({"labels": "a,b"}, "2 labels for 1 channels"),
@@ -238,7 +238,7 @@ def test_new_options_are_read_from_toml(tmp_path: Path) -> None:
     file = tmp_path / "net.toml"
     file.write_text(
         'size = 32\noutput = "aux.0"\nchannel = 1\nupsample = "bilinear"\n'
-        'colour_order = "GRAY"\nmean = 0.5\nstd = 0.5\n'
+        'color_order = "GRAY"\nmean = 0.5\nstd = 0.5\n'
     )
     spec = spec_from_toml(file)
     assert (spec.output, spec.mask.channel, spec.mask.upsample) == ("aux.0", 1, "bilinear")

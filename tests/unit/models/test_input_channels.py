@@ -36,7 +36,7 @@ class Net(nn.Module):
 
 @pytest.mark.parametrize(
     ("channels", "remedy"),
-    [(1, "--colour-order GRAY --mean"), (4, ZEROS), (2, "makes of them 2 channels")],
+    [(1, "--color-order GRAY --mean"), (4, ZEROS), (2, "makes of them 2 channels")],
 )
 def test_another_number_of_channels_is_named_with_the_convolution(
     channels: int, remedy: str
@@ -66,28 +66,28 @@ def test_what_the_error_says_to_do_works(tmp_path: Path) -> None:
     assert torch.equal(adapted.net.stem.weight, trained.stem.weight)
 
 
-def grey(mean: float = 0.4, std: float = 0.2, **image: Any) -> ImageSpec:
+def gray(mean: float = 0.4, std: float = 0.2, **image: Any) -> ImageSpec:
     triples = {"mean": (mean,) * 3, "std": (std,) * 3}
-    return ImageSpec(16, 16, colour_order="GRAY", **triples, **image)
+    return ImageSpec(16, 16, color_order="GRAY", **triples, **image)
 
 
-def test_grey_is_pillows_normalised_by_one_mean_and_std() -> None:
+def test_gray_is_pillows_normalized_by_one_mean_and_std() -> None:
     photo = np.random.default_rng(0).integers(0, 256, (16, 16, 3), np.uint8)
     wanted = (np.asarray(Image.fromarray(photo).convert("L"), np.float32) / 255 - 0.4) / 0.2
-    given = Gray(grey())(torch.from_numpy(photo_to_input(photo, grey())))
+    given = Gray(gray())(torch.from_numpy(photo_to_input(photo, gray())))
     assert given.shape == (1, 1, 16, 16)
     # Pillow rounds to a byte, which is half a step at most.
     np.testing.assert_allclose(given[0, 0], wanted, atol=0.51 / 255 / 0.2)
 
 
-def test_grey_is_stretched_to_the_range_that_the_network_knows() -> None:
+def test_gray_is_stretched_to_the_range_that_the_network_knows() -> None:
     white = torch.ones(1, 3, 2, 2)
-    spec = grey(128, 64, value_range=(0.0, 255.0))
+    spec = gray(128, 64, value_range=(0.0, 255.0))
     torch.testing.assert_close(Gray(spec)(white), torch.full((1, 1, 2, 2), (255 - 128) / 64))
 
 
-def test_a_grey_network_is_exported_as_it_is() -> None:
-    network, spec = Net(1).eval(), ModelSpec("net", grey(), MaskSpec())
+def test_a_gray_network_is_exported_as_it_is() -> None:
+    network, spec = Net(1).eval(), ModelSpec("net", gray(), MaskSpec())
     photo = torch.rand(1, 3, 16, 16)
     with torch.no_grad():
         luma = (photo * torch.tensor([0.299, 0.587, 0.114]).reshape(3, 1, 1)).sum(1, keepdim=True)
@@ -96,17 +96,17 @@ def test_a_grey_network_is_exported_as_it_is() -> None:
             torch.testing.assert_close(view(photo), expected)
 
 
-def test_grey_for_a_network_of_colour_is_refused() -> None:
-    spec = ModelSpec("net", grey(), MaskSpec())
+def test_gray_for_a_network_of_color_is_refused() -> None:
+    spec = ModelSpec("net", gray(), MaskSpec())
     with pytest.raises(NetworkError, match="net takes 3 channels, and is given one") as caught:
         check_output(Reference(Net(3), spec), spec)
-    assert "Leave --colour-order GRAY out" in caught.value.remedy
+    assert "Leave --color-order GRAY out" in caught.value.remedy
 
 
-def test_grey_has_one_mean() -> None:
+def test_gray_has_one_mean() -> None:
     with pytest.raises(SpecError, match="one mean and one std"):
-        ImageSpec(16, 16, colour_order="GRAY")
-    chosen = {"size": 16, "colour_order": "GRAY", "mean": "0.5", "std": "0.25"}
+        ImageSpec(16, 16, color_order="GRAY")
+    chosen = {"size": 16, "color_order": "GRAY", "mean": "0.5", "std": "0.25"}
     assert spec_from_options("net", chosen).image.mean == (0.5, 0.5, 0.5)
 
 

@@ -80,7 +80,7 @@ def test_another_output_is_exported_as_it_is(nano: ISNet) -> None:
     spec = ModelSpec("nano", ImageSpec(64, 64), MaskSpec(), 2)
     photo = torch.from_numpy(picture(1, (64, 64)))[None]
     with torch.no_grad():
-        given, expected = prepare(nano, spec)(photo), nano(Reference(nano, spec).normalise(photo))
+        given, expected = prepare(nano, spec)(photo), nano(Reference(nano, spec).normalize(photo))
     torch.testing.assert_close(given, expected[2], atol=1e-5, rtol=0)
 
 

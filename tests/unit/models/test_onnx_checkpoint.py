@@ -203,7 +203,7 @@ def test_trained_u2netp_survives_the_journey(shared: Path, tmp_path: Path) -> No
 # Files that don't fit.
 
 
-def test_another_known_network_is_recognised(tmp_path: Path) -> None:
+def test_another_known_network_is_recognized(tmp_path: Path) -> None:
     path = edit(export(u2netp(4, sigmoid=False), tmp_path / "w.onnx"), renumber)
     with torch.device("meta"):
         network = u2net(4)

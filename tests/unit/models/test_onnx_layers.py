@@ -309,7 +309,7 @@ def test_of_other_networks_it_is_not_known_which_output_is_the_mask(tmp_path: Pa
         load_weights(Stranger(), path)
 
 
-def test_a_network_of_another_family_is_recognised(tmp_path: Path) -> None:
+def test_a_network_of_another_family_is_recognized(tmp_path: Path) -> None:
     path = tmp_path / "w.onnx"
     torch.onnx.export(isnet().eval(), (torch.rand(1, 3, 64, 64),), path, dynamo=False)
     with torch.device("meta"):
@@ -320,11 +320,11 @@ def test_a_network_of_another_family_is_recognised(tmp_path: Path) -> None:
     assert caught.value.remedy == "This looks like IS-Net: name isnet."
 
 
-def test_quantised_files_are_named_as_such(tmp_path: Path) -> None:
-    def quantise(graph: Any) -> None:
+def test_quantized_files_are_named_as_such(tmp_path: Path) -> None:
+    def quantize(graph: Any) -> None:
         conv_nodes(graph)[0].op_type = "ConvInteger"
 
-    path = edit(export(ISNet(NANO), tmp_path / "w.onnx"), quantise)
+    path = edit(export(ISNet(NANO), tmp_path / "w.onnx"), quantize)
     with pytest.raises(CheckpointError, match="is quantised"):
         load_weights(ISNet(NANO), path)
 

@@ -83,7 +83,7 @@ def test_each_class_has_the_plane_of_its_number() -> None:
     spec = spec_of(4)
     drawn = Reference(module, spec).draw(photos(), "cpu")
     with torch.no_grad():
-        numbers = module(Reference(module, spec).normalise(torch.from_numpy(photos()))).numpy()
+        numbers = module(Reference(module, spec).normalize(torch.from_numpy(photos()))).numpy()
     np.testing.assert_array_equal(drawn.argmax(1), numbers)
     np.testing.assert_array_equal(drawn.sum(1), np.ones_like(numbers))
     assert len(np.unique(numbers)) > 1  # else every order of planes would do
@@ -148,7 +148,7 @@ def test_bytes_up_to_255_are_refused() -> None:
     assert "floats from 0 to 1" in error.remedy
 
 
-def test_class_numbers_as_floats_are_recognised() -> None:
+def test_class_numbers_as_floats_are_recognized() -> None:
     error = refusal(lambda x: x.argmax(1, keepdim=True).float())
     assert "values from 0 to 3" in error.what
     assert "without .float()" in error.remedy and "--channels 4" in error.remedy
@@ -176,7 +176,7 @@ def both(end: End, spec: ModelSpec, planes: int = 4) -> tuple[np.ndarray, np.nda
     check_output(reference, spec)
     drawn = reference.draw(photos(), "cpu")
     with torch.no_grad():
-        given = module(reference.normalise(torch.from_numpy(photos()))).numpy()
+        given = module(reference.normalize(torch.from_numpy(photos()))).numpy()
         view = prepare(module, spec)(torch.from_numpy(photos()))
     np.testing.assert_allclose(view.numpy(), drawn, atol=1e-5)
     assert drawn.shape == (3, 1, 12, 10)

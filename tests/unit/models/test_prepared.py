@@ -16,7 +16,7 @@ from maskport.imaging.convert import photo_to_input
 from maskport.imaging.photos import list_photos, read_photo
 from maskport.imaging.scenes import scene
 from maskport.models.checkpoints import load_weights
-from maskport.models.prepared import Normalise, Reference, check_output, count_macs, prepare
+from maskport.models.prepared import Normalize, Reference, check_output, count_macs, prepare
 from maskport.models.seeding import seeded
 from maskport.models.u2net import U2Net, u2netp
 from maskport.specs import ImageSpec, MaskSpec, ModelSpec
@@ -75,7 +75,7 @@ def test_the_network_is_left_untouched(nano: Nano) -> None:
     assert all(torch.equal(before[name], after[name]) for name in before)
 
 
-def test_nothing_is_left_to_normalise_or_to_concatenate_at_the_end(nano: Nano) -> None:
+def test_nothing_is_left_to_normalize_or_to_concatenate_at_the_end(nano: Nano) -> None:
     prepared = prepare(nano(), spec_of())
     assert not [m for m in prepared.modules() if isinstance(m, nn.BatchNorm2d)]
     assert not [name for name, _ in prepared.named_modules() if name.endswith("outconv")]
@@ -95,7 +95,7 @@ def test_on_real_weights_and_photos(shared: Path) -> None:
 
 @pytest.mark.parametrize("order", ["RGB", "BGR"])
 @pytest.mark.parametrize("value_range", [(0, 1), (0, 255), (-1, 1)])
-def test_normalising_is_what_the_specification_says(
+def test_normalizing_is_what_the_specification_says(
     order: Any, value_range: tuple[float, float]
 ) -> None:
     low, high = value_range
@@ -107,7 +107,7 @@ def test_normalising_is_what_the_specification_says(
     expected = torch.stack(
         [(planes[:, c] * (high - low) + low - mean[c]) / std[c] for c in range(3)], 1
     )
-    torch.testing.assert_close(Normalise(spec)(image), expected, rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(Normalize(spec)(image), expected, rtol=1e-5, atol=1e-5)
 
 
 class Branches(nn.Module):

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from maskport.errors import NetworkError
-from maskport.models.prepared import Normalise
+from maskport.models.prepared import Normalize
 from maskport.models.seeding import draw, picture, seeded, spread
 from maskport.models.u2net import u2netp
 from maskport.specs import ImageSpec
@@ -47,7 +47,7 @@ def test_spread_logits_have_median_0_and_deviation_4(nano, outputs: int) -> None
     network = nano(outputs, sigmoid=False)
     draw(network, 3)
     spread(network, (64, 80), 3)
-    photo = Normalise(ImageSpec(64, 80))(torch.from_numpy(picture(3, (64, 80)))[None])
+    photo = Normalize(ImageSpec(64, 80))(torch.from_numpy(picture(3, (64, 80)))[None])
     with torch.no_grad():
         planes = network(photo)[0][0].flatten(1)
     np.testing.assert_allclose(planes.median(1).values, 0, atol=1e-3)
@@ -57,7 +57,7 @@ def test_spread_logits_have_median_0_and_deviation_4(nano, outputs: int) -> None
 def test_a_seeded_u2netp_draws_light_and_dark() -> None:
     network = u2netp().eval()
     seeded(network, 0, (96, 96))
-    photo = Normalise(ImageSpec(96, 96))(torch.from_numpy(picture(1, (96, 96)))[None])
+    photo = Normalize(ImageSpec(96, 96))(torch.from_numpy(picture(1, (96, 96)))[None])
     with torch.no_grad():
         mask = network(photo)[0]
     # Another picture than the one it was spread on; both classes cover a tenth or more.
@@ -72,7 +72,7 @@ def test_the_mode_of_the_network_is_left_as_it_was(nano) -> None:
     assert torch.equal(before, network.stage1.rebnconvin.bn_s1.running_mean)
 
 
-def test_pictures_are_smooth_colourful_and_in_range() -> None:
+def test_pictures_are_smooth_colorful_and_in_range() -> None:
     image = picture(0, (40, 60))
     assert image.shape == (3, 40, 60) and image.dtype == np.float32
     assert image.min() >= 0 and image.max() <= 1 and image.std() > 0.1

@@ -28,5 +28,5 @@ def test_a_head_that_the_mask_doesnt_need_is_no_point_of_the_graph() -> None:
     graph = capture(prepare(Supervised().eval(), spec), (1, 3, 8, 8))
     weights = {point.weight for point in graph.points.values() if point.weight}
     assert {path.rpartition("network.")[2] for path in weights} == {
-        *("normalise.weight", "stem.weight", "head.weight"),
+        *("normalize.weight", "stem.weight", "head.weight"),
     }

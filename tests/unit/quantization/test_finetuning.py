@@ -19,7 +19,7 @@ from maskport.models.u2net import U2Net
 from maskport.quantization import finetuning
 from maskport.quantization.encodings import Encoding, QuantizedNetwork
 from maskport.quantization.graph import capture
-from maskport.quantization.quantise import Watch, quantise, simulated
+from maskport.quantization.quantize import Watch, quantize, simulated
 from maskport.quantization.recipe import BEST, PLAIN, Recipe
 from maskport.quantization.sensitivity import draw
 from maskport.quantization.simulation import rounded
@@ -27,7 +27,7 @@ from maskport.specs import ImageSpec, MaskSpec, ModelSpec
 
 STEPS = 24
 TUNED = replace(PLAIN, wide_tail=True, finetune=STEPS)
-Quantise = Callable[..., QuantizedNetwork]
+Quantize = Callable[..., QuantizedNetwork]
 
 
 @pytest.fixture(autouse=True)
@@ -37,9 +37,9 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
-def quantised(view: PreparedMask, photos: np.ndarray) -> Quantise:
+def quantized(view: PreparedMask, photos: np.ndarray) -> Quantize:
     def run(recipe: Recipe = TUNED, watch: Watch = lambda *_: None) -> QuantizedNetwork:
-        return quantise(view, photos, "0" * 64, recipe, watch)[0]
+        return quantize(view, photos, "0" * 64, recipe, watch)[0]
 
     return run
 
@@ -48,13 +48,13 @@ def _error(view: PreparedMask, photos: np.ndarray, recipe: Recipe) -> float:
     """Mean squared, on the photos that are not learned from."""
     apart = photos[2::3]
     shape = (1, *photos.shape[1:])
-    rounded = simulated(*quantise(view, photos, "0" * 64, recipe), shape)
+    rounded = simulated(*quantize(view, photos, "0" * 64, recipe), shape)
     truths = draw(capture(view, shape).run, apart)
     return float((draw(rounded, apart) - truths).square().mean())
 
 
 def test_photos_are_relit_where_ranges_are(
-    quantised: Quantise, photos: np.ndarray, monkeypatch: pytest.MonkeyPatch
+    quantized: Quantize, photos: np.ndarray, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: list[bool] = []
     varied = finetuning._varied
@@ -64,9 +64,9 @@ def test_photos_are_relit_where_ranges_are(
         return varied(shown, step, seed, relit)
 
     monkeypatch.setattr(finetuning, "_varied", watched)
-    quantised(replace(TUNED, relit=True, finetune=1))
-    monkeypatch.setattr("maskport.quantization.quantise.VARIED", len(photos))
-    quantised(replace(TUNED, relit=True, finetune=2))
+    quantized(replace(TUNED, relit=True, finetune=1))
+    monkeypatch.setattr("maskport.quantization.quantize.VARIED", len(photos))
+    quantized(replace(TUNED, relit=True, finetune=2))
     assert seen == [True, False, False]
 
 
@@ -85,12 +85,12 @@ def test_masks_that_only_get_worse_are_not_kept(
 
 @pytest.mark.parametrize("base", [PLAIN, BEST], ids=lambda recipe: recipe.name)
 def test_weights_stay_on_their_grids(
-    quantised: Quantise, base: Recipe, monkeypatch: pytest.MonkeyPatch
+    quantized: Quantize, base: Recipe, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(finetuning, "RATE", 0.5)
     monkeypatch.setattr(finetuning._Run, "keep_if_better", finetuning._Run.keep)
-    before = quantised(base)
-    after = quantised(replace(base, finetune=6))
+    before = quantized(base)
+    after = quantized(replace(base, finetune=6))
     moved = 0
     for path, scale in after.weight_scales.items():
         assert torch.equal(scale, before.weight_scales[path])
@@ -104,9 +104,9 @@ def test_weights_stay_on_their_grids(
     assert moved > 0
 
 
-def test_parts_in_float_keep_their_weights(quantised: Quantise, view: PreparedMask) -> None:
+def test_parts_in_float_keep_their_weights(quantized: Quantize, view: PreparedMask) -> None:
     part = "body.network.side1"
-    after = quantised(replace(TUNED, float_modules=(part,)))
+    after = quantized(replace(TUNED, float_modules=(part,)))
     weight = next(path for path in after.weights if path.startswith(part))
     assert torch.equal(after.weights[weight], view.state_dict()[weight])
 
@@ -124,25 +124,25 @@ def _ending_at(last: int) -> Callable[[str, int, int], None]:
 
 
 def test_an_ended_run_goes_on_to_the_same_weights(
-    quantised: Quantise, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    quantized: Quantize, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with pytest.raises(Ended):
-        quantised(watch=_ending_at(17))
+        quantized(watch=_ending_at(17))
     seen: list[int] = []
 
     def noting(text: str, done: int, total: int) -> None:
         if text == "fine-tuning":
             seen.append(done)
 
-    resumed = quantised(watch=noting)
+    resumed = quantized(watch=noting)
     assert seen[0] == 10 and seen[-1] == STEPS
     monkeypatch.setenv("MASKPORT_CACHE", str(tmp_path / "another"))
-    uninterrupted = quantised()
+    uninterrupted = quantized()
     for path, value in uninterrupted.weights.items():
         assert torch.equal(value, resumed.weights[path]), path
     # A finished run is read, and nothing is left beside it.
     monkeypatch.setenv("MASKPORT_CACHE", str(cache))
-    again = quantised(watch=_ending_at(0))
+    again = quantized(watch=_ending_at(0))
     assert all(torch.equal(value, again.weights[path]) for path, value in resumed.weights.items())
     assert len(list(cache.rglob("*.*"))) == 1
 
@@ -153,7 +153,7 @@ def test_whatever_decides_makes_it_another_run(
     recipe = replace(TUNED, finetune=1)
 
     def files(recipe: Recipe, view: PreparedMask, photos: np.ndarray) -> int:
-        quantise(view, photos, "0" * 64, recipe)
+        quantize(view, photos, "0" * 64, recipe)
         return len(list(cache.rglob("*.pt")))
 
     network = nano()
@@ -170,44 +170,44 @@ def test_whatever_decides_makes_it_another_run(
     assert files(recipe, side, photos) == 5
 
 
-def test_old_files_are_forgotten(quantised: Quantise, cache: Path) -> None:
+def test_old_files_are_forgotten(quantized: Quantize, cache: Path) -> None:
     old, new = cache / "finetuning" / "old.pt", cache / "finetuning" / "new.pt"
     old.parent.mkdir(parents=True)
     for file, days in ((old, 15), (new, 13)):
         file.write_bytes(b"")
         os.utime(file, (time.time() - days * 24 * 3600,) * 2)
-    quantised(replace(TUNED, finetune=1))
+    quantized(replace(TUNED, finetune=1))
     assert not old.exists() and new.exists()
 
 
-def test_where_everything_is_in_float_nothing_is_learned(quantised: Quantise) -> None:
-    recipe = replace(TUNED, float_modules=("normalise", "body"))
-    assert not quantised(recipe, _ending_at(0)).weight_scales
+def test_where_everything_is_in_float_nothing_is_learned(quantized: Quantize) -> None:
+    recipe = replace(TUNED, float_modules=("normalize", "body"))
+    assert not quantized(recipe, _ending_at(0)).weight_scales
 
 
 def test_the_photos_bytes_still_pass_unrounded(
-    quantised: Quantise, monkeypatch: pytest.MonkeyPatch
+    quantized: Quantize, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(finetuning, "RATE", 0.5)
     monkeypatch.setattr(finetuning._Run, "keep_if_better", finetuning._Run.keep)
-    before, after = quantised(BEST), quantised(replace(BEST, finetune=4))
-    for path in ("normalise.weight", "normalise.bias"):
+    before, after = quantized(BEST), quantized(replace(BEST, finetune=4))
+    for path in ("normalize.weight", "normalize.bias"):
         assert torch.equal(before.weights[path], after.weights[path])
 
 
 def test_two_photos_will_do(view: PreparedMask, photos: np.ndarray) -> None:
-    assert quantise(view, photos[:2], "0" * 64, replace(TUNED, finetune=2))[0].weights
+    assert quantize(view, photos[:2], "0" * 64, replace(TUNED, finetune=2))[0].weights
 
 
 @pytest.mark.parametrize("spoil", [lambda b: b[: len(b) // 2], lambda b: b"", lambda b: b"x" * 99])
 def test_a_broken_file_is_begun_again(
-    quantised: Quantise, cache: Path, spoil: Callable[[bytes], bytes]
+    quantized: Quantize, cache: Path, spoil: Callable[[bytes], bytes]
 ) -> None:
     recipe = replace(TUNED, finetune=3)
-    first = quantised(recipe)
+    first = quantized(recipe)
     (file,) = cache.rglob("*.pt")
     file.write_bytes(spoil(file.read_bytes()))
-    again = quantised(recipe)
+    again = quantized(recipe)
     assert all(torch.equal(value, again.weights[path]) for path, value in first.weights.items())
 
 
@@ -224,20 +224,20 @@ def test_the_gradient_passes_a_rounding_within_its_range(bits: int) -> None:
 
 
 def test_a_full_disk_costs_nothing_but_the_resumption(
-    quantised: Quantise, cache: Path, monkeypatch: pytest.MonkeyPatch
+    quantized: Quantize, cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(self: Path, content: bytes) -> int:
         self.touch()
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(Path, "write_bytes", full)
-    assert quantised(replace(TUNED, finetune=2)).weights
+    assert quantized(replace(TUNED, finetune=2)).weights
     assert not [file for file in cache.rglob("*") if file.is_file()]
 
 
 def test_a_cache_that_cannot_be_written_costs_nothing_but_the_resumption(
-    quantised: Quantise, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    quantized: Quantize, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("MASKPORT_CACHE", str(tmp_path / "file"))
-    assert quantised(replace(TUNED, finetune=2)).weights
+    assert quantized(replace(TUNED, finetune=2)).weights

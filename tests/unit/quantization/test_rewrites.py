@@ -8,8 +8,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from maskport.models.prepared import Normalise, PreparedMask
-from maskport.quantization.equalisation import channel_classes, equalise
+from maskport.models.prepared import Normalize, PreparedMask
+from maskport.quantization.equalization import channel_classes, equalize
 from maskport.quantization.graph import NetworkGraph, capture
 from maskport.quantization.photo_input import pass_bytes
 from maskport.specs import ImageSpec
@@ -44,20 +44,20 @@ def test_bytes_pass_unrounded_and_the_mask_stays(view: PreparedMask, images: Ten
     encoding = pass_bytes(changed, graph_of(view, images))
     assert encoding is not None
     assert (drawn(changed, images) - drawn(view, images)).abs().max() < EXACT
-    normalised = changed.normalise(images)[:, :3]
-    steps = normalised / encoding.scale + encoding.zero_point
+    normalized = changed.normalize(images)[:, :3]
+    steps = normalized / encoding.scale + encoding.zero_point
     # Each value lies on an integer, which is the photo's byte.
     assert torch.allclose(steps, (images * 255).round() - 128, atol=1e-3)
 
 
-@pytest.mark.parametrize(("mean", "colours"), [((0.5, 0.5, 0.5), "RGB"), ((0.4, 0.5, 0.7), "BGR")])
-def test_bytes_pass_for_other_normalisations(
-    mean: tuple[float, float, float], colours: str, images: Tensor
+@pytest.mark.parametrize(("mean", "colors"), [((0.5, 0.5, 0.5), "RGB"), ((0.4, 0.5, 0.7), "BGR")])
+def test_bytes_pass_for_other_normalizations(
+    mean: tuple[float, float, float], colors: str, images: Tensor
 ) -> None:
     torch.manual_seed(0)
     body = nn.Sequential(nn.Conv2d(3, 4, 3, padding=1), nn.ReLU(), nn.Conv2d(4, 1, 1))
-    spec = ImageSpec(50, 38, mean=mean, std=(0.2, 0.25, 0.3), colour_order=colours)  # type: ignore[arg-type]
-    view = PreparedMask(Normalise(spec), body)
+    spec = ImageSpec(50, 38, mean=mean, std=(0.2, 0.25, 0.3), color_order=colors)  # type: ignore[arg-type]
+    view = PreparedMask(Normalize(spec), body)
     changed = copy.deepcopy(view)
     assert pass_bytes(changed, graph_of(view, images)) is not None
     assert (drawn(changed, images) - drawn(view, images)).abs().max() < EXACT
@@ -65,14 +65,14 @@ def test_bytes_pass_for_other_normalisations(
 
 def test_a_network_that_begins_otherwise_is_left_alone(images: Tensor) -> None:
     body = nn.Sequential(nn.MaxPool2d(2, ceil_mode=True), nn.Conv2d(3, 1, 1))
-    view = PreparedMask(Normalise(ImageSpec(50, 38)), body)
+    view = PreparedMask(Normalize(ImageSpec(50, 38)), body)
     before = state(view)
     assert pass_bytes(view, graph_of(view, images)) is None
     assert all(torch.equal(value, before[name]) for name, value in state(view).items())
 
 
 @pytest.mark.parametrize("strength", [0.3, 1.0])
-def test_equalising_changes_weights_but_not_the_mask(
+def test_equalizing_changes_weights_but_not_the_mask(
     strength: float, view: PreparedMask, images: Tensor
 ) -> None:
     graph, weights, peaks = graph_of(view, images), state(view), {}
@@ -82,7 +82,7 @@ def test_equalising_changes_weights_but_not_the_mask(
         return value
 
     graph.run(images[:1], keep)
-    changed, _ = equalise(graph, weights, peaks, strength)
+    changed, _ = equalize(graph, weights, peaks, strength)
     assert any(not torch.equal(changed[name], weights[name]) for name in weights)
     for image in images:
         assert (graph.run(image[None], None, changed) - graph.run(image[None])).abs().max() < EXACT

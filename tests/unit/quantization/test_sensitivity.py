@@ -140,15 +140,15 @@ def test_a_few_pixels_of_a_nearly_empty_mask_decide_nothing() -> None:
     assert found.worst_mae == pytest.approx(3 / 1600)
 
 
-@pytest.mark.parametrize(("grey", "left_out"), [(1, 1), (2, 0), (3, 0)])
+@pytest.mark.parametrize(("gray", "left_out"), [(1, 1), (2, 0), (3, 0)])
 def test_photos_that_the_network_is_unsure_of_decide_no_iou_where_they_are_few(
-    grey: int, left_out: int
+    gray: int, left_out: int
 ) -> None:
     truth = torch.zeros(3, 1, 40, 40)
     truth[:, :, :20] = 1
-    truth[:grey] = 0.51
+    truth[:gray] = 0.51
     mask = truth.clone()
-    mask[:grey] = 0.49
+    mask[:gray] = 0.49
     found = fidelity(mask, truth, 0.5)
     assert found.left_out == left_out
     assert found.worst_iou == (1 if left_out else 0)

@@ -15,7 +15,7 @@ from maskport.runtimes.base import Array, Runner, real, stored
 from maskport.runtimes.registry import RUNTIMES, runner_for
 
 Build = Callable[..., Artifact]
-GREY = np.full((1, 3, 32, 32), 0.5, np.float32)
+GRAY = np.full((1, 3, 32, 32), 0.5, np.float32)
 
 
 class Echo(Runner):
@@ -44,14 +44,14 @@ def path(tmp_path: Path) -> Path:
 
 def test_a_runner_loads_on_entering_and_closes_on_leaving(path: Path, artifact: Build) -> None:
     with Echo(path, artifact("echo")) as runner:
-        runner.run(GREY)
+        runner.run(GRAY)
     assert runner.calls == ["load", "infer", "close"]
 
 
 def test_a_runner_outside_a_with_statement_does_not_run(path: Path, artifact: Build) -> None:
     runner = Echo(path, artifact("echo"))
     with pytest.raises(RunnerError, match="not loaded"):
-        runner.run(GREY)
+        runner.run(GRAY)
 
 
 def test_a_missing_file_is_named(tmp_path: Path, artifact: Build) -> None:
@@ -64,7 +64,7 @@ def test_a_missing_file_is_named(tmp_path: Path, artifact: Build) -> None:
 
 @pytest.mark.parametrize(
     "image",
-    [GREY[:, :2], GREY[0], GREY.astype(np.float64), np.zeros((1, 3, 31, 32), np.float32)],
+    [GRAY[:, :2], GRAY[0], GRAY.astype(np.float64), np.zeros((1, 3, 31, 32), np.float32)],
     ids=["two planes", "no batch", "float64", "another size"],
 )
 def test_an_image_of_another_shape_or_type_is_refused(
@@ -81,11 +81,11 @@ def test_an_output_of_another_shape_than_the_manifests_is_refused(
         Echo(path, artifact("echo", channels=4)) as runner,
         pytest.raises(RunnerError, match="its manifest says"),
     ):
-        runner.run(GREY)
+        runner.run(GRAY)
 
 
 def test_nan_and_values_out_of_range_come_through(path: Path, artifact: Build) -> None:
-    image = GREY.copy()
+    image = GRAY.copy()
     image[0, 0, 0, :2] = np.nan, 7.0
     with Echo(path, artifact("echo")) as runner:
         mask = runner.run(image)
@@ -111,7 +111,7 @@ def test_a_uint8_file_is_fed_pixel_bytes(path: Path, artifact: Build, image: Arr
     np.testing.assert_allclose(mask, image[:, :1], rtol=2e-7)
 
 
-def test_quantising_rounds_and_clamps_and_dequantising_undoes_it() -> None:
+def test_quantizing_rounds_and_clamps_and_dequantizing_undoes_it() -> None:
     tensor = Tensor(
         name="t",
         shape=[1, 1, 1, 4],
@@ -130,7 +130,7 @@ def test_integers_without_a_scale_are_refused(path: Path, artifact: Build) -> No
         Echo(path, artifact("echo", dtype="uint8")) as runner,
         pytest.raises(RunnerError, match="without a scale"),
     ):
-        runner.run(GREY)
+        runner.run(GRAY)
 
 
 def test_an_sdks_exception_becomes_ours_and_keeps_its_cause(path: Path, artifact: Build) -> None:
@@ -139,7 +139,7 @@ def test_an_sdks_exception_becomes_ours_and_keeps_its_cause(path: Path, artifact
             raise KeyError("the reason\nand a long tail")
 
     with Broken(path, artifact("echo")) as runner, pytest.raises(RunnerError) as caught:
-        runner.run(GREY)
+        runner.run(GRAY)
     assert "the reason" in caught.value.what
     assert caught.value.remedy
     assert isinstance(caught.value.__cause__, KeyError)

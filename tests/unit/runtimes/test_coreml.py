@@ -46,7 +46,7 @@ def package(tiny: nn.Module, tmp_path_factory: pytest.TempPathFactory) -> Callab
     ct = coreml.coremltools()
 
     def build(
-        colour: str = "RGB",
+        color: str = "RGB",
         output: str = "image",
         precision: str = "FLOAT32",
         network: nn.Module = tiny,
@@ -60,7 +60,7 @@ def package(tiny: nn.Module, tmp_path_factory: pytest.TempPathFactory) -> Callab
         image = ct.ImageType(
             name="image",
             shape=(1, 3, 32, 32),
-            color_layout=getattr(ct.colorlayout, colour),
+            color_layout=getattr(ct.colorlayout, color),
             **{"scale": 1 / 255, **options},
         )
         path = tmp_path_factory.mktemp("coreml") / "tiny.mlpackage"
@@ -131,7 +131,7 @@ def test_a_bgr_input_gets_its_channels_in_that_order(
 ) -> None:
     with torch.no_grad():
         expected = tiny(torch.from_numpy(image[:, ::-1].copy())).numpy()
-    path = package(colour="BGR")
+    path = package(color="BGR")
     with EmulatedCoreMLRunner(path, artifact("coreml", "image", **PIXEL)) as runner:
         np.testing.assert_allclose(runner.run(image), expected, atol=2e-6)
 

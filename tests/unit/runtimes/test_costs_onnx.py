@@ -65,7 +65,7 @@ def test_an_einsum(counted: Callable[..., Cost]) -> None:
     assert counted([node], [2, 4, 5], {"w": zeros(6, 5)}).macs == 2 * 4 * 5 * 6
 
 
-def test_quantised_weights_are_one_byte_and_their_convolution_counts(
+def test_quantized_weights_are_one_byte_and_their_convolution_counts(
     counted: Callable[..., Cost],
 ) -> None:
     scale = np.ones(8, np.float32)

@@ -209,7 +209,7 @@ def test_coreml(
 
 
 # 16 x 8 x 3 x 3 weights, and 16 biases of two bytes
-QUANTISED, BIASES = 1152, 32
+QUANTIZED, BIASES = 1152, 32
 
 
 @pytest.mark.parametrize(
@@ -244,7 +244,7 @@ def test_compressed_weights_count_as_they_are_stored(
         compress(model, cto.OptimizationConfig(global_config=operation)).save(str(path))
     cost = cost_of(artifact("coreml"), path)
     assert cost.weight_bytes == stored + BIASES
-    assert cost.macs == QUANTISED * 4 * 4  # decompressing multiplies nothing here
+    assert cost.macs == QUANTIZED * 4 * 4  # decompressing multiplies nothing here
 
 
 @pytest.mark.parametrize("format", ["onnx", "torchscript-lite", "executorch", "coreml"])

@@ -117,7 +117,7 @@ def test_litert_runs_a_file_without_a_signature(
         np.testing.assert_allclose(runner.run(image), expected, atol=FLOAT32)
 
 
-def test_litert_takes_type_and_quantisation_from_the_file(
+def test_litert_takes_type_and_quantization_from_the_file(
     saved_model: Path,
     tensorflow: Any,
     artifact: Build,

@@ -41,8 +41,8 @@ def write_pair(photos: Path, masks: Path, seed: int, suffix: str = ".jpg") -> No
     photos.mkdir(parents=True, exist_ok=True)
     masks.mkdir(parents=True, exist_ok=True)
     Image.fromarray(drawn.photo).save(photos / f"{seed:04}{suffix}", quality=95)
-    grey = np.round(drawn.mask * 255).astype(np.uint8)
-    Image.fromarray(grey).save(masks / f"{seed:04}.png")
+    gray = np.round(drawn.mask * 255).astype(np.uint8)
+    Image.fromarray(gray).save(masks / f"{seed:04}.png")
 
 
 @pytest.fixture(autouse=True)

@@ -57,9 +57,9 @@ def test_each_kind_of_flip_has_its_outcomes(flips: str, expected: int) -> None:
     assert len(outcomes) == expected
 
 
-def test_colour_changes_the_photo_only_and_stays_in_range() -> None:
+def test_color_changes_the_photo_only_and_stays_in_range() -> None:
     drawn = scene(3, 40, 40)
-    strong = replace(PLAIN, colour=1.0)
+    strong = replace(PLAIN, color=1.0)
     same, mask = augmented(drawn.photo, drawn.mask, PLAIN, default_rng(1))
     other, other_mask = augmented(drawn.photo, drawn.mask, strong, default_rng(1))
     np.testing.assert_array_equal(mask, other_mask)

@@ -38,7 +38,7 @@ def test_a_configuration_survives_its_file(tmp_path: Path) -> None:
     assert read_config(file) == RUN
 
 
-@pytest.mark.parametrize("content", ["", "[]", '{"network": "u2netp", "colour_space": 1}', "{}"])
+@pytest.mark.parametrize("content", ["", "[]", '{"network": "u2netp", "color_space": 1}', "{}"])
 def test_a_file_that_is_no_configuration_is_refused(tmp_path: Path, content: str) -> None:
     file = tmp_path / "config.json"
     file.write_text(content)

@@ -170,7 +170,7 @@ def test_the_best_weights_are_kept_and_score_what_was_logged(
 def test_a_few_photos_are_learnt_by_heart(config: Make, pairs: Path, tmp_path: Path) -> None:
     run = config(
         scenes=0, val_scenes=0, steps=150, every=150, learning_rate=0.01, size=32, batch=7,
-        colour=0.0, flips="none",
+        color=0.0, flips="none",
     )  # fmt: skip
     train(run, tmp_path / "out")
     fused = [line["fused"] for line in lines(tmp_path / "out") if "fused" in line]

@@ -31,8 +31,8 @@ class Numbered:
         return self.count
 
     def take(self, epoch: int, index: int) -> tuple[Any, Any]:
-        grey = self.first + index
-        return np.full((8, 8, 3), grey, np.uint8), np.full((8, 8), grey / 255, np.float32)
+        gray = self.first + index
+        return np.full((8, 8, 3), gray, np.uint8), np.full((8, 8), gray / 255, np.float32)
 
 
 def numbers(stream: Stream, positions: range) -> list[int]:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from maskport.validation.latency import RELEASE, STANDARD, ratios, summarise_times
+from maskport.validation.latency import RELEASE, STANDARD, ratios, summarize_times
 
 
 def test_percentiles_are_over_all_rounds() -> None:
     rounds = [list(range(1, 51)), list(range(51, 101))]
-    latency, timing = summarise_times(rounds, load=5, first=9, threads=2)
+    latency, timing = summarize_times(rounds, load=5, first=9, threads=2)
     assert (latency.min, latency.load, latency.first) == (1, 5, 9)
     # Linear interpolation over 1 .. 100, as numpy has it.
     assert latency.p50 == 50.5
@@ -24,7 +24,7 @@ def test_percentiles_are_over_all_rounds() -> None:
 @pytest.mark.parametrize(("spread", "noisy"), [(0.01, False), (0.3, True)])
 def test_a_wide_interquartile_range_is_flagged(spread: float, noisy: bool) -> None:
     times = 100 * (1 + spread * np.linspace(-1, 1, 50))
-    _, timing = summarise_times([times.tolist()], load=1, first=1, threads=1)
+    _, timing = summarize_times([times.tolist()], load=1, first=1, threads=1)
     assert timing.noisy is noisy
 
 

@@ -17,8 +17,8 @@ INT8 = Bounds(mae=0.004, worst_mae=0.015, iou=0.99, worst_iou=0.97)
 
 def masks() -> np.ndarray:
     """Of which a network is unsure: photos' greys."""
-    grey = np.stack([scene(seed, 40, 40).photo.mean(-1) for seed in range(3)])
-    return (grey / 255).astype(np.float32)[:, None]
+    gray = np.stack([scene(seed, 40, 40).photo.mean(-1) for seed in range(3)])
+    return (gray / 255).astype(np.float32)[:, None]
 
 
 def squares(count: int = 4, side: int = 40) -> np.ndarray:

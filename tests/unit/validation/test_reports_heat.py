@@ -5,17 +5,17 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from maskport.validation.reports.heat import COLOURS, NOT_A_NUMBER, heat_map, lightness
+from maskport.validation.reports.heat import COLORS, NOT_A_NUMBER, heat_map, lightness
 
 
 def test_lightness_is_that_of_oklab() -> None:
     # Ottosson's article: white has L = 1, black 0; mid grey #777777 is 0.569.
-    colours = np.array([[255, 255, 255], [0, 0, 0], [0x77, 0x77, 0x77]], np.uint8)
-    np.testing.assert_allclose(lightness(colours), [1, 0, 0.569], atol=1e-3)
+    colors = np.array([[255, 255, 255], [0, 0, 0], [0x77, 0x77, 0x77]], np.uint8)
+    np.testing.assert_allclose(lightness(colors), [1, 0, 0.569], atol=1e-3)
 
 
-def test_each_step_of_the_colours_is_as_much_lighter_as_any_other() -> None:
-    steps = np.diff(lightness(COLOURS))
+def test_each_step_of_the_colors_is_as_much_lighter_as_any_other() -> None:
+    steps = np.diff(lightness(COLORS))
     # An even ramp over 0.91 in 31 steps; bytes round by up to a tenth of a step.
     np.testing.assert_allclose(steps, 0.91 / 31, rtol=0.2)
 
@@ -25,8 +25,8 @@ def test_no_error_is_black_and_the_scales_top_is_brightest() -> None:
     error[:, 2:] = 0.1
     heat = heat_map(error, 4)
     assert heat.scale == 0.1
-    np.testing.assert_array_equal(heat.pixels[0, 0], COLOURS[0])
-    np.testing.assert_array_equal(heat.pixels[0, 3], COLOURS[-1])
+    np.testing.assert_array_equal(heat.pixels[0, 0], COLORS[0])
+    np.testing.assert_array_equal(heat.pixels[0, 3], COLORS[-1])
 
 
 @pytest.mark.parametrize(
@@ -51,10 +51,10 @@ def test_a_peak_survives_scaling_down() -> None:
     error[123, 456] = 1.0
     heat = heat_map(error, 100)
     assert heat.pixels.shape == (30, 100, 3)
-    assert (heat.pixels == COLOURS[-1]).all(-1).sum() == 1
+    assert (heat.pixels == COLORS[-1]).all(-1).sum() == 1
 
 
-def test_pixels_without_a_number_have_a_colour_of_their_own() -> None:
+def test_pixels_without_a_number_have_a_color_of_their_own() -> None:
     error = np.zeros((4, 4))
     error[0, 0], error[1, 1], error[2, 2] = np.nan, np.inf, 0.5
     heat = heat_map(error, 4)

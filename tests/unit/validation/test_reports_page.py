@@ -202,7 +202,7 @@ def test_of_many_photos_the_worst_are_shown_and_the_rest_counted(
     assert f"{40 - MOST_PHOTOS} other comparisons" in page
 
 
-def test_masks_of_several_classes_are_drawn_in_colours(
+def test_masks_of_several_classes_are_drawn_in_colors(
     sample_run: tuple[Results, MapStore], tmp_path: Path
 ) -> None:
     results = sample_run[0]
@@ -324,21 +324,21 @@ def palettes() -> list[tuple[str, dict[str, str]]]:
     light: dict[str, str] = {}
     found = []
     for selector, body in blocks:
-        colours = dict(re.findall(r"--([\w-]+): (#[0-9a-f]{3,6});", body))
-        light = light or colours
-        found.append((selector.strip(), {**light, **colours}))
+        colors = dict(re.findall(r"--([\w-]+): (#[0-9a-f]{3,6});", body))
+        light = light or colors
+        found.append((selector.strip(), {**light, **colors}))
     return found
 
 
-def luminance(colour: str) -> float:
-    digits = colour[1:] if len(colour) == 7 else "".join(2 * digit for digit in colour[1:])
+def luminance(color: str) -> float:
+    digits = color[1:] if len(color) == 7 else "".join(2 * digit for digit in color[1:])
     parts = [int(digits[i : i + 2], 16) / 255 for i in (0, 2, 4)]
     linear = [p / 12.92 if p <= 0.04045 else ((p + 0.055) / 1.055) ** 2.4 for p in parts]
     return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
 
 
-def test_the_two_ways_to_a_dark_page_have_the_same_colours() -> None:
-    screen = [colours for selector, colours in palettes() if "," not in selector]
+def test_the_two_ways_to_a_dark_page_have_the_same_colors() -> None:
+    screen = [colors for selector, colors in palettes() if "," not in selector]
     assert len(screen) == 3
     assert screen[1] == screen[2] != screen[0]
 
@@ -350,7 +350,7 @@ def test_the_two_ways_to_a_dark_page_have_the_same_colours() -> None:
     + [("accent", "surface"), ("good", "good-soft"), ("bad", "bad-soft")],
 )
 def test_text_can_be_read_on_its_ground(theme: int, text: str, ground: str) -> None:
-    colours = palettes()[theme][1]
-    first, second = sorted((luminance(colours[text]), luminance(colours[ground])))
+    colors = palettes()[theme][1]
+    first, second = sorted((luminance(colors[text]), luminance(colors[ground])))
     # WCAG 2.2, 1.4.3, level AA for text of any size.
     assert (second + 0.05) / (first + 0.05) >= 4.5

@@ -210,7 +210,7 @@ def test_a_factor_that_is_a_quotient_of_sizes_gives_that_size(target: int, execu
     assert tuple(given.shape) == (1, 4, height, 8)
 
 
-def test_nearest_takes_the_element_before_and_half_pixel_centres_the_closest(
+def test_nearest_takes_the_element_before_and_half_pixel_centers_the_closest(
     execute: Build,
 ) -> None:
     x = torch.from_numpy(X)

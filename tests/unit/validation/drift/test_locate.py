@@ -38,7 +38,7 @@ def bundle(tmp_path: Path) -> Path:
     manifest = Manifest(
         schema_version=1,
         network=Network(name="net", factory="net", parameters=1, macs=1),
-        checkpoint=Checkpoint(file="net.pth", sha256="0" * 64, source="", licence=""),
+        checkpoint=Checkpoint(file="net.pth", sha256="0" * 64, source="", license=""),
         spec={},
         reference_device="cpu",
         artifacts=artifacts,

@@ -68,10 +68,10 @@ def test_every_block_stage_side_and_the_mask_is_compared(
     names = [module.name for module in drift.modules]
     expected = [
         *(n for n, m in network.named_modules() if type(m).__name__ in {"ConvBlock", "RSU"}),
-        *("stage3", "side1", "side2", "side3", "mask", "normalise"),
+        *("stage3", "side1", "side2", "side3", "mask", "normalize"),
     ]
     assert sorted(names) == sorted(expected)
-    assert names[:2] == ["normalise", "stage1.rebnconvin"]
+    assert names[:2] == ["normalize", "stage1.rebnconvin"]
     assert names[-1] == "mask"
     # the exported view scales the sides, so that the fusing convolution can go
     others = [m.name for m in drift.modules if m.reference != "network"]
@@ -139,9 +139,9 @@ def test_what_cant_be_told_apart_is_left_out_and_said(
     network = branches(equal=True)
     exported = prepare(network, ModelSpec("other", SPEC.image, MaskSpec()))
     drift = drift_of(network, as_file(exported), images)
-    assert [m.name for m in drift.modules] == ["normalise", "stem", "head", "mask"] or [
+    assert [m.name for m in drift.modules] == ["normalize", "stem", "head", "mask"] or [
         m.name for m in drift.modules
-    ] == ["normalise", "stem", "mask"]
+    ] == ["normalize", "stem", "mask"]
     assert {u.name for u in drift.unmatched} >= {"branches.0", "branches.1", "branches.2"}
     assert "3 nodes of the file could be" in drift.unmatched[0].reason
     assert drift.first is None

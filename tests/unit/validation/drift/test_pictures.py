@@ -55,7 +55,7 @@ def test_a_value_that_is_no_number_stands_at_the_top(drift: Drift) -> None:
     assert all(0 <= x <= WIDTH and 0 <= y <= HEIGHT for x, y in points)
 
 
-def test_the_svg_is_well_formed_and_follows_the_colour_scheme(drift: Drift) -> None:
+def test_the_svg_is_well_formed_and_follows_the_color_scheme(drift: Drift) -> None:
     text = svg(drift)
     ET.fromstring(text)
     assert "prefers-color-scheme:dark" in text

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from maskport.validation.counted import counts
-from maskport.validation.metrics import AGREEMENT, Object, summarise
+from maskport.validation.metrics import AGREEMENT, Object, summarize
 from maskport.validation.results import ArtifactResult, Results
 
 PHOTOS = ("boat.jpg", "hill.jpg")
@@ -67,7 +67,7 @@ def fidelity(
             of[name] for of, counting in zip(metrics.values(), having, strict=True) if counting
         ]
         if values:
-            summary = summarise(np.array(values), AGREEMENT[name.removeprefix("photo_")])
+            summary = summarize(np.array(values), AGREEMENT[name.removeprefix("photo_")])
             found |= {name: summary.mean, f"worst_{name}": summary.worst}
             found |= {f"p5_{name}": summary.tail}
     return found

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from maskport.validation import metrics
-from maskport.validation.metrics import AGREEMENT, compare, summarise
+from maskport.validation.metrics import AGREEMENT, compare, summarize
 
 
 def pair(channels: int) -> tuple[np.ndarray, np.ndarray]:
@@ -53,7 +53,7 @@ def test_every_metric_knows_which_way_it_is_good() -> None:
     for name, better in AGREEMENT.items():
         perfect, worse = same.metrics[name], other.metrics[name]
         assert (perfect > worse).all() if better == "higher" else (perfect < worse).all(), name
-        assert summarise(perfect, better).worst_photo == 0
+        assert summarize(perfect, better).worst_photo == 0
 
 
 def test_a_mask_that_is_no_number_has_none_in_any_metric() -> None:

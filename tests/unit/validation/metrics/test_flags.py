@@ -45,7 +45,7 @@ def test_what_bytes_cannot_say_is_not_lost() -> None:
     assert "flat" in objections(flat(0), unit * np.float32(2.1 / 255))[0]
 
 
-def test_a_flat_mask_stays_flat_with_a_grey_level_of_noise() -> None:
+def test_a_flat_mask_stays_flat_with_a_gray_level_of_noise() -> None:
     noise = np.random.default_rng(0).random((1, 1, 8, 8), np.float32) / 255
     assert "flat" in objections(0.7 + noise * np.float32(0.9), drawing())[0]
     assert "flat" not in objections(0.7 + noise * np.float32(3), drawing())[0]
@@ -57,9 +57,9 @@ def test_a_class_that_is_the_same_everywhere_is_flat() -> None:
 
 
 def test_a_mean_error_above_a_tenth_is_another_mask_though_no_object_changed() -> None:
-    grey = drawing() * np.float32(0.9)
-    assert objections(grey - np.float32(0.11), grey) == (("another-mask",),)
-    assert objections(grey - np.float32(0.09), grey) == ((),)
+    gray = drawing() * np.float32(0.9)
+    assert objections(gray - np.float32(0.11), gray) == (("another-mask",),)
+    assert objections(gray - np.float32(0.09), gray) == ((),)
 
 
 def disc(radius: float) -> np.ndarray:

@@ -52,9 +52,9 @@ def test_a_photo_of_nothing_has_none() -> None:
 
 
 def test_the_specs_threshold_is_meant() -> None:
-    grey = np.full((1, 1, SIDE, SIDE), 0.3, np.float32)
-    assert kind(grey, 0.5) == "none"
-    assert kind(grey, 0.3) == "unsure"
+    gray = np.full((1, 1, SIDE, SIDE), 0.3, np.float32)
+    assert kind(gray, 0.5) == "none"
+    assert kind(gray, 0.3) == "unsure"
 
 
 @pytest.mark.parametrize(("lead", "found"), [(0.6, "sure"), (0.15, "unsure")])

@@ -22,7 +22,7 @@ from torch import Tensor
 
 from .graph import NetworkGraph, Point
 
-__all__ = ["ChannelClasses", "channel_classes", "equalise"]
+__all__ = ["ChannelClasses", "channel_classes", "equalize"]
 
 # Beyond it a channel is as good as dead, and its factor would only amplify rounding.
 _LARGEST_FACTOR = 64.0
@@ -41,7 +41,7 @@ class ChannelClasses:
     free: Tensor
 
 
-def equalise(
+def equalize(
     graph: NetworkGraph,
     weights: Mapping[str, Tensor],
     peaks: Mapping[str, Tensor],

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from ..errors import ExportError
 from ..models.prepared import PreparedMask, copied
 from .encodings import Encoding, QuantizedNetwork, QuantizedTensor
-from .equalisation import equalise
+from .equalization import equalize
 from .finetuning import finetuned
 from .float_parts import check_float_modules, in_float
 from .graph import NetworkGraph, capture
@@ -28,7 +28,7 @@ from .simulation import Simulation, simulation
 from .suitability import LIGHTS, VARIED, evenly_spaced
 from .weight_grids import on_grid, weight_scale
 
-__all__ = ["Measured", "Watch", "completed", "measure", "quantise", "simulated"]
+__all__ = ["Measured", "Watch", "completed", "measure", "quantize", "simulated"]
 
 # What is being done, and how much of how much is done.
 Watch = Callable[[str, int, int], None]
@@ -44,7 +44,7 @@ _TRIED, _LITTLE = 4, 0.005
 _BYTE = Encoding(1 / 255, -128)
 
 
-def quantise(
+def quantize(
     view: PreparedMask,
     photos: NDArray[np.uint8],
     calibration: str,
@@ -81,10 +81,10 @@ def completed(
     watch: Watch = lambda text, done, total: None,
     device: str = "cpu",
 ) -> tuple[QuantizedNetwork, PreparedMask]:
-    """The rest of `quantise`, for what `measure` gave of the same photos.
+    """The rest of `quantize`, for what `measure` gave of the same photos.
 
     Returns:
-        As `quantise`; the view is that of ``measured``, changed.
+        As `quantize`; the view is that of ``measured``, changed.
     """
     weights, scales = measured.rounded(watch)
     if measured.recipe.finetune:
@@ -158,11 +158,11 @@ class Measured:
 
     def rounded(self, watch: Watch) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
         """The weights, those of integer modules on their grids; and the grids' scales."""
-        quantised = _quantised_weights(self.graph, self.recipe)
+        quantized = _quantized_weights(self.graph, self.recipe)
         weights = dict(self.weights)
         scales: dict[str, Tensor] = {}
         if self.patches is not None:
-            found = {path: seen for path, seen in self.patches.found.items() if path in quantised}
+            found = {path: seen for path, seen in self.patches.found.items() if path in quantized}
             biases = {p.weight: p.bias for p in self.graph.points.values() if p.weight and p.bias}
             weights, scales = compensated(
                 weights,
@@ -171,7 +171,7 @@ class Measured:
                 self.recipe.largest_pair,
                 lambda i, n: watch("rounding weights", i, n),
             )
-        scales = _settled(self, weights, quantised, scales)
+        scales = _settled(self, weights, quantized, scales)
         return weights, scales
 
 
@@ -182,7 +182,7 @@ def measure(
     watch: Watch = lambda text, done, total: None,
     device: str = "cpu",
 ) -> Measured:
-    """Rewrite a copy of a view exactly, and find its ranges; as `quantise` begins.
+    """Rewrite a copy of a view exactly, and find its ranges; as `quantize` begins.
 
     Raises:
         ExportError: There are no photos.
@@ -229,8 +229,8 @@ def _measured(
     relit = recipe.relit and len(photos) < VARIED
     if relit:
         survey.watch(batches.relit("measuring in other light"), ranges_only=True)
-    if recipe.equalise > 0:
-        weights, factors = equalise(graph, weights, survey.peaks(), recipe.equalise, held)
+    if recipe.equalize > 0:
+        weights, factors = equalize(graph, weights, survey.peaks(), recipe.equalize, held)
         survey.rescale(factors)
     seen = survey.ranges()
     if recipe.ranges != "min-max":
@@ -242,7 +242,7 @@ def _measured(
 def _lost(measured: Measured, photos: _Photos) -> float:
     """The mean absolute error of photos' masks, in [0, 1], weights each to the nearest."""
     graph, weights = measured.graph, dict(measured.weights)
-    _settled(measured, weights, _quantised_weights(graph, measured.recipe), {})
+    _settled(measured, weights, _quantized_weights(graph, measured.recipe), {})
     rounding = simulation(graph, weights, measured.stored)
     with torch.no_grad():
         errors = [
@@ -402,14 +402,14 @@ def _tail_only_sums(graph: NetworkGraph) -> bool:
     )
 
 
-def _quantised_weights(graph: NetworkGraph, recipe: Recipe) -> set[str]:
+def _quantized_weights(graph: NetworkGraph, recipe: Recipe) -> set[str]:
     return {p.weight for p in graph.points.values() if p.weight and not recipe.is_float(p.module)}
 
 
 def _settled(
     network: Measured,
     weights: dict[str, Tensor],
-    quantised: set[str],
+    quantized: set[str],
     known: dict[str, Tensor],
 ) -> dict[str, Tensor]:
     """Put weights on their grids, in place; the grids' scales by path.
@@ -424,7 +424,7 @@ def _settled(
     scales: dict[str, Tensor] = {}
     for point in graph.points.values():
         path = point.weight
-        if path not in quantised or path in scales:
+        if path not in quantized or path in scales:
             continue
         scale = known.get(path)
         if scale is None:

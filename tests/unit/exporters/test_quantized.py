@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from maskport.errors import BudgetError
-from maskport.exporters.quantised import Wish, quantised
+from maskport.exporters.quantized import Wish, quantized
 from maskport.exporters.run import Card, Run
 from maskport.imaging.scenes import scene
 from maskport.models.prepared import PreparedMask, prepare
@@ -57,7 +57,7 @@ def test_a_search_that_nobody_waits_for_ends_at_its_next_mask(
         return forward(self, *args)
 
     monkeypatch.setattr(Simulation, "forward", counting)
-    steps = quantised(view, run, photos, IMPOSSIBLE)
+    steps = quantized(view, run, photos, IMPOSSIBLE)
     while not next(steps)["text"].startswith("trying"):
         pass
     before = drawn
@@ -70,7 +70,7 @@ def test_where_no_recipe_is_found_it_says_what_the_nearest_reaches(
     view: PreparedMask, photos: CalibrationSet, run: Run
 ) -> None:
     with pytest.raises(BudgetError) as raised:
-        list(quantised(view, run, photos, IMPOSSIBLE))
+        list(quantized(view, run, photos, IMPOSSIBLE))
     assert "holds mae<=0: on the photos it was searched on" in raised.value.what
     assert "times the integer network's time" in raised.value.what
     assert not run.program.exists()

@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from .fields import Plane, Planes
 
-__all__ = ["Colour", "colour", "contrasting", "difference", "jittered", "palette", "toned"]
+__all__ = ["Color", "color", "contrasting", "difference", "jittered", "palette", "toned"]
 
-Colour = NDArray[np.float32]  # (3,), RGB in [0, 1]
+Color = NDArray[np.float32]  # (3,), RGB in [0, 1]
 
 # Hue in turns (may pass 1), saturation, value: the range of each family.
 _FAMILIES: dict[str, tuple[tuple[float, float], tuple[float, float], tuple[float, float]]] = {
@@ -37,7 +37,7 @@ _FAMILIES: dict[str, tuple[tuple[float, float], tuple[float, float], tuple[float
 _NAMES = tuple(_FAMILIES)
 
 
-def colour(rng: Generator, family: str | None = None) -> Colour:
+def color(rng: Generator, family: str | None = None) -> Color:
     """One colour of a family, of any family where none is named."""
     hues, saturations, values = _FAMILIES[family or _NAMES[int(rng.integers(len(_NAMES)))]]
     hue = rng.uniform(*hues) % 1.0
@@ -53,24 +53,24 @@ def palette(rng: Generator, count: int, family: str | None = None) -> NDArray[np
     """
     first = family or _NAMES[int(rng.integers(len(_NAMES)))]
     if rng.random() < 0.3:
-        base = colour(rng, first)
+        base = color(rng, first)
         tones = rng.uniform(0.45, 1.5, (count, 1)).astype(np.float32)
         shades: NDArray[np.float32] = np.clip(
             base * tones + rng.normal(0, 0.03, (count, 3)).astype(np.float32), 0, 1
         )
         return shades
     second = first if rng.random() < 0.5 else _NAMES[int(rng.integers(len(_NAMES)))]
-    return np.stack([colour(rng, first if i % 2 == 0 else second) for i in range(count)])
+    return np.stack([color(rng, first if i % 2 == 0 else second) for i in range(count)])
 
 
-def jittered(rng: Generator, base: Colour, amount: float, count: int) -> NDArray[np.float32]:
+def jittered(rng: Generator, base: Color, amount: float, count: int) -> NDArray[np.float32]:
     """(count, 3): one colour, lighter and darker and a little off in hue."""
     light = rng.normal(0, amount, (count, 1))
     hue = rng.normal(0, amount * 0.4, (count, 3))
     return np.clip(base + light + hue, 0, 1).astype(np.float32)
 
 
-def difference(first: Colour, second: Colour) -> float:
+def difference(first: Color, second: Color) -> float:
     """How far apart two colours look: brightness and two opponent axes, 0 to about 1.4.
 
     Coarse on purpose: it only has to tell what stands out from what does not.
@@ -81,11 +81,11 @@ def difference(first: Colour, second: Colour) -> float:
     return float(np.sqrt(brightness**2 + red_green**2 + blue_yellow**2))
 
 
-def contrasting(rng: Generator, ground: Colour, least: float, family: str | None = None) -> Colour:
+def contrasting(rng: Generator, ground: Color, least: float, family: str | None = None) -> Color:
     """A colour at least ``least`` from ``ground``; the farthest of twelve where none is."""
     best, distance = ground, -1.0
     for _ in range(12):
-        drawn = colour(rng, family)
+        drawn = color(rng, family)
         apart = difference(drawn, ground)
         if apart > distance:
             best, distance = drawn, apart
@@ -94,10 +94,10 @@ def contrasting(rng: Generator, ground: Colour, least: float, family: str | None
     return best
 
 
-def toned(field: Plane, colours: NDArray[np.float32]) -> Planes:
+def toned(field: Plane, colors: NDArray[np.float32]) -> Planes:
     """Colour a field of [0, 1] by a scale through ``colours`` (n, 3), evenly spaced."""
-    stops = np.linspace(0, 1, len(colours))
+    stops = np.linspace(0, 1, len(colors))
     steps = np.linspace(0, 1, 256)
-    table = np.stack([np.interp(steps, stops, channel) for channel in colours.T])
+    table = np.stack([np.interp(steps, stops, channel) for channel in colors.T])
     index = (np.clip(field, 0, 1) * np.float32(255)).astype(np.uint8)
     return np.take(table.astype(np.float32), index, axis=1)

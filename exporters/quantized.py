@@ -18,14 +18,14 @@ from ..models.prepared import PreparedMask
 from ..quantization.calibration import CalibrationSet, checksum_of_pixels
 from ..quantization.mix import Mixed, find_mix, held_out
 from ..quantization.program import quantized_program
-from ..quantization.quantise import Watch, quantise
+from ..quantization.quantize import Watch, quantize
 from ..quantization.recipe import Recipe, write_recipe
 from ..quantization.search import Budget, Prefer
 from .intermediates import keep_program
 from .lanes import shared_step
 from .run import Run
 
-__all__ = ["Wish", "quantised"]
+__all__ = ["Wish", "quantized"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,7 @@ class Wish:
     base: Recipe
 
 
-def quantised(
+def quantized(
     prepared: PreparedMask,
     run: Run,
     photos: CalibrationSet | None,
@@ -98,7 +98,7 @@ def _by_recipe(
         checksum = checksum_of_pixels(pixels)
         mixed = _granted(prepared, run, pixels, others, recipe, watch)
         recipe, found = mixed.recipe, mixed.tuned
-    network, view = found or quantise(prepared, pixels, checksum, recipe, watch, best_device())
+    network, view = found or quantize(prepared, pixels, checksum, recipe, watch, best_device())
     watch("making the quantised program", 0, 0)
     return network.recipe, quantized_program(view, network, pixels[0])
 

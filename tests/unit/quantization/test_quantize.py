@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from maskport.errors import ExportError, UsageError
 from maskport.models.prepared import PreparedMask, prepare
 from maskport.quantization.encodings import Encoding, QuantizedNetwork
-from maskport.quantization.quantise import measure, quantise, simulated
+from maskport.quantization.quantize import measure, quantize, simulated
 from maskport.quantization.recipe import BEST, PLAIN, Recipe, named, read_recipe, write_recipe
 from maskport.specs import ImageSpec, MaskSpec, ModelSpec
 
@@ -22,7 +22,7 @@ CALIBRATION = "0" * 64
 
 @pytest.fixture(scope="module")
 def best(view: PreparedMask, photos: np.ndarray) -> tuple[QuantizedNetwork, PreparedMask]:
-    return quantise(view, photos[:4], CALIBRATION, BEST)
+    return quantize(view, photos[:4], CALIBRATION, BEST)
 
 
 def error(
@@ -59,7 +59,7 @@ def test_the_best_recipe_is_nearer_to_float_than_the_plain_one(
     photos: np.ndarray,
     images: Tensor,
 ) -> None:
-    plain = quantise(view, photos[:4], CALIBRATION, PLAIN)
+    plain = quantize(view, photos[:4], CALIBRATION, PLAIN)
     unseen = images[4:]
     assert error(best, view, unseen) < error(plain, view, unseen)
 
@@ -67,7 +67,7 @@ def test_the_best_recipe_is_nearer_to_float_than_the_plain_one(
 def test_the_same_photos_give_the_same_numbers(
     best: tuple[QuantizedNetwork, PreparedMask], view: PreparedMask, photos: np.ndarray
 ) -> None:
-    again, _ = quantise(view, photos[:4], CALIBRATION, BEST)
+    again, _ = quantize(view, photos[:4], CALIBRATION, BEST)
     assert dict(again.tensors) == dict(best[0].tensors)
     assert all(torch.equal(again.weights[k], v) for k, v in best[0].weights.items())
 
@@ -76,7 +76,7 @@ def test_no_photos_is_an_error_that_says_what_to_give(
     view: PreparedMask, photos: np.ndarray
 ) -> None:
     with pytest.raises(ExportError, match="no calibration photos") as caught:
-        quantise(view, photos[:0], CALIBRATION, BEST)
+        quantize(view, photos[:0], CALIBRATION, BEST)
     assert "--calibration" in caught.value.remedy
 
 
@@ -103,7 +103,7 @@ def test_a_recipes_digest_is_of_what_it_does_not_of_its_name() -> None:
     [
         ({"rangs": "mse"}, "no 'rangs'"),
         ({"ranges": "guess"}, "'guess'"),
-        ({"equalise": 2.0}, "equalise"),
+        ({"equalize": 2.0}, "equalize"),
         ({"seed": "one"}, "seed"),
         ({"activation_bits": 4}, "4 bits"),
     ],
@@ -142,13 +142,13 @@ def test_auto_ranges_clip_where_extremes_lose_the_mask(
     flare = prepare(Flare().eval(), ModelSpec("flare", image, MaskSpec(), output=0))
     lit = np.random.default_rng(0).integers(0, 200, (2, 3, 256, 256)).astype(np.uint8)
     lit[:, :, 128, 128] = 255
-    plain = replace(BEST, equalise=0)
+    plain = replace(BEST, equalize=0)
 
     chosen = measure(flare, lit, plain).recipe
     assert (chosen.ranges, chosen.relit) == ("percentile", False)
     seen = torch.from_numpy(lit).float() / 255
-    extremes = quantise(flare, lit, CALIBRATION, replace(plain, ranges="min-max", relit=False))
-    fitting = quantise(flare, lit, CALIBRATION, plain)
+    extremes = quantize(flare, lit, CALIBRATION, replace(plain, ranges="min-max", relit=False))
+    fitting = quantize(flare, lit, CALIBRATION, plain)
     assert fitting[0].recipe.ranges == "percentile"
     assert error(fitting, flare, seen) < 0.1 * error(extremes, flare, seen)
 
@@ -158,8 +158,8 @@ def test_auto_ranges_clip_where_extremes_lose_the_mask(
 def test_ranges_in_other_light_hold_those_of_the_photos(
     view: PreparedMask, photos: np.ndarray
 ) -> None:
-    plain = measure(view, photos[:3], replace(BEST, relit=False, equalise=0))
-    relit = measure(view, photos[:3], replace(BEST, equalise=0))
+    plain = measure(view, photos[:3], replace(BEST, relit=False, equalize=0))
+    relit = measure(view, photos[:3], replace(BEST, equalize=0))
     step = 1.001  # a zero point is a whole number
     wider = 0
     for group, narrow in plain.encodings.items():

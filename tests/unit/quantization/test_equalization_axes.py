@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from maskport.quantization.equalisation import channel_classes, equalise
+from maskport.quantization.equalization import channel_classes, equalize
 from maskport.quantization.graph import NetworkGraph, capture
 
 pytestmark = pytest.mark.kernels
@@ -169,9 +169,9 @@ def captured(name: str) -> tuple[NetworkGraph, dict[str, Tensor], dict[str, Tens
 
 @pytest.mark.parametrize("name", NETWORKS)
 @pytest.mark.parametrize("strength", [0.4, 1.0])
-def test_equalising_leaves_the_mask(name: str, strength: float) -> None:
+def test_equalizing_leaves_the_mask(name: str, strength: float) -> None:
     graph, weights, peaks, photo = captured(name)
-    changed, factors = equalise(graph, weights, peaks, strength)
+    changed, factors = equalize(graph, weights, peaks, strength)
     with torch.no_grad():
         difference = graph.run(photo, None, changed) - graph.run(photo)
     assert difference.abs().max() < EXACT
@@ -183,7 +183,7 @@ def test_equalising_leaves_the_mask(name: str, strength: float) -> None:
 @pytest.mark.parametrize("name", NETWORKS)
 def test_points_are_multiplied_by_their_factors(name: str) -> None:
     graph, weights, peaks, photo = captured(name)
-    changed, factors = equalise(graph, weights, peaks, 1.0)
+    changed, factors = equalize(graph, weights, peaks, 1.0)
     values: dict[str, Tensor] = {}
 
     def keep(point: str, value: Tensor) -> Tensor:
@@ -231,4 +231,4 @@ def test_a_bounded_rectifier_is_one_with_its_convolution(bounded: nn.Module) -> 
     assert len(graph.points) == 3
     weights = dict(body.state_dict())
     peaks = {p.name: torch.ones(graph.channels(p.name)) for p in graph.points.values()}
-    assert torch.equal(equalise(graph, weights, peaks, 1.0)[0]["0.weight"], weights["0.weight"])
+    assert torch.equal(equalize(graph, weights, peaks, 1.0)[0]["0.weight"], weights["0.weight"])

@@ -24,8 +24,6 @@ from .exporters.run import Card, Options
 from .exporters.session import Event, Order, Watcher, default_jobs, run_export
 from .imaging.convert import photo_to_input
 from .imaging.photos import list_photos, read_photo
-from .imaging.scenes import scene
-from .imaging.scenes.seeds import EVALUATION
 from .models.checkpoints import Taken
 from .models.devices import best_device
 from .models.prepared import PreparedMask, Reference, check_output, count_macs, prepare
@@ -35,6 +33,8 @@ from .quantization.mix import Mixed, check_apart, find_mix, held_out
 from .quantization.recipe import Recipe, named, recipe_of
 from .quantization.search import Budget, Prefer, Try, budget_of
 from .quantization.suitability import evenly_spaced
+from .scenes import scene
+from .scenes.seeds import EVALUATION
 from .specs import ImageSpec, ModelSpec
 
 if TYPE_CHECKING:

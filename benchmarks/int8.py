@@ -30,9 +30,9 @@ from maskport import export, load_bundle
 from maskport.exporters.registry import TARGETS
 from maskport.imaging.convert import photo_to_input
 from maskport.imaging.photos import list_photos, read_photo
+from maskport.metrics import intersection_over_union, mean_absolute_error
 from maskport.quantization.calibration import load_calibration
 from maskport.validation.latency import STANDARD, ratios
-from maskport.validation.metrics import intersection_over_union, mean_absolute_error
 from maskport.validation.reference import load_reference
 
 Float = NDArray[np.float32]

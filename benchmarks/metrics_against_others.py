@@ -380,7 +380,7 @@ def compared(
             if case[0].startswith("bytes"):
                 row = rows.setdefault(f"{name}, bytes", empty_row(LIMIT_OF_BYTES))
             note(row, case[0], float(np.abs(difference).max()))
-    from maskport.validation.metrics import SaliencyScores
+    from maskport.metrics import SaliencyScores
 
     whole, stretched = SaliencyScores(), SaliencyScores()
     # The authors divide by the maximum; there the masks must reach 1 for a comparison.

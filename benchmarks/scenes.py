@@ -13,7 +13,7 @@ import itertools
 import statistics
 import time
 
-from maskport.imaging.scenes import scene
+from maskport.scenes import scene
 
 # Height, width, scenes a round.
 SIZES = ((160, 160, 40), (320, 320, 40), (960, 1280, 4))

@@ -25,8 +25,8 @@ from PIL import Image
 from torch import nn
 from torch.utils.data import DataLoader, Dataset
 
-from maskport.imaging.scenes import scene
 from maskport.models.catalog import entry
+from maskport.scenes import scene
 from maskport.training.config import TrainingConfig
 from maskport.training.loop import Event, train
 

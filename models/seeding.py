@@ -115,7 +115,7 @@ def _spread(
 def picture(seed: int, size: tuple[int, int]) -> NDArray[np.float32]:
     """A smooth picture: a gradient with six blobs of strong colours.
 
-    Of its own, and not `imaging.scenes`, because the weights of a seed depend on every value
+    Of its own, and not `scenes`, because the weights of a seed depend on every value
     in it: it must not change when scenes become prettier.
 
     Returns:

@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 from ..errors import UsageError
 from ..imaging.convert import resize_photo
 from ..imaging.photos import Photos, list_photos, read_photo
-from ..imaging.scenes import scene
-from ..imaging.scenes.seeds import CALIBRATION
+from ..scenes import scene
+from ..scenes.seeds import CALIBRATION
 from ..specs import ImageSpec
 from .suitability import evenly_spaced
 

@@ -18,11 +18,11 @@ from numpy.typing import NDArray
 from ..errors import InputError
 from ..imaging.convert import mask_for_photo, photo_to_input
 from ..imaging.photos import read_photo
-from ..imaging.scenes import scene
-from ..imaging.scenes.seeds import EVALUATION
 from ..imaging.truth import fit_mask, read_mask
+from ..metrics import SaliencyScores
+from ..scenes import scene
+from ..scenes.seeds import EVALUATION
 from ..specs import ImageSpec, ModelSpec
-from ..validation.metrics import SaliencyScores
 from .datasets import Pair
 
 __all__ = [
@@ -92,7 +92,7 @@ class Evaluation:
 
     Attributes:
         photos: How many.
-        scores: By the names of `validation.metrics.SALIENCY`, over the data set.
+        scores: By the names of `metrics.SALIENCY`, over the data set.
         by_photo: Each photo's own values, by its name.
     """
 
@@ -107,7 +107,7 @@ class PaperRow:
 
     Attributes:
         photos: In the data set.
-        scores: By network, by the names of `validation.metrics.SALIENCY`.
+        scores: By network, by the names of `metrics.SALIENCY`.
     """
 
     photos: int

@@ -17,9 +17,9 @@ from torch import Tensor
 from torch.utils.data import Dataset, Sampler
 
 from ..imaging.photos import read_photo
-from ..imaging.scenes import scene
-from ..imaging.scenes.seeds import TRAINING
 from ..imaging.truth import read_mask
+from ..scenes import scene
+from ..scenes.seeds import TRAINING
 from .augment import Augmentation, augmented
 from .datasets import Pair
 

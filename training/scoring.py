@@ -14,16 +14,16 @@ from torch.utils.data import DataLoader, Dataset
 
 from ..imaging.convert import mask_for_photo, photo_to_input
 from ..imaging.photos import read_photo
-from ..imaging.scenes import scene
-from ..imaging.scenes.seeds import SCORING
 from ..imaging.truth import fit_mask, read_mask
+from ..metrics import mean_absolute_error, precision_recall_curves
+from ..metrics.f_measure import THRESHOLDS, f_measure
+from ..metrics.truth import object_of
 from ..models.devices import full_precision
 from ..models.families import SupervisedNetwork
 from ..models.prepared import Reference
+from ..scenes import scene
+from ..scenes.seeds import SCORING
 from ..specs import ImageSpec, ModelSpec
-from ..validation.metrics import mean_absolute_error, precision_recall_curves
-from ..validation.metrics.f_measure import THRESHOLDS, f_measure
-from ..validation.metrics.truth import object_of
 from .datasets import Pair
 from .distributed import Processes, average
 from .interruption import Interruption, ignore_in_worker, loading

@@ -14,11 +14,11 @@ import psutil
 from ..artifacts.bundle import MANIFEST, verify_artifact
 from ..artifacts.manifest import Artifact
 from ..artifacts.processor import this_processor
+from ..metrics import AGREEMENT, SALIENCY, SWEEP, Better, mean_by_class, summarize
 from ..models.devices import device_name
 from .counted import counted, counts
 from .latency import ratios, summarize_times
 from .ledger import Facts
-from .metrics import AGREEMENT, SALIENCY, SWEEP, Better, mean_by_class, summarize
 from .order import Findings, Order
 from .pool import Job
 from .reference import VIEWS

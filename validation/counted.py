@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from .metrics import Object
+from ..metrics import Object
 from .results import Photo
 
 __all__ = ["counted", "counts"]

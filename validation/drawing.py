@@ -11,12 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..imaging.convert import mask_for_photo
+from ..metrics import SaliencyScores
 from ..models.prepared import Reference, check_range
 from ..specs import MaskSpec
 from .judge import truth_values
 from .ledger import Ledger
 from .maps import MapStore
-from .metrics import SaliencyScores
 from .photoset import PhotoSet
 from .results import PhotoResult
 

@@ -13,17 +13,12 @@ from numpy.typing import NDArray
 
 from ..artifacts.manifest import Artifact, Inspection
 from ..artifacts.onnx_saturation import explained
+from ..metrics import drawn_objects, intersection_over_union, maximum_error, mean_absolute_error
 from ..runtimes.registry import exact_runner_for, installed, runner_for
 from ..runtimes.saturation import saturating
 from ..specs import MaskSpec
 from .counted import counts
 from .likeness import Bounds, bounds_of, objection
-from .metrics import (
-    drawn_objects,
-    intersection_over_union,
-    maximum_error,
-    mean_absolute_error,
-)
 
 __all__ = ["inspect_artifact"]
 

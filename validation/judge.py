@@ -8,15 +8,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..imaging.convert import mask_for_photo
-from ..specs import MaskSpec
-from .maps import MapStore
-from .metrics import (
+from ..metrics import (
     SaliencyScores,
     boundary_f_measure,
     compare,
     intersection_over_union,
     mean_absolute_error,
 )
+from ..specs import MaskSpec
+from .maps import MapStore
 from .photoset import PhotoSet
 from .results import PhotoResult
 

@@ -7,16 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from ..metrics import FATAL, drawn_objects, intersection_over_union, mean_absolute_error, objections
 from ..models.devices import best_device
 from .gates import default_gates
 from .gates.selection import Selectable
-from .metrics import (
-    FATAL,
-    drawn_objects,
-    intersection_over_union,
-    mean_absolute_error,
-    objections,
-)
 
 __all__ = ["Bounds", "bounds_of", "objection"]
 

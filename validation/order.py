@@ -9,12 +9,12 @@ from typing import Literal
 
 from ..artifacts.bundle import Bundle
 from ..artifacts.manifest import Artifact
+from ..metrics import SaliencyScores
 from ..models.prepared import Reference
 from ..specs import ModelSpec
 from .latency import Schedule
 from .ledger import Ledger
 from .maps import MapStore
-from .metrics import SaliencyScores
 from .photoset import PhotoSet, Source
 from .pool import Job
 from .reference import Origin

@@ -16,11 +16,11 @@ from numpy.typing import NDArray
 from ..errors import ImageError
 from ..imaging.convert import photo_to_input
 from ..imaging.photos import list_photos, read_photo
-from ..imaging.scenes import builtin_photos
 from ..imaging.truth import fit_mask, pair_masks, read_mask
+from ..metrics import Object
 from ..models.checksums import sha256_of
+from ..scenes import builtin_photos
 from ..specs import ImageSpec
-from .metrics import Object
 from .results import Photo
 
 __all__ = ["BUILT_IN", "PhotoSet", "Source", "find_photos"]

@@ -14,8 +14,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from ..artifacts.processor import Feature
 from ..errors import InputError
+from ..metrics import Object
 from ..texts import read_text
-from .metrics import Object
 
 __all__ = [
     "SCHEMA_VERSION",

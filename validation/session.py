@@ -20,6 +20,7 @@ from pydantic import ValidationError
 
 from ..artifacts.bundle import describe_files
 from ..errors import InputError, LostError, MaskportError, NotCoveredError, RunnerError, UsageError
+from ..metrics import SaliencyScores, drawn_objects
 from ..models.checksums import digest_of
 from ..models.devices import best_device
 from ..runtimes.worker import Build, Limits, Worker
@@ -28,7 +29,6 @@ from .judge import Judge, Judged
 from .latency import Schedule
 from .ledger import Ledger
 from .maps import MapStore
-from .metrics import SaliencyScores, drawn_objects
 from .order import Event, Findings, Order, Watcher
 from .photoset import PhotoSet
 from .pool import Job, Pool, memory_budget

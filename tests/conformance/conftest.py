@@ -16,10 +16,10 @@ from PIL import Image
 from maskport.artifacts.bundle import Bundle, load_bundle
 from maskport.exporters.registry import TARGETS, Target
 from maskport.imaging.convert import photo_to_input
-from maskport.imaging.scenes import scene
 from maskport.models.prepared import Reference
 from maskport.models.seeding import seeded
 from maskport.models.u2net import U2Net
+from maskport.scenes import scene
 from maskport.specs import ModelSpec
 
 # Neither square nor a multiple of what the network halves: swapped sides, ceil-mode pools and

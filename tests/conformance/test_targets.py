@@ -14,10 +14,10 @@ from maskport.artifacts.bundle import verify
 from maskport.artifacts.inspect.declared import differences
 from maskport.artifacts.inspect.registry import declared_by
 from maskport.exporters.registry import TARGETS, Target
-from maskport.imaging.scenes import scene
 from maskport.quantization.recipe import read_recipe
 from maskport.runtimes.costs.registry import cost_of
 from maskport.runtimes.registry import runner_for
+from maskport.scenes import scene
 
 pytestmark = [pytest.mark.sdk, pytest.mark.slow]
 

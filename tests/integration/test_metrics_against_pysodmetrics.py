@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from maskport.validation.metrics import SALIENCY
+from maskport.metrics import SALIENCY
 
 BENCHMARK = Path(__file__).resolve().parents[2] / "benchmarks" / "metrics_against_others.py"
 PYTHON = os.environ.get("MASKPORT_SODMETRICS_PYTHON")

@@ -13,12 +13,12 @@ from maskport.cli.main import main
 from maskport.exporters.registry import select
 from maskport.imaging.convert import photo_to_input
 from maskport.imaging.photos import list_photos, read_photo
+from maskport.metrics import intersection_over_union, mean_absolute_error
 from maskport.models.checkpoints import load_weights
 from maskport.models.prepared import Reference
 from maskport.models.u2net import u2netp
 from maskport.runtimes.registry import runner_for
 from maskport.specs import ModelSpec
-from maskport.validation.metrics import intersection_over_union, mean_absolute_error
 
 pytestmark = [pytest.mark.shared, pytest.mark.sdk, pytest.mark.slow]
 

@@ -19,9 +19,9 @@ from PIL import Image
 from maskport.api import export
 from maskport.cli.main import cli
 from maskport.errors import BundleError, ImageError, InputError, LostError, UsageError
-from maskport.imaging.scenes import scene
 from maskport.models.u2net import U2Net
 from maskport.runtimes.worker import Worker
+from maskport.scenes import scene
 from maskport.specs import ImageSpec, MaskSpec, ModelSpec
 from maskport.validation.order import Event
 from maskport.validation.results import Results, read_results

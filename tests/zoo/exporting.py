@@ -14,14 +14,14 @@ from maskport.api import Event, export
 from maskport.artifacts.bundle import Bundle
 from maskport.errors import MaskportError
 from maskport.imaging.convert import photo_to_input
-from maskport.imaging.scenes.seeds import CALIBRATION, EVALUATION
+from maskport.metrics import intersection_over_union, mean_absolute_error
 from maskport.models.checkpoints import load_weights
 from maskport.models.factory import build
 from maskport.models.prepared import Reference
 from maskport.runtimes.registry import runner_for
+from maskport.scenes.seeds import CALIBRATION, EVALUATION
 from maskport.specs import ImageSpec
 from maskport.validation.likeness import bounds_of, objection
-from maskport.validation.metrics import intersection_over_union, mean_absolute_error
 
 from .table import Row
 from .training import scenes, trained

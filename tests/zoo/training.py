@@ -24,11 +24,11 @@ from scipy import ndimage
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from maskport.imaging.scenes import scene
-from maskport.imaging.scenes.seeds import EVALUATION, TRAINING
 from maskport.models.factory import build
 from maskport.models.outputs import select_output
 from maskport.models.prepared import Normalize, Reference
+from maskport.scenes import scene
+from maskport.scenes.seeds import EVALUATION, TRAINING
 
 from .table import ZOO, Row, row_of
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 
 from ...artifacts.onnx_saturation import explained
 from ...errors import InputError
-from ..metrics import Objection
+from ...metrics import Objection
 from ..results import ArtifactResult, GateResult, Results
 from .baseline import check_network, check_photos, is_vanished, regressions, vanished
 from .gate import Gate

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..metrics import summarize
+from ...metrics import summarize
 from ..results import ArtifactResult, Results
 from .gate import Bound
 from .quantities import Quantity, photo_values, value_of, why_no_value

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from ...errors import UsageError
+from ...metrics import AGREEMENT, PSNR_CEILING, SALIENCY, Better
 from ..counted import counted
-from ..metrics import AGREEMENT, PSNR_CEILING, SALIENCY, Better
 from ..results import ArtifactResult, Latency, PhotoResult, Results
 
 __all__ = ["Quantity", "known_names", "photo_values", "quantity", "value_of", "why_no_value"]

@@ -15,7 +15,6 @@ from torch import Tensor, nn
 from maskport.exporters.coreml_int8 import export_w8a8
 from maskport.exporters.intermediates import keep_program
 from maskport.exporters.run import Card, Exported, Options, Run
-from maskport.imaging.scenes import scene
 from maskport.models.prepared import prepare
 from maskport.models.seeding import seeded
 from maskport.models.u2net import FLAT, Stage, U2Net
@@ -27,6 +26,7 @@ from maskport.quantization.recipe import Recipe, write_recipe
 from maskport.quantization.simulation import rounded
 from maskport.runtimes.mil.package import read_package
 from maskport.runtimes.mil.program import Program
+from maskport.scenes import scene
 from maskport.specs import ImageSpec, MaskSpec, ModelSpec
 
 pytestmark = pytest.mark.sdk

@@ -20,7 +20,6 @@ from maskport.errors import ExportError
 from maskport.exporters import executorch, onnx_int8
 from maskport.exporters.intermediates import keep_program
 from maskport.exporters.run import Card, Run
-from maskport.imaging.scenes import scene
 from maskport.models.prepared import PreparedMask, prepare
 from maskport.models.seeding import seeded
 from maskport.models.u2net import U2Net
@@ -30,6 +29,7 @@ from maskport.quantization.program import load_program, quantized_program
 from maskport.quantization.quantize import quantize, simulated
 from maskport.quantization.recipe import Recipe, write_recipe
 from maskport.quantization.weight_grids import ANY_PAIR
+from maskport.scenes import scene
 from maskport.specs import ImageSpec, MaskSpec, ModelSpec
 
 pytestmark = pytest.mark.sdk

@@ -14,9 +14,9 @@ from maskport.exporters.intermediates import make
 from maskport.exporters.probes import draw_references
 from maskport.exporters.run import Card, Run
 from maskport.imaging.convert import photo_to_input
-from maskport.imaging.scenes import scene
 from maskport.models.prepared import Reference, prepare
 from maskport.models.seeding import seeded
+from maskport.scenes import scene
 from maskport.specs import ImageSpec, MaskSpec, ModelSpec
 
 

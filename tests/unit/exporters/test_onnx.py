@@ -18,10 +18,10 @@ from maskport.exporters.intermediates import OPSET, make
 from maskport.exporters.onnx import export_fp16, export_fp32, to_half
 from maskport.exporters.run import Card, Run
 from maskport.imaging.convert import photo_to_input
-from maskport.imaging.scenes import scene
 from maskport.models.prepared import Reference, prepare
 from maskport.models.seeding import seeded
 from maskport.models.u2net import U2Net
+from maskport.scenes import scene
 from maskport.specs import ImageSpec, MaskSpec, ModelSpec
 
 pytestmark = pytest.mark.sdk

@@ -15,10 +15,10 @@ from maskport.exporters.intermediates import make
 from maskport.exporters.probes import Probes, draw_references
 from maskport.exporters.run import Card, Run
 from maskport.imaging.convert import photo_to_input
-from maskport.imaging.scenes import scene
 from maskport.models.prepared import PreparedMask, Reference, prepare
 from maskport.models.seeding import seeded
 from maskport.models.u2net import U2Net
+from maskport.scenes import scene
 from maskport.specs import ImageSpec, MaskSpec, ModelSpec
 
 SPEC = ModelSpec("small", ImageSpec(32, 48), MaskSpec(activation="sigmoid"), output=0)

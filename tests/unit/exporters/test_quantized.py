@@ -12,7 +12,6 @@ import pytest
 from maskport.errors import BudgetError
 from maskport.exporters.quantized import Wish, quantized
 from maskport.exporters.run import Card, Run
-from maskport.imaging.scenes import scene
 from maskport.models.prepared import PreparedMask, prepare
 from maskport.models.seeding import seeded
 from maskport.models.u2net import U2Net
@@ -20,6 +19,7 @@ from maskport.quantization.calibration import CalibrationSet
 from maskport.quantization.recipe import BEST
 from maskport.quantization.search import read_budget
 from maskport.quantization.simulation import Simulation
+from maskport.scenes import scene
 from maskport.specs import ImageSpec, MaskSpec, ModelSpec
 
 HEIGHT, WIDTH = 50, 38

@@ -16,7 +16,6 @@ from maskport.exporters.intermediates import keep_program
 from maskport.exporters.run import Card, Run
 from maskport.exporters.tflite import export_int8, export_int8_full, export_mixed
 from maskport.exporters.tflite_graph import Flatbuffer
-from maskport.imaging.scenes import scene
 from maskport.models.prepared import PreparedMask, prepare
 from maskport.models.seeding import seeded
 from maskport.models.u2net import U2Net
@@ -24,6 +23,7 @@ from maskport.quantization.encodings import QuantizedNetwork
 from maskport.quantization.program import quantized_program
 from maskport.quantization.quantize import quantize, simulated
 from maskport.quantization.recipe import BEST, FULL, Recipe, write_recipe
+from maskport.scenes import scene
 from maskport.specs import ImageSpec, MaskSpec, ModelSpec
 
 pytestmark = [

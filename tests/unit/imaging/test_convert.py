@@ -7,7 +7,7 @@ import pytest
 
 from maskport.errors import ImageError
 from maskport.imaging.convert import mask_for_photo, photo_to_input
-from maskport.imaging.scenes import scene
+from maskport.scenes import scene
 from maskport.specs import ImageSpec, MaskSpec
 
 

@@ -14,11 +14,11 @@ from torch import Tensor, nn
 from maskport.errors import NetworkError
 from maskport.imaging.convert import photo_to_input
 from maskport.imaging.photos import list_photos, read_photo
-from maskport.imaging.scenes import scene
 from maskport.models.checkpoints import load_weights
 from maskport.models.prepared import Normalize, Reference, check_output, count_macs, prepare
 from maskport.models.seeding import seeded
 from maskport.models.u2net import U2Net, u2netp
+from maskport.scenes import scene
 from maskport.specs import ImageSpec, MaskSpec, ModelSpec
 
 pytestmark = pytest.mark.kernels

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 import torch
 
-from maskport.imaging.scenes import scene
 from maskport.models.prepared import PreparedMask, prepare
 from maskport.models.seeding import seeded
 from maskport.models.u2net import U2Net
+from maskport.scenes import scene
 from maskport.specs import ImageSpec, MaskSpec, ModelSpec
 
 HEIGHT, WIDTH = 50, 38

@@ -11,9 +11,9 @@ from PIL import Image
 from maskport.errors import ImageError, UsageError
 from maskport.imaging.convert import photo_to_input
 from maskport.imaging.photos import read_photo
-from maskport.imaging.scenes import scene
-from maskport.imaging.scenes.seeds import EVALUATION, TRAINING
 from maskport.quantization.calibration import generated, load_calibration
+from maskport.scenes import scene
+from maskport.scenes.seeds import EVALUATION, TRAINING
 from maskport.specs import ImageSpec
 
 

@@ -15,7 +15,6 @@ from click.testing import CliRunner
 
 from maskport.cli.main import cli
 from maskport.errors import UsageError
-from maskport.imaging.scenes import scene
 from maskport.models.prepared import Reference, count_macs, prepare
 from maskport.models.seeding import seeded
 from maskport.models.u2net import U2Net
@@ -23,6 +22,7 @@ from maskport.quantization.encodings import Encoding
 from maskport.quantization.graph import NetworkGraph, capture
 from maskport.quantization.pricing import BORDER_PRICE, FLOAT_PRICE, added_time, multiplications
 from maskport.quantization.sensitivity import fidelity, finer_parts, parts_of, sensitivity
+from maskport.scenes import scene
 from maskport.specs import ImageSpec, MaskSpec, ModelSpec
 
 SPEC = ModelSpec("nano", ImageSpec(32, 48), MaskSpec(), output=0)

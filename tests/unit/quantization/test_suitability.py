@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from maskport.imaging.scenes import scene
 from maskport.quantization.suitability import ENOUGH, evenly_spaced, objections
+from maskport.scenes import scene
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ import pytest
 import torch
 from PIL import Image
 
-from maskport.imaging.scenes import scene
+from maskport.scenes import scene
 from maskport.training.config import TrainingConfig
 
 # As `nano` of tests/conftest.py, by a reference that other processes can import.

@@ -9,7 +9,7 @@ import pytest
 from numpy.random import default_rng
 
 from maskport.imaging.convert import photo_to_input
-from maskport.imaging.scenes import scene
+from maskport.scenes import scene
 from maskport.specs import ImageSpec
 from maskport.training.augment import Augmentation, augmented
 

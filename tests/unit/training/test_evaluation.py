@@ -13,8 +13,8 @@ from PIL import Image
 
 from maskport.cli.main import cli
 from maskport.errors import CheckpointError, InputError, SpecError, UsageError
-from maskport.imaging.scenes import scene
 from maskport.models.u2net import u2netp
+from maskport.scenes import scene
 from maskport.specs import ImageSpec, MaskSpec, ModelSpec
 from maskport.training.datasets import Pair
 from maskport.training.evaluation import evaluate, of_pairs, of_scenes, paper_set

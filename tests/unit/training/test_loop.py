@@ -18,14 +18,14 @@ from safetensors.torch import load_file
 
 from maskport.errors import CheckpointError, NetworkError, ToolError, UsageError
 from maskport.imaging.convert import mask_for_photo, photo_to_input
-from maskport.imaging.scenes import scene
+from maskport.metrics import SaliencyScores
 from maskport.models.checkpoints import load_weights
 from maskport.models.factory import build
 from maskport.models.prepared import Reference
+from maskport.scenes import scene
 from maskport.training.config import TrainingConfig, read_config
 from maskport.training.loop import Event, train
 from maskport.training.start import build_network, data_of
-from maskport.validation.metrics import SaliencyScores
 
 from .conftest import write_pair
 

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from maskport.imaging.scenes import scene
-from maskport.imaging.scenes.seeds import TRAINING
+from maskport.scenes import scene
+from maskport.scenes.seeds import TRAINING
 from maskport.specs import ImageSpec
 from maskport.training.augment import Augmentation
 from maskport.training.samples import (

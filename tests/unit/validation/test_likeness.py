@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from maskport.exporters.registry import TARGETS
-from maskport.imaging.scenes import scene
+from maskport.scenes import scene
 from maskport.validation.likeness import Bounds, bounds_of, objection
 
 # As INT8's default gates.

@@ -16,8 +16,8 @@ import pytest
 from PIL import Image
 
 from maskport.errors import InputError
+from maskport.metrics import AGREEMENT, SALIENCY
 from maskport.validation.maps import MapStore
-from maskport.validation.metrics import AGREEMENT, SALIENCY
 from maskport.validation.reports import page as page_module
 from maskport.validation.reports import write_html
 from maskport.validation.reports.page import render_page

@@ -12,11 +12,11 @@ from torch import nn
 
 from maskport.errors import RunnerError, UsageError
 from maskport.imaging.convert import photo_to_input
-from maskport.imaging.scenes import scene
 from maskport.models.prepared import Reference, prepare
 from maskport.models.seeding import seeded
 from maskport.models.u2net import U2Net
 from maskport.runtimes.intermediates.nodes import NodeInfo
+from maskport.scenes import scene
 from maskport.specs import ImageSpec, MaskSpec, ModelSpec
 from maskport.validation.drift.findings import Drift
 from maskport.validation.drift.measure import Source, measure_drift

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from maskport.metrics import AGREEMENT, Object, summarize
 from maskport.validation.counted import counts
-from maskport.validation.metrics import AGREEMENT, Object, summarize
 from maskport.validation.results import ArtifactResult, Results
 
 PHOTOS = ("boat.jpg", "hill.jpg")

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from maskport.exporters.registry import TARGETS
+from maskport.metrics import SALIENCY
 from maskport.validation.gates import known_names, load_gates, parse_gates, quantity
 from maskport.validation.gates.gate_file import DEFAULTS
-from maskport.validation.metrics import SALIENCY
 
 DOCS = Path(__file__).resolve().parents[4] / "docs" / "gates.md"
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from maskport.errors import InputError
+from maskport.metrics.flags import FATAL
 from maskport.validation.gates import Gates, assemble, default_gates, exit_code, judge
 from maskport.validation.gates.judge import FATAL_FLAGS
-from maskport.validation.metrics.flags import FATAL
 
 # What trained sky weights measured, by target: mean MAE, mean IoU, IoU of the worst photo. The
 # wider of several sets of photos (README, docs/quantization.md).

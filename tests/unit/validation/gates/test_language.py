@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from maskport.errors import UsageError
+from maskport.metrics import AGREEMENT, SALIENCY
 from maskport.validation.gates import known_names, parse_gate, parse_gates, quantity
-from maskport.validation.metrics import AGREEMENT, SALIENCY
 
 
 def test_a_gate_without_a_selector_is_for_every_artifact() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from maskport.validation.metrics import (
+from maskport.metrics import (
     SWEEP,
     intersection_over_union,
     intersection_over_union_by_class,

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from maskport.imaging.scenes import Scene, scene
-from maskport.imaging.scenes.camera import photographed
-from maskport.imaging.scenes.seeded import MOST, VISIBLE
-from maskport.imaging.scenes.visibility import visibility
+from maskport.scenes import Scene, scene
+from maskport.scenes.camera import photographed
+from maskport.scenes.seeded import MOST, VISIBLE
+from maskport.scenes.visibility import visibility
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from maskport.validation.metrics import objections
+from maskport.metrics import objections
 
 
 def drawing(channels: int = 1) -> np.ndarray:

@@ -8,14 +8,14 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from maskport.imaging.scenes.canvas import cast, lay, mirrored
-from maskport.imaging.scenes.colors import contrasting, difference
-from maskport.imaging.scenes.fields import fractal, lowpass
-from maskport.imaging.scenes.figures import FIGURES
-from maskport.imaging.scenes.outlines import box, ellipse, stroke
-from maskport.imaging.scenes.painting import Layer, Light, coverage, paint
-from maskport.imaging.scenes.sketch import DARK, MAIN, PALE, Sketch
-from maskport.imaging.scenes.surroundings import add_foreground, add_margin
+from maskport.scenes.canvas import cast, lay, mirrored
+from maskport.scenes.colors import contrasting, difference
+from maskport.scenes.fields import fractal, lowpass
+from maskport.scenes.figures import FIGURES
+from maskport.scenes.outlines import box, ellipse, stroke
+from maskport.scenes.painting import Layer, Light, coverage, paint
+from maskport.scenes.sketch import DARK, MAIN, PALE, Sketch
+from maskport.scenes.surroundings import add_foreground, add_margin
 
 GRAY = np.full(3, 0.5, np.float32)
 FLAT = Light(0, 0, 0)

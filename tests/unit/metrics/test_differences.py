@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from maskport.validation.metrics import (
+from maskport.metrics import (
     PSNR_CEILING,
     error_percentile,
     maximum_error,

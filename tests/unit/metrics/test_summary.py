@@ -8,7 +8,7 @@ from dataclasses import asdict
 import numpy as np
 import pytest
 
-from maskport.validation.metrics import Summary, summarize
+from maskport.metrics import Summary, summarize
 
 
 def test_the_worst_is_the_lowest_or_the_highest() -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from maskport.metrics import AGREEMENT, compare, summarize
 from maskport.validation import metrics
-from maskport.validation.metrics import AGREEMENT, compare, summarize
 
 
 def pair(channels: int) -> tuple[np.ndarray, np.ndarray]:

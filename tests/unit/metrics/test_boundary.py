@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from maskport.validation.metrics import boundary_f_measure, relaxed_boundary_f_measure
-from maskport.validation.metrics.boundary import boundary_of, within
+from maskport.metrics import boundary_f_measure, relaxed_boundary_f_measure
+from maskport.metrics.boundary import boundary_of, within
 
 
 def blob(seed: int, height: int = 23, width: int = 31) -> np.ndarray:

@@ -7,8 +7,8 @@ import re
 import numpy as np
 import pytest
 
-from maskport.imaging.scenes import NamedPhoto, builtin_photos
-from maskport.imaging.scenes.visibility import visibility
+from maskport.scenes import NamedPhoto, builtin_photos
+from maskport.scenes.visibility import visibility
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from maskport.validation.metrics import drawn_objects
+from maskport.metrics import drawn_objects
 
 SIDE = 80
 

@@ -16,9 +16,10 @@ from ..errors import BudgetError, ExportError
 from ..models.devices import best_device
 from ..models.prepared import PreparedMask
 from ..quantization.calibration import CalibrationSet, checksum_of_pixels
+from ..quantization.measure import Watch
 from ..quantization.mix import Mixed, find_mix, held_out
 from ..quantization.program import quantized_program
-from ..quantization.quantize import Watch, quantize
+from ..quantization.quantize import quantize
 from ..quantization.recipe import Recipe, write_recipe
 from ..quantization.search import Budget, Prefer
 from .intermediates import keep_program

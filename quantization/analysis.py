@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..models.prepared import PreparedMask
-from .quantize import measure
+from .measure import measure
 from .recipe import Recipe
 from .sensitivity import Fidelity, PartCost, draw, fidelity, sensitivity
 from .simulation import simulation

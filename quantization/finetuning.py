@@ -24,7 +24,6 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -35,13 +34,11 @@ from ..models.download import cache_folder
 from .calibration import checksum_of_pixels
 from .encodings import Encoding
 from .graph import NetworkGraph
+from .measure import Measured, Watch
 from .sensitivity import draw
 from .simulation import Simulation, simulation
 from .suitability import LIGHTS, apart, evenly_spaced
 from .weight_grids import LARGEST_WEIGHT, across, pair_bounds
-
-if TYPE_CHECKING:
-    from .quantize import Measured, Watch
 
 __all__ = ["finetuned"]
 

@@ -17,8 +17,9 @@ from ..models.prepared import PreparedMask
 from .calibration import checksum_of_pixels
 from .encodings import QuantizedNetwork
 from .graph import NetworkGraph, capture
+from .measure import Measured, Watch, measure
 from .pricing import added_time, multiplications
-from .quantize import Measured, Watch, completed, measure, simulated
+from .quantize import completed, simulated
 from .recipe import Recipe
 from .search import Budget, Found, Photos, Prefer, Try, search, with_last_resort
 from .sensitivity import (

@@ -19,7 +19,8 @@ from maskport.models.u2net import U2Net
 from maskport.quantization import finetuning
 from maskport.quantization.encodings import Encoding, QuantizedNetwork
 from maskport.quantization.graph import capture
-from maskport.quantization.quantize import Watch, quantize, simulated
+from maskport.quantization.measure import Watch
+from maskport.quantization.quantize import quantize, simulated
 from maskport.quantization.recipe import BEST, PLAIN, Recipe
 from maskport.quantization.sensitivity import draw
 from maskport.quantization.simulation import rounded
@@ -65,7 +66,7 @@ def test_photos_are_relit_where_ranges_are(
 
     monkeypatch.setattr(finetuning, "_varied", watched)
     quantized(replace(TUNED, relit=True, finetune=1))
-    monkeypatch.setattr("maskport.quantization.quantize.VARIED", len(photos))
+    monkeypatch.setattr("maskport.quantization.measure.VARIED", len(photos))
     quantized(replace(TUNED, relit=True, finetune=2))
     assert seen == [True, False, False]
 

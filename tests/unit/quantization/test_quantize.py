@@ -13,7 +13,8 @@ from torch import Tensor, nn
 from maskport.errors import ExportError, UsageError
 from maskport.models.prepared import PreparedMask, prepare
 from maskport.quantization.encodings import Encoding, QuantizedNetwork
-from maskport.quantization.quantize import measure, quantize, simulated
+from maskport.quantization.measure import measure
+from maskport.quantization.quantize import quantize, simulated
 from maskport.quantization.recipe import BEST, PLAIN, Recipe, named, read_recipe, write_recipe
 from maskport.specs import ImageSpec, MaskSpec, ModelSpec
 

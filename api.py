@@ -19,14 +19,16 @@ from .artifacts.manifest import Checkpoint, Network
 from .errors import UsageError
 from .exporters.network import Found, find, load
 from .exporters.quantized import Wish
-from .exporters.registry import Target, select
 from .exporters.run import Card, Options
 from .exporters.session import Event, Order, Watcher, default_jobs, run_export
+from .exporters.targets import select
+from .formats import Target
 from .imaging.convert import photo_to_input
 from .imaging.photos import list_photos, read_photo
 from .models.checkpoints import Taken
 from .models.devices import best_device
 from .models.prepared import PreparedMask, Reference, check_output, count_macs, prepare
+from .precisions import PRECISIONS
 from .quantization.analysis import Analysis, analyse
 from .quantization.calibration import generated, load_calibration
 from .quantization.mix import Mixed, check_apart, find_mix, held_out
@@ -43,7 +45,6 @@ if TYPE_CHECKING:
 __all__ = ["Event", "export", "quantize", "sensitivity"]
 
 # Judges every fresh file; named by its path because it runs in the lanes' processes.
-INSPECTOR = "maskport.validation.inspection:inspect_artifact"
 # So many photos are enough to tell a broken file, and few enough not to cost time.
 CHECK_PHOTOS = 4
 # Each costs a sensitivity analysis an inference a part.
@@ -91,7 +92,7 @@ def export(
         spec: How photos go in and what the output means. Needed where ``network`` is not of
             the catalog.
         size: Another size than the specification's: a side, or (height, width).
-        targets: Names of targets or formats, or ``"all"``. See `exporters.registry`. Without
+        targets: Names of targets or formats, or ``"all"``. See `formats`. Without
             calibration photos a format's name doesn't mean its targets that need some.
         calibration: Folder or list file of photos that give INT8 files their ranges, or
             ``"scenes:N"`` for generated ones. Left out, what the catalog says of the network.
@@ -127,10 +128,11 @@ def export(
         calibration = found.entry.calibration or None
     names = [targets] if isinstance(targets, str) else targets
     rows = select(names, calibrated=calibration is not None)
-    if calibration is None and any(row.needs_calibration for row in rows):
+    needing = [row.name for row in rows if PRECISIONS[row.precision].calibrated]
+    if calibration is None and needing:
         raise UsageError(
-            f"{', '.join(r.name for r in rows if r.needs_calibration)} needs photos to calibrate "
-            "on: they decide which values its integers stand for.",
+            f"{', '.join(needing)} needs photos to calibrate on: they decide which values its "
+            "integers stand for.",
             "Give --calibration DIR with some dozens of typical photos, or leave the target out. "
             "For a try, --calibration scenes:32 generates some.",
         )
@@ -172,7 +174,6 @@ def export(
         calibration=calibrated,
         recipes=recipes,
         check=check,
-        inspector=INSPECTOR,
         jobs=jobs or default_jobs(),
     )
     folder = Path(out) if out is not None else Path("exports") / f"{found.spec.name}-{side}"

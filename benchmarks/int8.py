@@ -27,7 +27,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from maskport import export, load_bundle
-from maskport.exporters.registry import TARGETS
+from maskport.formats import TARGETS
 from maskport.imaging.convert import photo_to_input
 from maskport.imaging.photos import list_photos, read_photo
 from maskport.metrics import intersection_over_union, mean_absolute_error

@@ -222,7 +222,7 @@ def their_boundary_f(drawn: np.ndarray, expected: np.ndarray, beta_squared: floa
 
 def ours(mask: np.ndarray, reference: np.ndarray, truth: np.ndarray) -> dict[str, Any]:
     """The same names from maskport."""
-    from maskport.validation import metrics
+    from maskport import metrics
 
     pair = mask[None, None], truth[None, None]
     soft = mask[None, None], reference[None, None]

@@ -117,7 +117,7 @@ def command(
     maskport export u2netp --targets tflite-mixed --calibration photos/ --budget 'iou>=0.9995'
     maskport export nets.sky:SkyNet --weights sky.pth --size 384 --activation sigmoid
     """
-    from ..exporters.registry import select
+    from ..exporters.targets import select
     from ..models import catalog
     from .export_view import ExportView
 

@@ -13,7 +13,7 @@ from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 
-from ..exporters.registry import Target
+from ..formats import Target
 from ..specs import ModelSpec
 from .live_view import LiveView
 from .tables import printable

@@ -55,7 +55,7 @@ def chosen_gates(gates_file: Path | None, gate_texts: Sequence[str]) -> Gates:
         InputError: The file can't be read, or holds what is no gate.
         UsageError: A ``--gate`` is none.
     """
-    from ..exporters.registry import TARGETS
+    from ..formats import TARGETS
     from ..validation.gates import assemble
 
     known = {name for row in TARGETS for name in (row.name, row.format, row.precision)}

@@ -10,18 +10,20 @@ __all__ = ["command"]
 @click.command(name="targets")
 def command() -> None:
     """List every target, whether it can be made here, and what to install if not."""
-    from ..exporters.registry import TARGETS
+    from ..formats import TARGETS
+    from ..precisions import PRECISIONS
+    from ..sdks.needs import not_installed
     from .tables import print_table
 
     extras = []
     rows = []
     for target in TARGETS:
-        missing = target.missing_modules()
+        missing = not_installed(target.needs)
         if missing and target.shared.extra not in extras:
             extras.append(target.shared.extra)
         state = f"needs maskport[{target.shared.extra}]" if missing else "ready"
-        needs = "calibration photos" if target.needs_calibration else ""
-        if target.by_name:
+        needs = "calibration photos" if PRECISIONS[target.precision].calibrated else ""
+        if target.opt_in:
             needs += "; to be named: all leaves it out"
         rows.append((target.name, target.format, target.precision, state, needs, target.summary))
     print_table(("target", "format", "precision", "here", "also needs", "for"), rows)

@@ -12,9 +12,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from types import TracebackType
 from typing import IO, Any, cast
 
+from ..formats import Target
 from ..signals import held_back
 from .failures import reason_of
-from .registry import Target
 
 __all__ = ["Lanes", "shared_step"]
 

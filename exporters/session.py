@@ -42,11 +42,13 @@ from ..artifacts.manifest import (
 )
 from ..artifacts.processor import this_processor
 from ..errors import BudgetError, ExportError, MaskportError, MissingToolError, NetworkError
+from ..formats import TARGETS, Target
 from ..models.devices import best_device
 from ..models.prepared import PreparedMask, Reference, prepare
 from ..quantization.calibration import CalibrationSet
 from ..quantization.recipe import Recipe, read_recipe, write_recipe
 from ..quantization.suitability import evenly_spaced, objections
+from ..sdks.needs import not_installed
 from ..specs import ModelSpec
 from .failures import reason_of
 from .half_precision import tried_in_halves
@@ -54,7 +56,6 @@ from .intermediates import make
 from .lanes import Lanes, shared_step
 from .probes import draw_references
 from .quantized import Wish, quantized
-from .registry import TARGETS, Target
 from .run import Card, Options, Run
 from .worker import CHECK, PLAN
 
@@ -102,7 +103,6 @@ class Order:
         calibration: Photos for INT8 targets.
         recipes: By the name that targets have for them, what they are quantised by.
         check: (N, 3, H, W) float32, RGB in [0, 1]: photos that every file must draw rightly.
-        inspector: Dotted path of the judge, see `worker.main`.
         jobs: Lanes at once.
     """
 
@@ -116,7 +116,6 @@ class Order:
     calibration: CalibrationSet | None
     recipes: Mapping[str, Recipe | Wish]
     check: NDArray[np.float32]
-    inspector: str
     jobs: int
 
 
@@ -141,7 +140,7 @@ def run_export(order: Order, out: Path, watch: Watcher) -> Bundle:
         ledger = _Ledger(watch)
         with (
             log_path.open("ab") as log,
-            Lanes(_worker(scratch, order.inspector), log, order.jobs) as lanes,
+            Lanes(_worker(scratch), log, order.jobs) as lanes,
         ):
             for message in _make_all(order, prepared, run, lanes, log_path):
                 ledger.enter(message)
@@ -162,9 +161,9 @@ def _make_all(
     """Order every target as soon as what it starts from exists; pass on what is heard."""
     available = []
     for row in order.targets:
-        missing = row.missing_modules()
-        if missing:
-            lack = MissingToolError(", ".join(missing), row.shared.extra, row.name)
+        lacking = not_installed(row.needs)
+        if lacking:
+            lack = MissingToolError(", ".join(lacking), row.shared.extra, row.name)
             yield {"event": "failed", "target": row.name, "reason": str(lack)}
         else:
             available.append(row)
@@ -249,9 +248,9 @@ _DOING = {
 }
 
 
-def _worker(scratch: Path, inspector: str) -> list[str]:
+def _worker(scratch: Path) -> list[str]:
     """The command that starts a lane; ``-P`` keeps a user's own onnx.py from being imported."""
-    return [sys.executable, "-P", "-m", f"{__package__}.worker", str(scratch), inspector]
+    return [sys.executable, "-P", "-m", f"{__package__}.worker", str(scratch)]
 
 
 def _draw_references(order: Order, prepared: PreparedMask, run: Run) -> dict[str, NDArray[Any]]:

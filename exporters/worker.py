@@ -27,12 +27,15 @@ import numpy as np
 
 from ..artifacts.bundle import describe_files
 from ..artifacts.inspect.declared import differences
-from ..artifacts.inspect.registry import declared_by
+from ..artifacts.inspect.read import declared_by
 from ..artifacts.manifest import Artifact
 from ..errors import ExportError, MaskportError, NotCoveredError
+from ..formats import Target
+from ..sdks.needs import load
 from .failures import reason_of
-from .registry import Target, target
-from .run import Run
+from .inspection import inspect_artifact
+from .run import Exported, Run
+from .targets import target
 
 __all__ = ["CHECK", "PLAN", "as_declared", "main"]
 
@@ -42,13 +45,11 @@ CHECK = "check.npz"
 Send = Callable[[dict[str, Any]], None]
 
 
-def main(scratch: Path, inspector: str) -> None:
+def main(scratch: Path) -> None:
     """Serve orders until told to stop.
 
     Args:
         scratch: The run's folder for intermediates.
-        inspector: Dotted path ``module:function`` of what judges a fresh file, with the
-            signature of `validation.inspection.inspect_artifact`.
     """
     # Converters make millions of objects and keep most: looking through them often finds nothing.
     gc.set_threshold(100_000, 20, 100)
@@ -58,10 +59,10 @@ def main(scratch: Path, inspector: str) -> None:
         order = orders.get()
         if "stop" in order:
             return
-        _make(target(order["target"]), scratch, inspector, send)
+        _make(target(order["target"]), scratch, send)
 
 
-def _make(row: Target, scratch: Path, inspector: str, send: Send) -> None:
+def _make(row: Target, scratch: Path, send: Send) -> None:
     """One target, from its intermediate to a judged file in the bundle."""
     started = time.monotonic()
     send({"event": "started", "target": row.name})
@@ -77,7 +78,7 @@ def _make(row: Target, scratch: Path, inspector: str, send: Send) -> None:
         artifact = _export(row, run, path)
         step("checking")
         artifact = as_declared(artifact, path)
-        artifact = _inspect(row, artifact, path, run, inspector)
+        artifact = _inspect(row, artifact, path, run)
         values = artifact.model_dump(mode="json", exclude_none=True)
     # One target's failure, whatever it is, must not stop the others; SDKs call sys.exit, too.
     except (Exception, SystemExit) as exc:
@@ -101,7 +102,7 @@ def _make(row: Target, scratch: Path, inspector: str, send: Send) -> None:
 def _export(row: Target, run: Run, path: Path) -> Artifact:
     unfinished = run.scratch / path.name
     seen = run.of_recipe(row.recipe) if row.recipe else run
-    exported = row.load_exporter()(seen, unfinished)
+    exported: Exported = load(row.exporter)(seen, unfinished)
     unfinished.rename(path)
     files, size, digest = describe_files(path, path.parent)
     return Artifact(
@@ -150,20 +151,18 @@ def as_declared(artifact: Artifact, path: Path) -> Artifact:
     )
 
 
-def _inspect(row: Target, artifact: Artifact, path: Path, run: Run, inspector: str) -> Artifact:
+def _inspect(row: Target, artifact: Artifact, path: Path, run: Run) -> Artifact:
     """The artifact with what it drew.
 
     Raises:
         ExportError: It doesn't draw the reference's mask.
     """
-    module, _, name = inspector.partition(":")
-    inspect = getattr(importlib.import_module(module), name)
     try:
         with np.load(run.scratch / CHECK) as check:
             halves = None
             if row.in_halves and "halves" in check:
                 halves = check["halves"], str(check["overflow"])
-            inspection, objection = inspect(
+            inspection, objection = inspect_artifact(
                 path, artifact, check["images"], check["references"], run.spec.mask, halves
             )
     except NotCoveredError as exc:  # says nothing of the file
@@ -221,4 +220,4 @@ def _versions(modules: tuple[str, ...]) -> dict[str, str]:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), sys.argv[2])
+    main(Path(sys.argv[1]))

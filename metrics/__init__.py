@@ -20,6 +20,7 @@ from __future__ import annotations
 from .agreement import AGREEMENT, Agreement, compare
 from .alignment import adaptive_e_measure, e_measure_curves
 from .boundary import boundary_f_measure, relaxed_boundary_f_measure
+from .counting import counts
 from .differences import (
     PSNR_CEILING,
     error_percentile,
@@ -61,6 +62,7 @@ __all__ = [
     "adaptive_f_measure",
     "boundary_f_measure",
     "compare",
+    "counts",
     "drawn_objects",
     "e_measure_curves",
     "error_percentile",

@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 
 from ..artifacts.manifest import Artifact, Tensor
 from ..errors import RunnerError
+from ..sdks.errors import sdk_errors
+from ..sdks.needs import installed, needs_of
 from .refusals import remedy, unsupported
-from .registry import installed, requirement
-from .sdk_errors import sdk_errors
 
 __all__ = ["Runner"]
 
@@ -149,7 +149,7 @@ class Runner(ABC):
 
     def _mapped(self, action: Literal["load", "run"]) -> AbstractContextManager[None]:
         """SDKs' exceptions become ours."""
-        need = requirement(self.name)
+        needs = needs_of(self.name)
 
         def load() -> str:
             intact = unsupported(self.artifact, " ".join(installed(self.name)))
@@ -162,7 +162,7 @@ class Runner(ABC):
             f"{self.name} can't {action} {self.path}",
             f"Running {self.path.name}",
             load if action == "load" else run,
-            need,
+            needs,
         )
 
 

@@ -6,9 +6,9 @@ from pathlib import Path
 
 from ..artifacts.manifest import Artifact
 from ..artifacts.onnx_saturation import saturating_nodes
+from ..formats import FORMATS
+from ..sdks.errors import sdk_errors
 from .refusals import remedy
-from .registry import Need
-from .sdk_errors import sdk_errors
 
 __all__ = ["saturating"]
 
@@ -30,7 +30,7 @@ def saturating(artifact: Artifact, path: Path) -> list[str]:
         f"{path} can't be read",
         f"Reading {path.name}",
         lambda: remedy(artifact, path, "Report it."),
-        Need("onnx", "onnx", "onnx"),
+        FORMATS[artifact.format].needs,
     ):
         import onnx
 

@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from ..artifacts.manifest import Artifact
 from ..errors import MaskportError, MissingToolError, NotCoveredError, UsageError
 from .base import Runner
-from .registry import runner_for
+from .runners import runner_for
 from .wire import receive, send
 
 __all__ = ["main"]
@@ -129,7 +129,7 @@ class _Desk:
         yield {"times_ms": times, "warm_up_ms": warm_up_ms}, None
 
     def _do_cost(self) -> Iterator[Answer]:
-        from .costs.registry import cost_of
+        from .costs.counting import cost_of
 
         yield {"cost": asdict(cost_of(self.artifact, self.path))}, None
 
@@ -139,7 +139,7 @@ class _Desk:
         yield {"saturating": saturating(self.artifact, self.path)}, None
 
     def _do_intermediates(self) -> Iterator[Answer]:
-        from .intermediates.registry import intermediates
+        from .intermediates.stream import intermediates
 
         assert self.image is not None  # noqa: S101
         for node, values in intermediates(self.artifact, self.path, self.image, self.threads):

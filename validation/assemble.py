@@ -14,9 +14,9 @@ import psutil
 from ..artifacts.bundle import MANIFEST, verify_artifact
 from ..artifacts.manifest import Artifact
 from ..artifacts.processor import this_processor
-from ..metrics import AGREEMENT, SALIENCY, SWEEP, Better, mean_by_class, summarize
+from ..metrics import AGREEMENT, SALIENCY, SWEEP, Better, counts, mean_by_class, summarize
 from ..models.devices import device_name
-from .counted import counted, counts
+from .counted import counted
 from .latency import ratios, summarize_times
 from .ledger import Facts
 from .order import Findings, Order

@@ -26,7 +26,7 @@ _WEIGHTED = {"conv": "weight", "conv_transpose": "weight", "linear": "weight", "
 def coreml_intermediates(
     artifact: Artifact, path: Path, image: NDArray[np.float32], threads: int | None
 ) -> Iterator[tuple[NodeInfo, NDArray[np.float32]]]:
-    """As `registry.intermediates` says; an image input shows its pixels, from 0 to 255."""
+    """As `stream.intermediates` says; an image input shows its pixels, from 0 to 255."""
     package = read_package(path)
     takes = image_feature(package, artifact.inputs[0].name, path)
     fed = pixel_values(image, takes)

@@ -38,7 +38,7 @@ _WEIGHTED = {
 def litert_intermediates(
     artifact: Artifact, path: Path, image: NDArray[np.float32], threads: int | None
 ) -> Iterator[tuple[NodeInfo, NDArray[np.float32]]]:
-    """As `registry.intermediates` says."""
+    """As `stream.intermediates` says."""
     graph = _Graph(path.read_bytes())
     source = graph.input
     fed = stored(image, _described(artifact.inputs[0], graph, source))

@@ -25,7 +25,7 @@ _WEIGHTED = {"Conv": 1, "ConvTranspose": 1, "Gemm": 1, "MatMul": 1}
 def onnx_intermediates(
     artifact: Artifact, path: Path, image: NDArray[np.float32], threads: int | None
 ) -> Iterator[tuple[NodeInfo, NDArray[np.float32]]]:
-    """As `registry.intermediates` says. Graph optimisations are off: they would merge nodes."""
+    """As `stream.intermediates` says. Graph optimisations are off: they would merge nodes."""
     import onnx
     import onnxruntime as ort
 

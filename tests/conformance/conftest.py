@@ -14,12 +14,13 @@ import torch
 from PIL import Image
 
 from maskport.artifacts.bundle import Bundle, load_bundle
-from maskport.exporters.registry import TARGETS, Target
+from maskport.formats import TARGETS, Target
 from maskport.imaging.convert import photo_to_input
 from maskport.models.prepared import Reference
 from maskport.models.seeding import seeded
 from maskport.models.u2net import U2Net
 from maskport.scenes import scene
+from maskport.sdks.needs import not_installed
 from maskport.specs import ModelSpec
 
 # Neither square nor a multiple of what the network halves: swapped sides, ceil-mode pools and
@@ -53,7 +54,7 @@ class Exported:
 @pytest.fixture(scope="session")
 def exported(tmp_path_factory: pytest.TempPathFactory, nano: Callable[..., U2Net]) -> Exported:
     """Made once for the whole session, each bundle by a process of its own."""
-    ready = [row for row in TARGETS if not row.missing_modules()]
+    ready = [row for row in TARGETS if not not_installed(row.needs)]
     return export(tmp_path_factory.mktemp("conformance"), nano, ready, ("first", "second"))
 
 

@@ -15,9 +15,8 @@ import numpy as np
 import pytest
 
 from maskport.artifacts.inspect.tflite_releases import releases
-from maskport.exporters.registry import TARGETS, Target
-
-from .test_targets import TOLERANCES
+from maskport.formats import TARGETS, Target
+from maskport.precisions import PRECISIONS
 
 pytestmark = [pytest.mark.runtimes, pytest.mark.slow, pytest.mark.sdk]
 
@@ -100,4 +99,4 @@ def test_it_loads_where_the_manifest_says_and_nowhere_else(
     assert loaded == is_said_to_load(oldest, release), done.stdout
     if loaded:
         error = np.abs(np.load(masks) - portable.references).mean()
-        assert error <= TOLERANCES[row.precision]
+        assert error <= PRECISIONS[row.precision].conformance

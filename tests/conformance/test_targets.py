@@ -12,37 +12,24 @@ import pytest
 
 from maskport.artifacts.bundle import verify
 from maskport.artifacts.inspect.declared import differences
-from maskport.artifacts.inspect.registry import declared_by
-from maskport.exporters.registry import TARGETS, Target
+from maskport.artifacts.inspect.read import declared_by
+from maskport.formats import TARGETS, Target
+from maskport.precisions import PRECISIONS
 from maskport.quantization.recipe import read_recipe
-from maskport.runtimes.costs.registry import cost_of
-from maskport.runtimes.registry import runner_for
+from maskport.runtimes.costs.counting import cost_of
+from maskport.runtimes.runners import runner_for
 from maskport.scenes import scene
+from maskport.sdks.needs import not_installed
 
 pytestmark = [pytest.mark.sdk, pytest.mark.slow]
-
-# Mean absolute error that a precision may cost on the small network, whose random weights are
-# less forgiving than trained ones. Float32 is rounding; 4 bits a weight is a real change.
-TOLERANCES = {
-    "fp32": 1e-5,
-    "fp16": 2e-3,
-    "dynamic-int8": 2e-2,
-    "int8": 2e-2,
-    "int8x16": 2e-2,
-    "mixed": 2e-2,
-    "w8": 2e-2,
-    "w8a8": 2e-2,
-    "palette6": 4e-2,
-    "palette4": 8e-2,
-}
 
 
 @pytest.fixture(params=TARGETS, ids=lambda row: row.name)
 def row(request: pytest.FixtureRequest) -> Target:
     target: Target = request.param
-    missing = target.missing_modules()
-    if missing:
-        pytest.skip(f"{', '.join(missing)} not installed")
+    lacking = not_installed(target.needs)
+    if lacking:
+        pytest.skip(f"{', '.join(lacking)} not installed")
     return target
 
 
@@ -51,7 +38,7 @@ def test_its_file_draws_the_references_mask(exported: Any, row: Target) -> None:
     with runner_for(artifact, exported.bundle.file(row.name)) as runner:
         drawn = np.concatenate([runner.run(image[None]) for image in exported.images])
     assert drawn.shape == exported.references.shape
-    assert np.abs(drawn - exported.references).mean() <= TOLERANCES[row.precision]
+    assert np.abs(drawn - exported.references).mean() <= PRECISIONS[row.precision].conformance
 
 
 def test_it_was_inspected_before_it_was_bundled(exported: Any, row: Target) -> None:

@@ -10,14 +10,15 @@ import torch
 
 from maskport.artifacts.bundle import Bundle, load_bundle, verify
 from maskport.cli.main import main
-from maskport.exporters.registry import select
+from maskport.exporters.targets import select
 from maskport.imaging.convert import photo_to_input
 from maskport.imaging.photos import list_photos, read_photo
 from maskport.metrics import intersection_over_union, mean_absolute_error
 from maskport.models.checkpoints import load_weights
 from maskport.models.prepared import Reference
 from maskport.models.u2net import u2netp
-from maskport.runtimes.registry import runner_for
+from maskport.runtimes.runners import runner_for
+from maskport.sdks.needs import not_installed
 from maskport.specs import ModelSpec
 
 pytestmark = [pytest.mark.shared, pytest.mark.sdk, pytest.mark.slow]
@@ -45,7 +46,7 @@ def photos(shared: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def bundle(shared: Path, photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Bundle:
-    missing = sorted({name for row in ALL for name in row.missing_modules()})
+    missing = sorted({name for row in ALL for name in not_installed(row.needs)})
     if missing:
         pytest.skip(f"{', '.join(missing)} not installed")
     out = tmp_path_factory.mktemp("exports") / "sky"

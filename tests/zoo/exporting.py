@@ -13,15 +13,15 @@ from PIL import Image
 from maskport.api import Event, export
 from maskport.artifacts.bundle import Bundle
 from maskport.errors import MaskportError
+from maskport.exporters.likeness import bounds_of, objection
 from maskport.imaging.convert import photo_to_input
 from maskport.metrics import intersection_over_union, mean_absolute_error
 from maskport.models.checkpoints import load_weights
 from maskport.models.factory import build
 from maskport.models.prepared import Reference
-from maskport.runtimes.registry import runner_for
+from maskport.runtimes.runners import runner_for
 from maskport.scenes.seeds import CALIBRATION, EVALUATION
 from maskport.specs import ImageSpec
-from maskport.validation.likeness import bounds_of, objection
 
 from .table import Row
 from .training import scenes, trained
@@ -117,7 +117,7 @@ def _measured(bundle: Bundle, target: str, images: Masks, references: Masks) -> 
         masks = np.concatenate([runner.run(image[None]) for image in images])
     overlaps = intersection_over_union(masks, references, threshold)
     return Outcome(
-        objection(masks, references, threshold, bounds_of(artifact)),
+        objection(masks, references, threshold, bounds_of(artifact.precision)),
         round(float(overlaps.mean()), 5),
         round(float(overlaps.min()), 5),
         round(float(mean_absolute_error(masks, references).mean()), 7),

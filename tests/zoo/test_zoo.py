@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from maskport.exporters.registry import target
+from maskport.exporters.targets import target
 from maskport.models.factory import build
 from maskport.models.prepared import Reference, check_output, prepare
+from maskport.sdks.needs import not_installed
 
 from .exporting import exported
 from .page import short, write_page
@@ -59,7 +60,7 @@ def test_names_are_given_once() -> None:
 @pytest.mark.sdk
 @pytest.mark.parametrize("row", [row for row in ZOO if row.quick], ids=lambda row: row.name)
 def test_every_file_draws_the_networks_mask(row: Row, tmp_path: Path) -> None:
-    ready = [name for name in TARGETS if not target(name).missing_modules()]
+    ready = [name for name in TARGETS if not not_installed(target(name).needs)]
     found = exported(row, ready, tmp_path, STEPS, calibrated_on=PHOTOS)
     expected = {name: EXPECTED_FAILURES.get((row.name, name), "") for name in ready}
     unexpected = {n: found[n].reason for n in ready if found[n].reason and not expected[n]}

@@ -10,14 +10,15 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import nn
 
-from ...errors import RunnerError
+from ...errors import RunnerError, UsageError
 from ...imaging.convert import photo_to_input
+from ...precisions import PRECISIONS
 from ...runtimes.intermediates.nodes import NodeInfo
 from ...runtimes.worker import Limits, Worker, default_memory_limit
 from ...specs import ImageSpec
 from ..photoset import find_photos
 from ..reference import load_reference
-from .findings import Drift, tolerance_for
+from .findings import Drift
 from .locate import Located, locate
 from .measure import Array, Source, measure_drift
 
@@ -62,7 +63,7 @@ def find_drift(
         bundle: The bundle that ``path`` is a copy from, where it doesn't lie in it.
         images: A folder, a list file or a photo; the built-in scenes where not given.
         count: How many photos to take, evenly spaced.
-        tolerance: Of a module's own error; `tolerance_for` its precision where not given.
+        tolerance: Of a module's own error; its precision's where not given.
         network: Where the bundle's is not of the catalog; see `load_reference`.
         weights: A checkpoint, instead of the weights that the bundle holds.
         weights_key: Which weights, where the checkpoint holds several sets.
@@ -77,6 +78,8 @@ def find_drift(
     """
     found = locate(path, bundle, target)
     located(found)
+    if tolerance is None:
+        tolerance = _of_precision(found.artifact.precision)
     step("loading the reference")
     reference = load_reference(
         found.bundle, network=network, weights=weights, weights_key=weights_key, note=note
@@ -89,10 +92,19 @@ def find_drift(
             _photos(images, count, reference.spec.image, note),
             _through(worker),
             target=found.artifact.target,
-            tolerance=tolerance_for(found.artifact.precision) if tolerance is None else tolerance,
+            tolerance=tolerance,
             step=step,
         )
     return Found(found, drift)
+
+
+def _of_precision(name: str) -> float:
+    if name not in PRECISIONS:
+        raise UsageError(
+            f"Nothing is known of the precision {name!r}.",
+            "Say what is tolerated: --tolerance 0.1.",
+        )
+    return PRECISIONS[name].drift
 
 
 def _photos(

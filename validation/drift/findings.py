@@ -8,25 +8,7 @@ from typing import Any
 
 from .rows import Unmatched
 
-__all__ = ["TOLERANCES", "Drift", "ModuleDrift", "tolerance_for"]
-
-# How far a module's own error may reach, by precision: two to seven times the largest that any
-# module of a sound file showed, and for float32 a hundred times (docs/drift.md has the
-# measurements).
-TOLERANCES = {
-    "fp32": 1e-4,
-    "fp16": 5e-3,
-    "w8": 5e-2,
-    "dynamic-int8": 5e-2,
-    "int8": 1e-1,
-    "palette6": 1.5e-1,
-    "palette4": 5e-1,
-}
-
-
-def tolerance_for(precision: str) -> float:
-    """The default of a precision; of the coarsest for one that is not in the table."""
-    return TOLERANCES.get(precision, max(TOLERANCES.values()))
+__all__ = ["Drift", "ModuleDrift"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from pathlib import Path
 from ...artifacts.bundle import MANIFEST, Bundle, describe_files, load_bundle
 from ...artifacts.manifest import Artifact
 from ...errors import UsageError
-from ...runtimes.intermediates.registry import FORMATS
+from ...runtimes.intermediates.stream import SHOWN
 
 __all__ = ["Located", "locate"]
 
@@ -52,12 +52,12 @@ def locate(path: Path, bundle: Path | None = None, target: str | None = None) ->
 
 
 def _checked(bundle: Bundle, artifact: Artifact, path: Path) -> Located:
-    if artifact.format not in FORMATS:
-        able = [a.target for a in bundle.manifest.artifacts if a.format in FORMATS]
+    if artifact.format not in SHOWN:
+        able = [a.target for a in bundle.manifest.artifacts if a.format in SHOWN]
         raise UsageError(
             f"{artifact.target} has the format {artifact.format}, whose runtime shows no "
             "tensors between image and mask.",
-            f"Formats that do: {', '.join(FORMATS)}. Of this bundle: {', '.join(able) or 'none'}.",
+            f"Formats that do: {', '.join(SHOWN)}. Of this bundle: {', '.join(able) or 'none'}.",
         )
     if not path.exists():
         raise UsageError(f"There is no {path}.", "Check the bundle: maskport verify.")
@@ -79,14 +79,14 @@ def _artifact_at(bundle: Bundle, path: Path, target: str | None) -> Artifact:
 
 
 def _only_target(bundle: Bundle) -> str:
-    able = [a.target for a in bundle.manifest.artifacts if a.format in FORMATS]
+    able = [a.target for a in bundle.manifest.artifacts if a.format in SHOWN]
     if len(able) == 1:
         return able[0]
     raise UsageError(
         f"{bundle.path} is a bundle, and drift is found in one artifact.",
         f"Say which: --target NAME, one of {', '.join(able)}."
         if able
-        else f"None of its artifacts shows its tensors; formats that do: {', '.join(FORMATS)}.",
+        else f"None of its artifacts shows its tensors; formats that do: {', '.join(SHOWN)}.",
     )
 
 

@@ -27,7 +27,7 @@ from .tape import IMAGE, Tape, record, tensors_of
 __all__ = ["Array", "Source", "measure_drift"]
 
 Array = NDArray[np.float32]
-# An image (1, 3, H, W) in; what `runtimes.intermediates.registry.intermediates` yields out.
+# An image (1, 3, H, W) in; what `runtimes.intermediates.stream.intermediates` yields out.
 Source = Callable[[Array], Iterator[tuple[NodeInfo, Array]]]
 
 # Above that, a module of the exported view computes something else than the network's module

@@ -23,10 +23,12 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from ...errors import InputError, UsageError
+from ...precisions import PRECISIONS, Bounds
 from ...texts import read_text
 from .baseline import Tolerance, parse_tolerance
 from .gate import Gate, parse_bound, parse_gates
@@ -44,7 +46,11 @@ Key = tuple[str, ...]
 
 def default_gates() -> Gates:
     """The gates that ship with the package, by precision; docs/gates.md says why these."""
-    _, gates, tolerances = _File(DEFAULTS, "default").read()
+    file = _File(DEFAULTS, "default")
+    rows = PRECISIONS.items()
+    file.tables |= {name: _as_written(row.bounds) for name, row in rows}
+    file.tables[_BESIDE_GPU] = {n: _as_written(row.beside_gpu) for n, row in rows if row.beside_gpu}
+    _, gates, tolerances = file.read()
     return Gates((tuple(gates),), {t.metric: t for t in tolerances.values() if t is not None})
 
 
@@ -187,6 +193,11 @@ class _File:
         depth = 2 if key[0] == _BESIDE_GPU else 1
         section, metric = ".".join(key[:depth]), ".".join(key[depth:])
         return f"{self.path}{where}, {f'[{section}] {metric}' if metric else section}"
+
+
+def _as_written(bounds: Bounds) -> dict[str, str]:
+    signs = {"lower": "<=", "higher": ">="}
+    return {k: f"{signs[quantity(k).better]} {v}" for k, v in asdict(bounds).items()}
 
 
 def _example(metric: str) -> str:

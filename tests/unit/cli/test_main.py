@@ -18,8 +18,10 @@ from maskport.artifacts.bundle import load_bundle, verify
 from maskport.artifacts.manifest import Failure
 from maskport.cli.export import exit_code
 from maskport.cli.main import INTERRUPTED, main
-from maskport.exporters.registry import TARGETS, target
+from maskport.exporters.targets import target
+from maskport.formats import TARGETS
 from maskport.models.catalog import CATALOG
+from maskport.sdks.needs import not_installed
 
 # Small enough that an export takes about a second; the second has an operator (CumSum) that
 # ONNX has and Keras has no layer for.
@@ -38,6 +40,14 @@ class Summing(nn.Module):
 
     def forward(self, x):
         return torch.sigmoid(0.1 * torch.cumsum(self.conv(x), 2))
+
+class TwoFaced(Small):
+    def forward(self, x):
+        mask = super().forward(x)
+        return 1 - mask if torch.jit.is_tracing() else mask
+
+def two_faced():
+    return TwoFaced()
 
 def summing():
     torch.manual_seed(0)
@@ -311,8 +321,8 @@ def test_debug_shows_where_a_users_error_was_found(maskport: Command) -> None:
 def test_one_targets_failure_leaves_the_others_and_exits_with_3(
     maskport: Command, tmp_path: Path
 ) -> None:
-    if missing := target("keras").missing_modules():  # onnx-fp32's are among them
-        pytest.skip(f"{', '.join(missing)} not installed")
+    if lacking := not_installed(target("keras").needs):  # onnx-fp32's are among them
+        pytest.skip(f"{', '.join(lacking)} not installed")
     ended = maskport(
         *("export", "cli_networks:summing", "--size", "24", "--targets", "onnx-fp32,keras"),
         *("--out", "bundle"),
@@ -331,8 +341,8 @@ def test_one_targets_failure_leaves_the_others_and_exits_with_3(
 
 @pytest.mark.sdk
 def test_a_missed_budget_leaves_the_other_targets_and_exits_with_1(maskport: Command) -> None:
-    if missing := target("tflite-mixed").missing_modules():
-        pytest.skip(f"{', '.join(missing)} not installed")
+    if lacking := not_installed(target("tflite-mixed").needs):
+        pytest.skip(f"{', '.join(lacking)} not installed")
     photos = ("--calibration", "scenes:3", "--budget", "mae<=0", "--out", "out")
     ended = maskport(*SMALL, "--targets", "torchscript-lite,tflite-mixed", *photos)
     assert ended.code == FAILED_CHECK, ended.err
@@ -373,18 +383,18 @@ def test_an_export_says_what_it_made_and_where(maskport: Command, tmp_path: Path
     assert verify(tmp_path / "exports" / "small-24") == []
 
 
-def test_no_target_at_all_leaves_no_bundle_and_a_log(
-    maskport: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("maskport.api.INSPECTOR", "maskport.no_such_module:inspect")
-    ended = maskport(*SMALL, "--targets", "torchscript-lite", "--out", "bundle")
+def test_no_target_at_all_leaves_no_bundle_and_a_log(maskport: Command, tmp_path: Path) -> None:
+    ended = maskport(
+        *("export", "cli_networks:two_faced", "--size", "24", "--targets", "torchscript-lite"),
+        *("--out", "bundle"),
+    )
     assert ended.code == BROKEN
     assert "No target could be made" in ended.err
     assert "Traceback" not in ended.err
     assert {path.name for path in tmp_path.iterdir() if "bundle" in path.name} == set()
     (log,) = tmp_path.glob("maskport-export-*.log")
     assert log.name in ended.err
-    assert "no_such_module" in log.read_text()
+    assert "draws another mask" in log.read_text()
 
 
 # --- Being ended in the middle ---
@@ -454,8 +464,8 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 @pytest.fixture
 def exporting(bundle: Path, project: Path) -> Iterator[Exporting]:
-    if missing := target("onnx-fp32").missing_modules():
-        pytest.skip(f"{', '.join(missing)} not installed")
+    if lacking := not_installed(target("onnx-fp32").needs):
+        pytest.skip(f"{', '.join(lacking)} not installed")
     started = Exporting(bundle, project)
     yield started
     if started.process.poll() is None:

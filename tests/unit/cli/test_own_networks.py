@@ -16,7 +16,7 @@ from maskport.cli.main import main
 from maskport.errors import UsageError
 from maskport.exporters.session import Order
 from maskport.models.prepared import prepare
-from maskport.runtimes.registry import runner_for
+from maskport.runtimes.runners import runner_for
 
 NETWORKS = """
 import torch

@@ -21,7 +21,7 @@ from maskport.exporters.intermediates import make
 from maskport.exporters.run import Card, Options, Run
 from maskport.models.prepared import Reference, prepare
 from maskport.models.seeding import seeded
-from maskport.runtimes.registry import runner_for
+from maskport.runtimes.runners import runner_for
 from maskport.specs import ImageSpec, MaskSpec, ModelSpec
 
 pytestmark = pytest.mark.sdk

@@ -17,9 +17,10 @@ from maskport.errors import ExportError
 from maskport.exporters import session
 from maskport.exporters.failures import made_once, reason_of
 from maskport.exporters.lanes import Lanes
-from maskport.exporters.registry import Target, select
 from maskport.exporters.run import Card, Run
+from maskport.exporters.targets import select
 from maskport.exporters.tflite import refusal
+from maskport.formats import Target
 from maskport.models.prepared import Reference
 from maskport.models.u2net import U2Net
 from maskport.quantization.calibration import CalibrationSet
@@ -73,7 +74,7 @@ class Session:
         monkeypatch.setattr(session, "_draw_references", lambda *_: {})
         monkeypatch.setattr(session, "make", lambda source, *_: self.made.append(source))
         monkeypatch.setattr(session, "quantized", lambda *_: iter(()))
-        monkeypatch.setattr(Target, "missing_modules", lambda _: [])
+        monkeypatch.setattr(session, "not_installed", lambda _: [])
 
     def messages(self) -> list[dict[str, Any]]:
         prepared: Any = None

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from maskport.exporters.lanes import Lanes
-from maskport.exporters.registry import select
+from maskport.exporters.targets import select
 
 # A worker of the real protocol that dies in one target, sleeps in another, and prints noise.
 WORKER = """

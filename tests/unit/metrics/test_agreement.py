@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from maskport import metrics
 from maskport.metrics import AGREEMENT, compare, summarize
-from maskport.validation import metrics
 
 
 def pair(channels: int) -> tuple[np.ndarray, np.ndarray]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from maskport import metrics
 from maskport.metrics import SALIENCY, SaliencyScores
-from maskport.validation import metrics
 
 SIZES = [(24, 20), (15, 33), (40, 28)]
 

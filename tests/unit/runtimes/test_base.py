@@ -10,9 +10,10 @@ import pytest
 
 from maskport.artifacts.manifest import Artifact, Tensor, TensorQuantization
 from maskport.errors import MaskportError, MissingToolError, RunnerError, UsageError
-from maskport.runtimes import registry
+from maskport.formats import FORMATS, Need, Runtime
 from maskport.runtimes.base import Array, Runner, real, stored
-from maskport.runtimes.registry import RUNTIMES, runner_for
+from maskport.runtimes.runners import runner_for
+from maskport.sdks.needs import load
 
 Build = Callable[..., Artifact]
 GRAY = np.full((1, 3, 32, 32), 0.5, np.float32)
@@ -154,10 +155,9 @@ def test_a_missing_sdk_is_named_with_its_extra(
         def _load(self) -> None:
             import surely_not_installed  # noqa: F401
 
-    monkeypatch.setattr(registry, "RUNTIMES", ())
     monkeypatch.setattr(
-        "maskport.runtimes.base.requirement",
-        lambda name: registry.Need("surely_not_installed", "surely", "onnx"),
+        "maskport.runtimes.base.needs_of",
+        lambda name: (Need("surely_not_installed", "surely", "onnx"),),
     )
     with pytest.raises(MissingToolError, match=r"surely") as caught, Needy(path, artifact("onnx")):
         pass
@@ -173,9 +173,11 @@ def test_an_sdk_that_is_there_but_broken_is_not_called_missing(path: Path, artif
         pass
 
 
-@pytest.mark.parametrize("row", RUNTIMES, ids=lambda row: row.runner)
-def test_the_table_leads_to_runners_of_the_same_name(row: registry.Runtime) -> None:
-    runner = row.load_runner()
+@pytest.mark.parametrize(
+    "row", [row for each in FORMATS.values() for row in each.runtimes], ids=lambda row: row.runner
+)
+def test_the_table_leads_to_runners_of_the_same_name(row: Runtime) -> None:
+    runner = load(row.runner)
     assert issubclass(runner, Runner)
     assert runner.name == row.name
 

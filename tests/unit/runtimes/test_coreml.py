@@ -20,7 +20,7 @@ from maskport.errors import RunnerError
 from maskport.runtimes import coreml
 from maskport.runtimes.base import Array
 from maskport.runtimes.coreml import CoreMLRunner, EmulatedCoreMLRunner, as_pixels
-from maskport.runtimes.registry import runner_for
+from maskport.runtimes.runners import runner_for
 
 pytest.importorskip("coremltools", reason="needs maskport[coreml]")
 

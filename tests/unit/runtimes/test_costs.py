@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from maskport.artifacts.manifest import Artifact
 from maskport.errors import MissingToolError, RunnerError, UsageError
-from maskport.exporters.registry import FORMATS
-from maskport.runtimes.costs import registry
+from maskport.formats import FORMATS, Need
+from maskport.runtimes.costs import counting
 from maskport.runtimes.costs.cost import Cost, Uncountable
+from maskport.runtimes.costs.counting import cost_of
 from maskport.runtimes.costs.operation import (
     Operation,
     convolution,
@@ -20,20 +22,15 @@ from maskport.runtimes.costs.operation import (
     product,
     transposed,
 )
-from maskport.runtimes.costs.registry import COUNTERS, CostCounter, cost_of
-from maskport.runtimes.registry import Need
+from maskport.sdks.needs import load
 
 Build = Callable[..., Artifact]
 
 
-def test_every_format_that_is_exported_is_counted() -> None:
-    assert {row.format for row in COUNTERS} == set(FORMATS)
-
-
-@pytest.mark.parametrize("row", COUNTERS, ids=lambda row: row.format)
-def test_a_counter_is_imported_without_its_sdk(row: CostCounter) -> None:
+@pytest.mark.parametrize("name", FORMATS)
+def test_a_counter_is_imported_without_its_sdk(name: str) -> None:
     # tests/architecture/test_imports.py holds that no SDK is imported with it
-    assert callable(row.load())
+    assert callable(load(FORMATS[name].counter))
 
 
 def test_another_format_is_a_usage_error_that_names_the_known_ones(
@@ -44,20 +41,19 @@ def test_another_format_is_a_usage_error_that_names_the_known_ones(
     assert "tflite" in caught.value.remedy
 
 
-@pytest.mark.parametrize("row", COUNTERS, ids=lambda row: row.format)
-def test_a_file_that_is_not_there_is_named(
-    row: CostCounter, tmp_path: Path, artifact: Build
-) -> None:
+@pytest.mark.parametrize("name", FORMATS)
+def test_a_file_that_is_not_there_is_named(name: str, tmp_path: Path, artifact: Build) -> None:
     with pytest.raises(RunnerError, match=r"There is no .*gone"):
-        cost_of(artifact(row.format), tmp_path / "gone")
+        cost_of(artifact(name), tmp_path / "gone")
 
 
-def counted_by(monkeypatch: pytest.MonkeyPatch, error: Exception, need: Need | None = None) -> None:
-    class Failing(CostCounter):
-        def load(self) -> Callable[[Artifact, Path], Cost]:
-            raise error
+def counted_by(monkeypatch: pytest.MonkeyPatch, error: Exception, *needs: Need) -> None:
+    def failing(*_: object) -> Cost:
+        raise error
 
-    monkeypatch.setattr(registry, "COUNTERS", (Failing("fails", "", need),))
+    row = replace(FORMATS["onnx"], needs=needs)
+    monkeypatch.setattr(counting, "FORMATS", {"fails": row})
+    monkeypatch.setattr(counting, "load", lambda dotted: failing)
 
 
 def test_a_missing_sdk_names_the_extra(
@@ -70,11 +66,11 @@ def test_a_missing_sdk_names_the_extra(
     assert caught.value.extra == "onnx"
 
 
-@pytest.mark.parametrize("need", [None, Need("json", "json", "onnx")])
+@pytest.mark.parametrize("needs", [(), (Need("json", "json", "onnx"),)])
 def test_an_sdk_that_is_there_but_broken_is_not_called_missing(
-    need: Need | None, tmp_path: Path, artifact: Build, monkeypatch: pytest.MonkeyPatch
+    needs: tuple[Need, ...], tmp_path: Path, artifact: Build, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    counted_by(monkeypatch, ImportError("libsomething.so: cannot open shared object"), need)
+    counted_by(monkeypatch, ImportError("libsomething.so: cannot open shared object"), *needs)
     with pytest.raises(RunnerError, match=r"libsomething\.so"):
         cost_of(artifact("fails"), tmp_path)
 

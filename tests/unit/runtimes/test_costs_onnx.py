@@ -12,7 +12,7 @@ import pytest
 from maskport.artifacts.manifest import Artifact
 from maskport.errors import RunnerError
 from maskport.runtimes.costs.cost import Cost
-from maskport.runtimes.costs.registry import cost_of
+from maskport.runtimes.costs.counting import cost_of
 
 onnx = pytest.importorskip("onnx", reason="needs maskport[onnx]")
 helper, numpy_helper, TensorProto = onnx.helper, onnx.numpy_helper, onnx.TensorProto

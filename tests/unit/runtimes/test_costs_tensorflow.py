@@ -12,7 +12,7 @@ import pytest
 
 from maskport.artifacts.manifest import Artifact
 from maskport.errors import RunnerError
-from maskport.runtimes.costs.registry import cost_of
+from maskport.runtimes.costs.counting import cost_of
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")

@@ -17,7 +17,7 @@ from torch import nn
 
 from maskport.artifacts.manifest import Artifact
 from maskport.errors import RunnerError
-from maskport.runtimes.costs.registry import cost_of
+from maskport.runtimes.costs.counting import cost_of
 from maskport.runtimes.mil.package import coremltools
 from maskport.runtimes.quiet import quiet
 

@@ -11,7 +11,8 @@ from maskport.artifacts.bundle import describe_files
 from maskport.artifacts.manifest import Artifact, OldestRuntime
 from maskport.errors import RunnerError
 from maskport.runtimes.refusals import remedy, unsupported
-from maskport.runtimes.registry import installed, runner_for
+from maskport.runtimes.runners import runner_for
+from maskport.sdks.needs import installed
 
 Build = Callable[..., Artifact]
 

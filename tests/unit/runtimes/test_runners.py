@@ -15,7 +15,7 @@ import torch
 from maskport.artifacts.manifest import Artifact
 from maskport.errors import RunnerError
 from maskport.runtimes.base import Array
-from maskport.runtimes.registry import runner_for
+from maskport.runtimes.runners import runner_for
 
 Build = Callable[..., Artifact]
 

@@ -12,7 +12,7 @@ from maskport.artifacts.manifest import Artifact, Quantization
 from maskport.errors import RunnerError
 from maskport.runtimes.base import Array
 from maskport.runtimes.onnx import OnnxRunner, PreciseOnnxRunner
-from maskport.runtimes.registry import exact_runner_for
+from maskport.runtimes.runners import exact_runner_for
 from maskport.runtimes.saturation import saturating
 
 Build = Callable[..., Artifact]

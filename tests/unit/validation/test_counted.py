@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from maskport.metrics import AGREEMENT
-from maskport.validation.counted import counted, counts
+from maskport.metrics import AGREEMENT, counts
+from maskport.validation.counted import counted
 from maskport.validation.results import Photo
 
 OBJECTS = ("sure", "unsure", "small", "none")

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from maskport.artifacts.inspect.declared import Declared
-from maskport.artifacts.inspect.registry import declared_by
+from maskport.artifacts.inspect.read import declared_by
 from maskport.artifacts.manifest import Artifact, FileEntry, Tensor
 
 

@@ -8,8 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from maskport.metrics import AGREEMENT, Object, summarize
-from maskport.validation.counted import counts
+from maskport.metrics import AGREEMENT, Object, counts, summarize
 from maskport.validation.results import ArtifactResult, Results
 
 PHOTOS = ("boat.jpg", "hill.jpg")

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import pytest
 
 from maskport.errors import InputError, UsageError
-from maskport.exporters.registry import TARGETS
+from maskport.formats import TARGETS
 from maskport.validation.gates import Gates, assemble, default_gates, load_gates
 
 KNOWN = {"coreml-fp16", "coreml", "fp16", "tflite-int8", "tflite", "int8"}

@@ -13,12 +13,19 @@ from numpy.typing import NDArray
 
 from ..artifacts.manifest import Artifact, Inspection
 from ..artifacts.onnx_saturation import explained
-from ..metrics import drawn_objects, intersection_over_union, maximum_error, mean_absolute_error
-from ..runtimes.registry import exact_runner_for, installed, runner_for
+from ..metrics import (
+    counts,
+    drawn_objects,
+    intersection_over_union,
+    maximum_error,
+    mean_absolute_error,
+)
+from ..precisions import Bounds
+from ..runtimes.runners import exact_runner_for, runner_for
 from ..runtimes.saturation import saturating
+from ..sdks.needs import installed
 from ..specs import MaskSpec
-from .counted import counts
-from .likeness import Bounds, bounds_of, objection
+from .likeness import bounds_of, objection
 
 __all__ = ["inspect_artifact"]
 
@@ -55,7 +62,7 @@ def inspect_artifact(
     with runner_for(artifact, path) as runner:
         masks = np.concatenate([runner.run(image[None]) for image in images])
         name, emulated = runner.name, runner.emulated
-    bounds, threshold = bounds_of(artifact), spec.threshold
+    bounds, threshold = bounds_of(artifact.precision), spec.threshold
     compared = np.nan_to_num(masks, nan=1e9, posinf=1e9, neginf=-1e9)
     overlaps = intersection_over_union(compared, references, threshold)
     kinds = drawn_objects(references, threshold)

@@ -7,12 +7,16 @@ import importlib.util
 import pytest
 
 from maskport.errors import UsageError
-from maskport.exporters.registry import FORMATS, TARGETS, select, target
+from maskport.exporters.targets import select, target
+from maskport.formats import FORMATS, TARGETS, Target
+from maskport.precisions import PRECISIONS
+from maskport.sdks.needs import load, not_installed
 
 
 def test_names_are_unique_and_every_format_has_a_target() -> None:
     assert len({row.name for row in TARGETS}) == len(TARGETS) == 22
     assert {row.format for row in TARGETS} == set(FORMATS)
+    assert {row.precision for row in TARGETS} == set(PRECISIONS)
 
 
 def test_a_formats_name_means_what_can_be_made_without_photos() -> None:
@@ -36,7 +40,7 @@ def test_a_format_stands_for_its_targets_in_the_tables_order() -> None:
         "onnx-int8",
         "tflite-int8",
     ]
-    assert select(["all"]) == tuple(row for row in TARGETS if not row.by_name)
+    assert select(["all"]) == tuple(row for row in TARGETS if not row.opt_in)
 
 
 def test_a_name_that_is_a_target_and_a_format_is_the_target() -> None:
@@ -59,8 +63,8 @@ def test_what_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setattr(
         importlib.util, "find_spec", lambda name: None if name == "onnxsim" else found(name)
     )
-    assert target("onnx-fp32").missing_modules() == ["onnxsim"]
-    assert target("torchscript-lite").missing_modules() == []
+    assert not_installed(target("onnx-fp32").needs) == ["onnxsim"]
+    assert not_installed(target("torchscript-lite").needs) == []
 
 
 def test_what_tensorflow_or_torchs_newer_exporter_makes_needs_them(
@@ -71,6 +75,13 @@ def test_what_tensorflow_or_torchs_newer_exporter_makes_needs_them(
     monkeypatch.setattr(
         importlib.util, "find_spec", lambda name: None if name in lacking else found(name)
     )
-    assert target("tflite-int8-plain").missing_modules() == ["tensorflow"]
-    assert target("onnx-int8").missing_modules() == ["onnxscript"]
-    assert "tensorflow" not in target("tflite-int8").missing_modules()
+    assert not_installed(target("tflite-int8-plain").needs) == ["tensorflow"]
+    assert not_installed(target("onnx-int8").needs) == ["onnxscript"]
+    assert "tensorflow" not in not_installed(target("tflite-int8").needs)
+
+
+@pytest.mark.parametrize("row", TARGETS, ids=lambda row: row.name)
+def test_the_tables_paths_lead_to_functions(row: Target) -> None:
+    shared = row.shared
+    paths = (row.exporter, shared.reader, shared.counter, shared.tensors)
+    assert all(callable(load(path)) for path in paths if path)

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 from numpy.typing import NDArray
 
 from ..metrics import FATAL, drawn_objects, intersection_over_union, mean_absolute_error, objections
 from ..models.devices import best_device
-from .gates import default_gates
-from .gates.selection import Selectable
+from ..precisions import PRECISIONS, Bounds
 
-__all__ = ["Bounds", "bounds_of", "objection"]
+__all__ = ["bounds_of", "objection"]
 
 Masks = NDArray[np.float32]
 
@@ -20,27 +17,10 @@ Masks = NDArray[np.float32]
 UNSURE_IOU, VISIBLE_ERROR = 0.9, 0.02
 
 
-@dataclass(frozen=True, slots=True)
-class Bounds:
-    """What a precision's files have to reach: the mean over many photos, and each photo.
-
-    Attributes:
-        mae: Mean absolute error, at most.
-        worst_mae: Of one photo.
-        iou: Intersection over union, at least.
-        worst_iou: Of one photo.
-    """
-
-    mae: float
-    worst_mae: float
-    iou: float
-    worst_iou: float
-
-
-def bounds_of(artifact: Selectable) -> Bounds:
-    """The default gates of the artifact's precision."""
-    gates = default_gates().of(artifact, beside_gpu=best_device() != "cpu")
-    return Bounds(**{gate.quantity.name: gate.bound.limit for gate in gates if gate.bound})
+def bounds_of(precision: str) -> Bounds:
+    """What files of a precision have to reach beside a reference that is drawn here."""
+    row = PRECISIONS[precision]
+    return row.beside_gpu if row.beside_gpu and best_device() != "cpu" else row.bounds
 
 
 def objection(

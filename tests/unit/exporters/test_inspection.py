@@ -10,10 +10,10 @@ import pytest
 from numpy.typing import NDArray
 
 from maskport.artifacts.manifest import Artifact, FileEntry, Quantization, Tensor
-from maskport.runtimes import registry
+from maskport.exporters.inspection import inspect_artifact
+from maskport.runtimes import runners
 from maskport.runtimes.onnx import OnnxRunner
 from maskport.specs import MaskSpec
-from maskport.validation.inspection import inspect_artifact
 
 pytestmark = pytest.mark.sdk
 
@@ -112,7 +112,7 @@ def test_a_mask_that_differs_with_exact_sums_is_refused(file, monkeypatch) -> No
             return mask
 
     monkeypatch.setattr(
-        registry, "_load", lambda dotted: Exact if "Precise" in dotted else OnnxRunner
+        runners, "load", lambda dotted: Exact if "Precise" in dotted else OnnxRunner
     )
     _, objection = inspected(*file(FITS))
     assert objection.startswith(

@@ -1,32 +1,26 @@
-"""Which formats show their intermediate tensors: a literal table, imported when one is asked."""
+"""The tensors between an artifact's image and mask, where its format's runtime shows them."""
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ...artifacts.manifest import Artifact
 from ...errors import RunnerError, UsageError
+from ...formats import FORMATS, Format
+from ...sdks.errors import sdk_errors
+from ...sdks.needs import load
 from ..base import planes_shape
 from ..refusals import remedy
-from ..registry import requirement
-from ..sdk_errors import sdk_errors
 from .nodes import NodeInfo
 
-__all__ = ["FORMATS", "intermediates"]
+__all__ = ["SHOWN", "intermediates"]
 
-# Format → dotted path of a function as `intermediates`, relative to this package, and the name
-# of the runtime that `runtimes.registry` knows what to install for.
-FORMATS = {
-    "onnx": (".onnx:onnx_intermediates", "onnxruntime"),
-    "tflite": (".litert:litert_intermediates", "litert"),
-    "coreml": (".coreml:coreml_intermediates", "coreml"),
-}
+SHOWN = tuple(name for name, row in FORMATS.items() if row.tensors)
+"""The formats that show them."""
 
 
 def intermediates(
@@ -52,11 +46,12 @@ def intermediates(
         MissingToolError: Its SDK is not installed.
         RunnerError: The image has another shape than the file's, or the runtime fails.
     """
-    if artifact.format not in FORMATS:
+    row = FORMATS.get(artifact.format)
+    if row is None or not row.tensors:
         raise UsageError(
             f"{artifact.target} has the format {artifact.format}, whose runtime shows no "
             "tensors between image and mask.",
-            f"Formats that do: {', '.join(FORMATS)}.",
+            f"Formats that do: {', '.join(SHOWN)}.",
         )
     expected = planes_shape(artifact.inputs[0])
     if image.shape != expected or image.dtype != np.float32:
@@ -65,22 +60,19 @@ def intermediates(
             f"in {image.dtype}.",
             "Resize the photo by the artifact's specification (imaging.photo_to_input).",
         )
-    return _mapped(artifact, path, image, threads)
+    return _mapped(row, artifact, path, image, threads)
 
 
 def _mapped(
-    artifact: Artifact, path: Path, image: NDArray[np.float32], threads: int | None
+    row: Format, artifact: Artifact, path: Path, image: NDArray[np.float32], threads: int | None
 ) -> Iterator[tuple[NodeInfo, NDArray[np.float32]]]:
     """The back end's stream, with its SDK's exceptions as ours."""
-    dotted, runtime = FORMATS[artifact.format]
-    module, _, name = dotted.partition(":")
-    function: Any = getattr(importlib.import_module(module, __package__), name)
     if not path.exists():
         raise RunnerError(f"There is no {path}.", "Check the path, or the bundle: maskport verify.")
     with sdk_errors(
         f"The tensors of {path} can't be read",
         f"Looking into {path.name}",
         lambda: remedy(artifact, path, "Report it; its mask doesn't depend on this."),
-        requirement(runtime),
+        row.needs,
     ):
-        yield from function(artifact, path, image, threads)
+        yield from load(row.tensors)(artifact, path, image, threads)

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
-from maskport.exporters.registry import TARGETS
+from maskport.exporters.likeness import bounds_of, objection
+from maskport.formats import TARGETS
+from maskport.precisions import Bounds
 from maskport.scenes import scene
-from maskport.validation.likeness import Bounds, bounds_of, objection
+from maskport.validation.gates import default_gates
 
 # As INT8's default gates.
 INT8 = Bounds(mae=0.004, worst_mae=0.015, iou=0.99, worst_iou=0.97)
@@ -163,9 +166,12 @@ def test_where_the_network_is_sure_of_nothing_masks_have_to_be_alike() -> None:
 
 @pytest.mark.parametrize("row", TARGETS, ids=lambda row: row.name)
 def test_bounds_are_the_default_gates_of_the_precision(row) -> None:
-    target = SimpleNamespace(target=row.name, format=row.format, precision=row.precision)
-    bounds = bounds_of(target)
+    bounds = bounds_of(row.precision)
     assert 0 < bounds.mae < bounds.worst_mae <= 0.1
     assert 0.85 <= bounds.worst_iou < bounds.iou < 1
     if row.precision == "int8":
         assert bounds == INT8
+    selected = SimpleNamespace(target=row.name, format=row.format, precision=row.precision)
+    gates = default_gates().of(selected, beside_gpu=False)
+    limits = {gate.quantity.name: gate.bound.limit for gate in gates if gate.bound}
+    assert limits == asdict(bounds)

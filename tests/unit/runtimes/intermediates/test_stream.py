@@ -15,7 +15,7 @@ from maskport.artifacts.manifest import Artifact
 from maskport.errors import RunnerError, UsageError
 from maskport.runtimes.intermediates import litert, onnx
 from maskport.runtimes.intermediates.nodes import INPUT
-from maskport.runtimes.intermediates.registry import intermediates
+from maskport.runtimes.intermediates.stream import intermediates
 
 pytestmark = pytest.mark.sdk
 Build = Callable[..., Artifact]

@@ -1,0 +1,74 @@
+"""Choosing targets by what users type."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+from ..errors import UsageError
+from ..formats import FORMATS, TARGETS, Target
+from ..precisions import PRECISIONS
+
+__all__ = ["select", "target"]
+
+
+def target(name: str) -> Target:
+    """The target of that name.
+
+    Raises:
+        UsageError: There is none.
+    """
+    for row in TARGETS:
+        if row.name == name:
+            return row
+    raise _unknown(name)
+
+
+def select(names: Iterable[str], *, calibrated: bool = True) -> tuple[Target, ...]:
+    """Targets by name, by format, or all of them but those `Target.opt_in`; in the table's
+    order, each once.
+
+    A name that is both, as ``executorch``, is the target's.
+
+    Args:
+        names: Of targets or formats, or ``all``.
+        calibrated: There are calibration photos; without, a format's name doesn't mean those of
+            its targets that need some.
+
+    Raises:
+        UsageError: A name is neither a target nor a format.
+    """
+    chosen: set[str] = set()
+    targets = {row.name for row in TARGETS}
+    for name in names:
+        rows = (
+            [name]
+            if name in targets
+            else [
+                row.name
+                for row in TARGETS
+                if not row.opt_in
+                and (name == "all" or (name == row.format and (calibrated or not _calibrated(row))))
+            ]
+        )
+        if not rows:
+            raise _unknown(name)
+        chosen.update(rows)
+    if not chosen:
+        raise UsageError("No target was asked for.", "Give --targets, for example --targets all.")
+    return tuple(row for row in TARGETS if row.name in chosen)
+
+
+def _calibrated(row: Target) -> bool:
+    return PRECISIONS[row.precision].calibrated
+
+
+def _unknown(name: str) -> UsageError:
+    known = [row.name for row in TARGETS]
+    formats = [name for name in FORMATS if name not in known]
+    close = difflib.get_close_matches(name, [*known, *formats, "all"], 1)
+    hint = f"Did you mean {close[0]}? " if close else ""
+    return UsageError(
+        f"There is no target or format {name!r}.",
+        f"{hint}Targets: {', '.join(known)}; formats: {', '.join(formats)}; or all.",
+    )

@@ -1,0 +1,283 @@
+"""Every format and every target: literal data, and nothing imported.
+
+A new precision of a known format is a function in the format's module and a row of `TARGETS`; a new
+format is its modules and a row of `FORMATS`. Dotted paths are relative to the package; what they
+name is imported when it is needed (`sdks.loading`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+__all__ = ["FORMATS", "TARGETS", "Format", "Lane", "Need", "Runtime", "Source", "Target"]
+
+Source = Literal["onnx", "trace", "program"]
+Lane = Literal["litert", "tensorflow", "coreml", "torch"]
+
+
+@dataclass(frozen=True, slots=True)
+class Need:
+    """What must be installed: a module, its distribution, and the extra of maskport that has it."""
+
+    module: str
+    package: str
+    extra: str
+
+
+@dataclass(frozen=True, slots=True)
+class Runtime:
+    """One way to run a format.
+
+    Attributes:
+        name: What reports call it; a runtime and our emulation of it share a name.
+        runner: Dotted path of its class.
+        platform: The `sys.platform` it needs; empty for any.
+        exact: Dotted path of the runner that does integers' sums without saturating, where the
+            runtime has such a mode and doesn't take it by itself.
+    """
+
+    name: str
+    runner: str
+    platform: str = ""
+    exact: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Format:
+    """What all files of one format have in common.
+
+    Attributes:
+        needs: What reads, counts and runs its files; the first is the runtime. Nothing where
+            PyTorch does.
+        runtimes: The first that the platform allows is taken.
+        reader: Dotted path of a function of artifact and path: what a file says of itself.
+        counter: Likewise: what a file costs.
+        tensors: Dotted path of a function that shows the tensors between image and mask; empty
+            where the runtime shows none.
+        source: The intermediate that its targets start from.
+        fallback: Another that will do where that can't be made or converted.
+        lane: Targets of one lane share a process, and so their SDK and what it has converted.
+        extra: The extra of maskport that installs what makes its files.
+        modules: What must be importable to make them.
+    """
+
+    needs: tuple[Need, ...]
+    runtimes: tuple[Runtime, ...]
+    reader: str
+    counter: str
+    source: Source
+    lane: Lane
+    tensors: str = ""
+    fallback: Source | None = None
+    extra: str = ""
+    modules: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """One kind of file that maskport makes.
+
+    Attributes:
+        name: What users type.
+        format: A row of `FORMATS`.
+        precision: How weights and activations are stored, a row of `precisions.PRECISIONS`.
+        suffix: Of the file in the bundle; empty for a folder without one.
+        exporter: Dotted path of the function that makes it.
+        summary: One line for ``maskport targets``.
+        recipe: Name of the recipe by which its network is quantized first, made once for all
+            targets that want it; ``mixed`` for the one that a budget gives; empty for the float
+            network.
+        starts_from: The intermediate it starts from, where that is not its format's.
+        modules: What must be importable, where that is not its format's.
+        opt_in: Made only where it is asked for by its name: neither ``all`` nor its format
+            means it.
+    """
+
+    name: str
+    format: str
+    precision: str
+    suffix: str
+    exporter: str
+    summary: str
+    recipe: str = ""
+    starts_from: Source | None = None
+    modules: tuple[str, ...] = ()
+    opt_in: bool = False
+
+    @property
+    def in_halves(self) -> bool:
+        """Phones' GPUs and Neural Engines compute it in halves, however its weights are stored."""
+        return self.precision == "fp16" or (self.format == "coreml" and self.precision != "fp32")
+
+    @property
+    def shared(self) -> Format:
+        """What it has in common with the other targets of its format."""
+        return FORMATS[self.format]
+
+    @property
+    def lane(self) -> Lane:
+        """Of its format; what TensorFlow's own converter makes is TensorFlow's."""
+        return "tensorflow" if self.starts_from == "onnx" else self.shared.lane
+
+    @property
+    def sources(self) -> tuple[Source, ...]:
+        """The intermediates it starts from, made once for all targets of a run: one of them is
+        enough. What a recipe quantizes starts from the quantized program."""
+        if self.recipe:
+            return ("program",)
+        own = self.starts_from
+        ways = (own,) if own else (self.shared.source, self.shared.fallback)
+        return tuple(way for way in ways if way)
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """The modules that it is made with."""
+        return self.modules or self.shared.modules
+
+
+_ONNX = ("onnx", "onnxruntime", "onnxsim")
+_TENSORFLOW = (
+    *_ONNX,
+    *("tensorflow", "onnx2tf", "tf_keras", "ai_edge_litert", "onnx_graphsurgeon", "sng4onnx"),
+)
+
+FORMATS = {
+    "onnx": Format(
+        needs=(Need("onnxruntime", "onnxruntime", "onnx"), Need("onnx", "onnx", "onnx")),
+        runtimes=(
+            Runtime(
+                "onnxruntime",
+                ".runtimes.onnx:OnnxRunner",
+                exact=".runtimes.onnx:PreciseOnnxRunner",
+            ),
+        ),
+        reader=".artifacts.inspect.onnx:declared",
+        counter=".runtimes.costs.onnx:cost",
+        tensors=".runtimes.intermediates.onnx:onnx_intermediates",
+        source="onnx",
+        lane="tensorflow",
+        extra="onnx",
+        modules=_ONNX,
+    ),
+    "tflite": Format(
+        needs=(Need("ai_edge_litert", "ai-edge-litert", "tflite"),),
+        runtimes=(Runtime("litert", ".runtimes.litert:LiteRTRunner"),),
+        reader=".artifacts.inspect.tflite:declared",
+        counter=".runtimes.costs.tflite:cost",
+        tensors=".runtimes.intermediates.litert:litert_intermediates",
+        source="program",
+        fallback="onnx",
+        lane="litert",
+        extra="tflite",
+        modules=("litert_torch", "ai_edge_litert", "ai_edge_quantizer"),
+    ),
+    "savedmodel": Format(
+        needs=(Need("tensorflow", "tensorflow", "tflite"),),
+        runtimes=(Runtime("tensorflow", ".runtimes.savedmodel:SavedModelRunner"),),
+        reader=".artifacts.inspect.savedmodel:declared",
+        counter=".runtimes.costs.tensorflow:cost",
+        source="onnx",
+        lane="tensorflow",
+        extra="tflite",
+        modules=_TENSORFLOW,
+    ),
+    "keras": Format(
+        needs=(Need("keras", "keras", "tflite"),),
+        runtimes=(Runtime("keras", ".runtimes.keras:KerasRunner"),),
+        reader=".artifacts.inspect.keras:declared",
+        counter=".runtimes.costs.keras:cost",
+        source="onnx",
+        lane="tensorflow",
+        extra="tflite",
+        modules=(*_ONNX, "tensorflow", "keras"),
+    ),
+    "coreml": Format(
+        needs=(Need("coremltools", "coremltools", "coreml"),),
+        runtimes=(
+            Runtime("coreml", ".runtimes.coreml:CoreMLRunner", platform="darwin"),
+            Runtime("coreml", ".runtimes.coreml:EmulatedCoreMLRunner"),
+        ),
+        reader=".artifacts.inspect.coreml:declared",
+        counter=".runtimes.costs.coreml:cost",
+        tensors=".runtimes.intermediates.coreml:coreml_intermediates",
+        source="trace",
+        lane="coreml",
+        extra="coreml",
+        modules=("coremltools", "sklearn"),
+    ),
+    "torchscript-lite": Format(
+        needs=(),
+        runtimes=(Runtime("torchscript-lite", ".runtimes.torchscript_lite:TorchScriptLiteRunner"),),
+        reader=".artifacts.inspect.torchscript_lite:declared",
+        counter=".runtimes.costs.torchscript_lite:cost",
+        source="trace",
+        lane="torch",
+    ),
+    "executorch": Format(
+        needs=(Need("executorch", "executorch", "executorch"),),
+        runtimes=(Runtime("executorch", ".runtimes.executorch:ExecuTorchRunner"),),
+        reader=".artifacts.inspect.executorch:declared",
+        counter=".runtimes.costs.executorch:cost",
+        source="program",
+        lane="torch",
+        extra="executorch",
+        modules=("executorch",),
+    ),
+}
+
+# fmt: off
+TARGETS = (
+    Target("onnx-fp32", "onnx", "fp32", ".onnx", ".exporters.onnx:export_fp32",
+           "ONNX Runtime, any platform"),
+    Target("onnx-fp16", "onnx", "fp16", ".onnx", ".exporters.onnx:export_fp16",
+           "ONNX Runtime, half the size; float32 in and out"),
+    Target("onnx-int8", "onnx", "int8", ".onnx", ".exporters.onnx_int8:export_int8",
+           "ONNX Runtime, integers inside (QDQ); float32 in and out", recipe="best",
+           modules=(*_ONNX, "onnxscript")),
+    Target("tflite-fp32", "tflite", "fp32", ".tflite", ".exporters.tflite:export_fp32",
+           "LiteRT (TFLite), Android"),
+    Target("tflite-fp16", "tflite", "fp16", ".tflite", ".exporters.tflite:export_fp16",
+           "LiteRT, half the size, GPU delegate"),
+    Target("tflite-dynamic-int8", "tflite", "dynamic-int8", ".tflite",
+           ".exporters.tflite:export_dynamic_int8", "LiteRT, int8 weights, float activations"),
+    Target("tflite-int8", "tflite", "int8", ".tflite", ".exporters.tflite:export_int8",
+           "LiteRT, integers up to the last convolutions, uint8 in and out", recipe="best"),
+    Target("tflite-int8-full", "tflite", "int8", ".tflite", ".exporters.tflite:export_int8_full",
+           "the same, integers throughout; NPUs, Edge TPU", recipe="full", opt_in=True),
+    Target("tflite-int8-plain", "tflite", "int8", ".tflite", ".exporters.tflite:export_int8_plain",
+           "the same, as TensorFlow's converter quantises by itself", starts_from="onnx",
+           modules=_TENSORFLOW, opt_in=True),
+    Target("tflite-mixed", "tflite", "mixed", ".tflite", ".exporters.tflite:export_mixed",
+           "LiteRT, integers but where a budget or a recipe wants float (--budget, --recipe)",
+           recipe="mixed", opt_in=True),
+    Target("tflite-int8x16", "tflite", "int8x16", ".tflite", ".exporters.tflite:export_int8x16",
+           "LiteRT, int8 weights, int16 activations; for hardware that has it, slow on CPUs",
+           starts_from="onnx", modules=_TENSORFLOW, opt_in=True),
+    Target("savedmodel", "savedmodel", "fp32", "", ".exporters.savedmodel:export",
+           "TensorFlow SavedModel, for servers"),
+    Target("keras", "keras", "fp32", ".keras", ".exporters.keras:export",
+           "Keras 3 file, layers named as the network's modules"),
+    Target("coreml-fp16", "coreml", "fp16", ".mlpackage", ".exporters.coreml:export_fp16",
+           "Core ML, Neural Engine, iOS and macOS"),
+    Target("coreml-fp32", "coreml", "fp32", ".mlpackage", ".exporters.coreml:export_fp32",
+           "Core ML in full precision, CPU and GPU"),
+    Target("coreml-w8", "coreml", "w8", ".mlpackage", ".exporters.coreml:export_w8",
+           "Core ML, int8 weights, float16 activations"),
+    Target("coreml-palette6", "coreml", "palette6", ".mlpackage",
+           ".exporters.coreml:export_palette6",
+           "Core ML, weights from 64 values a tensor"),
+    Target("coreml-palette4", "coreml", "palette4", ".mlpackage",
+           ".exporters.coreml:export_palette4",
+           "Core ML, weights from 16 values a tensor"),
+    Target("coreml-w8a8", "coreml", "w8a8", ".mlpackage", ".exporters.coreml_int8:export_w8a8",
+           "Core ML, int8 weights and activations, from iOS 17",
+           recipe="best"),
+    Target("torchscript-lite", "torchscript-lite", "fp32", ".ptl", ".exporters.torchscript:export",
+           "PyTorch Mobile's lite interpreter"),
+    Target("executorch", "executorch", "fp32", ".pte", ".exporters.executorch:export",
+           "ExecuTorch, XNNPACK"),
+    Target("executorch-int8", "executorch", "int8", ".pte", ".exporters.executorch:export_int8",
+           "ExecuTorch, XNNPACK, integers inside; float32 in and out", recipe="best"),
+)
+# fmt: on

@@ -1,0 +1,43 @@
+"""What must be installed, and what is; nothing is imported to find out."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.metadata
+import importlib.util
+from collections.abc import Iterable
+from typing import Any
+
+from ..formats import FORMATS, Need
+
+__all__ = ["installed", "load", "needs_of", "not_installed"]
+
+# What runs TorchScript is a dependency of maskport itself.
+_TORCH = Need("torch", "torch", "")
+
+
+def load(dotted: str) -> Any:
+    """What a path of `formats` names, ``".runtimes.onnx:OnnxRunner"``; its module is imported."""
+    module, _, name = dotted.partition(":")
+    return getattr(importlib.import_module(module, __package__.rpartition(".")[0]), name)
+
+
+def not_installed(modules: Iterable[str]) -> list[str]:
+    """Those of some modules that are not installed here."""
+    return [name for name in modules if importlib.util.find_spec(name) is None]
+
+
+def needs_of(runtime: str) -> tuple[Need, ...]:
+    """What the runtime of that name needs installed; nothing for PyTorch's, or no such runtime."""
+    rows = (row for row in FORMATS.values() if runtime in {r.name for r in row.runtimes})
+    return next((row.needs for row in rows), ())
+
+
+def installed(runtime: str) -> tuple[str, str]:
+    """Distribution and version of the runtime of that name; it must be installed."""
+    need = (*needs_of(runtime), _TORCH)[0]
+    try:
+        return need.package, importlib.metadata.version(need.package)
+    except importlib.metadata.PackageNotFoundError:  # tensorflow-cpu has the module tensorflow
+        package = importlib.metadata.packages_distributions()[need.module][0]
+        return package, importlib.metadata.version(package)

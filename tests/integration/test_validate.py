@@ -27,10 +27,12 @@ from maskport.validation.order import Event
 from maskport.validation.results import Results, read_results
 from maskport.validation.validate import bench, validate
 
+from ..sdks import needed
+
 pytestmark = [pytest.mark.sdk, pytest.mark.slow]
 
-for module in ("onnx", "onnxruntime", "coremltools"):
-    pytest.importorskip(module)
+for sdk in ("onnx", "onnxruntime", "coremltools"):
+    needed(sdk)
 
 TARGETS = ["onnx-fp32", "onnx-fp16", "coreml-fp16", "coreml-fp32", "torchscript-lite"]
 

@@ -10,7 +10,9 @@ from maskport.artifacts.manifest import Artifact, FileEntry, Tensor
 from maskport.errors import ExportError
 from maskport.exporters.worker import as_declared
 
-onnx = pytest.importorskip("onnx", reason="needs maskport[onnx]")
+from ...sdks import needed
+
+onnx = needed("onnx", "onnx")
 
 pytestmark = pytest.mark.sdk
 

@@ -22,7 +22,9 @@ from maskport.models import download
 from maskport.models.catalog import Entry, Source, entry
 from maskport.models.download import cache_folder, fetch, is_cached
 
-pytest.importorskip("gdown")
+from ...sdks import needed
+
+needed("gdown")
 
 CONTENT = bytes(range(256)) * 8192  # 2 MiB: several of gdown's pieces of 512 KiB
 MD5 = hashlib.md5(CONTENT).hexdigest()

@@ -17,7 +17,9 @@ from maskport.models.checkpoints import load_weights
 from maskport.models.seeding import draw, seeded
 from maskport.models.u2net import U2Net, u2net, u2netp
 
-onnx = pytest.importorskip("onnx")
+from ...sdks import needed
+
+onnx = needed("onnx", "onnx")
 pytestmark = pytest.mark.sdk
 
 SIZE = (40, 56)

@@ -17,10 +17,11 @@ from maskport.models.isnet import ISNet, isnet
 from maskport.models.seeding import draw
 from maskport.models.u2net import u2net
 
+from ...sdks import needed
 from .test_isnet import NANO
 from .test_onnx_checkpoint import assert_same_outputs, edit, export, renumber
 
-onnx = pytest.importorskip("onnx")
+onnx = needed("onnx", "onnx")
 pytestmark = pytest.mark.sdk
 
 

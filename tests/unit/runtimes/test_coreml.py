@@ -22,7 +22,9 @@ from maskport.runtimes.base import Array
 from maskport.runtimes.coreml import CoreMLRunner, EmulatedCoreMLRunner, as_pixels
 from maskport.runtimes.runners import runner_for
 
-pytest.importorskip("coremltools", reason="needs maskport[coreml]")
+from ...sdks import needed
+
+needed("coremltools", "coreml")
 
 pytestmark = pytest.mark.sdk
 Build = Callable[..., Artifact]

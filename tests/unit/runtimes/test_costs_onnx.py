@@ -14,7 +14,9 @@ from maskport.errors import RunnerError
 from maskport.runtimes.costs.cost import Cost
 from maskport.runtimes.costs.counting import cost_of
 
-onnx = pytest.importorskip("onnx", reason="needs maskport[onnx]")
+from ...sdks import needed
+
+onnx = needed("onnx", "onnx")
 helper, numpy_helper, TensorProto = onnx.helper, onnx.numpy_helper, onnx.TensorProto
 
 pytestmark = pytest.mark.sdk

@@ -14,10 +14,12 @@ from maskport.artifacts.manifest import Artifact
 from maskport.errors import RunnerError
 from maskport.runtimes.costs.counting import cost_of
 
+from ...sdks import needed
+
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
-tf = pytest.importorskip("tensorflow", reason="needs maskport[tflite]")
-keras = pytest.importorskip("keras", reason="needs maskport[tflite]")
+tf = needed("tensorflow", "tflite")
+keras = needed("keras", "tflite")
 
 pytestmark = pytest.mark.sdk
 

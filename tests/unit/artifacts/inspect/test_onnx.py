@@ -10,7 +10,9 @@ import pytest
 
 from maskport.artifacts.inspect.declared import Declared, Port
 
-onnx = pytest.importorskip("onnx", reason="needs maskport[onnx]")
+from ....sdks import needed
+
+onnx = needed("onnx", "onnx")
 helper, TensorProto = onnx.helper, onnx.TensorProto
 
 pytestmark = pytest.mark.sdk

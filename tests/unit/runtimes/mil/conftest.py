@@ -12,11 +12,13 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-pytest.importorskip("coremltools", reason="needs maskport[coreml]")
+from ....sdks import needed
 
-from maskport.runtimes.mil.package import coremltools, read_package
-from maskport.runtimes.mil.program import Program
-from maskport.runtimes.quiet import quiet
+needed("coremltools", "coreml")
+
+from maskport.runtimes.mil.package import coremltools, read_package  # noqa: E402
+from maskport.runtimes.mil.program import Program  # noqa: E402
+from maskport.runtimes.quiet import quiet  # noqa: E402
 
 COUNT = itertools.count()
 

@@ -13,13 +13,12 @@ mask.
 from __future__ import annotations
 
 import math
-import operator
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
 from ..errors import UsageError
+from ..metrics.conditions import Condition, parse_condition
 from .sensitivity import Fidelity, PartCost, ranked
 
 __all__ = [
@@ -38,8 +37,7 @@ Photos = Literal["calibration", "held-out"]
 Score = Callable[[frozenset[str], Photos], Fidelity]
 
 _METRICS = ("iou", "worst_iou", "mae", "worst_mae")
-_SIGNS = {">=": operator.ge, "<=": operator.le}
-_FORM = re.compile(r"\s*([a-z_]+)\s*(>=|<=)\s*([0-9.eE+-]+)\s*")
+_SIGNS = (">=", "<=")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,28 +45,29 @@ class Budget:
     """What masks must hold: all of these.
 
     Attributes:
-        terms: Metric of `Fidelity`, sign, limit.
+        terms: Conditions on metrics of `Fidelity`, each ``>=`` or ``<=``.
         time: The longest it may take, in units of the integer network's own time.
     """
 
-    terms: tuple[tuple[str, str, float], ...]
+    terms: tuple[Condition, ...]
     time: float = math.inf
 
     def holds(self, found: Fidelity) -> bool:
         """Whether all terms do."""
-        return all(_SIGNS[sign](getattr(found, name), limit) for name, sign, limit in self.terms)
+        return all(term.holds(getattr(found, term.metric)) for term in self.terms)
 
     def shortfall(self, found: Fidelity) -> float:
         """How far the terms are missed, each in units of what it allows; 0 where all hold."""
         missed = 0.0
-        for name, sign, limit in self.terms:
-            allowed = max(1 - limit if sign == ">=" else limit, 1e-9)
-            beyond = (limit - getattr(found, name)) * (1 if sign == ">=" else -1)
+        for term in self.terms:
+            higher = term.wants == "higher"
+            allowed = max(1 - term.limit if higher else term.limit, 1e-9)
+            beyond = (term.limit - getattr(found, term.metric)) * (1 if higher else -1)
             missed += max(0.0, beyond) / allowed
         return missed
 
     def __str__(self) -> str:
-        terms = [f"{name}{sign}{limit:.10g}" for name, sign, limit in self.terms]
+        terms = [f"{t.metric}{t.operator}{t.limit:.10g}" for t in self.terms]
         return ", ".join([*terms, *([f"time<={self.time:.10g}"] if self.time < math.inf else [])])
 
 
@@ -125,32 +124,29 @@ def read_budget(texts: Sequence[str]) -> Budget:
     Raises:
         UsageError: One is none, or points the wrong way.
     """
-    terms = []
+    terms: list[Condition] = []
     time = math.inf
-    for text in (part for whole in texts for part in whole.split(",")):
-        match = _FORM.fullmatch(text)
-        if match is None or match[1] not in (*_METRICS, "time"):
-            raise UsageError(
-                f"{text.strip()!r} is no budget.",
-                f"Write iou>=0.999; there are {', '.join(_METRICS)} and time.",
-            )
-        name, sign, limit = match[1], match[2], _number(match[3], text)
-        if name == "time":
-            if sign != "<=" or limit < 1.0:
+    for text in (part.strip() for whole in texts for part in whole.split(",")):
+        told = f"Write iou>=0.999; there are {', '.join(_METRICS)} and time."
+        found = parse_condition(text, told)
+        if found.metric not in (*_METRICS, "time") or found.operator not in _SIGNS:
+            raise UsageError(f"{text!r} is no budget.", told)
+        if found.metric == "time":
+            if found.wants == "higher" or found.limit < 1.0:
                 raise UsageError(
-                    f"{text.strip()!r} can't be.",
+                    f"{text!r} can't be.",
                     "Time is at most (<=) so many times the integer network's: 1 or more.",
                 )
-            time = min(time, limit)
+            time = min(time, found.limit)
             continue
-        if (sign == ">=") != name.endswith("iou"):
+        if (found.wants == "higher") != found.metric.endswith("iou"):
             raise UsageError(
-                f"{text.strip()!r} asks for bad masks.",
+                f"{text!r} asks for bad masks.",
                 "An IoU is at least (>=), an error at most (<=) its limit.",
             )
-        if not 0.0 <= limit <= 1.0:
-            raise UsageError(f"{text.strip()!r} can't be.", "Metrics of masks are between 0 and 1.")
-        terms.append((name, sign, limit))
+        if not 0.0 <= found.limit <= 1.0:
+            raise UsageError(f"{text!r} can't be.", "Metrics of masks are between 0 and 1.")
+        terms.append(found)
     if not terms:
         raise UsageError(
             f"{', '.join(texts)!r} says nothing of the mask.", "Add what it must hold: iou>=0.999."
@@ -287,10 +283,3 @@ def with_last_resort(
 
 # Of the integer network's time.
 NEXT_TO_NOTHING = 0.01
-
-
-def _number(text: str, whole: str) -> float:
-    try:
-        return float(text)
-    except ValueError as exc:
-        raise UsageError(f"{whole.strip()!r} has no number.", "Write iou>=0.999.") from exc

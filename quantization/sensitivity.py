@@ -15,6 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from ..metrics import intersection_over_union, mean_absolute_error
 from .encodings import Encoding
 from .graph import NetworkGraph
 from .pricing import added_time, multiplications
@@ -220,20 +221,11 @@ def fidelity(masks: Tensor, truths: Tensor, threshold: float) -> Fidelity:
     there. Where it is unsure of more photos, it is judged by them. All this is of masks of one
     plane.
     """
-    errors = (masks - truths).abs().flatten(1).mean(1)
-    if masks.shape[1] > 1:
-        classes = torch.arange(masks.shape[1]).reshape(1, -1, 1, 1)
-        mine, theirs = (m.argmax(1, keepdim=True) == classes for m in (masks, truths))
-        both = (mine & theirs).sum((2, 3)).double()
-        either = (mine | theirs).sum((2, 3)).double()
-        present = either > 0
-        overlap = (both / either.clamp(min=1) * present).sum(1) / present.sum(1)
-    else:
-        mine, theirs = masks >= threshold, truths >= threshold
-        both = (mine & theirs).flatten(1).sum(1).double()
-        either = (mine | theirs).flatten(1).sum(1).double()
-        overlap = both / either.clamp(min=1)
-        counted = either > NOTHING * mine[0].numel()
+    errors = mean_absolute_error(masks.numpy(), truths.numpy())
+    overlap = torch.from_numpy(intersection_over_union(masks.numpy(), truths.numpy(), threshold))
+    if masks.shape[1] == 1:
+        either = (torch.maximum(masks, truths) >= threshold).flatten(1)
+        counted = either.double().mean(1) > NOTHING
         doubtful = unsure(truths) & counted
         if doubtful.sum() <= FEW * counted.sum():
             counted &= ~doubtful

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from ...errors import InputError, UsageError
+from ...metrics.conditions import Condition
 from ..results import ArtifactResult, GateResult, Photo, Results
 from .gate import Bound, check_where, parse_where
 from .measure import chosen_photos, measure
@@ -220,7 +221,10 @@ def _regression(
     share = tolerance.amount * (NOISE_FACTOR if noisy else 1.0)
     room = abs(old) * share if tolerance.relative else share
     higher = wanted.better == "higher"
-    bound = Bound(wanted, ">=" if higher else "<=", old - room if higher else old + room)
+    condition = Condition(
+        wanted.name, ">=" if higher else "<=", old - room if higher else old + room
+    )
+    bound = Bound(wanted, condition)
     passed = new.value is not None and bound.holds(new.value)
     limit = f"{'at least' if higher else 'at most'} {number(bound.limit)} is allowed"
     if noisy:

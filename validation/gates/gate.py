@@ -3,26 +3,19 @@
 from __future__ import annotations
 
 import math
-import operator
 import re
 from dataclasses import dataclass
-from typing import Final, Literal, cast
+from typing import Final
 
 from ...errors import UsageError
+from ...metrics.conditions import Condition, Operator, parse_condition
 from .quantities import Quantity, quantity
 
 __all__ = ["EVERY", "Bound", "Gate", "parse_bound", "parse_gate", "parse_gates"]
 
 EVERY: Final[tuple[str, ...]] = ("*",)
 
-Operator = Literal[">=", "<=", ">", "<"]
-
-_OPERATORS = {">=": operator.ge, "<=": operator.le, ">": operator.gt, "<": operator.lt}
-# A metric's label stands in brackets and may hold anything else.
-_METRIC = r"[\w.]+(?:\[[^\]]+\])?"
-_BOUND = re.compile(rf"\s*({_METRIC})\s*([<>=!~]+)\s*(\S+)\s*")
 _WHERE = re.compile(r"\s+where\s+")
-_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,12 +23,21 @@ class Bound:
     """A quantity on one side of a limit."""
 
     quantity: Quantity
-    operator: Operator
-    limit: float
+    condition: Condition
+
+    @property
+    def operator(self) -> Operator:
+        """How it is compared."""
+        return self.condition.operator
+
+    @property
+    def limit(self) -> float:
+        """With what."""
+        return self.condition.limit
 
     def holds(self, value: float) -> bool:
         """Whether a value is on the right side; NaN never is."""
-        return bool(_OPERATORS[self.operator](value, self.limit))
+        return self.condition.holds(value)
 
     def __str__(self) -> str:
         return f"{self.quantity.name} {self.operator} {self.limit:.12g}"
@@ -128,8 +130,8 @@ def parse_bound(text: str) -> tuple[Bound, Bound | None]:
     condition, *clauses = _WHERE.split(text)
     bound = _bound(condition)
     wanted = bound.quantity
-    expected = ">" if wanted.better == "higher" else "<"
-    if not bound.operator.startswith(expected):
+    if bound.condition.wants != wanted.better:
+        expected = ">" if wanted.better == "higher" else "<"
         raise UsageError(
             f"{bound} asks for a bad value: of {wanted.name}, {wanted.better} is better.",
             f"Write {wanted.name} {expected}= {bound.limit:g}.",
@@ -172,20 +174,8 @@ def check_where(wanted: Quantity) -> None:
 
 
 def _bound(text: str) -> Bound:
-    found = _BOUND.fullmatch(text)
-    if not found:
-        raise UsageError(f"{text.strip()!r} is no condition.", _CONDITIONS)
-    wanted = quantity(found[1])
-    if found[2] not in _OPERATORS:
-        raise UsageError(
-            f"{text.strip()!r} compares with {found[2]}.", "Compare with >=, <=, > or <."
-        )
-    limit = float(found[3]) if _NUMBER.fullmatch(found[3]) else math.nan
-    if not math.isfinite(limit):
-        raise UsageError(
-            f"{text.strip()!r} compares with {found[3]!r}, which is no number.",
-            "Give plain numbers, without units or percents: 0.99, 1e-4, 120.",
-        )
+    condition = parse_condition(text, _CONDITIONS)
+    wanted, limit = quantity(condition.metric), condition.limit
     if not wanted.lowest <= limit <= wanted.highest:
         raise UsageError(
             f"{wanted.name} is never {limit:g}: it is "
@@ -196,7 +186,7 @@ def _bound(text: str) -> Bound:
             ),
             _CONDITIONS,
         )
-    return Bound(wanted, cast("Operator", found[2]), limit)
+    return Bound(wanted, condition)
 
 
 def _split(text: str, separator: str) -> list[str]:

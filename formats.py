@@ -13,7 +13,7 @@ from typing import Literal
 __all__ = ["FORMATS", "TARGETS", "Format", "Lane", "Need", "Runtime", "Source", "Target"]
 
 Source = Literal["onnx", "trace", "program"]
-Lane = Literal["litert", "tensorflow", "coreml", "torch"]
+Lane = Literal["litert", "tensorflow", "coreml", "torch", "openvino"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +52,7 @@ class Format:
             PyTorch does.
         runtimes: The first that the platform allows is taken.
         reader: Dotted path of a function of artifact and path: what a file says of itself.
-        counter: Likewise: what a file costs.
+        counter: Likewise: what a file costs; empty where that isn't counted.
         tensors: Dotted path of a function that shows the tensors between image and mask; empty
             where the runtime shows none.
         source: The intermediate that its targets start from.
@@ -65,9 +65,9 @@ class Format:
     needs: tuple[Need, ...]
     runtimes: tuple[Runtime, ...]
     reader: str
-    counter: str
     source: Source
     lane: Lane
+    counter: str = ""
     tensors: str = ""
     fallback: Source | None = None
     extra: str = ""
@@ -214,6 +214,15 @@ FORMATS = {
         source="trace",
         lane="torch",
     ),
+    "openvino": Format(
+        needs=(Need("openvino", "openvino", "openvino"),),
+        runtimes=(Runtime("openvino", ".runtimes.openvino:OpenVINORunner"),),
+        reader=".runtimes.openvino:declared",
+        source="onnx",
+        lane="openvino",
+        extra="openvino",
+        modules=(*_ONNX, "openvino"),
+    ),
     "executorch": Format(
         needs=(Need("executorch", "executorch", "executorch"),),
         runtimes=(Runtime("executorch", ".runtimes.executorch:ExecuTorchRunner"),),
@@ -275,6 +284,10 @@ TARGETS = (
            recipe="best"),
     Target("torchscript-lite", "torchscript-lite", "fp32", ".ptl", ".exporters.torchscript:export",
            "PyTorch Mobile's lite interpreter"),
+    Target("openvino-fp32", "openvino", "fp32", "", ".exporters.openvino:export_fp32",
+           "OpenVINO, Intel processors"),
+    Target("openvino-fp16", "openvino", "fp16", "", ".exporters.openvino:export_fp16",
+           "OpenVINO, half the size; float32 in and out"),
     Target("executorch", "executorch", "fp32", ".pte", ".exporters.executorch:export",
            "ExecuTorch, XNNPACK"),
     Target("executorch-int8", "executorch", "int8", ".pte", ".exporters.executorch:export_int8",

@@ -34,10 +34,11 @@ def cost_of(artifact: Artifact, path: Path) -> Cost:
             such as a convolution whose size is known only when it runs.
     """
     row = FORMATS.get(artifact.format)
-    if row is None:
+    if row is None or not row.counter:
+        known = sorted(name for name, row in FORMATS.items() if row.counter)
         raise UsageError(
             f"The cost of {artifact.target} can't be counted: its format is {artifact.format!r}.",
-            f"Formats that are counted: {', '.join(sorted(FORMATS))}.",
+            f"Formats that are counted: {', '.join(known)}.",
         )
     if not path.exists():
         raise RunnerError(f"There is no {path}.", "Check the bundle: maskport verify.")

@@ -11,8 +11,8 @@ from .rows import Unmatched
 __all__ = ["TOLERANCES", "Drift", "ModuleDrift", "tolerance_for"]
 
 # How far a module's own error may reach, by precision: two to seven times the largest that any
-# module of a sound file showed, and for float32 a hundred times (docs/drift.md has the
-# measurements).
+# module of a sound file showed, and for float32 a hundred times (benchmarks/README.md
+# has the measurements).
 TOLERANCES = {
     "fp32": 1e-4,
     "fp16": 5e-3,

@@ -1,11 +1,11 @@
-"""The demonstration weights: from runs of `maskport train` to the package and to docs/demo.md.
+"""The demonstration weights: from runs of `maskport train` to the package and to demo.md.
 
     python benchmarks/demo.py ship runs/small runs/middle runs/large
     python benchmarks/demo.py show --images ../shared/images/salient/images \
         --masks ../shared/images/salient/u2net_masks
 
 `ship` writes the last run's best weights as float16 into the package, and the loss curve of all
-runs into docs/. `show` draws photos with the masks of the authors' U²-Net and of the demonstration.
+runs into demo/. `show` draws photos with the masks of the authors' U²-Net and of the demonstration.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from maskport.models.prepared import Reference
 from maskport.training.datasets import find_pairs
 
 ROOT = Path(__file__).resolve().parents[1]
-FIGURES = ROOT / "docs" / "demo"
+FIGURES = ROOT / "benchmarks" / "demo"
 # Of the curve: pixels, and steps that a point is the mean of.
 WIDTH, HEIGHT, SMOOTHED = 720, 300, 10
 # Height of a photo in a picture, and how many fit into a row.

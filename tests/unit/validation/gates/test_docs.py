@@ -63,7 +63,7 @@ def written(limit: str) -> str:
 
 def test_the_defaults_are_listed_with_a_reason(text: str) -> None:
     listed = {}
-    for name, *limits, _, reason in rows(text, "The defaults"):
+    for name, *limits, reason in rows(text, "The defaults"):
         assert reason
         metrics = ("mae", "worst_mae", "iou", "worst_iou")
         listed[name] = dict(zip(metrics, map(written, limits), strict=True))

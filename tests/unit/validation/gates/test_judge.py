@@ -10,7 +10,7 @@ from maskport.validation.gates import Gates, assemble, default_gates, exit_code,
 from maskport.validation.gates.judge import FATAL_FLAGS
 
 # What trained sky weights measured, by target: mean MAE, mean IoU, IoU of the worst photo. The
-# wider of several sets of photos (README, docs/quantization.md).
+# wider of several sets of photos (README, benchmarks/quantization.md).
 MEASURED = {
     "onnx-fp32": (4e-8, 1.0, 1.0),
     "onnx-fp16": (2.0e-5, 1.0, 1.0),

@@ -43,6 +43,7 @@ SDKS = {
     "onnxruntime",
     "onnxsim",
     "pillow_heif",
+    "tensorboard",
     "tensorflow",
     "tf_keras",
     "torchao",

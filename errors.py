@@ -24,6 +24,8 @@ budget: there is no file then to hold against it.
 
 from __future__ import annotations
 
+import difflib
+from collections.abc import Iterable
 from typing import Literal
 
 __all__ = [
@@ -43,6 +45,7 @@ __all__ = [
     "SpecError",
     "ToolError",
     "UsageError",
+    "did_you_mean",
 ]
 
 
@@ -153,3 +156,17 @@ class LostError(RunnerError):
     ) -> None:
         super().__init__(what, remedy)
         self.kind = kind
+
+
+def did_you_mean(name: str, known: Iterable[str], most: int = 1) -> str:
+    """A hint for a remedy: ``"Did you mean onnx-fp16? "``, or nothing where no name is near.
+
+    Args:
+        name: What the user gave.
+        known: What there is. Of dotted paths, those that end in ``.name`` are nearest.
+        most: So many of them are named.
+    """
+    known = sorted(known)
+    ending = [path for path in known if path.endswith(f".{name}")]
+    near = ending[:most] or difflib.get_close_matches(name, known, most)
+    return f"Did you mean {' or '.join(near)}? " if near else ""

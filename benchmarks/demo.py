@@ -26,6 +26,7 @@ from maskport.imaging.truth import read_mask
 from maskport.models.catalog import entry
 from maskport.models.checkpoints import load_weights
 from maskport.models.prepared import Reference
+from maskport.svg import Axis, Dot, Line, Text, across, document, upright
 from maskport.training.datasets import find_pairs
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -117,38 +118,20 @@ def _curve(runs: list[Path]) -> str:
         hours += lines[-1]["seconds"] / 3600
     top = max(value for _, value in losses)
 
-    def place(point: tuple[float, float], most: float) -> str:
-        x = 40 + point[0] / hours * (WIDTH - 60)
-        return f"{x:.1f},{HEIGHT - 30 - point[1] / most * (HEIGHT - 50):.1f}"
-
-    marks = "".join(
-        f'<line x1="{40 + s / hours * (WIDTH - 60):.1f}" x2="{40 + s / hours * (WIDTH - 60):.1f}" '
-        f'y1="20" y2="{HEIGHT - 30}" stroke="#ccc"/>'
-        for s in starts
-    )
-    dots = "".join(
-        '<circle r="3" fill="#c50" cx="{}" cy="{}"/>'.format(*place(s, 1.0).split(","))
-        for s in scores
-    )
-    ticks = "".join(
-        f'<text x="{40 + hours * part / 4 / hours * (WIDTH - 60):.0f}" y="{HEIGHT - 10}" '
-        f'text-anchor="middle">{hours * part / 4 * 60:.0f} min</text>'
-        for part in range(5)
-    )
-    sides = (
-        f'<text x="34" y="24" text-anchor="end" fill="#06c">{top:.1f}</text>'
-        f'<text x="34" y="{HEIGHT - 30}" text-anchor="end">0</text>'
-        f'<text x="{WIDTH - 16}" y="24" fill="#c50">1</text>'
-    )
-    line = " ".join(place(point, top) for point in losses)
-    return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" '
-        f'font-family="sans-serif" font-size="12"><rect width="100%" height="100%" fill="#fff"/>'
-        f'{marks}<polyline points="{line}" fill="none" stroke="#06c" stroke-width="1.5"/>{dots}'
-        f'{ticks}{sides}<text x="{WIDTH // 2}" y="16" text-anchor="middle">'
-        f"<tspan fill='#06c'>loss of the mask</tspan> · "
-        f"<tspan fill='#c50'>max-F on held-out scenes</tspan></text></svg>\n"
-    )
+    x = Axis(0, hours, 40, WIDTH - 36)
+    loss, score = Axis(0, top, HEIGHT - 30, 20), Axis(0, 1, HEIGHT - 30, 20)
+    quarters = [(hours * part / 4, f"{hours * part / 4 * 60:.0f} min") for part in range(5)]
+    shapes = [
+        *upright(x, [(start, "") for start in starts], 20, HEIGHT - 30),
+        *(Text("tick", x.place(at), HEIGHT - 10, label, "middle") for at, label in quarters),
+        *across(loss, [(0, "0"), (top, f"{top:.1f}")], 40, WIDTH - 36),
+        Text("past-text", WIDTH - 30, 24, "1"),
+        Text("own-text", WIDTH // 2 - 60, 14, "loss of the mask", "end"),
+        Text("past-text", WIDTH // 2 - 40, 14, "max-F on held-out scenes"),
+        Line("curve", tuple((x.place(at), loss.place(value)) for at, value in losses)),
+        *(Dot("past", x.place(at), score.place(value), 3) for at, value in scores),
+    ]
+    return document(shapes, WIDTH, HEIGHT, "loss and max-F over the hours")
 
 
 def main() -> None:

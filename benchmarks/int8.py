@@ -32,6 +32,7 @@ from maskport.imaging.convert import photo_to_input
 from maskport.imaging.photos import list_photos, read_photo
 from maskport.metrics import intersection_over_union, mean_absolute_error
 from maskport.quantization.calibration import load_calibration
+from maskport.svg import Axis, Dot, PowerAxis, Shape, Text, across, document, round_values, upright
 from maskport.validation.latency import STANDARD, ratios
 from maskport.validation.reference import load_reference
 
@@ -255,32 +256,23 @@ def _plot(rows: list[Row]) -> str:
     width, height, floor = 760, 420, 1e-5
     medians = [float(np.median([t for times in row.rounds for t in times])) for row in rows]
     losses = [max(floor, 1 - float(row.iou.mean())) for row in rows]
-    most = max(medians) * 1.1
-    low, high = np.log10(floor), np.ceil(np.log10(max(losses)))
-
-    def up(loss: float) -> float:
-        return float(height - 40 - (high - np.log10(loss)) / (high - low) * (height - 80))
-
-    parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" '
-        'font-family="sans-serif" font-size="11"><rect width="100%" height="100%" fill="#fff"/>',
-        f'<text x="{width / 2}" y="{height - 8}" text-anchor="middle">median ms (0 to {most:.0f})'
-        '</text><text x="8" y="16">mean IoU, higher is better</text>',
+    marks = round_values(max(medians), 8)
+    x = Axis(0, marks[-1], 72, width - 150)
+    y = PowerAxis(floor, 10.0 ** np.ceil(np.log10(max(*losses, 10 * floor))), 32, height - 50)
+    shapes: list[Shape] = [
+        *across(y, [(loss, f"{1 - loss:.6g}") for loss, _ in y.decades()], 72, width - 20),
+        *upright(x, [(mark, f"{mark:g}") for mark in marks], 32, height - 50),
+        Text("tick", x.end, height - 12, "median ms", "end"),
+        Text("tick", 8, 18, "mean IoU, higher is better"),
     ]
-    for decade in range(int(low), int(high) + 1):
-        y = up(10.0**decade)
-        parts.append(
-            f'<line x1="60" x2="{width - 20}" y1="{y:.0f}" y2="{y:.0f}" stroke="#ddd"/>'
-            f'<text x="54" y="{y + 4:.0f}" text-anchor="end">{1 - 10.0**decade:.6g}</text>'
-        )
     for row, median, loss in zip(rows, medians, losses, strict=True):
-        x, y = 60 + median / most * (width - 220), up(loss)
-        color = "#06c" if row.name.startswith("maskport") else "#c50"
-        parts.append(
-            f'<circle cx="{x:.0f}" cy="{y:.0f}" r="4" fill="{color}"/>'
-            f'<text x="{x + 7:.0f}" y="{y + 4:.0f}">{row.name.removeprefix("maskport ")}</text>'
-        )
-    return "".join([*parts, "</svg>\n"])
+        role = "own" if row.name.startswith("maskport") else "past"
+        at, level = x.place(median), y.place(loss)
+        shapes += [
+            Dot(role, at, level, 4, f"{row.name}: {median:.1f} ms"),
+            Text("label", at + 7, level + 4, row.name.removeprefix("maskport ")),
+        ]
+    return document(shapes, width, height, "mean IoU over median latency")
 
 
 if __name__ == "__main__":

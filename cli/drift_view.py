@@ -6,7 +6,6 @@ import math
 import shutil
 import sys
 from itertools import groupby
-from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 import click
@@ -43,12 +42,7 @@ class DriftView:
             self._status.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *exc: object) -> None:
         if self._status is not None:
             self._status.stop()
             self._status = None

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from types import TracebackType
 from typing import TYPE_CHECKING
 
 from rich.live import Live
@@ -60,14 +59,9 @@ class ExportView(LiveView):
             redirect_stderr=False,
         )
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *exc: object) -> None:
         self._common = ""
-        super().__exit__(kind, error, trace)
+        super().__exit__(*exc)
 
     @contextmanager
     def paused(self) -> Iterator[None]:

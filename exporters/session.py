@@ -169,7 +169,8 @@ def _make_all(
             available.append(row)
     lanes.warm_up(available)
     yield shared_step("drawing the reference's masks")
-    check = _draw_references(order, prepared, run)
+    references = draw_references(order.reference, prepared, order.check, run)
+    check = {"images": order.check, "references": references}
     if any(row.in_halves for row in available):
         drawing = shared_step("drawing masks in half precision")
         yield drawing
@@ -251,12 +252,6 @@ _DOING = {
 def _worker(scratch: Path) -> list[str]:
     """The command that starts a lane; ``-P`` keeps a user's own onnx.py from being imported."""
     return [sys.executable, "-P", "-m", f"{__package__}.worker", str(scratch)]
-
-
-def _draw_references(order: Order, prepared: PreparedMask, run: Run) -> dict[str, NDArray[Any]]:
-    """The photos that files are judged by, and what the untouched network draws for them."""
-    references = draw_references(order.reference, prepared, order.check, run)
-    return {"images": order.check, "references": references}
 
 
 def _doubts(order: Order, calibration: CalibrationSet) -> tuple[str, ...]:

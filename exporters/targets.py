@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable
 
-from ..errors import UsageError
+from ..errors import UsageError, did_you_mean
 from ..formats import FORMATS, TARGETS, Target
 from ..precisions import PRECISIONS
 
@@ -66,8 +65,7 @@ def _calibrated(row: Target) -> bool:
 def _unknown(name: str) -> UsageError:
     known = [row.name for row in TARGETS]
     formats = [name for name in FORMATS if name not in known]
-    close = difflib.get_close_matches(name, [*known, *formats, "all"], 1)
-    hint = f"Did you mean {close[0]}? " if close else ""
+    hint = did_you_mean(name, [*known, *formats, "all"])
     return UsageError(
         f"There is no target or format {name!r}.",
         f"{hint}Targets: {', '.join(known)}; formats: {', '.join(formats)}; or all.",

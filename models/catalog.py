@@ -24,14 +24,13 @@ Nothing here imports torch until `Entry.build` is called: listing the catalog is
 
 from __future__ import annotations
 
-import difflib
 import importlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from ..errors import UsageError
+from ..errors import UsageError, did_you_mean
 from ..specs import ImageSpec, MaskSpec, ModelSpec
 
 if TYPE_CHECKING:
@@ -295,7 +294,6 @@ def entry(name: str) -> Entry:
     if name in LEFT_OUT:
         raise UsageError(f"{name} is not included: {LEFT_OUT[name]}.", listed)
     # Suggested and never taken: another network would give other masks.
-    close = difflib.get_close_matches(name, CATALOG, n=1)
-    hint = f" Did you mean {close[0]}?" if close else ""
+    what = f"The catalog has no network {name!r}. {did_you_mean(name, CATALOG)}".rstrip()
     own = "A network of your own is given as package.module:factory."
-    raise UsageError(f"The catalog has no network {name!r}.{hint}", f"{listed} {own}")
+    raise UsageError(what, f"{listed} {own}")

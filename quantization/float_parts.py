@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import difflib
-
-from ..errors import UsageError
+from ..errors import UsageError, did_you_mean
 from .graph import NetworkGraph
 from .recipe import Recipe
 
@@ -23,12 +21,9 @@ def check_float_modules(graph: NetworkGraph, recipe: Recipe) -> None:
     known = {".".join(m.split(".")[:n]) for m in modules for n in range(1, m.count(".") + 2)}
     for path in recipe.float_modules:
         if path not in known:
-            close = [m for m in sorted(known) if m.endswith(f".{path}")]
-            close = close or difflib.get_close_matches(path, known, 3)
-            hint = f"Did you mean {' or '.join(close)}? " if close else ""
             raise UsageError(
                 f"The recipe leaves {path} in float, and no module of that path computes anything.",
-                f"{hint}`maskport sensitivity` lists the parts.",
+                f"{did_you_mean(path, known, 3)}`maskport sensitivity` lists the parts.",
             )
 
 

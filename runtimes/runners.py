@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import difflib
 import sys
 from pathlib import Path
 
 from ..artifacts.manifest import Artifact
-from ..errors import UsageError
+from ..errors import UsageError, did_you_mean
 from ..formats import FORMATS, Runtime
 from ..sdks.needs import load
 from .base import Runner
@@ -31,8 +30,7 @@ def runner_for(artifact: Artifact, path: Path, threads: int | None = None) -> Ru
     if row is not None:
         return _made(row.runner, artifact, path, threads)
     known = sorted(FORMATS)
-    close = difflib.get_close_matches(artifact.format, known, 1)
-    hint = f"Did you mean {close[0]}? " if close else ""
+    hint = did_you_mean(artifact.format, known)
     raise UsageError(
         f"{artifact.target} has the format {artifact.format!r}, which nothing here runs.",
         f"{hint}Formats with a runner: {', '.join(known)}.",

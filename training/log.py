@@ -8,8 +8,10 @@ was not; ``seconds`` are not.
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
+from ..errors import MissingToolError
 from .checkpoint import write_atomically
 from .failures import writing
 from .tensorboard import EventWriter
@@ -20,21 +22,26 @@ LOG = "log.jsonl"
 
 
 class RunLog:
-    """Writes both.
+    """Writes both; only the lines where TensorBoard is not installed.
 
     Args:
         folder: Of the run.
         step: The step that it goes on from: what a killed run logged beyond it is dropped.
         scored: The step of the last scoring that counts; later ones are dropped likewise.
+        say: Told that there will be no event file, and what to install.
     """
 
-    def __init__(self, folder: Path, step: int, scored: int) -> None:
+    def __init__(self, folder: Path, step: int, scored: int, say: Callable[[str], None]) -> None:
         self._file = folder / LOG
         if self._file.exists():
             write_atomically(self._file, _until(self._file, step, scored))
         with writing(self._file):
             self._lines = self._file.open("a", encoding="utf-8")
-            self._events = EventWriter(folder, step)
+            try:
+                self._events: EventWriter | None = EventWriter(folder, step)
+            except MissingToolError as exc:
+                self._events = None
+                say(f"{LOG} only: {exc.what} {exc.remedy}")
 
     def add(self, kind: str, step: int, numbers: dict[str, float]) -> None:
         """Record a step's numbers under ``kind``, ``"train"`` or ``"validation"``."""
@@ -42,13 +49,15 @@ class RunLog:
         with writing(self._file):
             self._lines.write(json.dumps({"step": step, **rounded}) + "\n")
             self._lines.flush()
-            self._events.add(step, {f"{kind}/{name}": value for name, value in numbers.items()})
+            if self._events is not None:
+                self._events.add(step, {f"{kind}/{name}": value for name, value in numbers.items()})
 
     def close(self) -> None:
         """Close both."""
         with writing(self._file):
             self._lines.close()
-            self._events.close()
+            if self._events is not None:
+                self._events.close()
 
 
 def _until(file: Path, step: int, scored: int) -> bytes:

@@ -223,7 +223,7 @@ class _Run:
             with writing(out):
                 out.mkdir(parents=True, exist_ok=True)
             write_atomically(out / CONFIG, self.config.to_json().encode())
-            self.log = RunLog(out, self.state.step, self.state.scored)
+            self.log = RunLog(out, self.state.step, self.state.scored, say)
 
     def close(self) -> None:
         if self.log is not None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import shlex
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,7 +11,7 @@ from torch import nn
 
 from ..artifacts.bundle import Bundle, load_bundle, verify_reference
 from ..artifacts.manifest import Artifact, Tensor
-from ..errors import BundleError, InputError, UsageError
+from ..errors import BundleError, InputError, UsageError, did_you_mean
 from ..models import catalog, factory
 from ..models.checkpoints import Taken, load_weights
 from ..models.prepared import Reference, check_output, prepare
@@ -79,10 +78,10 @@ def origin_of(
         )
     chosen = network or named
     if ":" not in chosen and chosen not in catalog.CATALOG:
-        close = difflib.get_close_matches(chosen, catalog.CATALOG, 1)
+        hint = did_you_mean(chosen, catalog.CATALOG).rstrip()
         raise UsageError(
             f"There is no network {chosen!r} in the catalog.",
-            f"Did you mean {close[0]}?" if close else "See maskport catalog, or give a factory.",
+            hint or "See maskport catalog, or give a factory.",
         )
     if weights is not None:
         return Origin(chosen, weights, weights_key)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 import os
 import time
@@ -17,7 +16,7 @@ from torch import nn
 
 from ..artifacts.bundle import Bundle, load_bundle
 from ..artifacts.manifest import Artifact
-from ..errors import BundleError, InputError, UsageError
+from ..errors import BundleError, InputError, UsageError, did_you_mean
 from ..models.download import cache_folder
 from ..runtimes.worker import default_memory_limit
 from .assemble import results_of
@@ -294,11 +293,9 @@ def _selected(bundle: Bundle, names: list[str]) -> tuple[Artifact, ...]:
     known = sorted({name for a in artifacts for name in (a.target, a.format)})
     for name in names:
         if name != "all" and name not in known:
-            close = difflib.get_close_matches(name, known, 1)
-            hint = f"Did you mean {close[0]}? " if close else ""
             raise UsageError(
                 f"{bundle.path} has no target or format {name!r}.",
-                f"{hint}It has {', '.join(a.target for a in artifacts)}.",
+                f"{did_you_mean(name, known)}It has {', '.join(a.target for a in artifacts)}.",
             )
     chosen = tuple(a for a in artifacts if "all" in names or {a.target, a.format} & set(names))
     if taken := sorted({a.target for a in chosen} & set(VIEWS)):

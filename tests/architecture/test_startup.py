@@ -24,6 +24,7 @@ HEAVY = {
     "safetensors",
     "scipy",
     "sklearn",
+    "tensorboard",
     "tensorflow",
     "tf_keras",
     "torch",

@@ -97,15 +97,12 @@ def test_a_file_that_draws_another_mask_fails_its_target(
     network, other = nano(), nano()
     seeded(network, 0, (32, 48))
     seeded(other, 1, (32, 48))
-    draw = "maskport.exporters.session._draw_references"
 
-    def wrong(order: object, prepared: object, run: object) -> dict[str, np.ndarray]:
-        images = order.check  # type: ignore[attr-defined]
+    def wrong(_reference: object, _view: object, photos: np.ndarray, _run: object) -> np.ndarray:
         with torch.no_grad():
-            references = Reference(other, SPEC)(torch.from_numpy(images)).numpy()
-        return {"images": images, "references": references}
+            return Reference(other, SPEC)(torch.from_numpy(photos)).numpy()
 
-    monkeypatch.setattr(draw, wrong)
+    monkeypatch.setattr("maskport.exporters.session.draw_references", wrong)
     with pytest.raises(ExportError, match="draws another mask than PyTorch"):
         export(network, spec=SPEC, targets=QUICK, out=tmp_path / "out")
 

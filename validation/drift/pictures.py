@@ -11,52 +11,11 @@ from typing import Any
 from PIL import Image, ImageDraw, ImageFont
 
 from ...errors import UsageError
+from ...svg import BOLD, COLORS, DASHED, HALOED, LOOKS, SLANT, Dot, Line, Rectangle, Shape, Text
 from .findings import Drift, ModuleDrift
-from .plot import HEIGHT, WIDTH, Dot, Line, Rectangle, Shape, Text, shapes
+from .plot import HEIGHT, WIDTH, shapes, svg
 
 __all__ = ["PICTURES", "check_picture", "write_picture"]
-
-# Role → colour on light and on dark paper. Blue and orange are told apart by every kind of
-# colour vision.
-_COLORS = {
-    "paper": ("#ffffff", "#14171c"),
-    "band": ("#f3f5f8", "#1a1e25"),
-    "grid": ("#dfe3e9", "#2a303a"),
-    "axis": ("#8a93a0", "#6b7482"),
-    "ink": ("#1b2027", "#e8ebf0"),
-    "faint": ("#5c6673", "#9aa4b2"),
-    "own": ("#2468b4", "#6cabf2"),
-    "past": ("#c8500a", "#ff9a55"),
-    "total": ("#7d8794", "#8c96a4"),
-}
-# Role → colour, width of lines, size of text, opacity.
-_LOOKS: dict[str, tuple[str, float, int, float]] = {
-    "paper": ("paper", 0, 0, 1),
-    "band": ("band", 0, 0, 1),
-    "grid": ("grid", 1, 0, 1),
-    "axis": ("axis", 1, 0, 1),
-    "tick": ("faint", 0, 12, 1),
-    "stage": ("faint", 0, 12, 1),
-    "tolerance": ("past", 1.2, 0, 0.8),
-    "tolerance-text": ("past", 0, 12, 1),
-    "total": ("total", 1.6, 0, 1),
-    "own": ("own", 0, 0, 1),
-    "own-stem": ("own", 1, 0, 0.35),
-    "past": ("past", 0, 0, 1),
-    "past-stem": ("past", 1.4, 0, 0.6),
-    "title": ("ink", 0, 19, 1),
-    "subtitle": ("faint", 0, 13, 1),
-    "legend": ("ink", 0, 13, 1),
-    "flag": ("ink", 1, 0, 0.45),
-    "flag-dot": ("ink", 0, 0, 1),
-    "flag-text": ("ink", 0, 13, 1),
-}
-_DASHED = frozenset({"tolerance"})
-_BOLD = frozenset({"title", "flag-text"})
-# Stands among lines, which must not run through it.
-_HALOED = frozenset({"tolerance-text"})
-# Downwards from left to right.
-_SLANT = 45
 
 
 def check_picture(path: Path) -> None:
@@ -87,67 +46,7 @@ def write_picture(drift: Drift, path: Path) -> None:
 
 
 def _write_svg(drift: Drift, path: Path) -> None:
-    path.write_text(svg(drift) + "\n", encoding="utf-8")
-
-
-def svg(drift: Drift) -> str:
-    """The plot as SVG."""
-    light, dark = ("".join(_rule(n, c[k]) for n, c in _COLORS.items()) for k in (0, 1))
-    style = (
-        f":root{{{light}}}@media(prefers-color-scheme:dark){{:root{{{dark}}}}}"
-        "text{font-family:system-ui,-apple-system,'Segoe UI',sans-serif}"
-        + "".join(_css(role) for role in _LOOKS)
-    )
-    body = "\n".join(_element(shape) for shape in shapes(drift))
-    words = html.escape(f"{drift.target}: drift by module")
-    return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" '
-        f'aria-label="{words}">\n<style>{style}</style>\n{body}\n</svg>'
-    )
-
-
-def _rule(name: str, color: str) -> str:
-    return f"--{name}:{color};"
-
-
-def _css(role: str) -> str:
-    color, width, size, opacity = _LOOKS[role]
-    rules = f"fill:var(--{color})"
-    if width:
-        rules = f"fill:none;stroke:var(--{color});stroke-width:{width}"
-    if size:
-        rules += f";font-size:{size}px"
-    if role in _BOLD:
-        rules += ";font-weight:600"
-    if role in _HALOED:
-        rules += ";paint-order:stroke;stroke:var(--paper);stroke-width:4px"
-    if role in _DASHED:
-        rules += ";stroke-dasharray:6 4"
-    if opacity < 1:
-        rules += f";opacity:{opacity}"
-    return f".{role}{{{rules}}}"
-
-
-def _element(shape: Shape) -> str:
-    if isinstance(shape, Line):
-        points = " ".join(f"{x:.1f},{y:.1f}" for x, y in shape.points)
-        return f'<polyline class="{shape.role}" points="{points}"/>'
-    if isinstance(shape, Rectangle):
-        return (
-            f'<rect class="{shape.role}" x="{shape.x:.1f}" y="{shape.y:.1f}" '
-            f'width="{shape.width:.1f}" height="{shape.height:.1f}"/>'
-        )
-    if isinstance(shape, Dot):
-        title = f"<title>{html.escape(shape.says)}</title>" if shape.says else ""
-        return (
-            f'<circle class="{shape.role}" cx="{shape.x:.1f}" cy="{shape.y:.1f}" '
-            f'r="{shape.radius:.1f}">{title}</circle>'
-        )
-    turn = f' transform="rotate({_SLANT} {shape.x:.1f} {shape.y:.1f})"' if shape.turned else ""
-    return (
-        f'<text class="{shape.role}" x="{shape.x:.1f}" y="{shape.y:.1f}" '
-        f'text-anchor="{shape.anchor}"{turn}>{html.escape(shape.words)}</text>'
-    )
+    path.write_text(svg(drift), encoding="utf-8")
 
 
 def _write_html(drift: Drift, path: Path) -> None:
@@ -199,20 +98,20 @@ _DENSITY = 2
 
 
 def _write_png(drift: Drift, path: Path) -> None:
-    canvas = Image.new("RGB", (WIDTH * _DENSITY, HEIGHT * _DENSITY), _COLORS["paper"][0])
+    canvas = Image.new("RGB", (WIDTH * _DENSITY, HEIGHT * _DENSITY), COLORS["paper"][0])
     for shape in shapes(drift):
         _paint(canvas, shape)
     canvas.save(path)
 
 
 def _paint(canvas: Image.Image, shape: Shape) -> None:
-    color, width, size, opacity = _LOOKS[shape.role]
+    color, width, size, opacity = LOOKS[shape.role]
     pen: Any = ImageDraw.Draw(canvas)
-    ink = _mixed(_COLORS[color][0], opacity)
+    ink = _mixed(COLORS[color][0], opacity)
     thick = max(1, round(width * _DENSITY))
     if isinstance(shape, Line):
         points = [(x * _DENSITY, y * _DENSITY) for x, y in shape.points]
-        if shape.role in _DASHED:
+        if shape.role in DASHED:
             (left, y), (right, _) = points
             for start in range(round(left), round(right), 10 * _DENSITY):
                 pen.line([(start, y), (start + 6 * _DENSITY, y)], ink, thick)
@@ -239,14 +138,14 @@ def _write_words(canvas: Image.Image, text: Text, ink: str, size: int) -> None:
     if not text.turned:
         anchor = {"start": "ls", "end": "rs", "middle": "ms"}[text.anchor]
         pen = ImageDraw.Draw(canvas)
-        if text.role in _HALOED:
-            pen.text(at, words, _COLORS["paper"][0], font, anchor, stroke_width=2 * _DENSITY)
-        pen.text(at, words, ink, font, anchor, stroke_width=0.6 if text.role in _BOLD else 0)
+        if text.role in HALOED:
+            pen.text(at, words, COLORS["paper"][0], font, anchor, stroke_width=2 * _DENSITY)
+        pen.text(at, words, ink, font, anchor, stroke_width=0.6 if text.role in BOLD else 0)
         return
     side = round(font.getlength(words)) + size
     label = Image.new("L", (2 * side, 2 * side))
     ImageDraw.Draw(label).text((side, side), words, 255, font, "ls")
-    label = label.rotate(-_SLANT, Image.Resampling.BICUBIC)
+    label = label.rotate(-SLANT, Image.Resampling.BICUBIC)
     canvas.paste(ink, (at[0] - side, at[1] - side), label)
 
 

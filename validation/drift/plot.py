@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
 from itertools import groupby
 
+from ...svg import Dot, Line, PowerAxis, Rectangle, Shape, Text, across, document
 from .findings import Drift, ModuleDrift
 
-__all__ = ["HEIGHT", "WIDTH", "Dot", "Line", "Rectangle", "Shape", "Text", "shapes"]
+__all__ = ["HEIGHT", "WIDTH", "shapes", "svg"]
 
 WIDTH, HEIGHT = 1200, 560
 LEFT, RIGHT, TOP, BOTTOM = 74, 24, 92, 118
@@ -23,55 +23,14 @@ MARGIN = 0.25
 LABEL_ROOM = 14
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
-    """A polyline; ``role`` decides how it looks."""
-
-    role: str
-    points: tuple[tuple[float, float], ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Rectangle:
-    """A filled rectangle."""
-
-    role: str
-    x: float
-    y: float
-    width: float
-    height: float
-
-
-@dataclass(frozen=True, slots=True)
-class Dot:
-    """A filled circle, and what it says when it is pointed at."""
-
-    role: str
-    x: float
-    y: float
-    radius: float
-    says: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Text:
-    """One line of text at its baseline; ``turned`` reads downwards at a slant."""
-
-    role: str
-    x: float
-    y: float
-    words: str
-    anchor: str = "start"
-    turned: bool = False
-
-
-Shape = Line | Rectangle | Dot | Text
+def svg(drift: Drift) -> str:
+    """The plot as SVG."""
+    return document(shapes(drift), WIDTH, HEIGHT, f"{drift.target}: drift by module")
 
 
 def shapes(drift: Drift) -> Iterator[Shape]:
     """Everything to draw, from back to front, on `WIDTH` x `HEIGHT`."""
     axes = _Axes(drift)
-    yield Rectangle("paper", 0, 0, WIDTH, HEIGHT)
     yield from _bands(drift, axes)
     yield from _scale(axes)
     yield from _tolerance(drift, axes)
@@ -86,23 +45,14 @@ class _Axes:
     def __init__(self, drift: Drift) -> None:
         errors = [e for m in drift.modules for e in (m.own, m.relative)] + [drift.tolerance]
         drawn = [e for e in errors if 0 < e < math.inf] or [1e-8, 1.0]
-        self.low = math.log10(min(drawn)) - MARGIN
-        self.high = max(math.log10(max(drawn)) + MARGIN, self.low + 1.5)
+        low = math.log10(min(drawn)) - MARGIN
+        high = max(math.log10(max(drawn)) + MARGIN, low + 1.5)
+        self.errors = PowerAxis(10**low, 10**high, HEIGHT - BOTTOM, TOP)
+        self.y = self.errors.place
         self.step = (WIDTH - LEFT - RIGHT) / max(len(drift.modules), 1)
 
     def x(self, place: float) -> float:
         return LEFT + (place + 0.5) * self.step
-
-    def y(self, error: float) -> float:
-        """Zero stands at the bottom, infinity at the top."""
-        if error <= 0:
-            return HEIGHT - BOTTOM
-        part = 1.0 if math.isinf(error) else (math.log10(error) - self.low) / (self.high - self.low)
-        return HEIGHT - BOTTOM - min(max(part, 0.0), 1.0) * (HEIGHT - TOP - BOTTOM)
-
-    @property
-    def decades(self) -> list[int]:
-        return list(range(math.ceil(self.low), math.floor(self.high) + 1))
 
 
 def _bands(drift: Drift, axes: _Axes) -> Iterator[Shape]:
@@ -116,15 +66,12 @@ def _bands(drift: Drift, axes: _Axes) -> Iterator[Shape]:
         if number % 2:
             yield Rectangle("band", left, TOP, width, HEIGHT - TOP - BOTTOM)
         if width >= LABEL_ROOM:
-            yield Text("stage", left + width / 2 - 4, HEIGHT - BOTTOM + 16, name, turned=True)
+            yield Text("tick", left + width / 2 - 4, HEIGHT - BOTTOM + 16, name, turned=True)
         place += count
 
 
 def _scale(axes: _Axes) -> Iterator[Shape]:
-    for exponent in axes.decades:
-        y = axes.y(10.0**exponent)
-        yield Line("grid", ((LEFT, y), (WIDTH - RIGHT, y)))
-        yield Text("tick", LEFT - 8, y + 4, _power(exponent), "end")
+    yield from across(axes.errors, axes.errors.decades(), LEFT, WIDTH - RIGHT)
     bottom = HEIGHT - BOTTOM
     yield Line("axis", ((LEFT, bottom), (WIDTH - RIGHT, bottom)))
 
@@ -190,10 +137,3 @@ def _says(module: ModuleDrift) -> str:
 
 def _figure(error: float) -> str:
     return f"{error:.2g}" if math.isfinite(error) else "not a number"
-
-
-_RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
-
-
-def _power(exponent: int) -> str:
-    return {0: "1", -1: "0.1"}.get(exponent, f"10{str(exponent).translate(_RAISED)}")

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 import math
 import re
 from dataclasses import dataclass
 from typing import Literal
 
-from ...errors import UsageError
+from ...errors import UsageError, did_you_mean
 from ...metrics import AGREEMENT, PSNR_CEILING, SALIENCY, Better
 from ..counted import counted
 from ..results import ArtifactResult, Latency, PhotoResult, Results
@@ -91,12 +90,11 @@ def quantity(name: str) -> Quantity:
     if found := _CLASS.fullmatch(name):
         over: Over = "worst" if found[1] else "mean"
         return Quantity(name, "higher", "class", found[2], over, 0.0, 1.0)
-    close = difflib.get_close_matches(name, _TABLE, 1)
-    hint = f"Did you mean {close[0]}? " if close else ""
     raise UsageError(
         f"There is no metric {name!r}.",
-        f"{hint}Metrics are {', '.join(AGREEMENT)}, each also with worst_ or p5_ before it, "
-        "iou[LABEL], latency_ms.p50, latency_to_fp32, bytes and others: see docs/gates.md.",
+        f"{did_you_mean(name, _TABLE)}Metrics are {', '.join(AGREEMENT)}, each also with worst_ or "
+        "p5_ before it, iou[LABEL], latency_ms.p50, latency_to_fp32, bytes and others: see "
+        "docs/gates.md.",
     )
 
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from typing import Protocol
 
-from ...errors import InputError, UsageError
+from ...errors import InputError, UsageError, did_you_mean
 from .baseline import Tolerance
 from .gate import Gate
 
@@ -97,12 +96,12 @@ class Gates:
                     if not any(fnmatchcase(name, selector) for name in self.known | names):
                         raise InputError(
                             f"{gate.place}: there is no target, format or precision {selector!r}.",
-                            _nearest(selector, self.known | names),
+                            did_you_mean(selector, self.known | names),
                         )
                 elif gate.source == "--gate":
                     raise UsageError(
                         f"The gate {str(gate)!r} is for {selector}, and the bundle has none.",
-                        _nearest(selector, names) + f"It has {targets}.",
+                        did_you_mean(selector, names) + f"It has {targets}.",
                     )
             if gate.quantity.family == "class" and gate.quantity.key not in labels:
                 what = f"{gate.quantity.name}: the network has no class {gate.quantity.key!r}."
@@ -135,8 +134,3 @@ def _is_stricter(gate: Gate, other: Gate) -> bool:
     if gate.bound.limit == other.bound.limit:
         return gate.where is None
     return (gate.bound.limit > other.bound.limit) == (gate.quantity.better == "higher")
-
-
-def _nearest(name: str, names: Iterable[str]) -> str:
-    close = difflib.get_close_matches(name, sorted(names), 1)
-    return f"Did you mean {close[0]}? " if close else ""

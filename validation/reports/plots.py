@@ -1,7 +1,6 @@
 """Where the marks of the page's plots go. The template draws them.
 
-Positions are percent of the plot's width and height, measured from the top left corner, or
-pixels where the function says so.
+Positions of latencies are percent of the plot's width, all others pixels from the top left corner.
 """
 
 from __future__ import annotations
@@ -10,20 +9,18 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from ...svg import Axis, Line, PowerAxis, Text, across, elements, round_values, upright
 from ..results import ArtifactResult
 from .wording import metric_value, milliseconds
 
 __all__ = [
-    "Line",
     "Range",
     "Ranges",
     "Scatter",
     "Spot",
-    "Tick",
     "latency_ranges",
     "latency_scatter",
     "sweep_line",
-    "ticks",
 ]
 
 # A 99th percentile beyond this many times the largest 90th is cut off, with its number beside it:
@@ -35,14 +32,6 @@ LEAST_MAE = 1e-8
 
 # Pixels that a letter of a label takes, and a line's height, at the page's label size.
 LETTER, LINE = 6.4, 14
-
-
-@dataclass(frozen=True, slots=True)
-class Tick:
-    """A labelled position on an axis."""
-
-    at: float
-    label: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,10 +49,10 @@ class Range:
 
 @dataclass(frozen=True, slots=True)
 class Ranges:
-    """All of them, fastest first, over one axis."""
+    """All of them, fastest first, over one axis, whose marks have a position and a label."""
 
     rows: list[Range]
-    ticks: list[Tick]
+    ticks: list[tuple[float, str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,37 +71,12 @@ class Spot:
 
 @dataclass(frozen=True, slots=True)
 class Scatter:
-    """Error over latency, in pixels of a plot of a given size."""
+    """Error over latency, in pixels of a plot of a given size; ``axes`` are SVG elements."""
 
     width: int
     height: int
-    left: int
-    bottom: int
+    axes: str
     spots: list[Spot]
-    x_ticks: list[Tick]
-    y_ticks: list[Tick]
-
-
-@dataclass(frozen=True, slots=True)
-class Line:
-    """A curve as the points of an SVG polyline, in pixels, and its axes."""
-
-    width: int
-    height: int
-    left: int
-    bottom: int
-    points: str
-    x_ticks: list[Tick]
-    y_ticks: list[Tick]
-
-
-def ticks(top: float, most: int = 6) -> list[float]:
-    """Round values from 0 to the first that is not below ``top``, at most ``most`` steps."""
-    if top <= 0:
-        return [0.0, 1.0]
-    magnitude = 10.0 ** math.floor(math.log10(top / most))
-    step = next(f * magnitude for f in (1, 2, 5, 10, 20) if f * magnitude * most >= top)
-    return [k * step for k in range(math.ceil(top / step - 1e-9) + 1)]
 
 
 def latency_ranges(artifacts: Iterable[ArtifactResult]) -> Ranges | None:
@@ -121,13 +85,12 @@ def latency_ranges(artifacts: Iterable[ArtifactResult]) -> Ranges | None:
     if not timed:
         return None
     longest = max(latency.p90 for _, latency in timed) * LONGEST_TAIL
-    marks = ticks(min(longest, max(latency.p99 for _, latency in timed)))
-    top = marks[-1]
+    marks = round_values(min(longest, max(latency.p99 for _, latency in timed)))
+    axis = Axis(0, marks[-1], 0, 100)
     rows = []
     for artifact, latency in sorted(timed, key=lambda pair: pair[1].p50):
         least, p50, p90, p99 = (
-            100 * min(value / top, 1)
-            for value in (latency.min, latency.p50, latency.p90, latency.p99)
+            axis.place(value) for value in (latency.min, latency.p50, latency.p90, latency.p99)
         )
         rows.append(
             Range(
@@ -136,7 +99,7 @@ def latency_ranges(artifacts: Iterable[ArtifactResult]) -> Ranges | None:
                 p50=p50,
                 p90=p90,
                 p99=p99,
-                cut=milliseconds(latency.p99) if latency.p99 > top else "",
+                cut=milliseconds(latency.p99) if latency.p99 > axis.high else "",
                 text=(
                     f"{artifact.target}: median {milliseconds(latency.p50)} ms, "
                     f"fastest {milliseconds(latency.min)}, 90 % within "
@@ -144,7 +107,7 @@ def latency_ranges(artifacts: Iterable[ArtifactResult]) -> Ranges | None:
                 ),
             )
         )
-    return Ranges(rows, [Tick(100 * mark / top, f"{mark:g}") for mark in marks])
+    return Ranges(rows, [(axis.place(mark), f"{mark:g}") for mark in marks])
 
 
 def latency_scatter(artifacts: Iterable[ArtifactResult], width: int, height: int) -> Scatter | None:
@@ -159,27 +122,23 @@ def latency_scatter(artifacts: Iterable[ArtifactResult], width: int, height: int
     ]
     if len(measured) < 3:
         return None
-    left, right, upper, bottom = 48, 16, 16, 40
-    marks = ticks(max(p50 for _, p50, _ in measured) * 1.02, 4 if width < 500 else 8)
+    left, right, upper, bottom = 48, 16, 28, 40
+    marks = round_values(max(p50 for _, p50, _ in measured) * 1.02, 4 if width < 500 else 8)
     floored = [max(mae, LEAST_MAE) for *_, mae in measured]
     lowest = math.floor(math.log10(min(floored)))
     highest = max(lowest + 1, math.ceil(math.log10(max(floored))))
-
-    def across(value: float) -> float:
-        return left + (width - left - right) * value / marks[-1]
-
-    def down(value: float) -> float:
-        share = (math.log10(value) - lowest) / (highest - lowest)
-        return height - bottom - (height - bottom - upper) * share
-
-    places = [(across(p50), down(mae)) for (_, p50, _), mae in zip(measured, floored, strict=True)]
+    x = Axis(0, marks[-1], left, width - right)
+    y = PowerAxis(10.0**lowest, 10.0**highest, height - bottom, upper)
+    places = [
+        (x.place(p50), y.place(mae)) for (_, p50, _), mae in zip(measured, floored, strict=True)
+    ]
     labels = _place_labels(
         places, [a.target for a, *_ in measured], (left, upper, width - 2, height - bottom)
     )
     spots = [
         Spot(
-            x=round(x, 1),
-            y=round(y, 1),
+            x=round(at, 1),
+            y=round(level, 1),
             label=artifact.target,
             label_x=label_x,
             label_y=label_y,
@@ -188,52 +147,37 @@ def latency_scatter(artifacts: Iterable[ArtifactResult], width: int, height: int
             f"median {milliseconds(p50)} ms",
             artifact=artifact,
         )
-        for (artifact, p50, mae), (x, y), (label_x, label_y, anchor) in zip(
+        for (artifact, p50, mae), (at, level), (label_x, label_y, anchor) in zip(
             measured, places, labels, strict=True
         )
     ]
-    decades = range(lowest, highest + 1, 1 if highest - lowest < 7 else 2)
-    return Scatter(
-        width,
-        height,
-        left,
-        height - bottom,
-        spots,
-        [Tick(round(across(mark), 1), f"{mark:g}") for mark in marks],
-        [Tick(round(down(10.0**power), 1), _power(power)) for power in decades],
+    axes = (
+        *across(y, y.decades(), left, width),
+        *upright(x, [(mark, f"{mark:g}") for mark in marks], upper - 8, height - bottom),
+        Text("tick", width - 2, height - bottom + 34, "median ms →", "end"),
+        Text("tick", 4, 12, "MAE"),
     )
+    return Scatter(width, height, elements(axes), spots)
 
 
-def sweep_line(sweep: dict[str, float]) -> Line | None:
-    """IoU by threshold; None where there are fewer than two thresholds.
+def sweep_line(sweep: dict[str, float]) -> str | None:
+    """IoU by threshold on 320 x 150 pixels; None where there are fewer than two thresholds.
 
     The axis starts at the tenth below the lowest value, and its label says so.
     """
     values = sorted((float(threshold), iou) for threshold, iou in sweep.items())
     if len(values) < 2:
         return None
-    width, height, left, upper, bottom = 320, 150, 40, 10, 28
     low = min(0.9, math.floor(min(iou for _, iou in values) * 10) / 10)
-
-    def across(value: float) -> float:
-        return round(left + (width - left - 12) * value, 1)
-
-    def down(value: float) -> float:
-        return round(height - bottom - (height - bottom - upper) * (value - low) / (1 - low), 1)
-
-    return Line(
-        width,
-        height,
-        left,
-        height - bottom,
-        " ".join(f"{across(threshold)},{down(iou)}" for threshold, iou in values),
-        [Tick(across(mark), f"{mark:g}") for mark in (0, 0.25, 0.5, 0.75, 1)],
-        [Tick(down(mark), f"{mark:.2f}") for mark in (low, (low + 1) / 2, 1)],
+    x, y = Axis(0, 1, 40, 308), Axis(low, 1, 122, 10)
+    points = tuple((x.place(threshold), y.place(iou)) for threshold, iou in values)
+    return elements(
+        [
+            *across(y, [(mark, f"{mark:.2f}") for mark in (low, (low + 1) / 2, 1)], 40, 308),
+            *upright(x, [(mark, f"{mark:g}") for mark in (0, 0.25, 0.5, 0.75, 1)], 10, 122),
+            Line("curve", points),
+        ]
     )
-
-
-def _power(power: int) -> str:
-    return "1e" + str(power) if power else "1"
 
 
 Box = tuple[float, float, float, float]

@@ -20,8 +20,8 @@ from maskport.exporters.lanes import Lanes
 from maskport.exporters.run import Card, Run
 from maskport.exporters.targets import select
 from maskport.exporters.tflite import refusal
-from maskport.formats import Target
-from maskport.models.prepared import Reference
+from maskport.models.prepared import Reference, prepare
+from maskport.models.seeding import seeded
 from maskport.models.u2net import U2Net
 from maskport.quantization.calibration import CalibrationSet
 from maskport.quantization.recipe import BEST
@@ -63,6 +63,8 @@ class Session:
         self.lanes = NoLanes()
         self.made: list[str] = []
         self.run = Run(folder, SPEC, Card("nano", "", "", "", ""))
+        seeded(network, 0, (32, 48))
+        self.prepared = prepare(network, SPEC)
         photos = np.zeros((2, 3, 32, 48), np.uint8)
         self.order: Any = SimpleNamespace(
             reference=Reference(network, SPEC),
@@ -70,16 +72,15 @@ class Session:
             targets=select(["onnx-fp32", "torchscript-lite", "onnx-int8"]),
             calibration=CalibrationSet(("a", "b"), photos, "0" * 64, 0),
             recipes={"best": BEST},
+            check=np.random.default_rng(0).random((1, 3, 32, 48), np.float32),
         )
-        monkeypatch.setattr(session, "_draw_references", lambda *_: {})
         monkeypatch.setattr(session, "make", lambda source, *_: self.made.append(source))
         monkeypatch.setattr(session, "quantized", lambda *_: iter(()))
         monkeypatch.setattr(session, "not_installed", lambda _: [])
 
     def messages(self) -> list[dict[str, Any]]:
-        prepared: Any = None
         lanes: Any = self.lanes
-        return list(session._make_all(self.order, prepared, self.run, lanes, self.log))
+        return list(session._make_all(self.order, self.prepared, self.run, lanes, self.log))
 
     def failures(self) -> dict[str, str]:
         return {m["target"]: m["reason"] for m in self.messages() if m["event"] == "failed"}

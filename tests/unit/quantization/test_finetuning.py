@@ -84,13 +84,19 @@ def test_masks_that_only_get_worse_are_not_kept(
     assert _error(view, photos, TUNED) <= before * (1 + 1e-6)
 
 
+def let_it_wander(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Far, in few steps, all of which seem to be for the better: the last weights are kept."""
+    errors = iter([0.0, *(1 / n for n in range(1, 99))])
+    monkeypatch.setattr(finetuning, "RATE", 0.5)
+    monkeypatch.setattr(finetuning, "draw", lambda *_: torch.tensor(next(errors)))
+
+
 @pytest.mark.parametrize("base", [PLAIN, BEST], ids=lambda recipe: recipe.name)
 def test_weights_stay_on_their_grids(
     quantized: Quantize, base: Recipe, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(finetuning, "RATE", 0.5)
-    monkeypatch.setattr(finetuning._Run, "keep_if_better", finetuning._Run.keep)
     before = quantized(base)
+    let_it_wander(monkeypatch)
     after = quantized(replace(base, finetune=6))
     moved = 0
     for path, scale in after.weight_scales.items():
@@ -189,11 +195,13 @@ def test_where_everything_is_in_float_nothing_is_learned(quantized: Quantize) ->
 def test_the_photos_bytes_still_pass_unrounded(
     quantized: Quantize, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(finetuning, "RATE", 0.5)
-    monkeypatch.setattr(finetuning._Run, "keep_if_better", finetuning._Run.keep)
-    before, after = quantized(BEST), quantized(replace(BEST, finetune=4))
-    for path in ("normalize.weight", "normalize.bias"):
-        assert torch.equal(before.weights[path], after.weights[path])
+    before = quantized(BEST)
+    let_it_wander(monkeypatch)
+    after = quantized(replace(BEST, finetune=4))
+    same = {
+        path for path, value in before.weights.items() if torch.equal(value, after.weights[path])
+    }
+    assert {"normalize.weight", "normalize.bias"} <= same < before.weights.keys()
 
 
 def test_two_photos_will_do(view: PreparedMask, photos: np.ndarray) -> None:

@@ -82,12 +82,12 @@ def test_a_second_ctrl_c_tells_of_the_state_kept(config: Make, tmp_path: Path) -
 
 
 def test_a_scoring_that_was_logged_and_not_saved_is_logged_once(tmp_path: Path) -> None:
-    log = RunLog(tmp_path, 0, 0)
+    log = RunLog(tmp_path, 0, 0, print)
     for step in (1, 2):
         log.add("train", step, {"loss": 1.0, "rate": 0.1})
         log.add("validation", step, {"loss": 1.0})
     log.close()
-    RunLog(tmp_path, 2, 1).close()  # of step 2, not scored
+    RunLog(tmp_path, 2, 1, print).close()  # of step 2, not scored
     lines = [json.loads(line) for line in (tmp_path / LOG).read_text().splitlines()]
     assert [(line["step"], "rate" in line) for line in lines] == [
         (1, True), (1, False), (2, True)

@@ -1,55 +1,33 @@
-"""Event files, read back by others."""
+"""What TensorBoard shows of a run, and runs without it."""
 
 from __future__ import annotations
 
-import importlib
+import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from maskport.training.tensorboard import EventWriter, crc32c
-
-
-@pytest.mark.parametrize(
-    ("data", "checksum"),
-    # RFC 3720, B.4, and the check value of the CRC catalogue.
-    [
-        (bytes(32), 0x8A9136AA),
-        (bytes([255] * 32), 0x62A8AB43),
-        (bytes(range(32)), 0x46DD794E),
-        (b"123456789", 0xE3069283),
-    ],
-)
-def test_the_checksum_is_crc32c(data: bytes, checksum: int) -> None:
-    assert crc32c(data) == checksum
-
-
-def written(folder: Path) -> Path:
-    writer = EventWriter(folder, step=0)
-    writer.add(1, {"train/loss": 4.5, "train/rate": 1e-3})
-    writer.add(300, {"train/loss": 0.25})
-    writer.close()
-    return next(folder.iterdir())
+from maskport.training.log import LOG, RunLog
+from maskport.training.tensorboard import EventWriter
 
 
 @pytest.mark.sdk
-@pytest.mark.slow
-def test_tensorflow_reads_the_records_and_their_fields(tmp_path: Path) -> None:
-    pytest.importorskip("tensorflow")
-    dataset = importlib.import_module("tensorflow").data.TFRecordDataset
-    proto = importlib.import_module("tensorflow.core.util.event_pb2")
-    events = [
-        proto.Event.FromString(record.numpy()) for record in dataset([str(written(tmp_path))])
-    ]
-    assert events[0].file_version == "brain.Event:2"
-    found = [
-        (event.step, value.tag, pytest.approx(value.simple_value))
-        for event in events[1:]
-        for value in event.summary.value
-    ]
-    assert found == [(1, "train/loss", 4.5), (1, "train/rate", 1e-3), (300, "train/loss", 0.25)]
+def test_numbers_of_steps_and_scorings_are_shown_by_their_names(tmp_path: Path) -> None:
+    reader = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
+    log = RunLog(tmp_path, 0, 0, pytest.fail)
+    log.add("train", 1, {"loss": 4.5, "rate": 1e-3})
+    log.add("train", 300, {"loss": 0.25, "rate": 1e-3})
+    log.add("validation", 300, {"max_f": 0.75})
+    log.close()
+    found = reader.EventAccumulator(str(tmp_path)).Reload()
+    assert found.Tags()["scalars"] == ["train/loss", "train/rate", "validation/max_f"]
+    assert [(e.step, e.value) for e in found.Scalars("train/loss")] == [(1, 4.5), (300, 0.25)]
+    assert [(e.step, e.value) for e in found.Scalars("validation/max_f")] == [(300, 0.75)]
 
 
+@pytest.mark.sdk
 def test_tensorboard_forgets_what_a_killed_run_writes_again(tmp_path: Path) -> None:
     reader = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
     first = EventWriter(tmp_path, step=0)
@@ -64,3 +42,29 @@ def test_tensorboard_forgets_what_a_killed_run_writes_again(tmp_path: Path) -> N
     assert [(event.step, event.value) for event in found] == [
         (1, 1), (2, 2), (3, 30), (4, 40), (5, 50)
     ]  # fmt: skip
+
+
+@pytest.mark.sdk
+def test_writing_loads_no_tensorflow(tmp_path: Path) -> None:
+    pytest.importorskip("tensorboard")
+    code = (
+        "import sys\nfrom pathlib import Path\n"
+        "from maskport.training.tensorboard import EventWriter\n"
+        "EventWriter(Path(sys.argv[1]), step=3).close()\n"
+        "assert 'tensorflow' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=True)
+
+
+def test_without_tensorboard_a_run_is_logged_in_lines_and_says_so_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "tensorboard.compat.proto.event_pb2", None)
+    said: list[str] = []
+    log = RunLog(tmp_path, 0, 0, said.append)
+    log.add("train", 1, {"loss": 4.5})
+    log.close()
+    assert [json.loads(line)["loss"] for line in (tmp_path / LOG).read_text().splitlines()] == [4.5]
+    assert [file.name for file in tmp_path.iterdir()] == [LOG]
+    (words,) = said
+    assert "tensorboard, which is not installed" in words and "maskport[training]" in words

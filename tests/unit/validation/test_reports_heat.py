@@ -4,8 +4,23 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
-from maskport.validation.reports.heat import COLORS, NOT_A_NUMBER, heat_map, lightness
+from maskport.validation.reports.heat import COLORS, NOT_A_NUMBER, heat_map
+
+
+def lightness(color: NDArray[np.uint8]) -> NDArray[np.float64]:
+    """Oklab's L in [0, 1]: Ottosson, "A perceptual color space for image processing" (2020)."""
+    encoded = color / 255
+    linear = np.where(encoded <= 0.04045, encoded / 12.92, ((encoded + 0.055) / 1.055) ** 2.4)
+    cones = linear @ np.array(
+        [
+            [0.4122214708, 0.2119034982, 0.0883024619],
+            [0.5363325363, 0.6806995451, 0.2817188376],
+            [0.0514459929, 0.1073969566, 0.6299787005],
+        ]
+    )
+    return np.asarray(np.cbrt(cones) @ [0.2104542553, 0.7936177850, -0.0040720468])
 
 
 def test_lightness_is_that_of_oklab() -> None:

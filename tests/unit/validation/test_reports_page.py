@@ -22,7 +22,7 @@ from maskport.validation.reports import page as page_module
 from maskport.validation.reports import write_html
 from maskport.validation.reports.page import render_page
 from maskport.validation.reports.pictures import MOST_PHOTOS
-from maskport.validation.reports.plots import latency_ranges, latency_scatter, ticks
+from maskport.validation.reports.plots import latency_ranges, latency_scatter
 from maskport.validation.reports.wording import METRICS, metric_label, metric_value
 from maskport.validation.results import Photo, PhotoResult, Results
 
@@ -276,18 +276,6 @@ def test_numbers_have_the_digits_that_count(name: str, value: float | None, text
 def test_a_metrics_label_says_what_it_is_of() -> None:
     assert metric_label("worst_photo_iou") == "worst IoU at photo size"
     assert metric_label("something_new") == "something new"
-
-
-@pytest.mark.parametrize(
-    ("top", "expected"),
-    [
-        (1.0, [0, 0.2, 0.4, 0.6, 0.8, 1.0]),
-        (63.0, [0, 20, 40, 60, 80]),
-        (0.0, [0, 1]),
-    ],
-)
-def test_axes_start_at_zero_and_have_round_marks(top: float, expected: list[float]) -> None:
-    assert ticks(top) == pytest.approx(expected)
 
 
 def test_one_hiccup_doesnt_squeeze_the_latencies(sample_run: tuple[Results, MapStore]) -> None:

@@ -11,9 +11,10 @@ import pytest
 from PIL import Image
 
 from maskport.errors import UsageError
+from maskport.svg import Dot, Line, Text
 from maskport.validation.drift.findings import Drift, ModuleDrift
-from maskport.validation.drift.pictures import check_picture, svg, write_picture
-from maskport.validation.drift.plot import HEIGHT, WIDTH, Dot, Line, Text, shapes
+from maskport.validation.drift.pictures import check_picture, write_picture
+from maskport.validation.drift.plot import HEIGHT, WIDTH, shapes, svg
 from maskport.validation.drift.rows import Unmatched
 
 

@@ -20,6 +20,7 @@ from maskport.exporters.lanes import Lanes
 from maskport.exporters.run import Card, Run
 from maskport.exporters.targets import select
 from maskport.exporters.tflite import refusal
+from maskport.formats import Target
 from maskport.models.prepared import Reference, prepare
 from maskport.models.seeding import seeded
 from maskport.models.u2net import U2Net

@@ -33,14 +33,7 @@ class Started:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """What is being done, and how far it is.
-
-    Attributes:
-        text: What.
-        target: For which target; empty where it serves several.
-        done: So much of it,
-        total: of so much; 0 where that is unknown.
-    """
+    """What is being done, for a target or (empty) for several, and how far it is where known."""
 
     text: str
     target: str = ""
@@ -50,14 +43,7 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """A target was made, and holds.
-
-    Attributes:
-        target: Its name.
-        artifact: Its entry in the manifest.
-        seconds: It took.
-        tools: Versions of what made it.
-    """
+    """A target was made, and holds; with the versions of what made it."""
 
     target: str
     artifact: Artifact
@@ -67,13 +53,7 @@ class Finished:
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """A target can't be made.
-
-    Attributes:
-        target: Its name.
-        reason: In words.
-        missed: It was nothing but a budget that no recipe holds.
-    """
+    """A target can't be made; ``missed``: it was nothing but a budget that no recipe holds."""
 
     target: str
     reason: str

@@ -30,14 +30,13 @@ from .isolated_messages import (
     Build,
     Job,
     Loaded,
-    Mask,
     Node,
     Peak,
+    Ran,
     Ready,
     Refused,
+    Run,
     Saturating,
-    Time,
-    Times,
 )
 from .refusals import remedy
 
@@ -150,11 +149,9 @@ class IsolatedRunner:
         Raises:
             RunnerError, LostError: As `load`.
         """
-        answer, mask = self._ask(Ask("run"), Mask, self.limits.run, "running", image)
-        if mask is None or mask.ndim != 4 or mask.shape[0] != 1:
-            raise self._nonsense("an answer without a mask")
-        self._run_seconds = max(self._run_seconds, answer.milliseconds / 1e3)
-        return mask, answer.milliseconds
+        ran, mask = self._run(Run(0, 1, 0), image, self.limits.run)
+        self._run_seconds = max(self._run_seconds, ran.milliseconds[0] / 1e3)
+        return mask, ran.milliseconds[0]
 
     def time(
         self, image: Array, *, warm_up: int, runs: int, seconds: float
@@ -170,10 +167,8 @@ class IsolatedRunner:
         if not self._run_seconds:
             self.run(image)  # how long a run takes says how long many of them may
         limit = self.limits.run + 2 * seconds + 10 * (warm_up + runs) * self._run_seconds
-        times, _ = self._ask(Time(warm_up, runs, seconds), Times, limit, "running", image)
-        if len(times.milliseconds) < runs:
-            raise self._nonsense("an answer without times")
-        return times.milliseconds, times.warm_up
+        ran, _ = self._run(Run(warm_up, runs, seconds), image, limit)
+        return ran.milliseconds, ran.warm_up
 
     def cost(self) -> Cost:
         """MACs, bytes of weights and operations by kind, as `runtimes.costs` counts them.
@@ -229,9 +224,17 @@ class IsolatedRunner:
         """Bytes that the process has resident now; 0 where it is gone."""
         return self._child.resident_memory() if self._started else 0
 
+    def _run(self, request: Run, image: Array, limit: float) -> tuple[Ran, Array]:
+        ran, mask = self._ask(request, Ran, limit, "running", image)
+        if mask is None or mask.ndim != 4 or mask.shape[0] != 1:
+            raise self._nonsense("an answer without a mask")
+        if len(ran.milliseconds) < request.runs:
+            raise self._nonsense("an answer without times")
+        return ran, mask
+
     def _ask(
         self,
-        request: Ask | Time,
+        request: Ask | Run,
         expected: type[Expected],
         limit: float,
         doing: str,

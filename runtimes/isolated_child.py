@@ -25,14 +25,13 @@ from .isolated_messages import (
     Build,
     Job,
     Loaded,
-    Mask,
     Node,
     Peak,
+    Ran,
     Ready,
     Refused,
+    Run,
     Saturating,
-    Time,
-    Times,
 )
 from .registry import runner_for
 
@@ -91,19 +90,15 @@ class _Desk:
             build=lambda: function(**build.arguments),
         )
 
-    def serve(self, request: Ask | Time) -> Iterator[tuple[Answer, NDArray[np.float32] | None]]:
-        if isinstance(request, Time):
-            yield self._timed(request), None
+    def serve(self, request: Ask | Run) -> Iterator[tuple[Answer, NDArray[np.float32] | None]]:
+        if isinstance(request, Run):
+            yield self._run(request)
             return
         runner = self.runner
         match request.what:
             case "load":
                 runner.__enter__()
                 yield Loaded(runner.name, runner.emulated, runner.load_seconds * 1e3), None
-            case "run":
-                started = time.perf_counter()
-                mask = runner.run(self.image)
-                yield Mask((time.perf_counter() - started) * 1e3), mask
             case "count":
                 from .costs.registry import cost_of
 
@@ -123,18 +118,14 @@ class _Desk:
             case "memory":
                 yield Peak(peak_memory() / 1e6), None
 
-    def _timed(self, request: Time) -> Times:
-        """At least so many runs, and at least so many seconds of them."""
+    def _run(self, request: Run) -> tuple[Ran, NDArray[np.float32]]:
         began = time.perf_counter()
         for _ in range(request.warm_up):
             self.runner.run(self.image)
         warm_up_ms = (time.perf_counter() - began) * 1e3
         times: list[float] = []
-        total = 0.0
-        while len(times) < request.runs or total < request.seconds:
+        while len(times) < request.runs or sum(times) < request.seconds * 1e3:
             started = time.perf_counter()
-            self.runner.run(self.image)
-            spent = time.perf_counter() - started
-            times.append(spent * 1e3)
-            total += spent
-        return Times(times, warm_up_ms)
+            mask = self.runner.run(self.image)
+            times.append((time.perf_counter() - started) * 1e3)
+        return Ran(times, warm_up_ms), mask

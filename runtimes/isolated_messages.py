@@ -20,14 +20,13 @@ __all__ = [
     "Build",
     "Job",
     "Loaded",
-    "Mask",
     "Node",
     "Peak",
+    "Ran",
     "Ready",
     "Refused",
+    "Run",
     "Saturating",
-    "Time",
-    "Times",
 ]
 
 
@@ -58,20 +57,16 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """Do something with the file.
+    """``load`` the file, and say `Loaded`; ``count`` its `Cost`; name what is `Saturating`; give a
+    `Node` for each of its ``intermediates``; or say what the `Peak` of the ``memory`` was."""
 
-    Attributes:
-        what: ``load`` it, and say `Loaded`; ``run`` it on the image that comes along, and give a
-            `Mask`; ``count`` its `Cost`; name the operations that are `Saturating`; give a `Node`
-            for each of its ``intermediates``; or say what the `Peak` of the memory was.
-    """
-
-    what: Literal["load", "run", "count", "saturating", "intermediates", "memory"]
+    what: Literal["load", "count", "saturating", "intermediates", "memory"]
 
 
 @dataclass(frozen=True, slots=True)
-class Time:
-    """Time at least ``runs`` runs that last at least ``seconds``; the answer is `Times`."""
+class Run:
+    """Draw the mask of the image that comes along so many times, after so many that warm it up,
+    and for at least so many seconds."""
 
     warm_up: int
     runs: int
@@ -93,15 +88,8 @@ class Loaded:
 
 
 @dataclass(frozen=True, slots=True)
-class Mask:
-    """A mask (1, C, H, W) comes along."""
-
-    milliseconds: FiniteFloat
-
-
-@dataclass(frozen=True, slots=True)
-class Times:
-    """Milliseconds of each run, and of the warm-up."""
+class Ran:
+    """Milliseconds of each run, and of the warm-up; the mask (1, C, H, W) comes along."""
 
     milliseconds: list[FiniteFloat]
     warm_up: FiniteFloat
@@ -137,8 +125,6 @@ class Refused:
     remedy: str = ""
 
 
-Answer = Ready | Loaded | Mask | Times | Cost | Saturating | Node | Peak | Refused
-REQUESTS: Vocabulary[Job | Ask | Time] = Vocabulary(Job, Ask, Time)
-ANSWERS: Vocabulary[Answer] = Vocabulary(
-    Ready, Loaded, Mask, Times, Cost, Saturating, Node, Peak, Refused
-)
+Answer = Ready | Loaded | Ran | Cost | Saturating | Node | Peak | Refused
+REQUESTS: Vocabulary[Job | Ask | Run] = Vocabulary(Job, Ask, Run)
+ANSWERS: Vocabulary[Answer] = Vocabulary(Ready, Loaded, Ran, Cost, Saturating, Node, Peak, Refused)

@@ -23,7 +23,7 @@ from ..quantization.quantize import quantize
 from ..quantization.recipe import Recipe, write_recipe
 from ..quantization.search import Budget, Prefer
 from .intermediates import keep_program
-from .lanes import shared_step
+from .messages import Step
 from .run import Run
 
 __all__ = ["Wish", "quantized"]
@@ -49,11 +49,11 @@ def quantized(
     run: Run,
     photos: CalibrationSet | None,
     recipe: Recipe | Wish,
-) -> Generator[dict[str, Any], None, None]:
+) -> Generator[Step, None, None]:
     """Quantise the network by a recipe, and keep its program and the recipe in the recipe's run.
 
     Yields:
-        Messages for the ledger, while a thread of its own works.
+        What is being done, while a thread of its own works.
 
     Raises:
         ExportError: There are no photos.
@@ -63,20 +63,20 @@ def quantized(
         raise ExportError(
             "There are no calibration photos.", "Give a folder of them: --calibration DIR."
         )
-    heard: queue.Queue[dict[str, Any] | None] = queue.Queue()
+    heard: queue.Queue[Step | None] = queue.Queue()
     given_up = threading.Event()
 
     def watch(text: str, done: int, total: int) -> None:
         if given_up.is_set():
             raise CancelledError
-        heard.put({**shared_step(text), "done": done, "total": total})
+        heard.put(Step(text, done=done, total=total))
 
     with ThreadPoolExecutor(1) as pool:
         try:
             result = pool.submit(_by_recipe, prepared, run, photos, recipe, watch)
             result.add_done_callback(lambda _: heard.put(None))
-            while (message := heard.get()) is not None:
-                yield message
+            while (step := heard.get()) is not None:
+                yield step
             recipe_used, program = result.result()
         finally:
             # After Ctrl-C the search, which may take minutes, ends at its next step.

@@ -8,13 +8,12 @@ import os
 import platform
 import re
 import shutil
-import sys
 import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import torch
@@ -53,11 +52,12 @@ from ..specs import ModelSpec
 from .failures import reason_of
 from .half_precision import tried_in_halves
 from .intermediates import make
-from .lanes import Lanes, shared_step
+from .lane import CHECK, PLAN
+from .lanes import Lanes
+from .messages import Failed, Finished, News, Started, Step
 from .probes import draw_references
 from .quantized import Wish, quantized
 from .run import Card, Options, Run
-from .worker import CHECK, PLAN
 
 __all__ = ["Event", "Order", "Watcher", "run_export"]
 
@@ -140,10 +140,10 @@ def run_export(order: Order, out: Path, watch: Watcher) -> Bundle:
         ledger = _Ledger(watch)
         with (
             log_path.open("ab") as log,
-            Lanes(_worker(scratch), log, order.jobs) as lanes,
+            Lanes([_LANE, str(scratch)], log, order.jobs) as lanes,
         ):
-            for message in _make_all(order, prepared, run, lanes, log_path):
-                ledger.enter(message)
+            for news in _make_all(order, prepared, run, lanes, log_path):
+                ledger.enter(news)
         recipes = _keep_recipes(run, ledger.artifacts, folder)
         shutil.rmtree(scratch)
         if not ledger.artifacts:
@@ -157,50 +157,49 @@ def run_export(order: Order, out: Path, watch: Watcher) -> Bundle:
 
 def _make_all(
     order: Order, prepared: PreparedMask, run: Run, lanes: Lanes, log: Path
-) -> Iterator[dict[str, Any]]:
+) -> Iterator[News | HalfPrecision | _Doubts]:
     """Order every target as soon as what it starts from exists; pass on what is heard."""
     available = []
     for row in order.targets:
         lacking = not_installed(row.needs)
         if lacking:
             lack = MissingToolError(", ".join(lacking), row.shared.extra, row.name)
-            yield {"event": "failed", "target": row.name, "reason": str(lack)}
+            yield Failed(row.name, str(lack))
         else:
             available.append(row)
     lanes.warm_up(available)
-    yield shared_step("drawing the reference's masks")
+    yield Step("drawing the reference's masks")
     references = draw_references(order.reference, prepared, order.check, run)
     check = {"images": order.check, "references": references}
     if any(row.in_halves for row in available):
-        drawing = shared_step("drawing masks in half precision")
-        yield drawing
+        yield Step("drawing masks in half precision")
         drawn, found = tried_in_halves(prepared, order.check)
         check |= drawn
-        yield {**drawing, "half_precision": found}
+        yield found
     np.savez(run.scratch / CHECK, **check)  # type: ignore[arg-type]  # names, no options
     if order.calibration is not None:
-        looking = shared_step("looking at the calibration photos")
-        yield {**looking, "warnings": _doubts(order, order.calibration)}
+        yield Step("looking at the calibration photos")
+        yield _Doubts(_doubts(order, order.calibration))
     yield from _make_float(available, prepared, run, lanes, log)
     for name in dict.fromkeys(row.recipe for row in available if row.recipe):
         rows = [row for row in available if row.recipe == name]
         own = run.of_recipe(name)
         try:
             own.scratch.mkdir()
-            yield shared_step(f"quantising by the recipe {name}")
+            yield Step(f"quantising by the recipe {name}")
             yield from quantized(prepared, own, order.calibration, order.recipes[name])
         except Exception as exc:  # of any network that nobody has tried
             yield from _all_failed(rows, exc, f"quantising by the recipe {name}", log)
             continue
         lanes.order(rows)
         yield from lanes.so_far()
-    yield shared_step("")
+    yield Step("")
     yield from lanes.finish()
 
 
 def _make_float(
     available: list[Target], prepared: PreparedMask, run: Run, lanes: Lanes, log: Path
-) -> Iterator[dict[str, Any]]:
+) -> Iterator[News]:
     """Every intermediate of the float network, and the targets that start from it.
 
     A target is ordered when the last of those that it may start from was tried, and fails where
@@ -211,7 +210,7 @@ def _make_float(
     # The longest way first: litert-torch's and ExecuTorch's start from the program.
     wanted = [s for s in ("onnx", "program", "trace") if any(s in row.sources for row in waiting)]
     for source in wanted:
-        yield shared_step(_DOING[source])
+        yield Step(_DOING[source])
         try:
             with _into(log):
                 make(source, prepared, run)
@@ -228,9 +227,7 @@ def _make_float(
         yield from lanes.so_far()
 
 
-def _all_failed(
-    rows: list[Target], exc: Exception, what: str, log: Path
-) -> Iterator[dict[str, Any]]:
+def _all_failed(rows: list[Target], exc: Exception, what: str, log: Path) -> Iterator[Failed]:
     """The same failure for all that need it; its traceback goes into the log."""
     with _into(log):
         traceback.print_exception(exc)
@@ -239,7 +236,7 @@ def _all_failed(
         reason = f"Failed while {what}: {reason}\nThe log has the traceback; it is for a report."
     missed = isinstance(exc, BudgetError)
     for row in rows:
-        yield {"event": "failed", "target": row.name, "reason": reason, "missed": missed}
+        yield Failed(row.name, reason, missed)
 
 
 _DOING = {
@@ -249,9 +246,7 @@ _DOING = {
 }
 
 
-def _worker(scratch: Path) -> list[str]:
-    """The command that starts a lane; ``-P`` keeps a user's own onnx.py from being imported."""
-    return [sys.executable, "-P", "-m", f"{__package__}.worker", str(scratch)]
+_LANE = f"{__package__}.lane:main"
 
 
 def _doubts(order: Order, calibration: CalibrationSet) -> tuple[str, ...]:
@@ -265,6 +260,13 @@ def _doubts(order: Order, calibration: CalibrationSet) -> tuple[str, ...]:
         return (f"the network fails on a calibration photo: {reason_of(exc)}",)
 
 
+@dataclass(frozen=True, slots=True)
+class _Doubts:
+    """What speaks against the calibration set."""
+
+    texts: tuple[str, ...]
+
+
 class _Ledger:
     """What has become of each target, and what is to be said of its calibration."""
 
@@ -276,29 +278,23 @@ class _Ledger:
         self.warnings: list[str] = []
         self.half_precision: HalfPrecision | None = None
 
-    def enter(self, message: dict[str, Any]) -> None:
-        kind, name = message["event"], message["target"]
-        self.warnings += message.get("warnings", ())
-        self.half_precision = message.get("half_precision", self.half_precision)
-        artifact = None
-        if kind == "finished":
-            artifact = Artifact.model_validate(message["artifact"])
-            self.artifacts.append(artifact)
-            self.tools.update(message["tools"])
-        elif kind == "failed":
-            missed = message.get("missed", False)
-            self.failures.append(Failure(target=name, reason=message["reason"], missed=missed))
-        self.watch(
-            Event(
-                kind,
-                name,
-                message.get("text", message.get("reason", "")),
-                message.get("done", 0),
-                message.get("total", 0),
-                message.get("seconds", 0.0),
-                artifact,
-            )
-        )
+    def enter(self, news: News | HalfPrecision | _Doubts) -> None:
+        match news:
+            case Started(target):
+                self.watch(Event("started", target))
+            case Step(text, target, done, total):
+                self.watch(Event("step", target, text, done, total))
+            case Finished(target, artifact, seconds, tools):
+                self.artifacts.append(artifact)
+                self.tools.update(tools)
+                self.watch(Event("finished", target, seconds=seconds, artifact=artifact))
+            case Failed(target, reason, missed):
+                self.failures.append(Failure(target=target, reason=reason, missed=missed))
+                self.watch(Event("failed", target, reason))
+            case HalfPrecision():
+                self.half_precision = news
+            case _Doubts(texts):
+                self.warnings += texts
 
 
 def _keep_reference(order: Order, folder: Path) -> FileEntry:

@@ -18,7 +18,7 @@ from ..models.checkpoints import load_weights
 from ..models.devices import best_device
 from ..models.download import fetch
 from ..models.prepared import Reference
-from ..runtimes.worker import Limits, Worker, default_memory_limit
+from ..runtimes.isolated import IsolatedRunner, Limits, default_memory_limit
 from ..specs import ModelSpec
 from .reference import bundle_spec
 
@@ -91,14 +91,14 @@ def open_evaluated(
     if weights_key is not None:
         raise UsageError(f"{path} is no checkpoint.", "Leave --weights-key out.")
     limits = Limits(LIMITS_SECONDS, LIMITS_SECONDS, default_memory_limit())
-    with Worker(artifact, path, threads=threads, limits=limits) as worker:
-        loaded = worker.load()
+    with IsolatedRunner(artifact, path, threads=threads, limits=limits) as runner:
+        loaded = runner.load()
         emulated = ", emulated" if loaded.emulated else ""
         yield Evaluated(
             f"{path.name} ({loaded.runtime}{emulated})",
             bundle_spec(bundle),
             _family(bundle.manifest.network.factory),
-            lambda image: worker.run(image)[0],
+            lambda image: runner.run(image)[0],
         )
 
 

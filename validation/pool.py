@@ -11,7 +11,7 @@ from typing import Self
 import psutil
 
 from ..artifacts.manifest import Artifact
-from ..runtimes.worker import Build, Limits, Loaded, Worker
+from ..runtimes.isolated import Build, IsolatedRunner, Limits, Loaded
 
 __all__ = ["Job", "Pool", "memory_budget"]
 
@@ -37,7 +37,7 @@ class Job:
 
 
 class Pool:
-    """Loaded workers by target. A context manager; leaving it ends all processes.
+    """Loaded runners by target. A context manager; leaving it ends all processes.
 
     Args:
         threads: CPU threads of each.
@@ -52,7 +52,7 @@ class Pool:
 
     def __init__(self, threads: int, limits: Limits, budget: int, compute_units: str = "") -> None:
         self.load_seconds = 0.0
-        self._make: Callable[[Job], Worker] = lambda job: Worker(
+        self._make: Callable[[Job], IsolatedRunner] = lambda job: IsolatedRunner(
             job.artifact,
             job.path,
             threads=threads,
@@ -61,38 +61,38 @@ class Pool:
             compute_units=compute_units,
         )
         self._budget = budget
-        self._loaded: dict[str, tuple[Worker, Loaded]] = {}  # the one used last comes last
-        self._started: dict[str, Worker] = {}
+        self._loaded: dict[str, tuple[IsolatedRunner, Loaded]] = {}  # the one used last comes last
+        self._started: dict[str, IsolatedRunner] = {}
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *exc: object) -> None:
-        for worker in [*self._started.values(), *(pair[0] for pair in self._loaded.values())]:
-            worker.close()
+        for runner in [*self._started.values(), *(pair[0] for pair in self._loaded.values())]:
+            runner.close()
 
     def start(self, job: Job) -> None:
-        """Let a job's process import its runtime; it is loaded by `worker`."""
+        """Let a job's process import its runtime; it is loaded by `runner`."""
         if job.target in self._loaded or job.target in self._started:
             return
-        worker = self._started[job.target] = self._make(job)
-        worker.start()
+        runner = self._started[job.target] = self._make(job)
+        runner.start()
 
-    def worker(self, job: Job) -> tuple[Worker, Loaded]:
-        """A job's worker, loaded.
+    def runner(self, job: Job) -> tuple[IsolatedRunner, Loaded]:
+        """A job's runner, loaded.
 
         Raises:
-            RunnerError: As `Worker.load`; the process is ended.
+            RunnerError: As `IsolatedRunner.load`; the process is ended.
         """
         pair = self._loaded.pop(job.target, None)
         if pair is None:
             began = time.monotonic()
             self.start(job)
-            worker = self._started.pop(job.target)
+            runner = self._started.pop(job.target)
             try:
-                pair = worker, worker.load()
+                pair = runner, runner.load()
             except BaseException:
-                worker.close()
+                runner.close()
                 raise
             finally:
                 self.load_seconds += time.monotonic() - began

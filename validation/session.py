@@ -23,7 +23,7 @@ from ..errors import InputError, LostError, MaskportError, NotCoveredError, Runn
 from ..metrics import SaliencyScores, drawn_objects
 from ..models.checksums import digest_of
 from ..models.devices import best_device
-from ..runtimes.worker import Build, Limits, Worker
+from ..runtimes.isolated import Build, IsolatedRunner, Limits
 from .drawing import draw_references, score_references
 from .judge import Judge, Judged
 from .latency import Schedule
@@ -228,7 +228,7 @@ class _Session:
         if not todo and facts.peak_memory_mb is not None and read:
             return
         self.watch(Event("started", job.target, "loading"))
-        worker, loaded = self.pool.worker(job)
+        runner, loaded = self.pool.runner(job)
         self.pool.make_room()
         if not facts.runtime:
             self.ledger.enter(
@@ -239,16 +239,16 @@ class _Session:
                 load_ms=loaded.load_ms,
             )
         if facts.first_ms is None:
-            _, milliseconds = self._run(worker, 0)
+            _, milliseconds = self._run(runner, 0)
             self.ledger.enter("first", job.target, ms=milliseconds)
         if following is not None:
             self.pool.start(following)
-        self._compare(job, worker, todo, len(wanted), scores)
+        self._compare(job, runner, todo, len(wanted), scores)
         if facts.peak_memory_mb is None:
-            self.ledger.enter("memory", job.target, mb=worker.peak_memory_mb())
+            self.ledger.enter("memory", job.target, mb=runner.peak_memory_mb())
         if not read:
-            self.ledger.enter("saturating", job.target, names=worker.saturating())
-            self._count(job, worker)
+            self.ledger.enter("saturating", job.target, names=runner.saturating())
+            self._count(job, runner)
         if self.order.schedule is None or facts.emulated:
             self.pool.drop(job.target)
         self.watch(Event("ended", job.target))
@@ -279,7 +279,12 @@ class _Session:
         return scores, todo
 
     def _compare(
-        self, job: Job, worker: Worker, todo: list[int], total: int, scores: SaliencyScores | None
+        self,
+        job: Job,
+        runner: IsolatedRunner,
+        todo: list[int],
+        total: int,
+        scores: SaliencyScores | None,
     ) -> None:
         """Draw each photo while the mask of the one before it is judged."""
         if not todo:
@@ -303,7 +308,7 @@ class _Session:
 
         with ThreadPoolExecutor(1) as executor:
             for position in todo:
-                mask, _ = self._run(worker, position)
+                mask, _ = self._run(runner, position)
                 if mask.shape[1:] != self.references.shape[1:]:
                     raise RunnerError(
                         f"{job.path.name} draws masks of shape {mask.shape[1:]}, the network "
@@ -315,20 +320,20 @@ class _Session:
                 pending = position, judged
             settle()
 
-    def _run(self, worker: Worker, position: int) -> tuple[NDArray[np.float32], float]:
-        mask, milliseconds = worker.run(self.photos.inputs[position][None])
+    def _run(self, runner: IsolatedRunner, position: int) -> tuple[NDArray[np.float32], float]:
+        mask, milliseconds = runner.run(self.photos.inputs[position][None])
         self.inference_ms += milliseconds
         return mask, milliseconds
 
     def _scores_file(self, target: str) -> Path:
         return self.folder / f"scores-{hashlib.sha256(target.encode()).hexdigest()[:16]}.npz"
 
-    def _count(self, job: Job, worker: Worker) -> None:
+    def _count(self, job: Job, runner: IsolatedRunner) -> None:
         """The static cost; a file that can't be counted may be fine otherwise."""
         cost: dict[str, Any] | None = None
         reason = ""
         try:
-            cost = Cost.model_validate(worker.cost()).model_dump()
+            cost = Cost.model_validate(runner.cost(), from_attributes=True).model_dump()
         except RunnerError as exc:
             reason = exc.what
             if isinstance(exc, LostError):
@@ -352,9 +357,9 @@ class _Session:
     def _time(self, job: Job, schedule: Schedule, number: int) -> None:
         text = f"timing, round {number + 1} of {schedule.rounds}"
         self.watch(Event("started", job.target, text))
-        worker, _ = self.pool.worker(job)
+        runner, _ = self.pool.runner(job)
         self.pool.make_room()
-        times, warm_up_ms = worker.time(
+        times, warm_up_ms = runner.time(
             self.photos.inputs[0][None],
             warm_up=schedule.warm_up,
             runs=schedule.runs,

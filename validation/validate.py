@@ -18,7 +18,7 @@ from ..artifacts.bundle import Bundle, load_bundle
 from ..artifacts.manifest import Artifact
 from ..errors import BundleError, InputError, UsageError, did_you_mean
 from ..models.download import cache_folder
-from ..runtimes.worker import default_memory_limit
+from ..runtimes.isolated import default_memory_limit
 from .assemble import results_of
 from .gates import Gates, default_gates, judge
 from .gates.baseline import check_network

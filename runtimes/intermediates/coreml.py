@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +45,7 @@ def coreml_intermediates(
         for node, result in zip(nodes.get(name, ()), results, strict=False):
             if isinstance(result, torch.Tensor) and result.is_floating_point():
                 value = np.ascontiguousarray(result.numpy(), dtype=np.float32)
-                yield NodeInfo.from_dict({**node.to_dict(), "shape": value.shape}), value
+                yield replace(node, shape=value.shape), value
 
 
 def _nodes(function: Any) -> dict[str, list[NodeInfo]]:

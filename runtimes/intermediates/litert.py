@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -47,7 +48,7 @@ def litert_intermediates(
         values = _run(graph.with_outputs([index for index, _ in batch]), source, fed, threads)
         for index, node in batch:
             value = graph.real(index, values.pop(index))
-            yield NodeInfo.from_dict({**node.to_dict(), "shape": value.shape}), value
+            yield replace(node, shape=value.shape), value
 
 
 def _run(

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass
-from typing import Any, Self
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,23 +43,6 @@ class NodeInfo:
     activation: str = ""
     kernel: tuple[int, ...] = ()
     sketch: tuple[float, ...] = ()
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values, for JSON."""
-        return asdict(self)
-
-    @classmethod
-    def from_dict(cls, values: dict[str, Any]) -> Self:
-        """The inverse of `to_dict`, also after a trip through JSON.
-
-        Raises:
-            TypeError: A field is missing or unknown.
-        """
-        plain: dict[str, Any] = {
-            name: tuple(value) if isinstance(value, list) else value
-            for name, value in values.items()
-        }
-        return cls(**plain)
 
 
 def sketch(weights: NDArray[Any]) -> tuple[float, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -58,7 +59,7 @@ def onnx_intermediates(
 
 def _shaped(node: NodeInfo, value: NDArray[Any]) -> NodeInfo:
     """With the shape that the run gave, which inference may not have known."""
-    return NodeInfo.from_dict({**node.to_dict(), "shape": value.shape})
+    return replace(node, shape=value.shape)
 
 
 def _nodes(graph: Any) -> list[NodeInfo]:

@@ -24,8 +24,11 @@ MAY_IMPORT: dict[str, set[str]] = {
     "models": {"imaging"},
     "quantization": {"imaging", "metrics", "models", "scenes"},
     "artifacts": {"sdks"},
-    "runtimes": {"artifacts", "imaging", "sdks"},
-    "exporters": {"models", "quantization", "artifacts", "runtimes", "metrics", "sdks"},
+    "processes": set(),
+    "runtimes": {"artifacts", "imaging", "processes", "sdks"},
+    "exporters": {
+        *("models", "quantization", "artifacts", "runtimes", "metrics", "processes", "sdks")
+    },
     "validation": {"runtimes", "artifacts", "imaging", "metrics", "models", "scenes", "sdks"},
     "apps": {"runtimes", "imaging"},
     "training": {"models", "imaging", "metrics", "scenes"},

@@ -20,7 +20,8 @@ from maskport.api import export
 from maskport.cli.main import cli
 from maskport.errors import BundleError, ImageError, InputError, LostError, UsageError
 from maskport.models.u2net import U2Net
-from maskport.runtimes.worker import Worker
+from maskport.runtimes.costs.cost import Cost
+from maskport.runtimes.isolated import IsolatedRunner
 from maskport.scenes import scene
 from maskport.specs import ImageSpec, MaskSpec, ModelSpec
 from maskport.validation.order import Event
@@ -349,10 +350,10 @@ def test_a_file_cant_pass_for_the_network(bundle: Path, network: U2Net, tmp_path
 def test_a_count_that_fails_is_no_fault_of_the_file(
     bundle: Path, network: U2Net, photos: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def lost(self: Worker) -> dict[str, Any]:
+    def lost(self: IsolatedRunner) -> Cost:
         raise LostError("crashed", "it died while counting", "")
 
-    monkeypatch.setattr(Worker, "cost", lost)
+    monkeypatch.setattr(IsolatedRunner, "cost", lost)
     results = validate(bundle, images=photos, network=network, targets="onnx-fp32", latency="none")
     found = results.artifacts["onnx-fp32"]
     assert (found.status, found.cost, found.no_cost) == ("passed", None, "it died while counting")

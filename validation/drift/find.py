@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,17 +10,16 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import nn
 
-from ...errors import RunnerError, UsageError
+from ...errors import UsageError
 from ...imaging.convert import photo_to_input
 from ...precisions import PRECISIONS
-from ...runtimes.intermediates.nodes import NodeInfo
-from ...runtimes.worker import Limits, Worker, default_memory_limit
+from ...runtimes.isolated import IsolatedRunner, Limits, default_memory_limit
 from ...specs import ImageSpec
 from ..photoset import find_photos
 from ..reference import load_reference
 from .findings import Drift
 from .locate import Located, locate
-from .measure import Array, Source, measure_drift
+from .measure import measure_drift
 
 __all__ = ["PHOTOS", "Found", "find_drift"]
 
@@ -86,11 +85,11 @@ def find_drift(
     )
     # In a process of its own, because it may be anything.
     limits = Limits(LOAD_SECONDS, RUN_SECONDS, default_memory_limit())
-    with Worker(found.artifact, found.path, threads=threads, limits=limits) as worker:
+    with IsolatedRunner(found.artifact, found.path, threads=threads, limits=limits) as runner:
         drift = measure_drift(
             reference,
             _photos(images, count, reference.spec.image, note),
-            _through(worker),
+            runner.intermediates,
             target=found.artifact.target,
             tolerance=tolerance,
             step=step,
@@ -114,20 +113,3 @@ def _photos(
     taken = min(count, len(sources))
     places = np.linspace(0, len(sources) - 1, taken).round().astype(int)
     return np.concatenate([photo_to_input(sources[place].read(), spec) for place in places])
-
-
-def _through(worker: Worker) -> Source:
-    def stream(image: Array) -> Iterator[tuple[NodeInfo, Array]]:
-        for node, values in worker.intermediates(image):
-            yield _checked(node, worker.path), values
-
-    return stream
-
-
-def _checked(node: object, path: Path) -> NodeInfo:
-    try:
-        return NodeInfo.from_dict(node)  # type: ignore[arg-type]
-    except (AttributeError, TypeError) as exc:
-        raise RunnerError(
-            f"The process that ran {path} gave a node that can't be read: {exc}.", "Report it."
-        ) from exc

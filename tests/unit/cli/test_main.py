@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import contextlib
 import shutil
 import signal
 import subprocess
@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+import psutil
 import pytest
 
 from maskport.artifacts.bundle import load_bundle, verify
@@ -399,22 +400,15 @@ def test_no_target_at_all_leaves_no_bundle_and_a_log(maskport: Command, tmp_path
 
 # --- Being ended in the middle ---
 
-linux = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+linux = pytest.mark.skipif(sys.platform != "linux", reason="ends processes; written for Linux")
 
 
-def processes_about(folder: Path) -> set[int]:
-    """Processes whose command line names something in a folder, as every worker's does."""
-    found = set()
-    for entry in Path("/proc").iterdir():
-        if not entry.name.isdigit() or int(entry.name) == os.getpid():
-            continue
-        try:
-            command = (entry / "cmdline").read_bytes()
-        except OSError:  # it has just ended
-            continue
-        if str(folder).encode() in command and b"worker" in command:
-            found.add(int(entry.name))
-    return found
+def is_running(process: psutil.Process) -> bool:
+    """One that is dead, and that nobody has waited for yet, isn't."""
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
 
 
 def wait_until(condition: Callable[[], object], seconds: float, what: str) -> None:
@@ -441,13 +435,21 @@ class Exporting:
                 [*command, "--out", str(bundle)], cwd=project, stderr=stderr
             )
 
+        self.seen: set[psutil.Process] = set()
+
+    def lanes(self) -> list[psutil.Process]:
+        """The processes that it has started and that run, also when it is gone."""
+        with contextlib.suppress(psutil.NoSuchProcess):
+            self.seen |= set(psutil.Process(self.process.pid).children(recursive=True))
+        return [lane for lane in self.seen if is_running(lane)]
+
     def partial(self) -> list[Path]:
         return list(self.bundle.parent.glob(".bundle.partial-*"))
 
     def until(self, moment: str) -> None:
         reached = {
             "the first target is done": lambda: "ok " in self.error.read_text(),
-            "the first worker runs": lambda: processes_about(self.bundle.parent),
+            "the first lane runs": self.lanes,
         }
         wait_until(reached[moment], 60, moment)
         assert self.process.poll() is None, "it ended before it could be interrupted"
@@ -478,7 +480,7 @@ def exporting(bundle: Path, project: Path) -> Iterator[Exporting]:
 @pytest.mark.parametrize(
     ("number", "moment"),
     [
-        (signal.SIGINT, "the first worker runs"),
+        (signal.SIGINT, "the first lane runs"),
         (signal.SIGINT, "the first target is done"),
         (signal.SIGTERM, "the first target is done"),
     ],
@@ -487,13 +489,13 @@ def test_an_interrupted_export_leaves_the_old_bundle_and_nothing_else(
     number: signal.Signals, moment: str, exporting: Exporting
 ) -> None:
     exporting.until(moment)
-    assert processes_about(exporting.bundle.parent)  # or it shows nothing that they are gone
+    assert exporting.lanes()  # or it shows nothing that they are gone
     exporting.process.send_signal(number)
     assert exporting.process.wait(10) == INTERRUPTED
     assert contents(exporting.bundle) == exporting.before
     assert verify(exporting.bundle) == []
     assert exporting.leftovers() == set()
-    assert processes_about(exporting.bundle.parent) == set()
+    assert exporting.lanes() == []
     error = exporting.error.read_text()
     assert "Interrupted" in error
     assert "Traceback" not in error
@@ -505,12 +507,14 @@ def test_a_killed_export_leaves_the_old_bundle_and_the_next_one_clears_up(
     exporting: Exporting, maskport: Command
 ) -> None:
     exporting.until("the first target is done")
+    exporting.process.send_signal(signal.SIGSTOP)  # or it might start another meanwhile
+    assert exporting.lanes()
     exporting.process.kill()
     exporting.process.wait()
     assert contents(exporting.bundle) == exporting.before
     assert exporting.partial()  # nobody was left who could have removed it
-    # Nobody tells the workers either: they see that their orders' pipe is closed.
-    wait_until(lambda: not processes_about(exporting.bundle.parent), 10, "workers end")
+    # Nobody tells the lanes either: they see that their orders' pipe is closed.
+    wait_until(lambda: not exporting.lanes(), 10, "lanes end")
 
     out = ("--out", str(exporting.bundle))
     ended = maskport(*SMALL, "--targets", "torchscript-lite", *out)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -17,6 +16,7 @@ from maskport.errors import ExportError
 from maskport.exporters import session
 from maskport.exporters.failures import made_once, reason_of
 from maskport.exporters.lanes import Lanes
+from maskport.exporters.messages import Failed, Finished, News, Step
 from maskport.exporters.run import Card, Run
 from maskport.exporters.targets import select
 from maskport.exporters.tflite import refusal
@@ -50,7 +50,7 @@ class NoLanes:
     def order(self, rows: Iterable[Target]) -> None:
         self.ordered += [row.name for row in rows]
 
-    def so_far(self) -> Iterator[dict[str, Any]]:
+    def so_far(self) -> Iterator[News]:
         return iter(())
 
     finish = so_far
@@ -79,12 +79,12 @@ class Session:
         monkeypatch.setattr(session, "quantized", lambda *_: iter(()))
         monkeypatch.setattr(session, "not_installed", lambda _: [])
 
-    def messages(self) -> list[dict[str, Any]]:
+    def messages(self) -> list[object]:
         lanes: Any = self.lanes
         return list(session._make_all(self.order, self.prepared, self.run, lanes, self.log))
 
     def failures(self) -> dict[str, str]:
-        return {m["target"]: m["reason"] for m in self.messages() if m["event"] == "failed"}
+        return {m.target: m.reason for m in self.messages() if isinstance(m, Failed)}
 
 
 @pytest.fixture
@@ -96,8 +96,8 @@ def parent(nano: Callable[..., U2Net], tmp_path: Path, monkeypatch: pytest.Monke
 def test_whatever_a_recipe_raises_fails_its_targets_only(
     error: Exception, parent: Session, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def broken(*_: object) -> Iterator[dict[str, Any]]:
-        yield session.shared_step("measuring")
+    def broken(*_: object) -> Iterator[Step]:
+        yield Step("measuring")
         raise error
 
     monkeypatch.setattr(session, "quantized", broken)
@@ -146,8 +146,8 @@ def test_what_can_start_from_another_intermediate_does(
 def test_ctrl_c_within_a_recipe_is_no_failure(
     parent: Session, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def interrupted(*_: object) -> Iterator[dict[str, Any]]:
-        yield session.shared_step("measuring")
+    def interrupted(*_: object) -> Iterator[Step]:
+        yield Step("measuring")
         raise KeyboardInterrupt
 
     monkeypatch.setattr(session, "quantized", interrupted)
@@ -162,7 +162,7 @@ def test_calibration_photos_that_the_network_fails_on_are_warned_of(
         raise ValueError("too dark")
 
     monkeypatch.setattr(session, "objections", fails)
-    (warned,) = [m["warnings"] for m in parent.messages() if "warnings" in m]
+    (warned,) = [m.texts for m in parent.messages() if isinstance(m, session._Doubts)]
     assert warned == ("the network fails on a calibration photo: ValueError: too dark",)
 
 
@@ -242,23 +242,13 @@ def test_an_operation_that_tflite_lacks_is_named() -> None:
     assert refusal("")
 
 
-WORKER = """
-import json, sys
-for line in sys.stdin:
-    order = json.loads(line)
-    if "stop" in order:
-        break
-    print(json.dumps({"event": "finished", "target": order["target"]}), flush=True)
-"""
-
-
 @pytest.fixture
-def lanes(tmp_path: Path) -> Iterator[Lanes]:
+def lanes(tmp_path: Path, lane: list[str]) -> Iterator[Lanes]:
     with (tmp_path / "log").open("ab") as log:
-        yield Lanes([sys.executable, "-c", WORKER], log, jobs=3)
+        yield Lanes(lane, log, jobs=3)
 
 
-def ended(lanes: Lanes, monkeypatch: pytest.MonkeyPatch, most: int) -> dict[str, dict[str, Any]]:
+def ended(lanes: Lanes, monkeypatch: pytest.MonkeyPatch, most: int) -> list[Finished | Failed]:
     """What becomes of a target each in three lanes, of which so many can run at once."""
     start = threading.Thread.start
     started: list[threading.Thread] = []
@@ -274,20 +264,19 @@ def ended(lanes: Lanes, monkeypatch: pytest.MonkeyPatch, most: int) -> dict[str,
     monkeypatch.setattr(threading.Thread, "start", scarce)
     with lanes:
         lanes.order(select(["onnx-fp32", "coreml-fp16", "torchscript-lite"]))
-        return {m["target"]: m for m in lanes.finish()}
+        return [m for m in lanes.finish() if isinstance(m, Finished | Failed)]
 
 
 def test_lanes_that_cannot_be_started_wait_for_those_that_could(
     lanes: Lanes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    messages = ended(lanes, monkeypatch, 1)
-    assert [m["event"] for m in messages.values()] == ["finished"] * 3
+    assert [type(news) for news in ended(lanes, monkeypatch, 1)] == [Finished] * 3
 
 
 def test_where_no_lane_can_be_started_each_target_says_so(
     lanes: Lanes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    messages = ended(lanes, monkeypatch, 0)
-    assert [m["event"] for m in messages.values()] == ["failed"] * 3
-    assert all("can't start new thread" in m["reason"] for m in messages.values())
-    assert all("ulimit" in m["reason"] for m in messages.values())
+    reasons = [news.reason for news in ended(lanes, monkeypatch, 0) if isinstance(news, Failed)]
+    assert len(reasons) == 3
+    assert all("can't start new thread" in reason for reason in reasons)
+    assert all("ulimit" in reason for reason in reasons)

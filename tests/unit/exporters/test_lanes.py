@@ -1,4 +1,4 @@
-"""Lanes survive workers that crash, and nothing survives the lanes."""
+"""Lanes survive processes that crash, and nothing survives the lanes."""
 
 from __future__ import annotations
 
@@ -14,53 +14,57 @@ from typing import Any
 import pytest
 
 from maskport.exporters.lanes import Lanes
+from maskport.exporters.messages import Failed, Finished, News, Step
 from maskport.exporters.targets import select
-
-# A worker of the real protocol that dies in one target, sleeps in another, and prints noise.
-WORKER = """
-import json, os, signal, subprocess, sys, time
-print("a line that is no message")
-for line in sys.stdin:
-    order = json.loads(line)
-    if "stop" in order:
-        break
-    name = order["target"]
-    def send(kind, **more):
-        print(json.dumps({"event": kind, "target": name, **more}), flush=True)
-    send("started")
-    print("noise", file=sys.stderr)
-    if name == "tflite-fp16":
-        os.kill(os.getpid(), signal.SIGSEGV)
-    if name == "executorch":
-        child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
-        send("step", text=f"{os.getpid()} {child.pid}")
-        time.sleep(600)
-    send("finished", pid=os.getpid())
-"""
 
 
 @pytest.fixture
-def lanes(tmp_path: Path) -> Iterator[Lanes]:
+def lanes(tmp_path: Path, lane: list[str]) -> Iterator[Lanes]:
     with (tmp_path / "log").open("ab") as log:
-        yield Lanes([sys.executable, "-c", WORKER], log, jobs=2)
+        yield Lanes(lane, log, jobs=2)
 
 
-def outcomes(messages: Iterator[dict[str, Any]]) -> dict[str, dict[str, Any]]:
-    return {m["target"]: m for m in messages if m["event"] in {"finished", "failed"}}
+def outcomes(messages: Iterator[News]) -> dict[str, Finished | Failed]:
+    return {m.target: m for m in messages if isinstance(m, Finished | Failed)}
+
+
+def made_by(outcome: Finished | Failed) -> str:
+    """The number of the process."""
+    assert isinstance(outcome, Finished)
+    return outcome.tools["pid"]
+
+
+def reason(outcome: Finished | Failed) -> str:
+    assert isinstance(outcome, Failed)
+    return outcome.reason
 
 
 def test_a_crash_fails_its_target_and_the_others_go_on(lanes: Lanes) -> None:
     with lanes:
         lanes.order(select(["onnx-fp32", "tflite", "coreml-fp16"]))
         ended = outcomes(lanes.finish())
-    assert ended["tflite-fp16"]["event"] == "failed"
-    assert "crashed (SIGSEGV)" in ended["tflite-fp16"]["reason"]
-    others = {name for name, message in ended.items() if message["event"] == "finished"}
+    assert "crashed (SIGSEGV)" in reason(ended["tflite-fp16"])
+    others = {name for name, outcome in ended.items() if isinstance(outcome, Finished)}
     assert others == {
         *("onnx-fp32", "tflite-fp32", "tflite-dynamic-int8", "tflite-int8", "coreml-fp16")
     }
-    before, after = ended["tflite-fp32"]["pid"], ended["tflite-int8"]["pid"]
-    assert before != after  # a new process went on
+    # A new process went on.
+    assert made_by(ended["tflite-fp32"]) != made_by(ended["tflite-int8"])
+
+
+def test_a_lane_that_says_nonsense_is_ended_as_one_that_crashes(lanes: Lanes) -> None:
+    with lanes:
+        lanes.order(select(["coreml-fp32", "coreml-fp16"]))
+        ended = outcomes(lanes.finish())
+    assert "sent nonsense" in reason(ended["coreml-fp32"])
+    assert isinstance(ended["coreml-fp16"], Finished)
+
+
+def test_what_lanes_print_goes_into_the_log(lanes: Lanes, tmp_path: Path) -> None:
+    with lanes:
+        lanes.order(select(["onnx-fp32"]))
+        outcomes(lanes.finish())
+    assert (tmp_path / "log").read_text().splitlines() == ["noise while it is imported", "noise"]
 
 
 def test_a_process_that_is_just_starting_is_ended_too(
@@ -79,7 +83,7 @@ def test_targets_of_a_lane_share_a_process_that_was_warm(lanes: Lanes) -> None:
         lanes.order(rows[:1])
         lanes.order(rows[1:])
         ended = outcomes(lanes.finish())
-    assert len({message["pid"] for message in ended.values()}) == 1
+    assert len({made_by(outcome) for outcome in ended.values()}) == 1
 
 
 def test_more_lanes_than_jobs_wait_for_their_turn(lanes: Lanes) -> None:
@@ -106,12 +110,12 @@ def is_running(pid: int) -> bool:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
-def test_leaving_the_lanes_kills_the_workers_and_what_they_started(lanes: Lanes) -> None:
+def test_leaving_the_lanes_kills_the_processes_and_what_they_started(lanes: Lanes) -> None:
     with pytest.raises(KeyboardInterrupt), lanes:
         lanes.order(select(["executorch"]))
         for message in lanes.finish():
-            if message["event"] == "step":
-                pids = [int(pid) for pid in message["text"].split()]
+            if isinstance(message, Step):
+                pids = [int(pid) for pid in message.text.split()]
                 raise KeyboardInterrupt
     deadline = time.monotonic() + 10
     while any(map(is_running, pids)) and time.monotonic() < deadline:

@@ -58,7 +58,7 @@ def test_a_search_that_nobody_waits_for_ends_at_its_next_mask(
 
     monkeypatch.setattr(Simulation, "forward", counting)
     steps = quantized(view, run, photos, IMPOSSIBLE)
-    while not next(steps)["text"].startswith("trying"):
+    while not next(steps).text.startswith("trying"):
         pass
     before = drawn
     steps.close()  # as Ctrl-C does

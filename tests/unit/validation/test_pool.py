@@ -9,15 +9,15 @@ from typing import Any, ClassVar
 import pytest
 
 from maskport.errors import RunnerError
-from maskport.runtimes.worker import Limits, Loaded
+from maskport.runtimes.isolated import Limits, Loaded
 from maskport.validation import pool as module
 from maskport.validation.pool import Job, Pool
 
 LIMITS = Limits(1, 1, 1)
 
 
-class FakeWorker:
-    """Behaves as `Worker` does, without a process."""
+class FakeRunner:
+    """Behaves as `IsolatedRunner` does, without a process."""
 
     alive: ClassVar[list[str]] = []
 
@@ -25,7 +25,7 @@ class FakeWorker:
         self.name = artifact.target
         self.size = artifact.size
         self.started = 0
-        FakeWorker.alive.append(self.name)
+        FakeRunner.alive.append(self.name)
 
     def start(self) -> None:
         self.started += 1
@@ -39,56 +39,56 @@ class FakeWorker:
         return int(self.size)
 
     def close(self) -> None:
-        FakeWorker.alive.remove(self.name)
+        FakeRunner.alive.remove(self.name)
 
 
 @pytest.fixture(autouse=True)
 def fake(monkeypatch: pytest.MonkeyPatch) -> None:
-    FakeWorker.alive = []
-    monkeypatch.setattr(module, "Worker", FakeWorker)
+    FakeRunner.alive = []
+    monkeypatch.setattr(module, "IsolatedRunner", FakeRunner)
 
 
 def job(name: str, size: int = 10) -> Job:
     return Job(SimpleNamespace(target=name, size=size), Path(name))  # type: ignore[arg-type]
 
 
-def test_a_worker_is_loaded_once_and_ended_with_the_pool() -> None:
+def test_a_runner_is_loaded_once_and_ended_with_the_pool() -> None:
     with Pool(1, LIMITS, budget=100) as pool:
-        first, _ = pool.worker(job("a"))
-        again, _ = pool.worker(job("a"))
+        first, _ = pool.runner(job("a"))
+        again, _ = pool.runner(job("a"))
         assert first is again
-    assert FakeWorker.alive == []
+    assert FakeRunner.alive == []
 
 
-def test_a_started_worker_is_the_one_that_is_loaded() -> None:
+def test_a_started_runner_is_the_one_that_is_loaded() -> None:
     with Pool(1, LIMITS, budget=100) as pool:
         pool.start(job("a"))
         pool.start(job("a"))
-        worker, _ = pool.worker(job("a"))
-        assert FakeWorker.alive == ["a"] and worker.started == 1  # type: ignore[attr-defined]
+        runner, _ = pool.runner(job("a"))
+        assert FakeRunner.alive == ["a"] and runner.started == 1  # type: ignore[attr-defined]
 
 
 def test_the_one_used_longest_ago_makes_room_and_comes_back() -> None:
     with Pool(1, LIMITS, budget=25) as pool:
         for name in ("a", "b"):
-            pool.worker(job(name))
-        pool.worker(job("a"))  # now b is the older
-        pool.worker(job("c"))
+            pool.runner(job(name))
+        pool.runner(job("a"))  # now b is the older
+        pool.runner(job("c"))
         pool.make_room()
-        assert sorted(FakeWorker.alive) == ["a", "c"]
-        pool.worker(job("b"))
-        assert "b" in FakeWorker.alive
+        assert sorted(FakeRunner.alive) == ["a", "c"]
+        pool.runner(job("b"))
+        assert "b" in FakeRunner.alive
 
 
 def test_one_that_is_too_large_alone_stays() -> None:
     with Pool(1, LIMITS, budget=5) as pool:
-        pool.worker(job("a"))
+        pool.runner(job("a"))
         pool.make_room()
-        assert FakeWorker.alive == ["a"]
+        assert FakeRunner.alive == ["a"]
 
 
 def test_one_that_cant_be_loaded_leaves_no_process() -> None:
     with Pool(1, LIMITS, budget=5) as pool:
         with pytest.raises(RunnerError):
-            pool.worker(job("a", size=-1))
-        assert FakeWorker.alive == []
+            pool.runner(job("a", size=-1))
+        assert FakeRunner.alive == []

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import json
-
 import numpy as np
 import pytest
+from pydantic_core import to_json
 
+from maskport.processes.messages import Frame
 from maskport.runtimes.intermediates.nodes import NodeInfo, sketch
+from maskport.runtimes.isolated_messages import ANSWERS, Node
 
 
 @pytest.fixture
@@ -21,7 +22,7 @@ def similarity(first: np.ndarray, second: np.ndarray) -> float:
 
 def test_a_node_survives_json() -> None:
     node = NodeInfo("/a/Conv", "Conv", ("x",), "y", 0, (1, 2, 3, 4), "RELU", (2, 1, 3, 3), (0.5,))
-    assert NodeInfo.from_dict(json.loads(json.dumps(node.to_dict()))) == node
+    assert ANSWERS.read(Frame("Node", to_json(Node(node)), None)) == Node(node)
 
 
 def test_equal_weights_have_equal_sketches(weights: np.ndarray) -> None:

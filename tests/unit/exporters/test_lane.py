@@ -8,7 +8,7 @@ import pytest
 
 from maskport.artifacts.manifest import Artifact, FileEntry, Tensor
 from maskport.errors import ExportError
-from maskport.exporters.worker import as_declared
+from maskport.exporters.lane import as_declared
 
 from ...sdks import needed
 

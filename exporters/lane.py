@@ -1,8 +1,6 @@
 """One lane of an export run: a process of its own, for SDKs that print, leak or crash.
 
-It reads orders from its standard input and writes events to its standard output, both JSON, a
-line each. Whatever else is printed here goes to the run's log. When the parent is gone, so is
-this process.
+Whatever is printed here goes to the run's log.
 """
 
 from __future__ import annotations
@@ -10,18 +8,10 @@ from __future__ import annotations
 import gc
 import importlib
 import importlib.metadata
-import json
-import os
-import queue
 import shutil
-import signal
-import sys
-import threading
 import time
 import traceback
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -31,9 +21,11 @@ from ..artifacts.inspect.read import declared_by
 from ..artifacts.manifest import Artifact
 from ..errors import ExportError, MaskportError, NotCoveredError
 from ..formats import Target
+from ..processes.parent import Parent
 from ..sdks.needs import load
 from .failures import reason_of
 from .inspection import inspect_artifact
+from .messages import ORDERS, Failed, Finished, Started, Step, Stop
 from .run import Exported, Run
 from .targets import target
 
@@ -42,34 +34,30 @@ __all__ = ["CHECK", "PLAN", "as_declared", "main"]
 PLAN = "run.json"
 CHECK = "check.npz"
 
-Send = Callable[[dict[str, Any]], None]
 
-
-def main(scratch: Path) -> None:
+def main(parent: Parent, scratch: str) -> None:
     """Serve orders until told to stop.
 
     Args:
+        parent: Where they come from.
         scratch: The run's folder for intermediates.
     """
     # Converters make millions of objects and keep most: looking through them often finds nothing.
     gc.set_threshold(100_000, 20, 100)
-    send = _take_over_streams()
-    orders = _listen()
-    while True:
-        order = orders.get()
-        if "stop" in order:
+    for order, _ in parent.requests(ORDERS):
+        if isinstance(order, Stop):
             return
-        _make(target(order["target"]), scratch, send)
+        _make(target(order.target), Path(scratch), parent)
 
 
-def _make(row: Target, scratch: Path, send: Send) -> None:
+def _make(row: Target, scratch: Path, parent: Parent) -> None:
     """One target, from its intermediate to a judged file in the bundle."""
     started = time.monotonic()
-    send({"event": "started", "target": row.name})
+    parent.send(Started(row.name))
     print(f"\n===== {row.name} =====", flush=True)
 
     def step(text: str, done: int = 0, total: int = 0) -> None:
-        send({"event": "step", "target": row.name, "text": text, "done": done, "total": total})
+        parent.send(Step(text, row.name, done, total))
 
     bundle = scratch.parent
     run = Run.load(scratch / PLAN, step)
@@ -79,24 +67,14 @@ def _make(row: Target, scratch: Path, send: Send) -> None:
         step("checking")
         artifact = as_declared(artifact, path)
         artifact = _inspect(row, artifact, path, run)
-        values = artifact.model_dump(mode="json", exclude_none=True)
+        seconds = time.monotonic() - started
+        parent.send(Finished(row.name, artifact, seconds, _versions(row.needs)))
     # One target's failure, whatever it is, must not stop the others; SDKs call sys.exit, too.
     except (Exception, SystemExit) as exc:
         traceback.print_exc()
         shutil.rmtree(path, ignore_errors=True)
         path.unlink(missing_ok=True)
-        send({"event": "failed", "target": row.name, "reason": reason_of(exc)})
-        return
-    seconds = time.monotonic() - started
-    send(
-        {
-            "event": "finished",
-            "target": row.name,
-            "artifact": values,
-            "seconds": seconds,
-            "tools": _versions(row.needs),
-        }
-    )
+        parent.send(Failed(row.name, reason_of(exc)))
 
 
 def _export(row: Target, run: Run, path: Path) -> Artifact:
@@ -176,39 +154,6 @@ def _inspect(row: Target, artifact: Artifact, path: Path, run: Run) -> Artifact:
     return artifact.model_copy(update={"inspection": inspection})
 
 
-def _take_over_streams() -> Send:
-    """Keep the way to the parent, and send everything that is printed to the log."""
-    channel = os.fdopen(os.dup(1), "w", encoding="utf-8")
-    os.dup2(2, 1)
-    sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
-    lock = threading.Lock()
-
-    def send(message: dict[str, Any]) -> None:
-        with lock:
-            channel.write(json.dumps(message) + "\n")
-            channel.flush()
-
-    return send
-
-
-def _listen() -> queue.Queue[dict[str, Any]]:
-    """Orders as they come; the end of the stream means that the parent died."""
-    orders: queue.Queue[dict[str, Any]] = queue.Queue()
-
-    def read() -> None:
-        for line in sys.stdin:
-            order = json.loads(line)
-            orders.put(order)
-            if "stop" in order:
-                return
-        if os.name == "posix" and os.getpgrp() == os.getpid():
-            os.killpg(os.getpid(), signal.SIGKILL)  # with what the SDKs have started
-        os._exit(1)
-
-    threading.Thread(target=read, daemon=True).start()
-    return orders
-
-
 def _versions(modules: tuple[str, ...]) -> dict[str, str]:
     found = {}
     for module in modules:
@@ -217,7 +162,3 @@ def _versions(modules: tuple[str, ...]) -> dict[str, str]:
         except importlib.metadata.PackageNotFoundError:
             continue  # a module of another distribution's
     return found
-
-
-if __name__ == "__main__":
-    main(Path(sys.argv[1]))

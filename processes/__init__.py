@@ -1,0 +1,1 @@
+"""Running something in a child: messages, limits, sandbox, and its end."""

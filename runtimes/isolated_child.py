@@ -1,0 +1,131 @@
+"""What the process of an isolated runner does: it is asked by its parent, and answers.
+
+It has no secrets and nothing to keep: a file that takes it down ends this process only.
+"""
+
+from __future__ import annotations
+
+import importlib
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import MaskportError, MissingToolError, NotCoveredError, UsageError
+from ..processes.parent import Parent
+from ..processes.sandbox import confine, peak_memory
+from .base import Runner
+from .isolated_messages import (
+    REQUESTS,
+    Answer,
+    Ask,
+    Build,
+    Job,
+    Loaded,
+    Node,
+    Peak,
+    Ran,
+    Ready,
+    Refused,
+    Run,
+    Saturating,
+)
+from .runners import runner_for
+
+__all__ = ["main"]
+
+
+def main(parent: Parent) -> None:
+    """Serve requests, of which the first is the job, until the parent ends this process."""
+    desk: _Desk | None = None
+    for request, array in parent.requests(REQUESTS):
+        try:
+            if isinstance(request, Job):
+                confine(request.memory)
+                desk = _Desk(request)
+                parent.send(Ready())
+                continue
+            assert desk is not None  # noqa: S101  (the job comes first)
+            if array is not None:
+                desk.image = array
+            for answer, values in desk.serve(request):
+                parent.send(answer, values)
+        except MemoryError:
+            parent.send(Refused("memory"))
+            return
+        except MaskportError as exc:
+            here = not isinstance(exc, MissingToolError | NotCoveredError | UsageError)
+            parent.send(Refused("broken" if here else "unavailable", exc.what, exc.remedy))
+            if desk is None:
+                return
+
+
+class _Desk:
+    """One artifact's runner, and the requests it serves."""
+
+    def __init__(self, job: Job) -> None:
+        self.path = Path(job.path)
+        self.artifact = job.artifact
+        self.threads = job.threads
+        self.image: NDArray[np.float32] = np.zeros((1, 3, 1, 1), np.float32)
+        self.runner = self._runner(job.build)
+        if job.compute_units and hasattr(self.runner, "compute_units"):
+            self.runner.compute_units = job.compute_units
+        self.runner.prepare()
+
+    def _runner(self, build: Build | None) -> Runner:
+        if build is None:
+            return runner_for(self.artifact, self.path, self.threads)
+        from .pytorch import PyTorchRunner
+
+        module, _, name = build.function.partition(":")
+        function: Callable[..., Any] = getattr(importlib.import_module(module), name)
+        return PyTorchRunner(
+            self.path,
+            self.artifact,
+            threads=self.threads,
+            build=lambda: function(**build.arguments),
+        )
+
+    def serve(self, request: Ask | Run) -> Iterator[tuple[Answer, NDArray[np.float32] | None]]:
+        if isinstance(request, Run):
+            yield self._run(request)
+            return
+        runner = self.runner
+        match request.what:
+            case "load":
+                runner.__enter__()
+                yield Loaded(runner.name, runner.emulated, runner.load_seconds * 1e3), None
+            case "count":
+                from .costs.counting import cost_of
+
+                yield cost_of(self.artifact, self.path), None
+            case "saturating":
+                from .saturation import saturating
+
+                yield Saturating(saturating(self.artifact, self.path)), None
+            case "intermediates":
+                from .intermediates.stream import intermediates
+
+                for node, values in intermediates(
+                    self.artifact, self.path, self.image, self.threads
+                ):
+                    yield Node(node), values
+                yield Node(None), None
+            case "memory":
+                yield Peak(peak_memory() / 1e6), None
+
+    def _run(self, request: Run) -> tuple[Ran, NDArray[np.float32]]:
+        began = time.perf_counter()
+        for _ in range(request.warm_up):
+            self.runner.run(self.image)
+        warm_up_ms = (time.perf_counter() - began) * 1e3
+        times: list[float] = []
+        while len(times) < request.runs or sum(times) < request.seconds * 1e3:
+            started = time.perf_counter()
+            mask = self.runner.run(self.image)
+            times.append((time.perf_counter() - started) * 1e3)
+        return Ran(times, warm_up_ms), mask

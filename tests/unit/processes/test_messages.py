@@ -1,0 +1,113 @@
+"""What comes from a child is held to be nothing until it has been looked at."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from io import FileIO
+
+import numpy as np
+import pytest
+from pydantic import FiniteFloat
+
+from maskport.processes.messages import LARGEST_MESSAGE, Array, Frame, Garbled, Vocabulary, send
+
+
+@dataclass(frozen=True)
+class Drawn:
+    seconds: FiniteFloat
+    names: tuple[str, ...] = ()
+
+
+DRAWN = Vocabulary(Drawn)
+Came = Callable[[bytes], tuple[Drawn, Array | None]]
+
+
+@pytest.fixture
+def pipe() -> Iterator[tuple[FileIO, FileIO]]:
+    reading, writing = os.pipe()
+    with open(reading, "rb", buffering=0) as ours, open(writing, "wb", buffering=0) as theirs:
+        yield ours, theirs
+
+
+@pytest.fixture
+def came(pipe: tuple[FileIO, FileIO]) -> Came:
+    """What is made of bytes after which the other side hung up."""
+
+    def read(content: bytes) -> tuple[Drawn, Array | None]:
+        ours, theirs = pipe
+        theirs.write(content)
+        theirs.close()
+        frame = Frame.receive(ours)
+        return DRAWN.read(frame), frame.array
+
+    return read
+
+
+def framed(content: bytes) -> bytes:
+    return len(content).to_bytes(4, "big") + content
+
+
+@pytest.mark.parametrize(
+    "array",
+    [
+        None,
+        np.arange(24, dtype=np.float32).reshape(1, 2, 3, 4),
+        np.arange(24, dtype=np.float32).reshape(4, 6).T,  # not as it lies in memory
+        np.arange(3),
+        np.zeros((2, 0), np.float32),
+    ],
+)
+def test_a_message_comes_as_it_was_sent(
+    pipe: tuple[FileIO, FileIO], array: np.ndarray | None
+) -> None:
+    ours, theirs = pipe
+    send(theirs, Drawn(1.5, ("a\nb", "ü")), array)
+    frame = Frame.receive(ours)
+    assert DRAWN.read(frame) == Drawn(1.5, ("a\nb", "ü"))
+    if array is None:
+        assert frame.array is None
+    else:
+        np.testing.assert_array_equal(frame.array, array)  # type: ignore[arg-type]
+        assert frame.array is not None and frame.array.dtype == np.float32
+
+
+def test_what_json_cant_hold_is_not_half_sent(pipe: tuple[FileIO, FileIO]) -> None:
+    ours, theirs = pipe
+    with pytest.raises(ValueError):
+        send(theirs, Drawn(1, (object(),)))  # type: ignore[arg-type]
+    send(theirs, Drawn(2))
+    assert DRAWN.read(Frame.receive(ours)) == Drawn(2)
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (framed(b"hello"), "'hello'"),
+        (framed(b"\xff\xfe\n{}"), "a message"),
+        (framed(b'Drawn\n{"seconds": 1'), "Drawn"),
+        (framed(b"Drawn\n{}"), "seconds"),
+        (framed(b"Drawn\n[1]"), "Drawn"),
+        (framed(b'Drawn\n{"seconds": "1"}'), "seconds"),
+        (framed(b'Drawn\n{"seconds": true}'), "seconds"),
+        (framed(b'Drawn\n{"seconds": NaN}'), "seconds"),
+        (framed(b'Drawn x\n{"seconds": 1}'), "'x'"),
+        (framed(b'Drawn -1 4\n{"seconds": 1}'), "shape"),
+        (framed(b'Drawn 1 1 1 1 1 1 1 1 1\n{"seconds": 1}'), "shape"),
+        (framed(b'Drawn 99999999999\n{"seconds": 1}'), "shape"),
+        ((LARGEST_MESSAGE + 1).to_bytes(4, "big"), "bytes"),
+    ],
+)
+def test_what_is_no_message_is_refused(came: Came, content: bytes, words: str) -> None:
+    with pytest.raises(Garbled, match=words):
+        came(content)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"\0\0", framed(b"Drawn\n{}")[:-1], framed(b'Drawn 4\n{"seconds": 1}') + b"half"],
+)
+def test_the_end_of_the_other_side_is_no_message(came: Came, content: bytes) -> None:
+    with pytest.raises(EOFError):
+        came(content)

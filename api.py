@@ -17,17 +17,17 @@ from numpy.typing import NDArray
 from .artifacts.bundle import Bundle
 from .artifacts.manifest import Checkpoint, Network
 from .errors import UsageError
-from .exporters.network import Found, find, load
-from .exporters.quantized import Wish
+from .exporters.export import ExportEvent, ExportRequest, Watcher, default_jobs, run_export
+from .exporters.quantized import RecipeSearch
 from .exporters.run import Card, Options
-from .exporters.session import Event, Order, Watcher, default_jobs, run_export
 from .exporters.targets import select
 from .formats import Target
 from .imaging.convert import photo_to_input
 from .imaging.photos import list_photos, read_photo
-from .models.checkpoints import Taken
+from .models.checksums import digest_of, sha256_of
 from .models.devices import best_device
 from .models.prepared import PreparedMask, Reference, check_output, count_macs, prepare
+from .models.resolve import Resolved, Weights, load, resolve
 from .precisions import PRECISIONS
 from .quantization.analysis import Analysis, analyse
 from .quantization.calibration import generated, load_calibration
@@ -42,7 +42,7 @@ from .specs import ImageSpec, ModelSpec
 if TYPE_CHECKING:
     from torch import nn
 
-__all__ = ["Event", "export", "quantize", "sensitivity"]
+__all__ = ["ExportEvent", "export", "quantize", "sensitivity"]
 
 # Judges every fresh file; named by its path because it runs in the lanes' processes.
 # So many photos are enough to tell a broken file, and few enough not to cost time.
@@ -111,7 +111,7 @@ def export(
         license: Of the weights; embedded in the files.
         source: Where the weights came from, for the manifest.
         jobs: Processes at once.
-        watch: Called with each `Event`, in this thread.
+        watch: Called with each `ExportEvent`, in this thread.
 
     Returns:
         The bundle. Targets that failed are in its manifest's ``failures``.
@@ -123,7 +123,7 @@ def export(
     """
     if jobs is not None and jobs < 1:
         raise UsageError(f"{jobs} jobs make nothing.", "Give 1 or more, or leave it out.")
-    found = find(network, spec, size)
+    found = resolve(network, spec, size)
     if calibration is None and found.entry is not None:
         calibration = found.entry.calibration or None
     names = [targets] if isinstance(targets, str) else targets
@@ -145,10 +145,11 @@ def export(
     watcher = watch or (lambda event: None)
 
     def note(text: str) -> None:
-        watcher(Event("note", text=text))
+        watcher(ExportEvent("note", text=text))
 
-    checkpoint = load(found, weights, weights_key, source, license)
-    _say_taken(checkpoint, note)
+    taken = load(found, weights, weights_key)
+    _say_taken(taken, note)
+    checkpoint = _checkpoint(found, taken, source, license)
     reference = Reference(found.module, found.spec)
     check_output(reference, found.spec)
     calibrated = load_calibration(calibration, found.spec.image) if calibration else None
@@ -158,7 +159,7 @@ def export(
     )
     _say_left_out([*(calibrated.unread if calibrated is not None else ()), *unread], note)
     side = str(image.height) if image.height == image.width else f"{image.height}x{image.width}"
-    order = Order(
+    request = ExportRequest(
         reference=reference,
         spec=found.spec,
         targets=rows,
@@ -177,7 +178,7 @@ def export(
         jobs=jobs or default_jobs(),
     )
     folder = Path(out) if out is not None else Path("exports") / f"{found.spec.name}-{side}"
-    return run_export(order, folder, watcher)
+    return run_export(request, folder, watcher)
 
 
 def sensitivity(
@@ -291,7 +292,7 @@ def _calibrated_view(
     watch: Callable[[str, int, int], None],
     note: Callable[[str], None],
 ) -> _CalibratedView:
-    found = find(network, spec, size)
+    found = resolve(network, spec, size)
     calibration = calibration or (found.entry.calibration if found.entry else "")
     if not calibration:
         raise UsageError(
@@ -299,7 +300,7 @@ def _calibrated_view(
             "Give --calibration DIR with some dozens of typical photos.",
         )
     watch("loading the weights", 0, 0)
-    _say_taken(load(found, weights, weights_key, "", ""), note)
+    _say_taken(load(found, weights, weights_key), note)
     check_output(Reference(found.module, found.spec), found.spec)
     image = found.spec.image
     shown = load_calibration(calibration, image)
@@ -313,12 +314,25 @@ def _calibrated_view(
     )
 
 
-def _say_taken(checkpoint: Checkpoint, note: Callable[[str], None]) -> None:
+def _say_taken(weights: Weights, note: Callable[[str], None]) -> None:
     """What of a file was taken for weights, where it is more than weights."""
-    found = checkpoint.key, checkpoint.prefix, tuple(checkpoint.ignored), tuple(checkpoint.notes)
-    taken = str(Taken(*found))
-    if taken:
-        note(f"Weights of {checkpoint.file}: {taken}")
+    if str(weights.taken):
+        note(f"Weights of {weights.file}: {weights.taken}")
+
+
+def _checkpoint(found: Resolved, weights: Weights, source: str, license: str) -> Checkpoint:
+    """What the manifest says of them; the user's word before what is known."""
+    taken = weights.taken
+    return Checkpoint(
+        file=weights.file,
+        sha256=sha256_of(weights.path) if weights.path else digest_of(found.module),
+        source=source or weights.source,
+        license=license or weights.license,
+        key=taken.key,
+        prefix=taken.prefix,
+        ignored=list(taken.ignored),
+        notes=list(taken.notes),
+    )
 
 
 def _say_left_out(reasons: Iterable[str], note: Callable[[str], None]) -> None:
@@ -329,7 +343,7 @@ def _say_left_out(reasons: Iterable[str], note: Callable[[str], None]) -> None:
 
 def _recipes(
     rows: Iterable[Target], given: Recipe | None, budget: Budget | None, prefer: Prefer
-) -> dict[str, Recipe | Wish]:
+) -> dict[str, Recipe | RecipeSearch]:
     """What each of the targets' recipes is."""
     rows = list(rows)
     if budget is not None and all(row.recipe != MIXED for row in rows):
@@ -355,16 +369,16 @@ def _recipes(
             f"{', '.join(integers)} is integers throughout.",
             "Make tflite-mixed of it.",
         )
-    found: dict[str, Recipe | Wish] = {
+    found: dict[str, Recipe | RecipeSearch] = {
         row.recipe: given or named(row.recipe) for row in rows if row.recipe not in {"", MIXED}
     }
     if any(row.recipe == MIXED for row in rows):
-        wish = Wish(budget or budget_of(BUDGET), prefer, given or named("best"))
-        found[MIXED] = given if given is not None and budget is None else wish
+        search = RecipeSearch(budget or budget_of(BUDGET), prefer, given or named("best"))
+        found[MIXED] = given if given is not None and budget is None else search
     return found
 
 
-def _card(found: Found, checkpoint: Checkpoint, author: str) -> Card:
+def _card(found: Resolved, checkpoint: Checkpoint, author: str) -> Card:
     image = found.spec.image
     summary = found.entry.summary if found.entry else found.factory
     return Card(

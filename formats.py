@@ -10,9 +10,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-__all__ = ["FORMATS", "TARGETS", "Format", "Lane", "Need", "Runtime", "Source", "Target"]
+__all__ = ["FORMATS", "TARGETS", "Format", "Intermediate", "Lane", "Need", "Runtime", "Target"]
 
-Source = Literal["onnx", "trace", "program"]
+Intermediate = Literal["onnx", "trace", "program"]
 Lane = Literal["litert", "tensorflow", "coreml", "torch", "openvino"]
 
 
@@ -65,11 +65,11 @@ class Format:
     needs: tuple[Need, ...]
     runtimes: tuple[Runtime, ...]
     reader: str
-    source: Source
+    source: Intermediate
     lane: Lane
     counter: str = ""
     tensors: str = ""
-    fallback: Source | None = None
+    fallback: Intermediate | None = None
     extra: str = ""
     modules: tuple[str, ...] = ()
 
@@ -101,7 +101,7 @@ class Target:
     exporter: str
     summary: str
     recipe: str = ""
-    starts_from: Source | None = None
+    starts_from: Intermediate | None = None
     modules: tuple[str, ...] = ()
     opt_in: bool = False
 
@@ -121,7 +121,7 @@ class Target:
         return "tensorflow" if self.starts_from == "onnx" else self.shared.lane
 
     @property
-    def sources(self) -> tuple[Source, ...]:
+    def sources(self) -> tuple[Intermediate, ...]:
         """The intermediates it starts from, made once for all targets of a run: one of them is
         enough. What a recipe quantizes starts from the quantized program."""
         if self.recipe:

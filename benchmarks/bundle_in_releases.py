@@ -19,11 +19,11 @@ from pathlib import Path
 import numpy as np
 
 from maskport import load_bundle
-from maskport.exporters.network import find
 from maskport.imaging.convert import photo_to_input
 from maskport.imaging.photos import list_photos, read_photo
 from maskport.models.checkpoints import load_weights
 from maskport.models.prepared import Reference
+from maskport.models.resolve import resolve
 from maskport.specs import ModelSpec
 
 SCRIPT = Path(__file__).parents[1] / "tests" / "conformance" / "in_release.py"
@@ -37,7 +37,7 @@ def main() -> None:
     arguments = parser.parse_args()
     bundle = load_bundle(arguments.bundle)
     spec = ModelSpec.from_dict(bundle.manifest.spec)
-    found = find(bundle.manifest.network.factory, spec, None)
+    found = resolve(bundle.manifest.network.factory, spec, None)
     load_weights(found.module, bundle.path / "reference.safetensors")
     photos = [read_photo(path) for path in list_photos(arguments.images).paths]
     images = np.concatenate([photo_to_input(photo, spec.image) for photo in photos])

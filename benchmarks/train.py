@@ -28,7 +28,7 @@ from torch.utils.data import DataLoader, Dataset
 from maskport.models.catalog import entry
 from maskport.scenes import scene
 from maskport.training.config import TrainingConfig
-from maskport.training.loop import Event, train
+from maskport.training.loop import TrainingEvent, train
 
 SIZE, CROP = 320, 288
 MEAN, STD = np.array([0.485, 0.456, 0.406]), np.array([0.229, 0.224, 0.225])
@@ -102,7 +102,7 @@ def our_turns(folder: Path, network: str, batch: int, steps: int, out: Path) -> 
         turn += 1
         marks: list[float] = []
 
-        def watch(event: Event, marks: list[float] = marks) -> None:
+        def watch(event: TrainingEvent, marks: list[float] = marks) -> None:
             if event.kind == "step":
                 marks.append(time.perf_counter())
 

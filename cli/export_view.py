@@ -20,7 +20,7 @@ from .tables import printable
 if TYPE_CHECKING:
     from ..artifacts.bundle import Bundle
     from ..artifacts.manifest import Artifact
-    from ..exporters.session import Event
+    from ..exporters.export import ExportEvent
 
 __all__ = ["ExportView", "size_text"]
 
@@ -79,7 +79,7 @@ class ExportView(LiveView):
         """What is being done for all targets."""
         self._common = text
 
-    def watch(self, event: Event) -> None:
+    def watch(self, event: ExportEvent) -> None:
         """Take an event of the export."""
         if event.kind == "note":
             self._console.print(Text(printable(event.text)), soft_wrap=True)

@@ -32,13 +32,13 @@ def command(
     maskport gate results.json --gates gates.toml --baseline last-release.json
     """
     gates = chosen_gates(gates_file, gate_texts)
-    from ..validation.gates import exit_code, judge
+    from ..validation.gates import decide, exit_code
     from ..validation.results import read_results
     from .verdict_view import print_verdict
 
     results = read_results(results_file)
     old = None if baseline is None else read_results(baseline)
-    judged = judge(results, gates, old)
+    judged = decide(results, gates, old)
     print_verdict(judged)
     print_notes(judged)
     write_reports(judged, json_out, junit_out, markdown_out)

@@ -14,7 +14,7 @@ from .live_view import LiveView
 from .tables import printable
 
 if TYPE_CHECKING:
-    from ..validation.order import Event
+    from ..validation.request import ValidationEvent
 
 __all__ = ["RunView"]
 
@@ -54,7 +54,7 @@ class RunView(LiveView):
         """What is being done for all of them."""
         self._stage = text
 
-    def watch(self, event: Event) -> None:
+    def watch(self, event: ValidationEvent) -> None:
         """Take an event of the run."""
         if event.kind == "note":
             self._console.print(Text(printable(event.text)), soft_wrap=True)

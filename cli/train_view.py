@@ -11,7 +11,7 @@ from rich.text import Text
 from .live_view import LiveView
 
 if TYPE_CHECKING:
-    from ..training.loop import Event
+    from ..training.loop import TrainingEvent
 
 __all__ = ["TrainView", "duration"]
 
@@ -40,7 +40,7 @@ class TrainView(LiveView):
         self._task: TaskID | None = None
         self._printed = 0.0
 
-    def watch(self, event: Event) -> None:
+    def watch(self, event: TrainingEvent) -> None:
         """Take an event of the run."""
         if event.kind in {"preparing", "stopping"}:
             self._say(f"{event.text} …")
@@ -51,7 +51,7 @@ class TrainView(LiveView):
         else:
             self._say(_scored(event))
 
-    def _step(self, event: Event) -> None:
+    def _step(self, event: TrainingEvent) -> None:
         numbers = event.numbers
         facts = (
             f"loss {numbers['loss']:.3f}   {numbers['images_per_second']:.1f} images/s   "
@@ -91,12 +91,12 @@ def duration(seconds: float) -> str:
     return f"{minute} min {second:02} s" if minute else f"{second} s"
 
 
-def _remaining(event: Event) -> str:
+def _remaining(event: TrainingEvent) -> str:
     rate = event.numbers["steps_per_second"]
     return f"{duration((event.steps - event.step) / rate)} left" if rate else ""
 
 
-def _scored(event: Event) -> str:
+def _scored(event: TrainingEvent) -> str:
     numbers = event.numbers
     parts = [f"step {event.step}: mean loss {numbers['loss']:.4f}"]
     if "max_f" in numbers:

@@ -23,7 +23,7 @@ def print_verdict(results: Results) -> None:
     ``FAILED target: sentence``.
 
     Args:
-        results: As `judge` returns them.
+        results: As `decide` returns them.
     """
     from ..validation.reports.wording import STATUSES, verdict
 

@@ -25,7 +25,7 @@ from ..processes.parent import Parent
 from ..sdks.needs import load
 from .failures import reason_of
 from .inspection import inspect_artifact
-from .messages import ORDERS, Failed, Finished, Started, Step, Stop
+from .messages import REQUESTS, Failed, Finished, Started, Step, Stop
 from .run import Exported, Run
 from .targets import target
 
@@ -44,10 +44,10 @@ def main(parent: Parent, scratch: str) -> None:
     """
     # Converters make millions of objects and keep most: looking through them often finds nothing.
     gc.set_threshold(100_000, 20, 100)
-    for order, _ in parent.requests(ORDERS):
-        if isinstance(order, Stop):
+    for request, _ in parent.requests(REQUESTS):
+        if isinstance(request, Stop):
             return
-        _make(target(order.target), Path(scratch), parent)
+        _make(target(request.target), Path(scratch), parent)
 
 
 def _make(row: Target, scratch: Path, parent: Parent) -> None:

@@ -9,7 +9,7 @@ from pydantic import FiniteFloat
 from ..artifacts.manifest import Artifact
 from ..processes.messages import Vocabulary
 
-__all__ = ["NEWS", "ORDERS", "Failed", "Finished", "Make", "News", "Started", "Step", "Stop"]
+__all__ = ["NEWS", "REQUESTS", "Failed", "Finished", "Make", "News", "Started", "Step", "Stop"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,5 +61,5 @@ class Failed:
 
 
 News = Started | Step | Finished | Failed
-ORDERS: Vocabulary[Make | Stop] = Vocabulary(Make, Stop)
+REQUESTS: Vocabulary[Make | Stop] = Vocabulary(Make, Stop)
 NEWS: Vocabulary[News] = Vocabulary(Started, Step, Finished, Failed)

@@ -122,12 +122,12 @@ def draw_references(reference: Reference, prepared: PreparedMask, check: Masks, 
     with torch.no_grad(), full_precision():
         seen = _difference(prepared(torch.from_numpy(first)).numpy(), references[:1])
     if np.quantile(seen, MOST) > UNSEEN:
-        _judge(seen, noise, _difference(_drawn(reference, first), references[:1]), reference)
+        _check_probes(seen, noise, _difference(_drawn(reference, first), references[:1]), reference)
     Probes(np.concatenate([*relit, other]), probed, float(noise.mean())).save(run.probes)
     return references
 
 
-def _judge(seen: Masks, noise: Masks, again: Masks, reference: Reference) -> None:
+def _check_probes(seen: Masks, noise: Masks, again: Masks, reference: Reference) -> None:
     """What a difference of the view comes from.
 
     Raises:

@@ -26,11 +26,11 @@ from .intermediates import keep_program
 from .messages import Step
 from .run import Run
 
-__all__ = ["Wish", "quantized"]
+__all__ = ["RecipeSearch", "quantized"]
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
+class RecipeSearch:
     """A recipe that is to be found.
 
     Attributes:
@@ -48,7 +48,7 @@ def quantized(
     prepared: PreparedMask,
     run: Run,
     photos: CalibrationSet | None,
-    recipe: Recipe | Wish,
+    recipe: Recipe | RecipeSearch,
 ) -> Generator[Step, None, None]:
     """Quantise the network by a recipe, and keep its program and the recipe in the recipe's run.
 
@@ -89,11 +89,11 @@ def _by_recipe(
     prepared: PreparedMask,
     run: Run,
     photos: CalibrationSet,
-    recipe: Recipe | Wish,
+    recipe: Recipe | RecipeSearch,
     watch: Watch,
 ) -> tuple[Recipe, Any]:
     pixels, checksum, found = photos.pixels, photos.sha256, None
-    if isinstance(recipe, Wish):
+    if isinstance(recipe, RecipeSearch):
         # What was verified is what is made: the photos kept apart stay apart.
         pixels, others = held_out(photos.pixels)
         checksum = checksum_of_pixels(pixels)
@@ -109,7 +109,7 @@ def _granted(
     run: Run,
     shown: NDArray[np.uint8],
     others: NDArray[np.uint8],
-    wish: Wish,
+    wanted: RecipeSearch,
     watch: Watch,
 ) -> Mixed:
     """A recipe that holds a budget.
@@ -122,9 +122,9 @@ def _granted(
         shown,
         others,
         run.spec.mask.threshold,
-        wish.base,
-        wish.budget,
-        wish.prefer,
+        wanted.base,
+        wanted.budget,
+        wanted.prefer,
         watch,
         device=best_device(),
     )
@@ -132,7 +132,7 @@ def _granted(
     if not mixed.found.holds:
         where = "it was searched on" if best.photos == "calibration" else "that were kept apart"
         raise BudgetError(
-            f"No mix of integers and float was found that holds {wish.budget}: on the photos "
+            f"No mix of integers and float was found that holds {wanted.budget}: on the photos "
             f"{where}, the nearest has {best.fidelity}, in {1 + best.slower:.2f} times the "
             "integer network's time.",
             "`maskport quantize` shows what was tried; ask for less, or give more photos.",

@@ -36,11 +36,11 @@ from ..specs import ImageSpec, MaskSpec, ModelSpec
 if TYPE_CHECKING:
     from torch import nn
 
-__all__ = ["CATALOG", "LEFT_OUT", "Entry", "Source", "entry"]
+__all__ = ["CATALOG", "LEFT_OUT", "Entry", "WeightsSource", "entry"]
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class WeightsSource:
     """One place that a weights file can be downloaded from.
 
     Attributes:
@@ -96,7 +96,7 @@ class Entry:
     name: str
     network: str
     spec: ModelSpec
-    sources: tuple[Source, ...]
+    sources: tuple[WeightsSource, ...]
     license: str
     summary: str
     shipped: str = ""
@@ -128,13 +128,13 @@ def _drive(
     *,
     bytes: int | None = None,
     note: str = "",
-) -> Source:
-    return Source(filename, "pth", drive_id=drive_id, md5=md5, bytes=bytes, note=note)
+) -> WeightsSource:
+    return WeightsSource(filename, "pth", drive_id=drive_id, md5=md5, bytes=bytes, note=note)
 
 
-def _rembg(filename: str, md5: str) -> Source:
+def _rembg(filename: str, md5: str) -> WeightsSource:
     url = f"https://github.com/danielgatis/rembg/releases/download/v0.0.0/{filename}"
-    return Source(filename, "onnx", url=url, md5=md5, note="batch norms folded; by rembg")
+    return WeightsSource(filename, "onnx", url=url, md5=md5, note="batch norms folded; by rembg")
 
 
 def _as_the_authors(name: str, size: int = 320, *, inverted: bool = False) -> ModelSpec:

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from ..errors import DownloadError
-from .catalog import Entry, Source
+from .catalog import Entry, WeightsSource
 from .checksums import checksum_of, sha256_of
 
 __all__ = ["cache_folder", "fetch", "is_cached"]
@@ -89,7 +89,7 @@ def fetch(entry: Entry, *, cache: Path | None = None, progress: bool = True) -> 
     )
 
 
-def _fetch_from(source: Source, name: str, folder: Path, progress: bool, say: Say) -> Path:
+def _fetch_from(source: WeightsSource, name: str, folder: Path, progress: bool, say: Say) -> Path:
     from filelock import FileLock  # comes with gdown
 
     final = folder / source.filename
@@ -128,7 +128,7 @@ class _Unfit(Exception):
         self.what = what
 
 
-def _transfer(source: Source, staged: Path, progress: bool) -> None:
+def _transfer(source: WeightsSource, staged: Path, progress: bool) -> None:
     import gdown
     import requests
 
@@ -165,7 +165,7 @@ def _transfer(source: Source, staged: Path, progress: bool) -> None:
         raise DownloadError(f"an answer that makes no sense ({exc!r})") from exc
 
 
-def _check(staged: Path, source: Source) -> None:
+def _check(staged: Path, source: WeightsSource) -> None:
     with staged.open("rb") as file:
         start = file.read(512).lstrip().lower()
     if start.startswith((b"<!doctype html", b"<html")):
@@ -179,7 +179,7 @@ def _check(staged: Path, source: Source) -> None:
         raise _Unfit(f"{algorithm} is {got}, expected {expected}; the file was removed")
 
 
-def _is_sound(file: Path, source: Source, say: Say) -> bool:
+def _is_sound(file: Path, source: WeightsSource, say: Say) -> bool:
     """Whether a cached file is what was published, or else what was downloaded."""
     if not file.is_file():
         return False

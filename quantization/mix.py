@@ -21,7 +21,7 @@ from .measure import Measured, Watch, measure
 from .pricing import added_time, multiplications
 from .quantize import completed, simulated
 from .recipe import Recipe
-from .search import Budget, Found, Photos, Prefer, Try, search, with_last_resort
+from .search import Budget, Photos, Prefer, SearchResult, Try, search, with_last_resort
 from .sensitivity import (
     Fidelity,
     PartCost,
@@ -57,7 +57,7 @@ class Mixed:
     """
 
     recipe: Recipe
-    found: Found
+    found: SearchResult
     costs: tuple[PartCost, ...]
     budget: Budget
     photos: tuple[int, int]

@@ -23,8 +23,8 @@ from .sensitivity import Fidelity, PartCost, ranked
 
 __all__ = [
     "Budget",
-    "Found",
     "Prefer",
+    "SearchResult",
     "Try",
     "budget_of",
     "read_budget",
@@ -93,7 +93,7 @@ class Try:
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class SearchResult:
     """What a search found.
 
     Attributes:
@@ -162,7 +162,7 @@ def search(
     *,
     prefer: Prefer = "latency",
     watch: Callable[[Try], None] = lambda tried: None,
-) -> Found:
+) -> SearchResult:
     """Find which parts stay in float.
 
     Args:
@@ -251,16 +251,16 @@ def search(
         last = judge(chosen, "held-out", "all that may be")
         held = judge(chosen, "calibration", "with what joined for the other photos")
     if not held.holds:
-        return Found(held, False, tuple(tries.values()))
+        return SearchResult(held, False, tuple(tries.values()))
     if not last.holds:
         verified = [tried for tried in tries.values() if tried.photos == "held-out"]
         last = min(verified, key=lambda t: (budget.shortfall(t.fidelity), t.slower))
-    return Found(last, last.holds, tuple(tries.values()))
+    return SearchResult(last, last.holds, tuple(tries.values()))
 
 
 def with_last_resort(
-    found: Found, budget: Budget, score: Callable[[Photos], Fidelity], why: str
-) -> Found:
+    found: SearchResult, budget: Budget, score: Callable[[Photos], Fidelity], why: str
+) -> SearchResult:
     """The same, where the nearest try's parts were scored once more after something was done.
 
     Args:
@@ -278,7 +278,7 @@ def with_last_resort(
         holds = budget.holds(fidelity)
         again.append(replace(found.best, photos=photos, fidelity=fidelity, holds=holds, why=why))
     last = next((tried for tried in again if not tried.holds), again[-1])
-    return Found(last, last.holds, (*found.tries, *again))
+    return SearchResult(last, last.holds, (*found.tries, *again))
 
 
 # Of the integer network's time.

@@ -28,6 +28,7 @@ from .isolated_messages import (
     Answer,
     Ask,
     Build,
+    Infer,
     Job,
     Loaded,
     Node,
@@ -35,7 +36,6 @@ from .isolated_messages import (
     Ran,
     Ready,
     Refused,
-    Run,
     Saturating,
 )
 from .refusals import remedy
@@ -149,7 +149,7 @@ class IsolatedRunner:
         Raises:
             RunnerError, LostError: As `load`.
         """
-        ran, mask = self._run(Run(0, 1, 0), image, self.limits.run)
+        ran, mask = self._run(Infer(0, 1, 0), image, self.limits.run)
         self._run_seconds = max(self._run_seconds, ran.milliseconds[0] / 1e3)
         return mask, ran.milliseconds[0]
 
@@ -167,7 +167,7 @@ class IsolatedRunner:
         if not self._run_seconds:
             self.run(image)  # how long a run takes says how long many of them may
         limit = self.limits.run + 2 * seconds + 10 * (warm_up + runs) * self._run_seconds
-        ran, _ = self._run(Run(warm_up, runs, seconds), image, limit)
+        ran, _ = self._run(Infer(warm_up, runs, seconds), image, limit)
         return ran.milliseconds, ran.warm_up
 
     def cost(self) -> Cost:
@@ -224,7 +224,7 @@ class IsolatedRunner:
         """Bytes that the process has resident now; 0 where it is gone."""
         return self._child.resident_memory() if self._started else 0
 
-    def _run(self, request: Run, image: Array, limit: float) -> tuple[Ran, Array]:
+    def _run(self, request: Infer, image: Array, limit: float) -> tuple[Ran, Array]:
         ran, mask = self._ask(request, Ran, limit, "running", image)
         if mask is None or mask.ndim != 4 or mask.shape[0] != 1:
             raise self._nonsense("an answer without a mask")
@@ -234,7 +234,7 @@ class IsolatedRunner:
 
     def _ask(
         self,
-        request: Ask | Run,
+        request: Ask | Infer,
         expected: type[Expected],
         limit: float,
         doing: str,

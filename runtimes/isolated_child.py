@@ -23,6 +23,7 @@ from .isolated_messages import (
     Answer,
     Ask,
     Build,
+    Infer,
     Job,
     Loaded,
     Node,
@@ -30,7 +31,6 @@ from .isolated_messages import (
     Ran,
     Ready,
     Refused,
-    Run,
     Saturating,
 )
 from .runners import runner_for
@@ -40,12 +40,12 @@ __all__ = ["main"]
 
 def main(parent: Parent) -> None:
     """Serve requests, of which the first is the job, until the parent ends this process."""
-    desk: _Desk | None = None
+    desk: _Requests | None = None
     for request, array in parent.requests(REQUESTS):
         try:
             if isinstance(request, Job):
                 confine(request.memory)
-                desk = _Desk(request)
+                desk = _Requests(request)
                 parent.send(Ready())
                 continue
             assert desk is not None  # noqa: S101  (the job comes first)
@@ -63,7 +63,7 @@ def main(parent: Parent) -> None:
                 return
 
 
-class _Desk:
+class _Requests:
     """One artifact's runner, and the requests it serves."""
 
     def __init__(self, job: Job) -> None:
@@ -90,8 +90,8 @@ class _Desk:
             build=lambda: function(**build.arguments),
         )
 
-    def serve(self, request: Ask | Run) -> Iterator[tuple[Answer, NDArray[np.float32] | None]]:
-        if isinstance(request, Run):
+    def serve(self, request: Ask | Infer) -> Iterator[tuple[Answer, NDArray[np.float32] | None]]:
+        if isinstance(request, Infer):
             yield self._run(request)
             return
         runner = self.runner
@@ -118,7 +118,7 @@ class _Desk:
             case "memory":
                 yield Peak(peak_memory() / 1e6), None
 
-    def _run(self, request: Run) -> tuple[Ran, NDArray[np.float32]]:
+    def _run(self, request: Infer) -> tuple[Ran, NDArray[np.float32]]:
         began = time.perf_counter()
         for _ in range(request.warm_up):
             self.runner.run(self.image)

@@ -18,6 +18,7 @@ __all__ = [
     "Answer",
     "Ask",
     "Build",
+    "Infer",
     "Job",
     "Loaded",
     "Node",
@@ -25,7 +26,6 @@ __all__ = [
     "Ran",
     "Ready",
     "Refused",
-    "Run",
     "Saturating",
 ]
 
@@ -64,7 +64,7 @@ class Ask:
 
 
 @dataclass(frozen=True, slots=True)
-class Run:
+class Infer:
     """Draw the mask of the image that comes along so many times, after so many that warm it up,
     and for at least so many seconds."""
 
@@ -126,5 +126,5 @@ class Refused:
 
 
 Answer = Ready | Loaded | Ran | Cost | Saturating | Node | Peak | Refused
-REQUESTS: Vocabulary[Job | Ask | Run] = Vocabulary(Job, Ask, Run)
+REQUESTS: Vocabulary[Job | Ask | Infer] = Vocabulary(Job, Ask, Infer)
 ANSWERS: Vocabulary[Answer] = Vocabulary(Ready, Loaded, Ran, Cost, Saturating, Node, Peak, Refused)

@@ -48,7 +48,7 @@ from .schedule import learning_rate
 from .scoring import StoppedError, is_better, score
 from .start import Data, build_network, chosen_device, chosen_precision, chosen_workers, data_of
 
-__all__ = ["CONFIG", "Event", "Finished", "train"]
+__all__ = ["CONFIG", "Finished", "TrainingEvent", "train"]
 
 CONFIG = "config.json"
 
@@ -59,7 +59,7 @@ SAVE_SECONDS = 300.0
 
 
 @dataclass(frozen=True, slots=True)
-class Event:
+class TrainingEvent:
     """Something that a watcher may show.
 
     Attributes:
@@ -85,7 +85,7 @@ class Event:
     best: bool = False
 
 
-Watch = Callable[[Event], None]
+Watch = Callable[[TrainingEvent], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,10 +193,10 @@ class _Run:
         self.device = f"cuda:{processes.local_rank}" if device == "cuda" else device
         self.config = replace(config, precision=self._precision(config))
         self.workers = chosen_workers(config.workers)
-        watch(Event("preparing", "building the network"))
+        watch(TrainingEvent("preparing", "building the network"))
 
         def say(text: str) -> None:
-            watch(Event("preparing", text))
+            watch(TrainingEvent("preparing", text))
 
         start = replace(config, init="random", weights_key=None) if resume else config
         network, self.spec = build_network(start, say)
@@ -254,7 +254,7 @@ class _Run:
                 self._save(clock)
                 saved = time.monotonic()
         if stop:
-            self.watch(Event("stopping", "keeping the state", state.step, self.steps))
+            self.watch(TrainingEvent("stopping", "keeping the state", state.step, self.steps))
             self._save(clock)
         return Finished(
             state.step,
@@ -323,7 +323,7 @@ class _Run:
             "steps_per_second": clock.steps_per_second(),
             "waited": clock.waited(),
         }
-        self.watch(Event("step", step=state.step, steps=self.steps, numbers=numbers))
+        self.watch(TrainingEvent("step", step=state.step, steps=self.steps, numbers=numbers))
         return bool(asked > 0)
 
     def _score(self, clock: Clock) -> None:
@@ -333,7 +333,9 @@ class _Run:
         if len(self.data.held_out):
 
             def tell(done: int, total: int) -> None:
-                event = Event("scoring", step=state.step, steps=self.steps, done=done, total=total)
+                event = TrainingEvent(
+                    "scoring", step=state.step, steps=self.steps, done=done, total=total
+                )
                 self.watch(event)
 
             found = score(
@@ -357,7 +359,9 @@ class _Run:
         state.scored, state.loss_sum, state.loss_count = state.step, 0.0, 0
         if self.log is not None:
             self.log.add("validation", state.step, {**numbers, "seconds": clock.seconds()})
-        self.watch(Event("scored", step=state.step, steps=self.steps, numbers=numbers, best=best))
+        self.watch(
+            TrainingEvent("scored", step=state.step, steps=self.steps, numbers=numbers, best=best)
+        )
         clock.forget()
 
     def _save(self, clock: Clock) -> None:

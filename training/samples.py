@@ -23,7 +23,7 @@ from ..scenes.seeds import TRAINING
 from .augment import Augmentation, augmented
 from .datasets import Pair
 
-__all__ = ["Batches", "FilePairs", "GeneratedScenes", "Source", "Stream"]
+__all__ = ["Batches", "FilePairs", "GeneratedScenes", "SampleSource", "Stream"]
 
 # A run of one seed draws at most so many scenes before it meets those of the next seed.
 SCENES_OF_A_SEED = 10**9
@@ -34,7 +34,7 @@ ASPECTS = (1.0, 4 / 3, 3 / 4)
 ORDER, AUGMENTATION = 1, 2
 
 
-class Source(Protocol):
+class SampleSource(Protocol):
     """Photos and masks by number."""
 
     def __len__(self) -> int:
@@ -93,7 +93,12 @@ class Stream(Dataset[tuple[Tensor, Tensor]]):
     """
 
     def __init__(
-        self, sources: Sequence[Source], how: Augmentation, seed: int, *, inverted: bool = False
+        self,
+        sources: Sequence[SampleSource],
+        how: Augmentation,
+        seed: int,
+        *,
+        inverted: bool = False,
     ) -> None:
         self._sources, self._how, self._seed, self._inverted = sources, how, seed, inverted
         self.epoch_length = sum(len(source) for source in sources)

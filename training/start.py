@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from itertools import zip_longest
 from pathlib import Path
 from typing import NamedTuple
@@ -13,16 +12,16 @@ import torch
 
 from ..errors import NetworkError, UsageError
 from ..models import catalog, factory
-from ..models.checkpoints import load_weights
 from ..models.devices import best_device
 from ..models.download import fetch
 from ..models.families import SupervisedNetwork
+from ..models.resolve import load, resolve
 from ..specs import ModelSpec
 from .augment import Augmentation
 from .config import TrainingConfig
 from .datasets import Pair, check_pairs, find_pairs, fingerprint, unused_masks
 from .precision import bfloat16_is_faster
-from .samples import FilePairs, GeneratedScenes, Source, Stream
+from .samples import FilePairs, GeneratedScenes, SampleSource, Stream
 from .scoring import HeldOut
 
 __all__ = [
@@ -72,13 +71,12 @@ def build_network(
     """
     torch.manual_seed(config.seed)
     if ":" in config.network:
-        network = factory.build(config.network)
         options = {"size": config.size, "output": 0}
         spec = factory.spec_from_options(factory.plain_name(config.network), options)
+        found = resolve(config.network, spec)
     else:
-        entry = catalog.entry(config.network)
-        network, spec = entry.build(), entry.spec
-        spec = replace(spec, image=spec.image.resized(config.size, config.size))
+        found = resolve(config.network, None, config.size)
+    network, spec = found.module, found.spec
     if not isinstance(network, SupervisedNetwork) or network.outputs != 1:
         raise NetworkError(
             f"{config.network} doesn't give the maps of one mask that training supervises (U²-Net "
@@ -87,9 +85,9 @@ def build_network(
             "BASNet of maskport.models.",
         )
     if config.init in catalog.CATALOG:
-        load_weights(network, fetch(catalog.CATALOG[config.init]), config.weights_key)
+        load(found, fetch(catalog.CATALOG[config.init]), config.weights_key)
     elif config.init != "random":
-        taken = load_weights(network, Path(config.init), config.weights_key)
+        taken = load(found, Path(config.init), config.weights_key).taken
         if str(taken):
             say(f"weights of {config.init}: {taken}")
     network.sigmoid = False
@@ -107,7 +105,7 @@ def data_of(config: TrainingConfig, spec: ModelSpec, say: Callable[[str], None])
     Raises:
         ImageError: As `datasets.find_pairs` and `datasets.check_pairs`.
     """
-    sources: list[Source] = []
+    sources: list[SampleSource] = []
     pairs = _pairs(config.images, config.masks, say)
     if pairs:
         say(f"reading {len(pairs)} pairs")

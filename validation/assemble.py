@@ -17,11 +17,11 @@ from ..artifacts.processor import this_processor
 from ..metrics import AGREEMENT, SALIENCY, SWEEP, Better, counts, mean_by_class, summarize
 from ..models.devices import device_name
 from .counted import counted
+from .journal import Facts
 from .latency import ratios, summarize_times
-from .ledger import Facts
-from .order import Findings, Order
 from .pool import Job
 from .reference import VIEWS
+from .request import Findings, ValidationRequest
 from .results import ArtifactResult, Machine, Photo, PhotoResult, Reference, Results, Run, Timing
 
 __all__ = ["FIDELITY", "results_of"]
@@ -36,55 +36,62 @@ EMULATED = "emulated here, so its time says nothing of the system's own runtime"
 
 
 def results_of(
-    order: Order, findings: Findings, *, started: str, photos_from: str, truth_from: str
+    request: ValidationRequest,
+    findings: Findings,
+    *,
+    started: str,
+    photos_from: str,
+    truth_from: str,
 ) -> Results:
     """Everything found, as plain values; ``passed`` says that every artifact ran.
 
     Args:
-        order: What was asked for.
+        request: What was asked for.
         findings: What came of it.
         started: When, in UTC.
         photos_from: Where the photos are from, for people.
         truth_from: Likewise the ground truth; empty without one.
     """
-    manifest = order.bundle.manifest
+    manifest = request.bundle.manifest
     reference_scores = findings.scores.get("")
     entries = {
-        job.target: _artifact_result(job, order, findings) for job in findings.jobs if not job.build
+        job.target: _artifact_result(job, request, findings)
+        for job in findings.jobs
+        if not job.build
     }
     views = {
-        job.target: _artifact_result(job, order, findings) for job in findings.jobs if job.build
+        job.target: _artifact_result(job, request, findings) for job in findings.jobs if job.build
     }
     return Results(
         maskport=version("maskport"),
-        bundle=str(order.bundle.path),
-        manifest_sha256=hashlib.sha256((order.bundle.path / MANIFEST).read_bytes()).hexdigest(),
+        bundle=str(request.bundle.path),
+        manifest_sha256=hashlib.sha256((request.bundle.path / MANIFEST).read_bytes()).hexdigest(),
         network=manifest.network.name,
-        input_height=order.spec.image.height,
-        input_width=order.spec.image.width,
-        threshold=order.spec.mask.threshold,
-        labels=list(order.spec.mask.labels),
+        input_height=request.spec.image.height,
+        input_width=request.spec.image.width,
+        threshold=request.spec.mask.threshold,
+        labels=list(request.spec.mask.labels),
         started=started,
         machine=_machine(),
         run=Run(
             photos_from=photos_from,
             truth_from=truth_from,
-            photos_left_out=list(order.photos_left_out),
+            photos_left_out=list(request.photos_left_out),
             truth_left_out=findings.photos.truth_left_out,
-            left_out=[a.target for a in manifest.artifacts if a not in order.targets],
-            threads=order.threads,
-            compute_units=order.compute_units,
-            latency=order.schedule.name if order.schedule else "none",
+            left_out=[a.target for a in manifest.artifacts if a not in request.targets],
+            threads=request.threads,
+            compute_units=request.compute_units,
+            latency=request.schedule.name if request.schedule else "none",
             total_s=findings.total_s,
             inference_s=findings.inference_s,
             load_s=findings.load_s,
-            resumed=findings.ledger.resumed,
+            resumed=findings.journal.resumed,
         ),
-        photos=findings.photos.photos if order.reference else [],
+        photos=findings.photos.photos if request.reference else [],
         reference=Reference(
             device=findings.device,
             device_name=device_name(findings.device),
-            weights=str(order.origin.weights) if order.origin else "(in memory)",
+            weights=str(request.origin.weights) if request.origin else "(in memory)",
             truth=_known(reference_scores.result()) if reference_scores else None,
             photos=findings.reference_truth,
         ),
@@ -94,14 +101,14 @@ def results_of(
     )
 
 
-def _artifact_result(job: Job, order: Order, findings: Findings) -> ArtifactResult:
-    facts, artifact = findings.ledger.of(job.target), job.artifact
+def _artifact_result(job: Job, request: ValidationRequest, findings: Findings) -> ArtifactResult:
+    facts, artifact = findings.journal.of(job.target), job.artifact
     is_file = job.build is None
     status, reason = facts.lost or ("passed", "")
     latency, timing = None, None
     if facts.rounds and facts.first_ms is not None:
         latency, timing = summarize_times(
-            facts.rounds, load=facts.load_ms, first=facts.first_ms, threads=order.threads
+            facts.rounds, load=facts.load_ms, first=facts.first_ms, threads=request.threads
         )
         timing = _compared(timing, facts, artifact, findings)
     photos = [facts.photos[position] for position in sorted(facts.photos)]
@@ -121,17 +128,17 @@ def _artifact_result(job: Job, order: Order, findings: Findings) -> ArtifactResu
         reason=reason,
         runtime=facts.runtime,
         emulated=facts.emulated,
-        checksum_holds=not verify_artifact(order.bundle, artifact) if is_file else None,
+        checksum_holds=not verify_artifact(request.bundle, artifact) if is_file else None,
         fidelity=_fidelity(photos, shown) if whole else None,
         iou_sweep=_sweep(facts, shown) if whole else None,
-        class_iou=_class_iou(photos, shown, order.spec.mask.labels) if whole else None,
+        class_iou=_class_iou(photos, shown, request.spec.mask.labels) if whole else None,
         truth=truth,
         truth_drop=_drop(truth, _known(reference_scores.result()))
         if truth and reference_scores
         else None,
         latency_ms=latency,
         timing=timing,
-        no_latency="" if latency else _why_no_latency(facts, order),
+        no_latency="" if latency else _why_no_latency(facts, request),
         peak_memory_mb=facts.peak_memory_mb,
         cost=facts.cost,
         no_cost=facts.no_cost,
@@ -142,7 +149,7 @@ def _artifact_result(job: Job, order: Order, findings: Findings) -> ArtifactResu
 
 def _compared(timing: Timing, facts: Facts, artifact: Artifact, findings: Findings) -> Timing:
     def rounds(target: str) -> list[list[float]]:
-        return findings.ledger.of(target).rounds
+        return findings.journal.of(target).rounds
 
     full = next(
         (
@@ -160,12 +167,12 @@ def _compared(timing: Timing, facts: Facts, artifact: Artifact, findings: Findin
     )
 
 
-def _why_no_latency(facts: Facts, order: Order) -> str:
+def _why_no_latency(facts: Facts, request: ValidationRequest) -> str:
     if facts.lost:
         return "it did not run to the end"
     if facts.emulated:
         return EMULATED
-    return "not asked for" if order.schedule is None else "it was not timed"
+    return "not asked for" if request.schedule is None else "it was not timed"
 
 
 def _fidelity(photos: Sequence[PhotoResult], shown: Sequence[Photo]) -> dict[str, float]:

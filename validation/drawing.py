@@ -14,8 +14,8 @@ from ..imaging.convert import mask_for_photo
 from ..metrics import SaliencyScores
 from ..models.prepared import Reference, check_range
 from ..specs import MaskSpec
-from .judge import truth_values
-from .ledger import Ledger
+from .comparison import truth_values
+from .journal import Journal
 from .maps import MapStore
 from .photoset import PhotoSet
 from .results import PhotoResult
@@ -30,7 +30,7 @@ def draw_references(
     photos: PhotoSet,
     device: str,
     file: Path,
-    ledger: Ledger,
+    journal: Journal,
     maps: MapStore | None,
     step: Callable[[str], None],
 ) -> Map:
@@ -41,7 +41,7 @@ def draw_references(
         photos: Prepared.
         device: Where it draws.
         file: Keeps the masks.
-        ledger: Knows which of them are there, and is told of each.
+        journal: Knows which of them are there, and is told of each.
         maps: Keeps them for the report; None where there is none.
         step: Called with what is being done.
 
@@ -53,11 +53,11 @@ def draw_references(
     """
     image, mask = reference.spec.image, reference.spec.mask
     shape = (len(photos), mask.channels, image.height, image.width)
-    known = ledger.resumed and file.is_file()
+    known = journal.resumed and file.is_file()
     masks: Map = np.lib.format.open_memmap(
         file, "r+" if known else "w+", np.float32, None if known else shape
     )
-    missing = [p for p in range(len(photos)) if not (known and ledger.reference_drawn(p))]
+    missing = [p for p in range(len(photos)) if not (known and journal.reference_drawn(p))]
     drawn = reference.drawing((photos.inputs[p] for p in missing), device)
     with contextlib.closing(drawn):  # type: ignore[type-var]
         for count, position in enumerate(missing, 1):
@@ -69,7 +69,7 @@ def draw_references(
             if maps is not None:
                 own = mask_for_photo(masks[position], mask, image.height, image.width)
                 maps.save_reference(position, own)
-            ledger.enter("drawn", position=position, seconds=seconds)
+            journal.enter("drawn", position=position, seconds=seconds)
     return masks
 
 

@@ -14,10 +14,10 @@ from ..artifacts.bundle import MANIFEST, Bundle, load_bundle
 from ..artifacts.manifest import Artifact
 from ..errors import UsageError
 from ..models import catalog, factory
-from ..models.checkpoints import load_weights
 from ..models.devices import best_device
 from ..models.download import fetch
 from ..models.prepared import Reference
+from ..models.resolve import load, resolve
 from ..runtimes.isolated import IsolatedRunner, Limits, default_memory_limit
 from ..specs import ModelSpec
 from .reference import bundle_spec
@@ -105,13 +105,11 @@ def open_evaluated(
 def _checkpoint(path: Path, network: str, size: int | None, key: str | None) -> Evaluated:
     if ":" in network:
         spec = factory.spec_from_options(factory.plain_name(network), {"size": size, "output": 0})
-        module = factory.build(network)
+        found = resolve(network, spec)
     else:
-        entry = catalog.entry(network)
-        spec = factory.with_options(entry.spec, {"size": size})
-        module = entry.build()
-    taken = load_weights(module, path, key)
-    reference = Reference(module.eval(), spec)
+        found = resolve(network, None, size)
+    taken = load(found, path, key).taken
+    spec, reference = found.spec, Reference(found.module, found.spec)
     device = best_device()
     return Evaluated(
         f"{path.name} (PyTorch, {device})",

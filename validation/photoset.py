@@ -23,13 +23,13 @@ from ..scenes import builtin_photos
 from ..specs import ImageSpec
 from .results import Photo
 
-__all__ = ["BUILT_IN", "PhotoSet", "Source", "find_photos"]
+__all__ = ["BUILT_IN", "PhotoSet", "PhotoSource", "find_photos"]
 
 BUILT_IN = "built-in scenes"
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class PhotoSource:
     """One photo before it is read.
 
     Attributes:
@@ -49,7 +49,7 @@ class Source:
 
 def find_photos(
     images: Path | None, masks: Path | None, left_out: Callable[[str], object]
-) -> list[Source]:
+) -> list[PhotoSource]:
     """The photos to compare on; nothing is decoded yet.
 
     Args:
@@ -67,7 +67,7 @@ def find_photos(
                 "Give the photos of these masks: --images DIR.",
             )
         return [
-            Source(
+            PhotoSource(
                 scene.name,
                 f"{BUILT_IN}: {scene.name}",
                 lambda scene=scene: scene.photo,  # type: ignore[misc]
@@ -100,7 +100,7 @@ class PhotoSet:
         truth_left_out: Photos without usable ground truth, where some have one: why.
     """
 
-    def __init__(self, sources: Sequence[Source], spec: ImageSpec, folder: Path) -> None:
+    def __init__(self, sources: Sequence[PhotoSource], spec: ImageSpec, folder: Path) -> None:
         self._sources = tuple(sources)
         self._spec = spec
         self._file = folder / "inputs.npy"
@@ -159,7 +159,7 @@ class PhotoSet:
             return None
         return fit_mask(source.read_truth(), photo.height, photo.width, source.truth_name)
 
-    def _check_truth(self, source: Source, height: int, width: int) -> bool:
+    def _check_truth(self, source: PhotoSource, height: int, width: int) -> bool:
         if source.read_truth is None:
             if self.wants_truth:
                 self.truth_left_out.append(f"{source.name}: it has no mask")
@@ -173,11 +173,11 @@ class PhotoSet:
         return True
 
 
-def _from_file(name: str, path: Path, truth: Path | None) -> Source:
+def _from_file(name: str, path: Path, truth: Path | None) -> PhotoSource:
     identity = sha256_of(path)
     if truth is None:
-        return Source(name, identity, lambda: read_photo(path))
-    return Source(
+        return PhotoSource(name, identity, lambda: read_photo(path))
+    return PhotoSource(
         name,
         f"{identity} {sha256_of(truth)}",
         lambda: read_photo(path),

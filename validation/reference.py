@@ -12,9 +12,10 @@ from torch import nn
 from ..artifacts.bundle import Bundle, load_bundle, verify_reference
 from ..artifacts.manifest import Artifact, Tensor
 from ..errors import BundleError, InputError, UsageError, did_you_mean
-from ..models import catalog, factory
+from ..models import catalog
 from ..models.checkpoints import Taken, load_weights
 from ..models.prepared import Reference, check_output, prepare
+from ..models.resolve import load, resolve
 from ..models.wrappers import unwrapped
 from ..specs import ModelSpec
 
@@ -135,7 +136,7 @@ def load_reference(
         module = unwrapped(network, f"the {type(network).__qualname__}")
         taken = Taken() if weights is None else load_weights(module, weights, weights_key)
     else:
-        module, taken = _built(origin_of(bundle, network, weights, weights_key))
+        module, taken = _built(origin_of(bundle, network, weights, weights_key), spec)
     if str(taken):
         note(f"Weights of {weights}: {taken}")
     reference = Reference(module.eval(), spec)
@@ -154,7 +155,7 @@ def network_view(bundle: str, network: str, weights: str, weights_key: str, view
         view: One of `VIEWS`.
     """
     spec = bundle_spec(load_bundle(bundle))
-    module, _ = _built(Origin(network, Path(weights), weights_key or None))
+    module, _ = _built(Origin(network, Path(weights), weights_key or None), spec)
     if view == "pytorch":
         return Reference(module, spec)
     return prepare(module, spec)
@@ -181,14 +182,9 @@ def view_artifact(view: str, spec: ModelSpec) -> Artifact:
     )
 
 
-def _built(origin: Origin) -> tuple[nn.Module, Taken]:
-    module: nn.Module
-    if ":" in origin.network:
-        module = factory.build(origin.network)
-    else:
-        module = catalog.entry(origin.network).build()
-    taken = load_weights(module, origin.weights, origin.key)
-    return module.eval(), taken
+def _built(origin: Origin, spec: ModelSpec) -> tuple[nn.Module, Taken]:
+    found = resolve(origin.network, spec)
+    return found.module, load(found, origin.weights, origin.key).taken
 
 
 def _own_weights(bundle: Bundle) -> Path:

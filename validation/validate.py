@@ -20,16 +20,16 @@ from ..errors import BundleError, InputError, UsageError, did_you_mean
 from ..models.download import cache_folder
 from ..runtimes.isolated import default_memory_limit
 from .assemble import results_of
-from .gates import Gates, default_gates, judge
+from .gates import Gates, decide, default_gates
 from .gates.baseline import check_network
 from .latency import RELEASE, STANDARD, Schedule
-from .order import Event, Order, Watcher
-from .photoset import BUILT_IN, Source, find_photos
+from .photoset import BUILT_IN, PhotoSource, find_photos
 from .reference import VIEWS, bundle_spec, load_reference, origin_of
+from .request import ValidationEvent, ValidationRequest, Watcher
 from .results import Results
-from .session import validation_run
+from .run import validation_run
 
-__all__ = ["Event", "LatencyMode", "bench", "validate"]
+__all__ = ["LatencyMode", "ValidationEvent", "bench", "validate"]
 
 LatencyMode = Literal["none", "standard", "release"]
 Path_ = str | PathLike[str]
@@ -83,7 +83,7 @@ def validate(
         html: Write the report there: a page, or a folder for one.
         report: Called with the results before what the run kept is removed, so that a report
             that can't be written costs no second run: ``resume`` goes on from there.
-        watch: Called with each `Event`, in this thread.
+        watch: Called with each `ValidationEvent`, in this thread.
 
     Returns:
         The results, judged. What an artifact did wrong is in them, never raised.
@@ -95,7 +95,7 @@ def validate(
     left_out: list[str] = []
     sources = find_photos(_path(images), _path(masks), left_out.append)
     chosen = gates or default_gates()
-    order = _order(
+    request = _order(
         loaded,
         targets=targets,
         network=network,
@@ -113,19 +113,19 @@ def validate(
         resume=resume,
         keep_maps=html is not None,
     )
-    if masks is not None and order.spec.mask.channels > 1:
+    if masks is not None and request.spec.mask.channels > 1:
         raise UsageError(
-            f"The masks of {order.spec.name} have {order.spec.mask.channels} classes; the measures "
-            "of salient objects are for one.",
+            f"The masks of {request.spec.name} have {request.spec.mask.channels} classes; the "
+            "measures of salient objects are for one.",
             "Leave --masks out.",
         )
-    _check_early(order, chosen, baseline)
+    _check_early(request, chosen, baseline)
     return _run(
-        order,
+        request,
         watch,
         photos_from=str(images) if images is not None else BUILT_IN,
         truth_from=str(masks) if masks is not None else "",
-        judged=lambda results: judge(results, chosen, baseline),
+        judged=lambda results: decide(results, chosen, baseline),
         html=_path(html),
         report=report,
     )
@@ -158,7 +158,7 @@ def bench(
     sources = find_photos(_path(images), None, left_out.append)[:1]
     if latency == "none":
         raise UsageError("There is nothing to do without latency.", "Use standard or release.")
-    order = _order(
+    request = _order(
         loaded,
         targets=targets,
         network=network,
@@ -178,7 +178,7 @@ def bench(
     )
     photos_from = str(images) if images is not None else BUILT_IN
     return _run(
-        order,
+        request,
         watch,
         photos_from=photos_from,
         truth_from="",
@@ -194,7 +194,7 @@ def _order(
     network: nn.Module | str | None,
     weights: Path | None,
     weights_key: str | None,
-    sources: list[Source],
+    sources: list[PhotoSource],
     photos_left_out: list[str],
     watch: Watcher | None,
     compare: bool,
@@ -205,12 +205,12 @@ def _order(
     compute_units: str,
     resume: bool,
     keep_maps: bool,
-) -> Order:
+) -> ValidationRequest:
     if threads is not None and threads < 1:
         raise UsageError(f"{threads} threads run nothing.", "Give 1 or more, or leave it out.")
     if time_limit is not None and time_limit <= 0:
         raise UsageError(f"Nothing runs within {time_limit} s.", "Give a longer --time-limit.")
-    order = Order(
+    request = ValidationRequest(
         bundle=bundle,
         targets=_selected(bundle, [targets] if isinstance(targets, str) else list(targets)),
         spec=bundle_spec(bundle),
@@ -233,26 +233,26 @@ def _order(
             network=network,
             weights=weights,
             weights_key=weights_key,
-            note=lambda text: watch(Event("note", text=text)) if watch else None,
+            note=lambda text: watch(ValidationEvent("note", text=text)) if watch else None,
         )
-        order = replace(order, reference=reference)
+        request = replace(request, reference=reference)
     if not isinstance(network, nn.Module):
         try:
-            order = replace(order, origin=origin_of(bundle, network, weights, weights_key))
+            request = replace(request, origin=origin_of(bundle, network, weights, weights_key))
         except InputError:
             if compare or network is not None or weights is not None:
                 raise
-    return order
+    return request
 
 
-def _check_early(order: Order, gates: Gates, baseline: Results | None) -> None:
+def _check_early(request: ValidationRequest, gates: Gates, baseline: Results | None) -> None:
     """Refuse what could not be judged in the end before anything is run."""
-    spec = order.spec
-    gates.check(order.targets, spec.mask.labels)
+    spec = request.spec
+    gates.check(request.targets, spec.mask.labels)
     if baseline is not None:
         check_network(
             baseline,
-            order.bundle.manifest.network.name,
+            request.bundle.manifest.network.name,
             height=spec.image.height,
             width=spec.image.width,
             threshold=spec.mask.threshold,
@@ -261,7 +261,7 @@ def _check_early(order: Order, gates: Gates, baseline: Results | None) -> None:
 
 
 def _run(
-    order: Order,
+    request: ValidationRequest,
     watch: Watcher | None,
     *,
     photos_from: str,
@@ -272,9 +272,9 @@ def _run(
 ) -> Results:
     started = datetime.now(UTC).isoformat(timespec="seconds")
     began = time.monotonic()
-    with validation_run(order, watch or (lambda event: None)) as findings:
+    with validation_run(request, watch or (lambda event: None)) as findings:
         made = results_of(
-            order, findings, started=started, photos_from=photos_from, truth_from=truth_from
+            request, findings, started=started, photos_from=photos_from, truth_from=truth_from
         )
         run = made.run.model_copy(update={"total_s": time.monotonic() - began})
         results = judged(made.model_copy(update={"run": run}))

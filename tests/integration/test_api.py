@@ -21,7 +21,7 @@ from maskport.errors import (
     SpecError,
     UsageError,
 )
-from maskport.exporters.session import Event
+from maskport.exporters.export import ExportEvent
 from maskport.models.prepared import Reference, prepare
 from maskport.models.seeding import seeded
 from maskport.models.u2net import U2Net
@@ -64,7 +64,7 @@ def test_a_script_without_a_main_guard_exports_its_own_network(tmp_path: Path) -
 def test_events_tell_the_whole_story(nano: Callable[..., U2Net], tmp_path: Path) -> None:
     network = nano()
     seeded(network, 0, (32, 48))
-    events: list[Event] = []
+    events: list[ExportEvent] = []
     bundle = export(network, spec=SPEC, targets=QUICK, out=tmp_path / "out", watch=events.append)
     kinds = [event.kind for event in events if event.target == "torchscript-lite"]
     assert kinds[0] == "started"
@@ -102,7 +102,7 @@ def test_a_file_that_draws_another_mask_fails_its_target(
         with torch.no_grad():
             return Reference(other, SPEC)(torch.from_numpy(photos)).numpy()
 
-    monkeypatch.setattr("maskport.exporters.session.draw_references", wrong)
+    monkeypatch.setattr("maskport.exporters.export.draw_references", wrong)
     with pytest.raises(ExportError, match="draws another mask than PyTorch"):
         export(network, spec=SPEC, targets=QUICK, out=tmp_path / "out")
 

@@ -24,7 +24,7 @@ from maskport.runtimes.costs.cost import Cost
 from maskport.runtimes.isolated import IsolatedRunner
 from maskport.scenes import scene
 from maskport.specs import ImageSpec, MaskSpec, ModelSpec
-from maskport.validation.order import Event
+from maskport.validation.request import ValidationEvent
 from maskport.validation.results import Results, read_results
 from maskport.validation.validate import bench, validate
 
@@ -203,8 +203,10 @@ class Killed(Exception):
     """What ends a run in a test, wherever it is."""
 
 
-def killed_at(kind: str, target: str, done: int, seen: list[Event]) -> Callable[[Event], None]:
-    def watch(event: Event) -> None:
+def killed_at(
+    kind: str, target: str, done: int, seen: list[ValidationEvent]
+) -> Callable[[ValidationEvent], None]:
+    def watch(event: ValidationEvent) -> None:
         seen.append(event)
         if (event.kind, event.target, event.done) == (kind, target, done):
             raise Killed
@@ -246,7 +248,7 @@ def test_killing_it_half_way_loses_nothing(
 ) -> None:
     """The resumed run draws only what was not drawn, and finds what an uninterrupted one does."""
 
-    def run(watch: Callable[[Event], None], fails: bool, resume: bool) -> Results:
+    def run(watch: Callable[[ValidationEvent], None], fails: bool, resume: bool) -> Results:
         def report(_results: Results) -> None:
             if fails:
                 raise Killed
@@ -265,7 +267,7 @@ def test_killing_it_half_way_loses_nothing(
 
     with pytest.raises(Killed):
         run(killed_at(kind, target, done, []), kind == "report", resume=False)
-    seen: list[Event] = []
+    seen: list[ValidationEvent] = []
     resumed = run(seen.append, False, resume=True)
     assert len([event for event in seen if event.kind == "photo"]) == again
     assert resumed.run.resumed and not whole.run.resumed
@@ -282,7 +284,7 @@ def test_rounds_that_were_timed_are_not_timed_again(
     settings: dict[str, Any] = {"images": photos, "network": network, "targets": "onnx"}
     with pytest.raises(Killed):
         validate(bundle, **settings, watch=killed_at("round", "onnx-fp32", 3, []))
-    seen: list[Event] = []
+    seen: list[ValidationEvent] = []
     resumed = validate(bundle, **settings, resume=True, watch=seen.append)
     assert not [event for event in seen if event.kind == "photo"]
     rounds = [e.done for e in seen if e.kind == "round" and e.target == "onnx-fp32"]
@@ -378,7 +380,7 @@ def test_a_run_leaves_nothing_behind(cache: Path, results: Results, whole: Resul
 def test_resume_takes_up_nothing_of_other_photos(
     bundle: Path, network: U2Net, photos: Path, tmp_path: Path
 ) -> None:
-    def stop(event: Event) -> None:
+    def stop(event: ValidationEvent) -> None:
         if event.kind == "ended":
             raise KeyboardInterrupt
 

@@ -21,7 +21,7 @@ from .findings import Drift
 from .locate import Located, locate
 from .measure import measure_drift
 
-__all__ = ["PHOTOS", "Found", "find_drift"]
+__all__ = ["PHOTOS", "DriftResult", "find_drift"]
 
 # Drift is the same on all photos but for its size, so a few are enough.
 PHOTOS = 3
@@ -31,7 +31,7 @@ RUN_SECONDS = 600.0
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class DriftResult:
     """An artifact and its drift."""
 
     located: Located
@@ -53,7 +53,7 @@ def find_drift(
     located: Callable[[Located], None] = lambda found: None,
     step: Callable[[str], None] = lambda text: None,
     note: Callable[[str], None] = lambda text: None,
-) -> Found:
+) -> DriftResult:
     """Find where an artifact and the untouched network part ways.
 
     Args:
@@ -94,7 +94,7 @@ def find_drift(
             tolerance=tolerance,
             step=step,
         )
-    return Found(found, drift)
+    return DriftResult(found, drift)
 
 
 def _of_precision(name: str) -> float:

@@ -24,11 +24,11 @@ from .rows import MASK, Row, Unmatched, choose_rows
 from .store import Store
 from .tape import IMAGE, Tape, record, tensors_of
 
-__all__ = ["Array", "Source", "measure_drift"]
+__all__ = ["Array", "TensorSource", "measure_drift"]
 
 Array = NDArray[np.float32]
 # An image (1, 3, H, W) in; what `runtimes.intermediates.stream.intermediates` yields out.
-Source = Callable[[Array], Iterator[tuple[NodeInfo, Array]]]
+TensorSource = Callable[[Array], Iterator[tuple[NodeInfo, Array]]]
 
 # Above that, a module of the exported view computes something else than the network's module
 # of the same name; rounding of folded batch norms stays below.
@@ -38,7 +38,7 @@ SAME_MODULE = 1e-3
 def measure_drift(
     reference: Reference,
     images: Array,
-    source: Source,
+    source: TensorSource,
     *,
     target: str,
     tolerance: float,
@@ -91,7 +91,7 @@ def measure_drift(
     )
 
 
-def _read(source: Source, image: Array) -> tuple[list[NodeInfo], bool]:
+def _read(source: TensorSource, image: Array) -> tuple[list[NodeInfo], bool]:
     """The file's nodes, and whether it takes the image as the contract has it."""
     nodes: list[NodeInfo] = []
     takes_image = False
@@ -119,7 +119,7 @@ class _Comparison:
         self.stands: list[str] | None = None
         self.heard: set[str] = set()
 
-    def add(self, image: Array, source: Source) -> None:
+    def add(self, image: Array, source: TensorSource) -> None:
         with tempfile.TemporaryDirectory(prefix="maskport-drift-") as folder:
             store = Store(Path(folder))
             self._draw(image, store)
@@ -182,7 +182,7 @@ class _Comparison:
                     store.put(f"view {number}", view)
         self.stands = stands
 
-    def _compare(self, image: Array, source: Source, store: Store) -> None:
+    def _compare(self, image: Array, source: TensorSource, store: Store) -> None:
         needed = _Needed(self.rows)
         live: dict[int, Array] = {IMAGE: image}
         done = 0

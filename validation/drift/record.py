@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 from ...errors import UsageError
-from .find import Found
+from .find import DriftResult
 
 __all__ = ["check_json", "write_json"]
 
@@ -21,7 +21,7 @@ def check_json(path: Path) -> None:
         raise UsageError(f"{path} can't be written.", "Name a file in a folder that exists.")
 
 
-def write_json(found: Found, path: Path) -> None:
+def write_json(found: DriftResult, path: Path) -> None:
     """Everything that was found; docs/drift.md names the fields.
 
     Raises:

@@ -8,7 +8,7 @@
 | `gate_file` | the TOML file, and the defaults that ship with the package |
 | `baseline` | older results as a gate: nothing may get worse |
 | `notes` | what else differs from the baseline's run |
-| `judge` | gates and results to a verdict and an exit code |
+| `decide` | gates and results to a verdict and an exit code |
 | `sentences` | that verdict in words |
 
 docs/gates.md explains the language and gives the reason of each default.
@@ -19,10 +19,10 @@ from __future__ import annotations
 from .baseline import check_network, check_photos
 from .gate import Bound, Gate, parse_gate, parse_gates
 from .gate_file import assemble, default_gates, load_gates
-from .judge import exit_code, judge
 from .notes import notes
 from .quantities import Quantity, known_names, quantity
 from .selection import Gates
+from .verdict import decide, exit_code
 
 __all__ = [
     "Bound",
@@ -32,9 +32,9 @@ __all__ = [
     "assemble",
     "check_network",
     "check_photos",
+    "decide",
     "default_gates",
     "exit_code",
-    "judge",
     "known_names",
     "load_gates",
     "notes",

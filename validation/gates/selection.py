@@ -74,7 +74,7 @@ class Gates:
         return [gate for _, gate in chosen.values() if gate.bound is not None]
 
     def check(self, artifacts: Iterable[Selectable], labels: Iterable[str]) -> None:
-        """Refuse gates that look at nothing, which would seem to pass. `judge` does; before a
+        """Refuse gates that look at nothing, which would seem to pass. `decide` does; before a
         run, the manifest's artifacts tell it early.
 
         Args:

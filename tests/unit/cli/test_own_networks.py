@@ -14,7 +14,7 @@ import torch
 from maskport.artifacts.bundle import load_bundle
 from maskport.cli.main import main
 from maskport.errors import UsageError
-from maskport.exporters.session import Order
+from maskport.exporters.export import ExportRequest
 from maskport.models.prepared import prepare
 from maskport.runtimes.runners import runner_for
 
@@ -77,11 +77,11 @@ def export(
 
 
 @pytest.fixture
-def orders(monkeypatch: pytest.MonkeyPatch) -> list[Order]:
+def orders(monkeypatch: pytest.MonkeyPatch) -> list[ExportRequest]:
     """What exports were asked for; no file is made of it, which would take seconds."""
-    kept: list[Order] = []
+    kept: list[ExportRequest] = []
 
-    def keep(order: Order, *_others: object) -> None:
+    def keep(order: ExportRequest, *_others: object) -> None:
         kept.append(order)
         raise UsageError("All was read.")
 
@@ -114,7 +114,7 @@ def planes_of_the_file() -> np.ndarray:
     ],
 )
 def test_a_network_is_exported_as_it_is(
-    export: Run, orders: list[Order], reference: str, options: str, planes: int
+    export: Run, orders: list[ExportRequest], reference: str, options: str, planes: int
 ) -> None:
     _, said = export(reference, *options.split())
     assert orders, said
@@ -128,7 +128,7 @@ def test_a_network_is_exported_as_it_is(
     torch.testing.assert_close(drawn, expected)
 
 
-def test_a_toml_file_says_the_same(export: Run, orders: list[Order]) -> None:
+def test_a_toml_file_says_the_same(export: Run, orders: list[ExportRequest]) -> None:
     Path("two.toml").write_text(
         'size = 16\nchannels = 2\nchannel = 1\nlabels = ["sea", "sky"]\nactivation = "softmax"\n'
     )

@@ -9,7 +9,7 @@ import pytest
 
 from maskport.cli.run_view import RunView
 from maskport.cli.tables import print_table
-from maskport.validation.order import Event
+from maskport.validation.request import ValidationEvent
 
 
 class Terminal(io.StringIO):
@@ -33,6 +33,6 @@ def test_a_hostile_processs_last_words_are_printed_plainly(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     with RunView() as view:
-        view.watch(Event("lost", "t\x1b[31m", "it said \x1b]0;owned\x07\x1b[2J"))
+        view.watch(ValidationEvent("lost", "t\x1b[31m", "it said \x1b]0;owned\x07\x1b[2J"))
     error = capsys.readouterr().err
     assert "it said" in error and "\x1b" not in error and "\x07" not in error

@@ -11,7 +11,7 @@ import pytest
 LANE = """
     import os, signal, subprocess, sys, time
     from maskport.artifacts.manifest import Artifact, FileEntry
-    from maskport.exporters.messages import ORDERS, Finished, Started, Step, Stop
+    from maskport.exporters.messages import REQUESTS, Finished, Started, Step, Stop
 
     print("noise while it is imported")
 
@@ -21,8 +21,8 @@ LANE = """
                         inputs=[], outputs=[])
 
     def main(parent):
-        for order, _ in parent.requests(ORDERS):
-            if isinstance(order, Stop):
+        for request, _ in parent.requests(REQUESTS):
+            if isinstance(request, Stop):
                 return
             name = order.target
             parent.send(Started(name))

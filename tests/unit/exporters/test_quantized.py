@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from maskport.errors import BudgetError
-from maskport.exporters.quantized import Wish, quantized
+from maskport.exporters.quantized import RecipeSearch, quantized
 from maskport.exporters.run import Card, Run
 from maskport.models.prepared import PreparedMask, prepare
 from maskport.models.seeding import seeded
@@ -24,7 +24,7 @@ from maskport.specs import ImageSpec, MaskSpec, ModelSpec
 
 HEIGHT, WIDTH = 50, 38
 SPEC = ModelSpec("nano", ImageSpec(HEIGHT, WIDTH), MaskSpec(), output=0)
-IMPOSSIBLE = Wish(read_budget(["mae<=0"]), "latency", BEST)
+IMPOSSIBLE = RecipeSearch(read_budget(["mae<=0"]), "latency", BEST)
 
 
 @pytest.fixture(scope="module")

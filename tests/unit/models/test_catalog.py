@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from maskport.errors import UsageError
-from maskport.models.catalog import CATALOG, LEFT_OUT, Source, entry
+from maskport.models.catalog import CATALOG, LEFT_OUT, WeightsSource, entry
 
 ENTRIES = list(CATALOG.values())
 each_entry = pytest.mark.parametrize("known", ENTRIES, ids=lambda e: e.name)
@@ -85,7 +85,7 @@ def test_photos_and_masks_are_treated_as_their_authors_do() -> None:
 
 
 def test_the_stronger_checksum_is_used() -> None:
-    both = Source("f.pth", "pth", url="https://x/f.pth", md5="1", sha256="2")
+    both = WeightsSource("f.pth", "pth", url="https://x/f.pth", md5="1", sha256="2")
     assert both.checksum == ("sha256", "2")
 
 

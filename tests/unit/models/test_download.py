@@ -19,7 +19,7 @@ import pytest
 
 from maskport.errors import DownloadError
 from maskport.models import download
-from maskport.models.catalog import Entry, Source, entry
+from maskport.models.catalog import Entry, WeightsSource, entry
 from maskport.models.download import cache_folder, fetch, is_cached
 
 from ...sdks import needed
@@ -94,13 +94,13 @@ def answer(request: BaseHTTPRequestHandler, state: Server) -> None:
     request.close_connection = True
 
 
-def make(*sources: Source) -> Entry:
+def make(*sources: WeightsSource) -> Entry:
     known = entry("u2netp")
     return Entry("net", known.network, known.spec, sources, "MIT", "a test's own")
 
 
-def source(server: Server, path: str = "/w.pth", **more: Any) -> Source:
-    return Source("w.pth", "pth", url=server.url + path, **{"md5": MD5, **more})
+def source(server: Server, path: str = "/w.pth", **more: Any) -> WeightsSource:
+    return WeightsSource("w.pth", "pth", url=server.url + path, **{"md5": MD5, **more})
 
 
 def leftovers(cache: Path) -> list[Path]:
@@ -213,7 +213,7 @@ def test_an_empty_file_is_refused(server: Server, tmp_path: Path) -> None:
 
 
 def test_a_refused_connection_is_named(server: Server, tmp_path: Path) -> None:
-    closed = Source("w.pth", "pth", url="http://127.0.0.1:9/w.pth", md5=MD5)
+    closed = WeightsSource("w.pth", "pth", url="http://127.0.0.1:9/w.pth", md5=MD5)
     with pytest.raises(DownloadError, match="the connection was refused"):
         fetch(make(closed), cache=tmp_path, progress=False)
 
@@ -341,19 +341,19 @@ def drive(server: Server, monkeypatch: pytest.MonkeyPatch) -> Server:
 def test_google_drives_confirmation_page_is_passed(drive: Server, tmp_path: Path) -> None:
     drive.files["/uc?id=ID"] = CONFIRM.encode()
     drive.files["/download?id=ID&confirm=t"] = CONTENT
-    known = make(Source("w.pth", "pth", drive_id="ID", md5=MD5))
+    known = make(WeightsSource("w.pth", "pth", drive_id="ID", md5=MD5))
     assert fetch(known, cache=tmp_path, progress=False).read_bytes() == CONTENT
 
 
 def test_google_drives_small_files_come_at_once(drive: Server, tmp_path: Path) -> None:
     drive.files["/uc?id=ID"] = CONTENT
-    known = make(Source("w.pth", "pth", drive_id="ID"))
+    known = make(WeightsSource("w.pth", "pth", drive_id="ID"))
     assert fetch(known, cache=tmp_path, progress=False).read_bytes() == CONTENT
 
 
 def test_google_drives_quota_page_is_an_error_with_a_way_out(drive: Server, tmp_path: Path) -> None:
     drive.files["/uc?id=ID"] = QUOTA.encode()
-    known = make(Source("w.pth", "pth", drive_id="ID", md5=MD5))
+    known = make(WeightsSource("w.pth", "pth", drive_id="ID", md5=MD5))
     with pytest.raises(DownloadError, match="Google Drive gave a web page") as caught:
         fetch(known, cache=tmp_path, progress=False)
     assert "https://drive.google.com/file/d/ID/view" in caught.value.remedy

@@ -21,16 +21,16 @@ from maskport.errors import ImageError, ToolError, UsageError
 from maskport.training.config import TrainingConfig
 from maskport.training.failures import named_failures
 from maskport.training.log import LOG, RunLog
-from maskport.training.loop import Event, train
+from maskport.training.loop import TrainingEvent, train
 from maskport.training.start import build_network, data_of
 
 Make = Callable[..., TrainingConfig]
 
 
-def interrupting(kind: str, step: int, times: int = 1) -> Callable[[Event], None]:
+def interrupting(kind: str, step: int, times: int = 1) -> Callable[[TrainingEvent], None]:
     """A watcher that sends as many Ctrl-C at each event of a kind at a step."""
 
-    def watch(event: Event) -> None:
+    def watch(event: TrainingEvent) -> None:
         if event.kind == kind and event.step == step:
             for _ in range(times):
                 os.kill(os.getpid(), signal.SIGINT)
@@ -50,7 +50,7 @@ def largest_file(size: int) -> Iterator[None]:
 
 
 def test_ctrl_c_before_the_first_step_ends_at_once(config: Make, tmp_path: Path) -> None:
-    def watch(event: Event) -> None:
+    def watch(event: TrainingEvent) -> None:
         if event.text.startswith("reading"):
             os.kill(os.getpid(), signal.SIGINT)
 
@@ -116,7 +116,7 @@ def test_loading_processes_end_though_somebody_keeps_the_exception(
     """They ignore the signal that Python sends before it waits for them at its own end."""
     others = set(psutil.Process().children())
 
-    def fail(event: Event) -> None:
+    def fail(event: TrainingEvent) -> None:
         if event.kind == phase and event.step == 3:
             raise ValueError("kept")
 
@@ -131,7 +131,7 @@ def test_loading_processes_end_though_somebody_keeps_the_exception(
 def test_a_photo_that_breaks_under_way_is_named(
     config: Make, pairs: Path, tmp_path: Path, workers: int
 ) -> None:
-    def damage(event: Event) -> None:
+    def damage(event: TrainingEvent) -> None:
         if event.kind == "step":
             for photo in (pairs / "photos").iterdir():
                 photo.write_bytes(b"")

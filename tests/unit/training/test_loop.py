@@ -24,7 +24,7 @@ from maskport.models.factory import build
 from maskport.models.prepared import Reference
 from maskport.scenes import scene
 from maskport.training.config import TrainingConfig, read_config
-from maskport.training.loop import Event, train
+from maskport.training.loop import TrainingEvent, train
 from maskport.training.start import build_network, data_of
 
 from .conftest import write_pair
@@ -36,8 +36,8 @@ class Killed(BaseException):
     """Stands for a process that ends without a word."""
 
 
-def killed_at(step: int) -> Callable[[Event], None]:
-    def watch(event: Event) -> None:
+def killed_at(step: int) -> Callable[[TrainingEvent], None]:
+    def watch(event: TrainingEvent) -> None:
         if event.kind == "step" and event.step == step:
             raise Killed
 
@@ -92,7 +92,7 @@ def test_networks_of_other_families_are_trained_on_all_of_their_maps(
 
 
 def test_ctrl_c_ends_after_the_step_with_its_state_kept(config: Make, tmp_path: Path) -> None:
-    def interrupt(event: Event) -> None:
+    def interrupt(event: TrainingEvent) -> None:
         if event.kind == "step" and event.step == 4:
             os.kill(os.getpid(), signal.SIGINT)
 
@@ -106,7 +106,7 @@ def test_ctrl_c_ends_after_the_step_with_its_state_kept(config: Make, tmp_path: 
 
 
 def test_ctrl_c_while_scoring_scores_that_step_again(config: Make, tmp_path: Path) -> None:
-    def interrupt(event: Event) -> None:
+    def interrupt(event: TrainingEvent) -> None:
         if event.kind == "scoring" and event.step == 3 and event.done == 1:
             os.kill(os.getpid(), signal.SIGINT)
 
@@ -253,7 +253,7 @@ def test_a_loss_that_is_not_finite_ends_the_run(config: Make, tmp_path: Path) ->
 def test_a_worker_that_is_killed_is_named_and_the_run_goes_on(config: Make, tmp_path: Path) -> None:
     others = set(psutil.Process().children())
 
-    def kill_workers(event: Event) -> None:
+    def kill_workers(event: TrainingEvent) -> None:
         if event.kind == "step" and event.step == 5:
             for child in set(psutil.Process().children()) - others:
                 child.kill()

@@ -12,7 +12,7 @@ from torch import nn
 from maskport.models.prepared import PreparedMask
 from maskport.runtimes.intermediates.nodes import INPUT, NodeInfo
 from maskport.validation.drift.graph import graph_of_tape
-from maskport.validation.drift.measure import Source
+from maskport.validation.drift.measure import TensorSource
 from maskport.validation.drift.tape import IMAGE, Call, record
 
 Edit = Callable[[str, np.ndarray], np.ndarray]
@@ -31,14 +31,14 @@ def _late_first(calls: list[Call]) -> list[Call]:
 
 
 @pytest.fixture
-def as_file() -> Callable[..., Source]:
+def as_file() -> Callable[..., TensorSource]:
     """`as_file(exported, order=..., edit=...)`: a source without any of the network's names."""
 
     def make(
         exported: PreparedMask,
         order: Callable[[list[Call]], list[Call]] = list,
         edit: Edit = lambda module, values: values,
-    ) -> Source:
+    ) -> TensorSource:
         def stream(image: np.ndarray) -> Iterator[tuple[NodeInfo, np.ndarray]]:
             tape = record(exported, torch.from_numpy(image))
             seen = {op.makes: op for op in graph_of_tape(tape).operations}

@@ -19,12 +19,12 @@ from maskport.runtimes.intermediates.nodes import NodeInfo
 from maskport.scenes import scene
 from maskport.specs import ImageSpec, MaskSpec, ModelSpec
 from maskport.validation.drift.findings import Drift
-from maskport.validation.drift.measure import Source, measure_drift
+from maskport.validation.drift.measure import TensorSource, measure_drift
 
 SPEC = ModelSpec("nano", ImageSpec(32, 48), MaskSpec(), output=0)
 # float32 sums in another order give 1e-6, no planted fault less than 1e-2.
 TOLERANCE = 1e-4
-AsFile = Callable[..., Source]
+AsFile = Callable[..., TensorSource]
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +39,7 @@ def network(nano: Callable[..., U2Net]) -> U2Net:
     return made
 
 
-def drift_of(network: nn.Module, source: Source, images: np.ndarray) -> Drift:
+def drift_of(network: nn.Module, source: TensorSource, images: np.ndarray) -> Drift:
     spec = SPEC if isinstance(network, U2Net) else ModelSpec("other", SPEC.image, MaskSpec())
     return measure_drift(
         Reference(network, spec), images, source, target="made-up", tolerance=TOLERANCE,

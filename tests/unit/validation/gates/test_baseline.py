@@ -5,19 +5,19 @@ from __future__ import annotations
 import pytest
 
 from maskport.errors import InputError
-from maskport.validation.gates import Gates, assemble, default_gates, exit_code, judge, notes
+from maskport.validation.gates import Gates, assemble, decide, default_gates, exit_code, notes
 
 TIMING = {"runs": 50, "rounds": 5, "threads": 2, "noisy": False}
 ONLY_BASELINE = Gates(tolerances=default_gates().tolerances)
 
 
 def failed(new, old, gates: Gates = ONLY_BASELINE) -> list[str]:
-    judged = judge(new, gates, old)
+    judged = decide(new, gates, old)
     return [gate.text for a in judged.artifacts.values() for gate in a.gates if not gate.passed]
 
 
 def test_equal_results_pass(results) -> None:
-    judged = judge(results(), ONLY_BASELINE, results())
+    judged = decide(results(), ONLY_BASELINE, results())
     compared = [g for g in judged.artifacts["tflite-int8"].gates if g.source == "baseline"]
     # worst_iou is compared on photos with an error above 0.001; here that is one of the two.
     assert [g.metric for g in compared] == [
@@ -115,15 +115,15 @@ def test_a_file_that_has_no_latency_here_is_noted(results, artifact) -> None:
 
 
 def test_an_artifact_that_vanished_fails(results, artifact) -> None:
-    judged = judge(results(), ONLY_BASELINE, results(artifact(), artifact("coreml-w8")))
+    judged = decide(results(), ONLY_BASELINE, results(artifact(), artifact("coreml-w8")))
     gone = judged.artifacts["coreml-w8"]
     assert (gone.status, gone.fidelity, exit_code(judged)) == ("missing", None, 1)
     assert gone.gates[0].text == "the baseline has it, and the bundle no longer does"
 
 
 def test_a_vanished_artifact_is_forgotten_with_the_baseline(results, artifact) -> None:
-    judged = judge(results(), ONLY_BASELINE, results(artifact(), artifact("coreml-w8")))
-    assert list(judge(judged, default_gates()).artifacts) == ["tflite-int8"]
+    judged = decide(results(), ONLY_BASELINE, results(artifact(), artifact("coreml-w8")))
+    assert list(decide(judged, default_gates()).artifacts) == ["tflite-int8"]
     # As a baseline, too, it stands for nothing.
     assert not failed(results(), judged)
 
@@ -153,7 +153,7 @@ def test_a_file_that_was_broken_in_the_baseline_can_only_get_better(results, art
 )  # fmt: skip
 def test_a_baseline_of_something_else_is_refused(results, changes, complaint) -> None:
     with pytest.raises(InputError) as caught:
-        judge(results(), ONLY_BASELINE, results(**changes))
+        decide(results(), ONLY_BASELINE, results(**changes))
     assert complaint in str(caught.value)
 
 
@@ -172,19 +172,19 @@ def machine(run, *features: str, **changes: str):
 
 def test_another_kind_of_processor_is_warned_of(results) -> None:
     laptop, server = machine(results(), "avx2"), machine(results(), "avx2", "avx512-vnni")
-    judged = judge(laptop, ONLY_BASELINE, server)
+    judged = decide(laptop, ONLY_BASELINE, server)
     assert judged.notes[0] == (
         "another kind of processor: x86_64 with avx2, avx512-vnni in the baseline, x86_64 with "
         "avx2 now; sums are added up by other kernels there"
     )
-    assert not judge(laptop, ONLY_BASELINE, laptop).notes
+    assert not decide(laptop, ONLY_BASELINE, laptop).notes
     # Without a baseline there is nothing that could differ, though it was judged with one before.
-    assert not judge(judged, ONLY_BASELINE).notes
+    assert not decide(judged, ONLY_BASELINE).notes
 
 
 def test_arm_and_x86_without_features_are_two_kinds(results) -> None:
     arm, x86 = machine(results(), architecture="arm64"), machine(results())
-    assert "arm64 with none of the features" in judge(arm, ONLY_BASELINE, x86).notes[0]
+    assert "arm64 with none of the features" in decide(arm, ONLY_BASELINE, x86).notes[0]
 
 
 @pytest.fixture
@@ -209,7 +209,7 @@ def test_older_results_say_no_kind_and_are_compared_as_before(slow_and_fast) -> 
     slow, older = slow_and_fast
     assert older.machine.features is None
     assert failed(machine(slow, "avx2"), older)
-    assert not judge(machine(slow, "avx2"), ONLY_BASELINE, older).notes
+    assert not decide(machine(slow, "avx2"), ONLY_BASELINE, older).notes
 
 
 def test_tolerances_come_from_the_file(results, artifact, tmp_path) -> None:

@@ -6,8 +6,8 @@ import pytest
 
 from maskport.errors import InputError
 from maskport.metrics.flags import FATAL
-from maskport.validation.gates import Gates, assemble, default_gates, exit_code, judge
-from maskport.validation.gates.judge import FATAL_FLAGS
+from maskport.validation.gates import Gates, assemble, decide, default_gates, exit_code
+from maskport.validation.gates.verdict import FATAL_FLAGS
 
 # What trained sky weights measured, by target: mean MAE, mean IoU, IoU of the worst photo. The
 # wider of several sets of photos (README, benchmarks/quantization.md).
@@ -26,7 +26,7 @@ MEASURED = {
 
 def failed(results, gates: Gates | None = None, baseline=None) -> list[str]:
     """The sentences of the gates that don't hold."""
-    judged = judge(results, gates or default_gates(), baseline)
+    judged = decide(results, gates or default_gates(), baseline)
     return [gate.text for a in judged.artifacts.values() for gate in a.gates if not gate.passed]
 
 
@@ -70,7 +70,7 @@ def test_a_file_that_saturates_fails_its_default_gates_clearly(results, artifact
 def test_the_number_that_a_gate_judges_is_the_one_that_is_shown(results, artifact) -> None:
     made = artifact(mae=(0.001, 0.03, 0.0), iou=(0.985, 0.4, 0.0), photos=("a", "b", "c"))
     run = results(made, objects=("sure", "unsure", "none"))
-    judged = judge(run, default_gates()).artifacts["tflite-int8"]
+    judged = decide(run, default_gates()).artifacts["tflite-int8"]
     for name in ("mae", "worst_mae", "iou", "worst_iou"):
         gate = next(gate for gate in judged.gates if gate.metric == name)
         assert gate.value == judged.fidelity[name]
@@ -89,7 +89,7 @@ def test_where_the_network_draws_no_object_an_overlap_has_nothing_to_hold_for(
     results, artifact
 ) -> None:
     made = artifact(mae=(0.0001, 0.0001), iou=(0.0, 1.0))
-    judged = judge(results(made, objects=("small", "none")), gated("iou >= 0.95, mae <= 1e-5"))
+    judged = decide(results(made, objects=("small", "none")), gated("iou >= 0.95, mae <= 1e-5"))
     texts = {gate.metric: gate.text for gate in judged.artifacts["tflite-int8"].gates}
     assert texts["iou"] == (
         "the network draws no object in any photo, so iou >= 0.95 has nothing to hold for"
@@ -151,7 +151,7 @@ def test_where_leaves_out_the_photos_that_it_does_not_mean(results, artifact) ->
 
 def test_a_mean_where_something_holds_is_taken_anew(results, artifact) -> None:
     run = results(artifact(mae=(0.0001, 0.02), iou=(0.2, 0.9)))
-    judged = judge(run, gated("iou >= 0.85 where mae > 0.001"))
+    judged = decide(run, gated("iou >= 0.85 where mae > 0.001"))
     found = next(g for g in judged.artifacts["tflite-int8"].gates if g.metric == "iou")
     assert (found.value, found.passed) == (0.9, True)
 
@@ -250,7 +250,7 @@ def test_remarks_on_photos_fail_nothing(results, artifact) -> None:
 
 
 def test_changed_bytes_fail(results, artifact) -> None:
-    judged = judge(results(artifact(checksum_holds=False)), Gates())
+    judged = decide(results(artifact(checksum_holds=False)), Gates())
     assert judged.artifacts["tflite-int8"].status == "failed"
     assert "not those that the manifest" in judged.artifacts["tflite-int8"].reason
 
@@ -274,7 +274,7 @@ def test_what_does_not_run_keeps_its_status_and_reason(results, artifact, status
         update={"status": status, "reason": "why", "fidelity": None, "photos": []}
     )
     run = results(artifact(), spoilt)
-    judged = judge(run, default_gates())
+    judged = decide(run, default_gates())
     assert judged.artifacts["onnx-fp32"].status == status
     assert judged.artifacts["onnx-fp32"].reason == "why"
     assert [g.text for g in judged.artifacts["onnx-fp32"].gates if not g.passed] == [
@@ -288,14 +288,14 @@ def test_what_nothing_here_runs_is_no_failure_and_no_pass(results, artifact) -> 
     unavailable = artifact("executorch").model_copy(
         update={"status": "unavailable", "reason": "needs executorch", "photos": []}
     )
-    judged = judge(results(artifact(), unavailable), assemble(None, ["executorch: iou >= 0.9"]))
+    judged = decide(results(artifact(), unavailable), assemble(None, ["executorch: iou >= 0.9"]))
     assert judged.artifacts["executorch"].status == "unavailable"
     assert (judged.passed, exit_code(judged)) == (False, 3)
 
 
 def test_a_failure_outweighs_what_could_not_be_run(results, artifact) -> None:
     unavailable = artifact("executorch").model_copy(update={"status": "unavailable"})
-    judged = judge(results(artifact(checksum_holds=False), unavailable), Gates())
+    judged = decide(results(artifact(checksum_holds=False), unavailable), Gates())
     assert exit_code(judged) == 1
 
 
@@ -303,32 +303,32 @@ def test_changed_bytes_fail_even_where_the_file_can_not_be_run(results, artifact
     unavailable = artifact("executorch", checksum_holds=False).model_copy(
         update={"status": "unavailable"}
     )
-    judged = judge(results(artifact(), unavailable), Gates())
+    judged = decide(results(artifact(), unavailable), Gates())
     assert judged.artifacts["executorch"].status == "unavailable"
     assert exit_code(judged) == 1
 
 
 def test_a_good_run_passes_with_exit_code_0(results) -> None:
-    judged = judge(results(passed=False), default_gates())
+    judged = decide(results(passed=False), default_gates())
     assert (judged.passed, exit_code(judged)) == (True, 0)
 
 
 def test_a_verdict_forgets_the_one_before(results, artifact) -> None:
-    strict = judge(results(), gated("iou >= 0.9999"))
+    strict = decide(results(), gated("iou >= 0.9999"))
     assert strict.artifacts["tflite-int8"].status == "failed"
-    assert judge(strict, default_gates()) == judge(results(), default_gates())
+    assert decide(strict, default_gates()) == decide(results(), default_gates())
 
 
 def test_judging_twice_is_judging_once(results, artifact) -> None:
     gates = assemble(None, ["iou >= 0.9999"])
     old = results(artifact(), artifact("onnx-fp32", mae=(0.0, 0.0)))
-    once = judge(results(), gates, old)
-    assert judge(once, gates, old) == once
+    once = decide(results(), gates, old)
+    assert decide(once, gates, old) == once
 
 
 def test_results_without_an_artifact_are_refused(results) -> None:
     with pytest.raises(InputError, match="hold no artifact"):
-        judge(results(artifacts={}), default_gates())
+        decide(results(artifacts={}), default_gates())
 
 
 def test_a_photo_without_ground_truth_is_not_the_worst(results, artifact) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 from .results import Cost, PhotoResult
 
-__all__ = ["Facts", "Ledger"]
+__all__ = ["Facts", "Journal"]
 
 VERSION = 1
 
@@ -41,7 +41,7 @@ class Facts:
     lost: tuple[str, str] | None = None
 
 
-class Ledger:
+class Journal:
     """A journal of facts, a JSON object a line, and what they amount to.
 
     Args:

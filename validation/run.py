@@ -24,15 +24,15 @@ from ..metrics import SaliencyScores, drawn_objects
 from ..models.checksums import digest_of
 from ..models.devices import best_device
 from ..runtimes.isolated import Build, IsolatedRunner, Limits
+from .comparison import Compared, Comparison
 from .drawing import draw_references, score_references
-from .judge import Judge, Judged
+from .journal import Journal
 from .latency import Schedule
-from .ledger import Ledger
 from .maps import MapStore
-from .order import Event, Findings, Order, Watcher
 from .photoset import PhotoSet
 from .pool import Job, Pool, memory_budget
 from .reference import VIEWS, view_artifact
+from .request import Findings, ValidationEvent, ValidationRequest, Watcher
 from .results import Cost, PhotoResult
 
 __all__ = ["validation_run"]
@@ -48,7 +48,7 @@ KEPT_SECONDS = 14 * 24 * 3600
 
 
 @contextlib.contextmanager
-def validation_run(order: Order, watch: Watcher) -> Iterator[Findings]:
+def validation_run(request: ValidationRequest, watch: Watcher) -> Iterator[Findings]:
     """Run it. What was found stays on disk until the block ends well.
 
     Raises:
@@ -56,82 +56,88 @@ def validation_run(order: Order, watch: Watcher) -> Iterator[Findings]:
         MaskportError: The reference or the photos can't be used. What an artifact does is never
             raised: it is a finding.
     """
-    session = _Session(order, watch)
-    folder = session.folder
+    validation = _Validation(request, watch)
+    folder = validation.folder
     try:
-        _forget_old_runs(order.work)
+        _forget_old_runs(request.work)
         folder.mkdir(parents=True, exist_ok=True)
         # Beside the folder, which goes away.
         lock = filelock.FileLock(f"{folder}.lock", timeout=0)
         lock.acquire()
     except filelock.Timeout as exc:
         raise UsageError(
-            f"The same run of {order.bundle.path} is going on in another process.",
+            f"The same run of {request.bundle.path} is going on in another process.",
             "Wait until it has ended.",
         ) from exc
     except OSError as exc:
         raise InputError(
-            f"{order.work} can't be written: {exc.strerror or exc}.",
+            f"{request.work} can't be written: {exc.strerror or exc}.",
             "What is measured is kept there meanwhile; set MASKPORT_CACHE to another folder.",
         ) from exc
     try:
-        yield session.run()
+        yield validation.run()
         shutil.rmtree(folder, ignore_errors=True)
     finally:
         lock.release()
         Path(lock.lock_file).unlink(missing_ok=True)
         with contextlib.suppress(OSError):
-            order.work.rmdir()  # where nothing of another run lies there
+            request.work.rmdir()  # where nothing of another run lies there
 
 
-class _Session:
+class _Validation:
     """The state of one run."""
 
-    def __init__(self, order: Order, watch: Watcher) -> None:
-        self.order, self.watch = order, watch
+    def __init__(self, request: ValidationRequest, watch: Watcher) -> None:
+        self.request, self.watch = request, watch
         self.inference_ms = 0.0
         self.device = best_device()
         self.scores: dict[str, SaliencyScores] = {}
         self.jobs = (*self._files(), *self._views())
         identity = self._identity()
-        self.folder = order.work / identity[:16]
+        self.folder = request.work / identity[:16]
         self.identity = identity
         self.maps = MapStore(self.folder / "maps")
-        self.photos = PhotoSet(order.sources, order.spec.image, self.folder)
+        self.photos = PhotoSet(request.sources, request.spec.image, self.folder)
 
     def run(self) -> Findings:
         began = time.monotonic()
-        order = self.order
+        request = self.request
         for job in self.jobs:
-            self.watch(Event("queued", job.target))
+            self.watch(ValidationEvent("queued", job.target))
         self._stage("reading the photos")
         journal = self.folder / "journal.jsonl"
-        self.ledger = Ledger(journal, self.identity, resume=order.resume)
-        kept_maps = self.maps if order.keep_maps else None
+        self.journal = Journal(journal, self.identity, resume=request.resume)
+        kept_maps = self.maps if request.keep_maps else None
         self.photos.prepare(kept_maps.save_photo if kept_maps else _drop)
         truths: list[PhotoResult] = []
-        if order.reference is not None:
+        if request.reference is not None:
             file = self.folder / "references.npy"
-            spec = order.spec.mask
+            spec = request.spec.mask
             drawing = time.monotonic()
             self.references = draw_references(
-                order.reference, self.photos, self.device, file, self.ledger, kept_maps, self._stage
+                request.reference,
+                self.photos,
+                self.device,
+                file,
+                self.journal,
+                kept_maps,
+                self._stage,
             )
             self.inference_ms += (time.monotonic() - drawing) * 1e3
             self.photos.tell(drawn_objects(self.references, spec.threshold))
             scores, truths = score_references(self.photos, self.references, spec)
             if scores is not None:
                 self.scores[""] = scores
-        with Pool(order.threads, self._limits(), memory_budget(), order.compute_units) as pool:
+        with Pool(request.threads, self._limits(), memory_budget(), request.compute_units) as pool:
             self.pool = pool
             for job, following in zip(self.jobs, [*self.jobs[1:], None], strict=True):
                 self._guarded(job, lambda job=job, f=following: self._examine(job, f))  # type: ignore[misc]
-            if order.schedule is not None:
-                self._take_turns(order.schedule)
+            if request.schedule is not None:
+                self._take_turns(request.schedule)
             load_seconds = pool.load_seconds
-        self.ledger.close()
+        self.journal.close()
         return Findings(
-            ledger=self.ledger,
+            journal=self.journal,
             jobs=self.jobs,
             photos=self.photos,
             maps=self.maps,
@@ -144,64 +150,64 @@ class _Session:
         )
 
     def _stage(self, text: str) -> None:
-        self.watch(Event("stage", text=text))
+        self.watch(ValidationEvent("stage", text=text))
 
     def _files(self) -> Iterator[Job]:
-        for artifact in self.order.targets:
-            yield Job(artifact, self.order.bundle.path / artifact.path)
+        for artifact in self.request.targets:
+            yield Job(artifact, self.request.bundle.path / artifact.path)
 
     def _views(self) -> Iterator[Job]:
         """The network itself, timed as a file would be."""
-        origin = self.order.origin
+        origin = self.request.origin
         if origin is None:
             return
         for view in VIEWS:
             arguments = {
-                "bundle": str(self.order.bundle.path),
+                "bundle": str(self.request.bundle.path),
                 "network": origin.network,
                 "weights": str(origin.weights),
                 "weights_key": origin.key or "",
                 "view": view,
             }
             build = Build(f"{__package__}.reference:network_view", arguments)
-            yield Job(view_artifact(view, self.order.spec), origin.weights, build)
+            yield Job(view_artifact(view, self.request.spec), origin.weights, build)
 
     def _identity(self) -> str:
         """Changes with whatever would make an earlier run's findings another's."""
-        order = self.order
+        request = self.request
         contents = {}
         for job in self.jobs:
             with contextlib.suppress(OSError):
                 contents[job.target] = describe_files(job.path, job.path.parent)[2]
-        photos = PhotoSet(order.sources, order.spec.image, order.work)
+        photos = PhotoSet(request.sources, request.spec.image, request.work)
         values = {
-            "manifest": order.bundle.manifest.model_dump(mode="json"),
+            "manifest": request.bundle.manifest.model_dump(mode="json"),
             "files": contents,
-            "network": digest_of(order.reference.network) if order.reference else "",
+            "network": digest_of(request.reference.network) if request.reference else "",
             "views": [job.build.arguments if job.build else {} for job in self.jobs],
             "device": self.device,
             "photos": photos.identity,
-            "schedule": repr(order.schedule),
-            "threads": order.threads,
-            "maps": order.keep_maps,
-            "units": order.compute_units,
+            "schedule": repr(request.schedule),
+            "threads": request.threads,
+            "maps": request.keep_maps,
+            "units": request.compute_units,
             "maskport": version("maskport"),
         }
         return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
 
     def _limits(self) -> Limits:
-        order = self.order
-        if order.time_limit is not None:
-            seconds = order.time_limit
-        elif order.reference is None:
+        request = self.request
+        if request.time_limit is not None:
+            seconds = request.time_limit
+        elif request.reference is None:
             seconds = UNKNOWN_SECONDS
         else:
-            seconds = max(LEAST_SECONDS, SLOWEST * self.ledger.reference_seconds)
-        return Limits(max(LOAD_SECONDS, seconds), seconds, order.memory_limit)
+            seconds = max(LEAST_SECONDS, SLOWEST * self.journal.reference_seconds)
+        return Limits(max(LOAD_SECONDS, seconds), seconds, request.memory_limit)
 
     def _guarded(self, job: Job, action: Callable[[], None]) -> None:
         """What goes wrong with an artifact is a finding about it."""
-        if self.ledger.of(job.target).lost is not None:
+        if self.journal.of(job.target).lost is not None:
             return
         try:
             action()
@@ -215,23 +221,23 @@ class _Session:
                 status = "missing"
             self.pool.drop(job.target)
             reason = f"{exc.what.rstrip('.')}. {exc.remedy}".strip()
-            self.ledger.enter("lost", job.target, status=status, reason=reason)
-            self.watch(Event("lost", job.target, reason))
+            self.journal.enter("lost", job.target, status=status, reason=reason)
+            self.watch(ValidationEvent("lost", job.target, reason))
 
     def _examine(self, job: Job, following: Job | None) -> None:
         """Load a file, run it once, compare its masks, and count it."""
-        facts = self.ledger.of(job.target)
+        facts = self.journal.of(job.target)
         wanted = self._positions(job)
         scores, todo = self._to_draw(job.target, wanted)
         counted = facts.cost is not None or bool(facts.no_cost)
         read = job.build is not None or (counted and facts.saturating is not None)
         if not todo and facts.peak_memory_mb is not None and read:
             return
-        self.watch(Event("started", job.target, "loading"))
+        self.watch(ValidationEvent("started", job.target, "loading"))
         runner, loaded = self.pool.runner(job)
         self.pool.make_room()
         if not facts.runtime:
-            self.ledger.enter(
+            self.journal.enter(
                 "loaded",
                 job.target,
                 runtime=loaded.runtime,
@@ -240,25 +246,25 @@ class _Session:
             )
         if facts.first_ms is None:
             _, milliseconds = self._run(runner, 0)
-            self.ledger.enter("first", job.target, ms=milliseconds)
+            self.journal.enter("first", job.target, ms=milliseconds)
         if following is not None:
             self.pool.start(following)
         self._compare(job, runner, todo, len(wanted), scores)
         if facts.peak_memory_mb is None:
-            self.ledger.enter("memory", job.target, mb=runner.peak_memory_mb())
+            self.journal.enter("memory", job.target, mb=runner.peak_memory_mb())
         if not read:
-            self.ledger.enter("saturating", job.target, names=runner.saturating())
+            self.journal.enter("saturating", job.target, names=runner.saturating())
             self._count(job, runner)
-        if self.order.schedule is None or facts.emulated:
+        if self.request.schedule is None or facts.emulated:
             self.pool.drop(job.target)
-        self.watch(Event("ended", job.target))
+        self.watch(ValidationEvent("ended", job.target))
 
     def _positions(self, job: Job) -> range:
         """The photos that a job is compared on.
 
         The network itself on the CPU is the reference, where that ran there too.
         """
-        compared = self.order.reference is not None
+        compared = self.request.reference is not None
         same = job.target == VIEWS[0] and self.device == "cpu"
         return range(len(self.photos) if compared and not same else 0)
 
@@ -267,7 +273,7 @@ class _Session:
 
         Where the scores on disk are not those of the journal's photos, all are drawn again.
         """
-        facts = self.ledger.of(target)
+        facts = self.journal.of(target)
         todo = [position for position in wanted if position not in facts.photos]
         if not (self.photos.wants_truth and wanted):
             return None, todo
@@ -286,25 +292,25 @@ class _Session:
         total: int,
         scores: SaliencyScores | None,
     ) -> None:
-        """Draw each photo while the mask of the one before it is judged."""
+        """Draw each photo while the mask of the one before it is compared."""
         if not todo:
             return
-        facts = self.ledger.of(job.target)
-        maps = self.maps if self.order.keep_maps else None
-        judge = Judge(self.photos, self.references, self.order.spec.mask, maps)
-        pending: tuple[int, Future[Judged]] | None = None
+        facts = self.journal.of(job.target)
+        maps = self.maps if self.request.keep_maps else None
+        comparison = Comparison(self.photos, self.references, self.request.spec.mask, maps)
+        pending: tuple[int, Future[Compared]] | None = None
 
         def settle() -> None:
             if pending is None:
                 return
-            position, judged = pending[0], pending[1].result()
+            position, compared = pending[0], pending[1].result()
             if scores is not None:
                 scores.save(self._scores_file(job.target))
-            result = judged.result.model_dump(mode="json")
-            self.ledger.enter(
-                "photo", job.target, position=position, result=result, sweep=judged.sweep
+            result = compared.result.model_dump(mode="json")
+            self.journal.enter(
+                "photo", job.target, position=position, result=result, sweep=compared.sweep
             )
-            self.watch(Event("photo", job.target, done=len(facts.photos), total=total))
+            self.watch(ValidationEvent("photo", job.target, done=len(facts.photos), total=total))
 
         with ThreadPoolExecutor(1) as executor:
             for position in todo:
@@ -316,8 +322,8 @@ class _Session:
                         "It is not a file of this network; export the bundle again.",
                     )
                 settle()
-                judged = executor.submit(judge.judge, job.target, position, mask, scores)
-                pending = position, judged
+                compared = executor.submit(comparison.compare, job.target, position, mask, scores)
+                pending = position, compared
             settle()
 
     def _run(self, runner: IsolatedRunner, position: int) -> tuple[NDArray[np.float32], float]:
@@ -340,15 +346,15 @@ class _Session:
                 self.pool.drop(job.target)
         except ValidationError:
             reason = f"The count of {job.path.name} makes no sense."
-        self.ledger.enter("cost", job.target, cost=cost, reason=reason)
+        self.journal.enter("cost", job.target, cost=cost, reason=reason)
 
     def _take_turns(self, schedule: Schedule) -> None:
         """Time the files in rounds; each round begins with another file."""
-        jobs = [job for job in self.jobs if not self.ledger.of(job.target).emulated]
+        jobs = [job for job in self.jobs if not self.journal.of(job.target).emulated]
         for number in range(schedule.rounds):
             turn = number % max(len(jobs), 1)
             for job in (*jobs[turn:], *jobs[:turn]):
-                if len(self.ledger.of(job.target).rounds) <= number:
+                if len(self.journal.of(job.target).rounds) <= number:
                     self._guarded(
                         job,
                         lambda job=job, number=number: self._time(job, schedule, number),  # type: ignore[misc]
@@ -356,7 +362,7 @@ class _Session:
 
     def _time(self, job: Job, schedule: Schedule, number: int) -> None:
         text = f"timing, round {number + 1} of {schedule.rounds}"
-        self.watch(Event("started", job.target, text))
+        self.watch(ValidationEvent("started", job.target, text))
         runner, _ = self.pool.runner(job)
         self.pool.make_room()
         times, warm_up_ms = runner.time(
@@ -366,8 +372,8 @@ class _Session:
             seconds=schedule.seconds,
         )
         self.inference_ms += sum(times) + warm_up_ms
-        self.ledger.enter("round", job.target, times=times)
-        self.watch(Event("round", job.target, done=number + 1, total=schedule.rounds))
+        self.journal.enter("round", job.target, times=times)
+        self.watch(ValidationEvent("round", job.target, done=number + 1, total=schedule.rounds))
 
 
 def _forget_old_runs(work: Path) -> None:

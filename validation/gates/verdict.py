@@ -15,7 +15,7 @@ from .notes import notes
 from .selection import Gates
 from .sentences import verdict
 
-__all__ = ["exit_code", "judge"]
+__all__ = ["decide", "exit_code"]
 
 # The flags of photos that fail an artifact whatever its averages say: a gate and its complaint.
 FATAL_FLAGS: Mapping[Objection, tuple[str, str]] = {
@@ -34,7 +34,7 @@ FATAL_FLAGS: Mapping[Objection, tuple[str, str]] = {
 }
 
 
-def judge(results: Results, gates: Gates, baseline: Results | None = None) -> Results:
+def decide(results: Results, gates: Gates, baseline: Results | None = None) -> Results:
     """Results with ``gates``, ``status``, ``reason``, ``notes`` and ``passed`` set anew.
 
     Each artifact has to pass the built-in gates (it runs, its bytes are the manifest's, every

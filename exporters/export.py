@@ -56,14 +56,14 @@ from .lane import CHECK, PLAN
 from .lanes import Lanes
 from .messages import Failed, Finished, News, Started, Step
 from .probes import draw_references
-from .quantized import Wish, quantized
+from .quantized import RecipeSearch, quantized
 from .run import Card, Options, Run
 
-__all__ = ["Event", "Order", "Watcher", "run_export"]
+__all__ = ["ExportEvent", "ExportRequest", "Watcher", "run_export"]
 
 
 @dataclass(frozen=True, slots=True)
-class Event:
+class ExportEvent:
     """Something that happened to a target.
 
     Attributes:
@@ -85,11 +85,11 @@ class Event:
 # Calibration photos whose masks are looked at; each costs an inference.
 LOOKED_AT = 6
 
-Watcher = Callable[[Event], None]
+Watcher = Callable[[ExportEvent], None]
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
+class ExportRequest:
     """What is to be exported, and everything that the manifest says of it.
 
     Attributes:
@@ -114,12 +114,12 @@ class Order:
     card: Card
     options: Options
     calibration: CalibrationSet | None
-    recipes: Mapping[str, Recipe | Wish]
+    recipes: Mapping[str, Recipe | RecipeSearch]
     check: NDArray[np.float32]
     jobs: int
 
 
-def run_export(order: Order, out: Path, watch: Watcher) -> Bundle:
+def run_export(request: ExportRequest, out: Path, watch: Watcher) -> Bundle:
     """Make the targets, judge them, and write the bundle of those that hold.
 
     Raises:
@@ -127,40 +127,40 @@ def run_export(order: Order, out: Path, watch: Watcher) -> Bundle:
         BudgetError: The same, and it was nothing but budgets that were missed.
         MaskportError: What is given can't be exported at all.
     """
-    prepared = prepare(order.reference.network, order.spec)
+    prepared = prepare(request.reference.network, request.spec)
     with writing(out) as folder:
         log_path = folder / LOG
         scratch = folder / "scratch"
         scratch.mkdir()
-        run = Run(scratch, order.spec, order.card, order.options)
+        run = Run(scratch, request.spec, request.card, request.options)
         run.save(scratch / PLAN)
-        if order.calibration is not None:
-            np.save(scratch / "calibration.npy", order.calibration.pixels)
-        reference = _keep_reference(order, folder)
-        ledger = _Ledger(watch)
+        if request.calibration is not None:
+            np.save(scratch / "calibration.npy", request.calibration.pixels)
+        reference = _keep_reference(request, folder)
+        journal = _Journal(watch)
         with (
             log_path.open("ab") as log,
-            Lanes([_LANE, str(scratch)], log, order.jobs) as lanes,
+            Lanes([_LANE, str(scratch)], log, request.jobs) as lanes,
         ):
-            for news in _make_all(order, prepared, run, lanes, log_path):
-                ledger.enter(news)
-        recipes = _keep_recipes(run, ledger.artifacts, folder)
+            for news in _make_all(request, prepared, run, lanes, log_path):
+                journal.enter(news)
+        recipes = _keep_recipes(run, journal.artifacts, folder)
         shutil.rmtree(scratch)
-        if not ledger.artifacts:
-            reasons = "; ".join(f"{f.target}: {f.reason}" for f in ledger.failures)
-            if all(failure.missed for failure in ledger.failures):
+        if not journal.artifacts:
+            reasons = "; ".join(f"{f.target}: {f.reason}" for f in journal.failures)
+            if all(failure.missed for failure in journal.failures):
                 raise BudgetError(reasons)
             raise ExportError(f"No target could be made. {reasons}", _keep_log(log_path))
-        write_manifest(folder, _manifest(order, ledger, reference, recipes))
+        write_manifest(folder, _manifest(request, journal, reference, recipes))
     return load_bundle(out)
 
 
 def _make_all(
-    order: Order, prepared: PreparedMask, run: Run, lanes: Lanes, log: Path
+    request: ExportRequest, prepared: PreparedMask, run: Run, lanes: Lanes, log: Path
 ) -> Iterator[News | HalfPrecision | _Doubts]:
     """Order every target as soon as what it starts from exists; pass on what is heard."""
     available = []
-    for row in order.targets:
+    for row in request.targets:
         lacking = not_installed(row.needs)
         if lacking:
             lack = MissingToolError(", ".join(lacking), row.shared.extra, row.name)
@@ -169,17 +169,17 @@ def _make_all(
             available.append(row)
     lanes.warm_up(available)
     yield Step("drawing the reference's masks")
-    references = draw_references(order.reference, prepared, order.check, run)
-    check = {"images": order.check, "references": references}
+    references = draw_references(request.reference, prepared, request.check, run)
+    check = {"images": request.check, "references": references}
     if any(row.in_halves for row in available):
         yield Step("drawing masks in half precision")
-        drawn, found = tried_in_halves(prepared, order.check)
+        drawn, found = tried_in_halves(prepared, request.check)
         check |= drawn
         yield found
     np.savez(run.scratch / CHECK, **check)  # type: ignore[arg-type]  # names, no options
-    if order.calibration is not None:
+    if request.calibration is not None:
         yield Step("looking at the calibration photos")
-        yield _Doubts(_doubts(order, order.calibration))
+        yield _Doubts(_doubts(request, request.calibration))
     yield from _make_float(available, prepared, run, lanes, log)
     for name in dict.fromkeys(row.recipe for row in available if row.recipe):
         rows = [row for row in available if row.recipe == name]
@@ -187,7 +187,7 @@ def _make_all(
         try:
             own.scratch.mkdir()
             yield Step(f"quantising by the recipe {name}")
-            yield from quantized(prepared, own, order.calibration, order.recipes[name])
+            yield from quantized(prepared, own, request.calibration, request.recipes[name])
         except Exception as exc:  # of any network that nobody has tried
             yield from _all_failed(rows, exc, f"quantising by the recipe {name}", log)
             continue
@@ -249,13 +249,13 @@ _DOING = {
 _LANE = f"{__package__}.lane:main"
 
 
-def _doubts(order: Order, calibration: CalibrationSet) -> tuple[str, ...]:
+def _doubts(request: ExportRequest, calibration: CalibrationSet) -> tuple[str, ...]:
     """What speaks against the calibration set, by a few of its masks."""
     pixels = calibration.pixels
     some = pixels[evenly_spaced(len(pixels), LOOKED_AT)].astype(np.float32) / np.float32(255)
     try:
-        masks = order.reference.draw(some, best_device())
-        return objections(pixels, masks, order.spec.mask.threshold)
+        masks = request.reference.draw(some, best_device())
+        return objections(pixels, masks, request.spec.mask.threshold)
     except Exception as exc:  # the user's own code may raise anything
         return (f"the network fails on a calibration photo: {reason_of(exc)}",)
 
@@ -267,7 +267,7 @@ class _Doubts:
     texts: tuple[str, ...]
 
 
-class _Ledger:
+class _Journal:
     """What has become of each target, and what is to be said of its calibration."""
 
     def __init__(self, watch: Watcher) -> None:
@@ -281,23 +281,23 @@ class _Ledger:
     def enter(self, news: News | HalfPrecision | _Doubts) -> None:
         match news:
             case Started(target):
-                self.watch(Event("started", target))
+                self.watch(ExportEvent("started", target))
             case Step(text, target, done, total):
-                self.watch(Event("step", target, text, done, total))
+                self.watch(ExportEvent("step", target, text, done, total))
             case Finished(target, artifact, seconds, tools):
                 self.artifacts.append(artifact)
                 self.tools.update(tools)
-                self.watch(Event("finished", target, seconds=seconds, artifact=artifact))
+                self.watch(ExportEvent("finished", target, seconds=seconds, artifact=artifact))
             case Failed(target, reason, missed):
                 self.failures.append(Failure(target=target, reason=reason, missed=missed))
-                self.watch(Event("failed", target, reason))
+                self.watch(ExportEvent("failed", target, reason))
             case HalfPrecision():
                 self.half_precision = news
             case _Doubts(texts):
                 self.warnings += texts
 
 
-def _keep_reference(order: Order, folder: Path) -> FileEntry:
+def _keep_reference(request: ExportRequest, folder: Path) -> FileEntry:
     """The untouched network's weights, so that the bundle can be compared with it anywhere."""
     from safetensors.torch import save
 
@@ -306,13 +306,13 @@ def _keep_reference(order: Order, folder: Path) -> FileEntry:
         # Copies, because the format refuses tensors that share their memory.
         state = {
             name: tensor.detach().cpu().clone().contiguous()
-            for name, tensor in order.reference.network.state_dict().items()
+            for name, tensor in request.reference.network.state_dict().items()
             if isinstance(tensor, torch.Tensor)
         }
         data = save(state)
     except Exception as exc:  # sparse tensors, for one
         raise NetworkError(
-            f"The weights of {order.spec.name} can't be kept: {reason_of(exc)}",
+            f"The weights of {request.spec.name} can't be kept: {reason_of(exc)}",
             "Store plain tensors in it: .to_dense(), .resolve_conj(), a type that safetensors has.",
         ) from exc
     file.write_bytes(data)
@@ -336,21 +336,21 @@ def _keep_recipes(run: Run, artifacts: list[Artifact], folder: Path) -> list[Fil
 
 
 def _manifest(
-    order: Order, ledger: _Ledger, reference: FileEntry, recipes: list[FileEntry]
+    request: ExportRequest, journal: _Journal, reference: FileEntry, recipes: list[FileEntry]
 ) -> Manifest:
     position = {row.name: i for i, row in enumerate(TARGETS)}
-    calibration = order.calibration
+    calibration = request.calibration
     return Manifest(
         schema_version=SCHEMA_VERSION,
-        network=order.network,
-        checkpoint=order.checkpoint,
-        spec=order.spec.to_dict(),
+        network=request.network,
+        checkpoint=request.checkpoint,
+        spec=request.spec.to_dict(),
         reference_device=best_device(),
         processor=this_processor(),
         reference=reference,
         recipes=recipes,
-        artifacts=sorted(ledger.artifacts, key=lambda a: position[a.target]),
-        failures=sorted(ledger.failures, key=lambda f: position[f.target]),
+        artifacts=sorted(journal.artifacts, key=lambda a: position[a.target]),
+        failures=sorted(journal.failures, key=lambda f: position[f.target]),
         calibration=None
         if calibration is None
         else Calibration(
@@ -358,14 +358,14 @@ def _manifest(
             left_out=calibration.left_out,
             unread=list(calibration.unread),
             sha256=calibration.sha256,
-            warnings=ledger.warnings,
+            warnings=journal.warnings,
         ),
-        half_precision=ledger.half_precision,
+        half_precision=journal.half_precision,
         tools={
             "maskport": importlib.metadata.version("maskport"),
             "python": platform.python_version(),
             "torch": torch.__version__,
-            **dict(sorted(ledger.tools.items())),
+            **dict(sorted(journal.tools.items())),
         },
     )
 

@@ -12,19 +12,19 @@ from ..artifacts.manifest import Artifact
 from ..metrics import SaliencyScores
 from ..models.prepared import Reference
 from ..specs import ModelSpec
+from .journal import Journal
 from .latency import Schedule
-from .ledger import Ledger
 from .maps import MapStore
-from .photoset import PhotoSet, Source
+from .photoset import PhotoSet, PhotoSource
 from .pool import Job
 from .reference import Origin
 from .results import PhotoResult
 
-__all__ = ["Event", "Findings", "Order", "Watcher"]
+__all__ = ["Findings", "ValidationEvent", "ValidationRequest", "Watcher"]
 
 
 @dataclass(frozen=True, slots=True)
-class Event:
+class ValidationEvent:
     """Something that happened.
 
     Attributes:
@@ -41,11 +41,11 @@ class Event:
     total: int = 0
 
 
-Watcher = Callable[[Event], None]
+Watcher = Callable[[ValidationEvent], None]
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
+class ValidationRequest:
     """What is to be found out.
 
     Attributes:
@@ -72,7 +72,7 @@ class Order:
     spec: ModelSpec
     reference: Reference | None
     origin: Origin | None
-    sources: tuple[Source, ...]
+    sources: tuple[PhotoSource, ...]
     photos_left_out: tuple[str, ...]
     schedule: Schedule | None
     threads: int
@@ -89,7 +89,7 @@ class Findings:
     """What a run has found; `assemble.results_of` makes results of it.
 
     Attributes:
-        ledger: Facts by target.
+        journal: Facts by target.
         jobs: What was run, in order.
         photos: What it was run on.
         device: Where the reference ran.
@@ -100,7 +100,7 @@ class Findings:
         load_s: Of these, waiting for processes and files.
     """
 
-    ledger: Ledger
+    journal: Journal
     jobs: tuple[Job, ...]
     photos: PhotoSet
     maps: MapStore

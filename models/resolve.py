@@ -1,33 +1,32 @@
-"""Which network and which weights are meant, and what a manifest says of them."""
+"""Which network and which weights are meant: of the catalog, of a factory, or as they are given."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..artifacts.manifest import Checkpoint
 from ..errors import UsageError
-from ..models import catalog, factory
-from ..models.checkpoints import load_weights
-from ..models.checksums import checksum_of, digest_of, sha256_of
-from ..models.download import fetch
-from ..models.prepared import copied
-from ..models.seeding import seeded
-from ..models.wrappers import unwrapped
 from ..specs import ImageSpec, MaskSpec, ModelSpec
+from . import catalog, factory
+from .checkpoints import Taken, load_weights
+from .checksums import checksum_of
+from .download import fetch
+from .prepared import copied
+from .seeding import seeded
+from .wrappers import unwrapped
 
 if TYPE_CHECKING:
     from torch import nn
 
-__all__ = ["Found", "find", "load"]
+__all__ = ["Resolved", "Weights", "load", "resolve"]
 
 RANDOM = "random:"
 
 
 @dataclass(frozen=True)
-class Found:
+class Resolved:
     """A network, and how it was asked for."""
 
     module: nn.Module
@@ -36,10 +35,17 @@ class Found:
     entry: catalog.Entry | None
 
 
-def find(
-    network: str | nn.Module, spec: ModelSpec | None, size: int | str | tuple[int, int] | None
-) -> Found:
-    """The network, without weights yet: of the catalog, of a factory, or as it is given.
+def resolve(
+    network: str | nn.Module,
+    spec: ModelSpec | None = None,
+    size: int | str | tuple[int, int] | None = None,
+) -> Resolved:
+    """The network, without weights yet.
+
+    Args:
+        network: A name of the catalog, ``package.module:factory``, or the network itself.
+        spec: Its specification; the catalog's own where None.
+        size: To use it at, where that is not its specification's.
 
     Raises:
         UsageError: There is none of that name, or its specification is missing.
@@ -63,27 +69,39 @@ def find(
         spec = ModelSpec(factory.plain_name(name), ImageSpec(1, 1), MaskSpec())
     if size is not None:
         spec = factory.with_options(spec, {"size": size})
-    return Found(module.eval(), spec, name, entry)
+    return Resolved(module.eval(), spec, name, entry)
 
 
-def load(
-    found: Found,
-    weights: str | PathLike[str] | None,
-    key: str | None,
-    source: str,
-    license: str,
-) -> Checkpoint:
-    """Put the weights into the network; what the manifest says of them.
+@dataclass(frozen=True)
+class Weights:
+    """What was put into a network.
+
+    Attributes:
+        file: Its name, ``random:SEED``, or ``(in memory)``.
+        path: Where it is; None where it is no file.
+        source: Where it was published, or in words where it is from.
+        license: As far as it is known.
+        taken: What of the file was taken.
+    """
+
+    file: str
+    path: Path | None
+    source: str
+    license: str
+    taken: Taken = field(default_factory=Taken)
+
+
+def load(found: Resolved, weights: str | PathLike[str] | None, key: str | None = None) -> Weights:
+    """Put the weights into the network, which is changed.
 
     Args:
-        found: The network, which is changed.
+        found: The network.
         weights: A file, ``random:SEED``, or None for the catalog's own.
         key: Which weights of a file that holds several sets; see `load_weights`.
-        source: Where they came from; found out where empty.
-        license: Likewise.
 
     Raises:
         CheckpointError: The file can't be read, or doesn't fit.
+        DownloadError: The catalog's own can't be fetched.
         UsageError: There is no such seed, or a key and no file.
     """
     drawn = isinstance(weights, str) and weights.startswith(RANDOM)
@@ -91,53 +109,25 @@ def load(
         raise UsageError(
             f"There is no file of weights to take {key!r} from.", "Give it as well: --weights FILE."
         )
-    if weights is None:
-        if found.entry is not None:
-            return _published_checkpoint(found, found.entry, source, license)
-        return Checkpoint(
-            file="(in memory)",
-            sha256=digest_of(found.module),
-            source=source or f"as {found.factory} made it",
-            license=license or "not stated",
-        )
-    if isinstance(weights, str) and weights.startswith(RANDOM):
+    entry = found.entry
+    if weights is None and entry is None:
+        return Weights("(in memory)", None, f"as {found.factory} made it", "not stated")
+    if isinstance(weights, str) and drawn:
         seed = weights.removeprefix(RANDOM)
         if not seed.isdigit():
             raise UsageError(f"{weights} has no seed.", "Write a number: random:0.")
         image = found.spec.image
         seeded(found.module, int(seed), (image.height, image.width))
-        return Checkpoint(
-            file=weights,
-            sha256=digest_of(found.module),
-            source=f"drawn from seed {seed}: untrained, for trying the tool",
-            license="none needed",
-        )
-    path = Path(weights)
+        source = f"drawn from seed {seed}: untrained, for trying the tool"
+        return Weights(weights, None, source, "none needed")
+    if weights is None and entry is not None:
+        path, unknown = fetch(entry, progress=False), entry.origin
+    else:
+        path, unknown = Path(weights or ""), ""
     taken = load_weights(found.module, path, key)
-    page = _page(found.entry, path) if found.entry else ""
-    return Checkpoint(
-        file=path.name,
-        sha256=sha256_of(path),
-        source=source or page or "given as a file",
-        license=license or (found.entry.license if found.entry and page else "not stated"),
-        key=taken.key,
-        prefix=taken.prefix,
-        ignored=list(taken.ignored),
-        notes=list(taken.notes),
-    )
-
-
-def _published_checkpoint(
-    found: Found, entry: catalog.Entry, source: str, license: str
-) -> Checkpoint:
-    path = fetch(entry, progress=False)
-    load_weights(found.module, path)
-    return Checkpoint(
-        file=path.name,
-        sha256=sha256_of(path),
-        source=source or _page(entry, path) or entry.origin,
-        license=license or entry.license,
-    )
+    page = (_page(entry, path) if entry else "") or unknown
+    license = entry.license if entry and page else "not stated"
+    return Weights(path.name, path, page or "given as a file", license, taken)
 
 
 def _page(entry: catalog.Entry, path: Path) -> str:

@@ -20,20 +20,20 @@ from .maps import MapStore
 from .photoset import PhotoSet
 from .results import PhotoResult
 
-__all__ = ["Judge", "Judged", "truth_values"]
+__all__ = ["Compared", "Comparison", "truth_values"]
 
 Map = NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True)
-class Judged:
+class Compared:
     """A photo's result, and the IoU at each threshold of the sweep."""
 
     result: PhotoResult
     sweep: list[float]
 
 
-class Judge:
+class Comparison:
     """Compares masks of a photo set with the reference's.
 
     Args:
@@ -48,7 +48,9 @@ class Judge:
     ) -> None:
         self._photos, self._references, self._spec, self._maps = photos, references, spec, maps
 
-    def judge(self, target: str, position: int, mask: Map, scores: SaliencyScores | None) -> Judged:
+    def compare(
+        self, target: str, position: int, mask: Map, scores: SaliencyScores | None
+    ) -> Compared:
         """Compare one artifact's map with the reference's.
 
         Args:
@@ -75,7 +77,7 @@ class Judge:
             error = np.abs(mask[0] - reference[0]).max(0)
             self._maps.save(target, position, own, error)
         classes = agreement.classes
-        return Judged(
+        return Compared(
             PhotoResult(
                 photo=photo.name,
                 metrics=_finite(metrics),

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from maskport.validation.ledger import Ledger
+from maskport.validation.journal import Journal
 
 RESULT = {"photo": "boat.jpg", "metrics": {"iou": 0.9}, "flags": []}
 
 
-def filled(file: Path) -> Ledger:
-    ledger = Ledger(file, "a run", resume=False)
+def filled(file: Path) -> Journal:
+    ledger = Journal(file, "a run", resume=False)
     ledger.enter("drawn", position=0, seconds=0.5)
     ledger.enter("loaded", "onnx-fp32", runtime="onnxruntime", emulated=False, load_ms=12.5)
     ledger.enter("first", "onnx-fp32", ms=80.0)
@@ -26,7 +26,7 @@ def filled(file: Path) -> Ledger:
 
 def test_a_resumed_ledger_knows_what_the_first_one_knew(tmp_path: Path) -> None:
     first = filled(tmp_path / "journal").of("onnx-fp32")
-    again = Ledger(tmp_path / "journal", "a run", resume=True)
+    again = Journal(tmp_path / "journal", "a run", resume=True)
     assert again.resumed and again.reference_drawn(0) and not again.reference_drawn(1)
     assert again.of("onnx-fp32") == first and again.reference_seconds == 0.5
     assert first.photos[0].metrics == {"iou": 0.9} and first.rounds == [[1.0, 2.0]]
@@ -34,13 +34,13 @@ def test_a_resumed_ledger_knows_what_the_first_one_knew(tmp_path: Path) -> None:
 
 def test_without_resume_it_begins_anew(tmp_path: Path) -> None:
     filled(tmp_path / "journal")
-    again = Ledger(tmp_path / "journal", "a run", resume=False)
+    again = Journal(tmp_path / "journal", "a run", resume=False)
     assert not again.resumed and again.of("onnx-fp32").first_ms is None
 
 
 def test_facts_of_another_run_are_not_taken_up(tmp_path: Path) -> None:
     filled(tmp_path / "journal")
-    again = Ledger(tmp_path / "journal", "with other photos", resume=True)
+    again = Journal(tmp_path / "journal", "with other photos", resume=True)
     assert not again.resumed and not again.reference_drawn(0)
 
 
@@ -52,23 +52,23 @@ def test_a_line_that_was_being_written_is_dropped_and_the_rest_kept(
     file = tmp_path / "journal"
     filled(file)
     file.write_bytes(file.read_bytes()[:-cut])
-    again = Ledger(file, "a run", resume=True)
+    again = Journal(file, "a run", resume=True)
     assert again.of("onnx-fp32").peak_memory_mb == 300.0
     assert again.of("onnx-fp32").no_cost == ""
     again.enter("cost", "onnx-fp32", cost=None, reason="counted again")
     again.close()
-    third = Ledger(file, "a run", resume=True)
+    third = Journal(file, "a run", resume=True)
     assert third.of("onnx-fp32").no_cost == "counted again"
 
 
 def test_what_was_lost_is_tried_again(tmp_path: Path) -> None:
-    ledger = Ledger(tmp_path / "journal", "a run", resume=False)
+    ledger = Journal(tmp_path / "journal", "a run", resume=False)
     ledger.enter("lost", "keras", status="timed-out", reason="it took more than 60 s")
     assert ledger.of("keras").lost == ("timed-out", "it took more than 60 s")
     ledger.close()
-    assert Ledger(tmp_path / "journal", "a run", resume=True).of("keras").lost is None
+    assert Journal(tmp_path / "journal", "a run", resume=True).of("keras").lost is None
 
 
 def test_garbage_is_no_journal(tmp_path: Path) -> None:
     (tmp_path / "journal").write_bytes(b"\x00\xff not json\n{}\n")
-    assert not Ledger(tmp_path / "journal", "a run", resume=True).resumed
+    assert not Journal(tmp_path / "journal", "a run", resume=True).resumed

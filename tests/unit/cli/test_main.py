@@ -24,8 +24,8 @@ from maskport.formats import TARGETS
 from maskport.models.catalog import CATALOG
 from maskport.sdks.needs import not_installed
 
-# Small enough that an export takes about a second; the second has an operator (CumSum) that
-# ONNX has and Keras has no layer for.
+# Small enough that an export takes about a second; one is another network
+# when it is traced, and one has an operator (CumSum) that ONNX has and Keras has no layer for.
 NETWORKS = """
 import torch
 from torch import nn
@@ -42,13 +42,13 @@ class Summing(nn.Module):
     def forward(self, x):
         return torch.sigmoid(0.1 * torch.cumsum(self.conv(x), 2))
 
-class TwoFaced(Small):
+class TwoFaced(nn.Sequential):
     def forward(self, x):
         mask = super().forward(x)
         return 1 - mask if torch.jit.is_tracing() else mask
 
 def two_faced():
-    return TwoFaced()
+    return TwoFaced(*small())
 
 def summing():
     torch.manual_seed(0)

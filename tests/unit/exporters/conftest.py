@@ -24,7 +24,7 @@ LANE = """
         for request, _ in parent.requests(REQUESTS):
             if isinstance(request, Stop):
                 return
-            name = order.target
+            name = request.target
             parent.send(Started(name))
             print("noise")
             if name == "tflite-fp16":

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from maskport.errors import ExportError
-from maskport.exporters import session
+from maskport.exporters import export
 from maskport.exporters.failures import made_once, reason_of
 from maskport.exporters.lanes import Lanes
 from maskport.exporters.messages import Failed, Finished, News, Step
@@ -75,13 +75,13 @@ class Session:
             recipes={"best": BEST},
             check=np.random.default_rng(0).random((1, 3, 32, 48), np.float32),
         )
-        monkeypatch.setattr(session, "make", lambda source, *_: self.made.append(source))
-        monkeypatch.setattr(session, "quantized", lambda *_: iter(()))
-        monkeypatch.setattr(session, "not_installed", lambda _: [])
+        monkeypatch.setattr(export, "make", lambda source, *_: self.made.append(source))
+        monkeypatch.setattr(export, "quantized", lambda *_: iter(()))
+        monkeypatch.setattr(export, "not_installed", lambda _: [])
 
     def messages(self) -> list[object]:
         lanes: Any = self.lanes
-        return list(session._make_all(self.order, self.prepared, self.run, lanes, self.log))
+        return list(export._make_all(self.order, self.prepared, self.run, lanes, self.log))
 
     def failures(self) -> dict[str, str]:
         return {m.target: m.reason for m in self.messages() if isinstance(m, Failed)}
@@ -100,7 +100,7 @@ def test_whatever_a_recipe_raises_fails_its_targets_only(
         yield Step("measuring")
         raise error
 
-    monkeypatch.setattr(session, "quantized", broken)
+    monkeypatch.setattr(export, "quantized", broken)
     failed = parent.failures()
     assert list(failed) == ["onnx-int8"]
     assert parent.lanes.ordered == ["onnx-fp32", "torchscript-lite"]
@@ -118,7 +118,7 @@ def test_whatever_making_an_intermediate_raises_fails_what_starts_from_it(
         if source == "onnx":
             raise error
 
-    monkeypatch.setattr(session, "make", broken)
+    monkeypatch.setattr(export, "make", broken)
     failed = parent.failures()
     assert list(failed) == ["onnx-fp32"]
     # What is quantised starts from a program of its own.
@@ -134,7 +134,7 @@ def test_what_can_start_from_another_intermediate_does(
         if source in broken:
             raise ValueError(source)
 
-    monkeypatch.setattr(session, "make", make)
+    monkeypatch.setattr(export, "make", make)
     parent.order.targets = select(["tflite-fp32", "savedmodel", "executorch"])
     failed = parent.failures()
     assert ("tflite-fp32" in failed) == (len(broken) == 2)
@@ -150,7 +150,7 @@ def test_ctrl_c_within_a_recipe_is_no_failure(
         yield Step("measuring")
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(session, "quantized", interrupted)
+    monkeypatch.setattr(export, "quantized", interrupted)
     with pytest.raises(KeyboardInterrupt):
         parent.messages()
 
@@ -161,8 +161,8 @@ def test_calibration_photos_that_the_network_fails_on_are_warned_of(
     def fails(*_: object) -> None:
         raise ValueError("too dark")
 
-    monkeypatch.setattr(session, "objections", fails)
-    (warned,) = [m.texts for m in parent.messages() if isinstance(m, session._Doubts)]
+    monkeypatch.setattr(export, "objections", fails)
+    (warned,) = [m.texts for m in parent.messages() if isinstance(m, export._Doubts)]
     assert warned == ("the network fails on a calibration photo: ValueError: too dark",)
 
 
@@ -270,7 +270,8 @@ def ended(lanes: Lanes, monkeypatch: pytest.MonkeyPatch, most: int) -> list[Fini
 def test_lanes_that_cannot_be_started_wait_for_those_that_could(
     lanes: Lanes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert [type(news) for news in ended(lanes, monkeypatch, 1)] == [Finished] * 3
+    news = ended(lanes, monkeypatch, 1)
+    assert [type(each) for each in news] == [Finished] * 3, news
 
 
 def test_where_no_lane_can_be_started_each_target_says_so(

@@ -286,7 +286,7 @@ def test_interrupting_leaves_only_what_the_next_call_resumes(
     code = (
         "import sys; from pathlib import Path; from maskport.models import catalog, download\n"
         "from dataclasses import replace\n"
-        "known = replace(catalog.entry('u2netp'), sources=(catalog.Source(\n"
+        "known = replace(catalog.entry('u2netp'), sources=(catalog.WeightsSource(\n"
         "    'w.pth', 'pth', url=sys.argv[1], md5=sys.argv[2]),))\n"
         "download.fetch(known, cache=Path(sys.argv[3]), progress=False)\n"
     )

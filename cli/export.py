@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -117,6 +118,8 @@ def command(
     maskport export u2netp --targets tflite-mixed --calibration photos/ --budget 'iou>=0.9995'
     maskport export nets.sky:SkyNet --weights sky.pth --size 384 --activation sigmoid
     """
+    # Torch's threads sleep while they wait: lanes need the processor.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     from ..exporters.targets import select
     from ..models import catalog
     from .export_view import ExportView

@@ -17,8 +17,14 @@ from .messages import NEWS, Failed, Finished, Make, News, Stop
 __all__ = ["Lanes"]
 
 # No GPU: conversion needs none, and would take its memory. A fixed hash seed: SDKs name things in
-# the order of their sets, and the same inputs shall give the same bytes.
-_ENVIRONMENT = {"CUDA_VISIBLE_DEVICES": "-1", "PYTHONHASHSEED": "0", "PYTHONUNBUFFERED": "1"}
+# the order of their sets, and the same inputs shall give the same bytes. Threads sleep while they
+# wait, as the other lanes need the processor.
+_ENVIRONMENT = {
+    "CUDA_VISIBLE_DEVICES": "-1",
+    "OMP_WAIT_POLICY": "PASSIVE",
+    "PYTHONHASHSEED": "0",
+    "PYTHONUNBUFFERED": "1",
+}
 
 
 class Lanes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -34,3 +35,23 @@ def photos() -> np.ndarray:
 def images(photos: np.ndarray) -> torch.Tensor:
     """The same in [0, 1]."""
     return torch.from_numpy(photos).float() / 255
+
+
+# Of a user's own, so that a command takes seconds: the demo network has a hundred convolutions.
+MODULE = """
+from maskport.models.u2net import Stage, U2Net
+
+def make():
+    return U2Net([Stage(*row) for row in {rows!r}])
+"""
+
+
+@pytest.fixture
+def small_network(
+    nano: Callable[..., U2Net], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> list[str]:
+    """Arguments of a command that name a network, its weights and its size."""
+    rows = [tuple(row) for row in nano().stages]
+    (tmp_path / "small_network.py").write_text(MODULE.format(rows=rows))
+    monkeypatch.syspath_prepend(str(tmp_path))
+    return ["small_network:make", "--weights", "random:0", "--output", "0", "--size", "48"]

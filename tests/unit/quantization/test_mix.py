@@ -105,20 +105,26 @@ def test_what_the_base_recipe_leaves_in_float_stays_there(
     assert part not in [cost.module for cost in found.costs]
 
 
-def test_the_command_writes_a_recipe_that_can_be_read_again(tmp_path: Path) -> None:
+def test_the_command_writes_a_recipe_that_can_be_read_again(
+    small_network: list[str], tmp_path: Path
+) -> None:
     out, table = tmp_path / "r.toml", tmp_path / "t.json"
-    arguments = ["quantize", "demo", "--size", "48", "--calibration", "scenes:3"]
+    arguments = ["quantize", *small_network, "--calibration", "scenes:3"]
     arguments += ["--photos", "scenes:2", "--budget", "iou>=0.1", "--out", str(out)]
     ended = CliRunner().invoke(cli, [*arguments, "--json", str(table)], standalone_mode=False)
     assert ended.exception is None and ended.return_value == 0
     assert "holds with nothing in float" in ended.output
-    assert read_recipe(out) == replace(BEST, name="mixed", ranges="min-max")
+    recipe = read_recipe(out)
+    assert recipe.ranges in {"min-max", "percentile"}  # whichever loses less
+    assert replace(recipe, ranges="auto", relit=True) == replace(BEST, name="mixed")
     assert json.loads(table.read_text())["holds"] is True
 
 
-def test_a_budget_that_nothing_holds_fails_and_writes_nothing(tmp_path: Path) -> None:
+def test_a_budget_that_nothing_holds_fails_and_writes_nothing(
+    small_network: list[str], tmp_path: Path
+) -> None:
     out = tmp_path / "r.toml"
-    arguments = ["quantize", "demo", "--size", "48", "--calibration", "scenes:3"]
+    arguments = ["quantize", *small_network, "--calibration", "scenes:3"]
     arguments += ["--photos", "scenes:1", "--budget", "mae<=0", "--out", str(out)]
     ended = CliRunner().invoke(cli, arguments, standalone_mode=False)
     assert ended.return_value == 1

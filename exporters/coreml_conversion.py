@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 
 from ..errors import ExportError
-from .coreml_package import coremltools, features
+from ..sdks.coreml import coremltools
+from .coreml_package import features
 from .run import Run
 
 __all__ = ["convert"]

@@ -6,15 +6,15 @@ from __future__ import annotations
 
 import hashlib
 import json
-import sys
 import uuid
 from pathlib import Path
 from typing import Any
 
 from ..artifacts.manifest import Quantization, Tensor, TensorQuantization
+from ..sdks.coreml import coremltools
 from .run import Exported, Run
 
-__all__ = ["coremltools", "features", "finish", "full_mask", "gives_image"]
+__all__ = ["features", "finish", "full_mask", "gives_image"]
 
 # Apple's keys for what its tools would write themselves.
 _DATE_KEY = "com.github.apple.coremltools.conversion_date"
@@ -43,22 +43,6 @@ def features(run: Run) -> dict[str, Any]:
 def full_mask(run: Run) -> float:
     """The program's value of a full mask: 8-bit images count to 255."""
     return 255.0 if gives_image(run) else 1.0
-
-
-def coremltools() -> Any:
-    """coremltools, imported without the frameworks that it would load only to look at them.
-
-    It imports TensorFlow wherever that is installed, several seconds for a converter that we
-    don't use. A module that is None in `sys.modules` counts as not installed.
-    """
-    unused = [name for name in ("tensorflow", "torchao") if name not in sys.modules]
-    sys.modules.update(dict.fromkeys(unused))  # type: ignore[arg-type]
-    try:
-        import coremltools
-    finally:
-        for name in unused:
-            sys.modules.pop(name, None)
-    return coremltools
 
 
 def gives_image(run: Run) -> bool:

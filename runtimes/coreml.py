@@ -11,10 +11,11 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from ..errors import RunnerError
+from ..sdks.coreml import coremltools
+from ..sdks.quiet import quiet
 from .base import Array, Runner
-from .mil.package import Feature, Package, coremltools, read_package
+from .mil.package import Feature, Package, read_package
 from .mil.program import Program
-from .quiet import quiet
 from .torch_threads import torch_threads
 
 __all__ = [

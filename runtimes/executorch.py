@@ -7,8 +7,8 @@ from typing import Any
 import torch
 
 from ..errors import RunnerError
+from ..sdks.quiet import quiet_native
 from .base import Array, Runner
-from .quiet import quiet_native
 
 __all__ = ["ExecuTorchRunner"]
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 from typing import Any
 
+from ..sdks.quiet import quiet_native
 from .base import Array, Runner
-from .quiet import quiet_native
 from .savedmodel import tensorflow_threads
 
 __all__ = ["KerasRunner"]

@@ -9,8 +9,8 @@ import numpy as np
 
 from ..artifacts.manifest import Tensor, TensorQuantization
 from ..errors import RunnerError
+from ..sdks.quiet import quiet_native
 from .base import Array, Runner
-from .quiet import quiet_native
 
 __all__ = ["LiteRTRunner"]
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..sdks.quiet import quiet_native
 from .base import Array, Runner
-from .quiet import quiet_native
 
 __all__ = ["SavedModelRunner", "tensorflow_threads"]
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import torch
 
+from ..sdks.quiet import quiet
 from .base import Array, Runner
-from .quiet import quiet
 from .torch_threads import torch_threads
 
 __all__ = ["TorchScriptLiteRunner"]

@@ -6,12 +6,12 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from ...errors import RunnerError
+from ...sdks.tflite import names_of, opened, operator_name
 from ..manifest import Artifact, TensorQuantization
 from .declared import Declared, Port
 from .tflite_releases import Use, oldest
 
-__all__ = ["declared", "names_of", "opened", "operator_name"]
+__all__ = ["declared"]
 
 # Names that a signature gives, and indices of tensors.
 Ends = list[tuple[str | None, int]]
@@ -42,35 +42,6 @@ def declared(_artifact: Artifact, path: Path) -> Declared:
         properties=properties,
         oldest_runtime=oldest(uses),
     )
-
-
-def opened(path: Path) -> tuple[Any, Any]:
-    """The schema's module, and the file's root table, which is read in place.
-
-    Raises:
-        RunnerError: It is no TFLite file.
-    """
-    from ai_edge_litert import schema_py_generated as schema
-
-    data = path.read_bytes()
-    if not schema.Model.ModelBufferHasIdentifier(data, 0):
-        raise RunnerError(
-            f"{path} is not a TFLite file.",
-            "The file is damaged or of another format; export it again.",
-        )
-    return schema, schema.Model.GetRootAs(data, 0)
-
-
-def names_of(enumeration: Any) -> dict[int, str]:
-    """A generated class of constants, the other way round."""
-    return {value: name for name, value in vars(enumeration).items() if isinstance(value, int)}
-
-
-def operator_name(code: Any, kinds: dict[int, str]) -> str:
-    """Of an operator code: the schema's name, or ``custom NAME`` of one that the schema lacks."""
-    # Files of before 2020 have only the older field, which is a byte.
-    kind = kinds[max(code.BuiltinCode(), code.DeprecatedBuiltinCode())]
-    return f"custom {(code.CustomCode() or b'').decode()}" if kind == "CUSTOM" else kind
 
 
 def _uses(schema: Any, model: Any) -> Iterator[Use]:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ...artifacts.manifest import Artifact
-from ..quiet import quiet_native
+from ...sdks.quiet import quiet_native
 from .cost import Cost
 from .tensorflow import count_graph
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ...artifacts.manifest import Artifact
-from ..quiet import quiet_native
+from ...sdks.quiet import quiet_native
 from .cost import Cost
 from .operation import Formula, Operation, Shape, count, einsum, placed, product
 

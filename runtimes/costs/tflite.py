@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from ...artifacts.inspect.tflite import names_of, opened, operator_name
 from ...artifacts.manifest import Artifact
+from ...sdks.tflite import names_of, opened, operator_name
 from .cost import Cost
 from .operation import Formula, Operation, Shape, convolution, count, product, transposed
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ...artifacts.inspect.torchscript_lite import Bytecode, shapeless_run
 from ...artifacts.manifest import Artifact
-from ..quiet import quiet
+from ...sdks.quiet import quiet
 from .cost import Cost, Uncountable
 
 __all__ = ["cost"]

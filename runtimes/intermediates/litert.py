@@ -18,8 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...artifacts.manifest import Artifact, Tensor, TensorQuantization
+from ...sdks.quiet import quiet_native
 from ..base import stored
-from ..quiet import quiet_native
 from .nodes import INPUT, NodeInfo, planes, sketch
 
 __all__ = ["litert_intermediates"]

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ...errors import RunnerError
-from ..quiet import quiet
+from ...sdks.coreml import coremltools
+from ...sdks.quiet import quiet
 
-__all__ = ["Feature", "Package", "coremltools", "read_package"]
+__all__ = ["Feature", "Package", "read_package"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,19 +70,3 @@ def _feature(description: Any) -> Feature:
         return Feature(description.name, "")
     spaces = kind.imageType.ColorSpace
     return Feature(description.name, spaces.Name(kind.imageType.colorSpace))
-
-
-def coremltools() -> Any:
-    """coremltools, imported without the frameworks that it would load only to look at them.
-
-    It imports TensorFlow wherever that is installed, several seconds and a page of log for
-    converters that nothing here uses. A module that is None in `sys.modules` can't be imported.
-    """
-    unused = [name for name in ("tensorflow", "torchao") if name not in sys.modules]
-    sys.modules.update(dict.fromkeys(unused))  # type: ignore[arg-type]
-    try:
-        import coremltools as ct
-    finally:
-        for name in unused:
-            sys.modules.pop(name, None)
-    return ct

@@ -19,7 +19,7 @@ from maskport.artifacts.manifest import Artifact
 from maskport.errors import RunnerError
 from maskport.runtimes.costs.counting import cost_of
 from maskport.runtimes.mil.package import coremltools
-from maskport.runtimes.quiet import quiet
+from maskport.sdks.quiet import quiet
 
 Build = Callable[..., Artifact]
 

@@ -16,9 +16,10 @@ from ....sdks import needed
 
 needed("coremltools", "coreml")
 
-from maskport.runtimes.mil.package import coremltools, read_package  # noqa: E402
+from maskport.runtimes.mil.package import read_package  # noqa: E402
 from maskport.runtimes.mil.program import Program  # noqa: E402
-from maskport.runtimes.quiet import quiet  # noqa: E402
+from maskport.sdks.coreml import coremltools  # noqa: E402
+from maskport.sdks.quiet import quiet  # noqa: E402
 
 COUNT = itertools.count()
 

@@ -8,7 +8,7 @@ import warnings
 
 import pytest
 
-from maskport.runtimes.quiet import quiet, quiet_native
+from maskport.sdks.quiet import quiet, quiet_native
 
 
 @pytest.mark.parametrize("silence", [quiet, quiet_native])

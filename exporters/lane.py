@@ -21,7 +21,7 @@ from ..artifacts.inspect.read import declared_by
 from ..artifacts.manifest import Artifact
 from ..errors import ExportError, MaskportError, NotCoveredError
 from ..formats import Target
-from ..processes.parent import Parent
+from ..processes.inside import Parent
 from ..sdks.needs import load
 from .failures import reason_of
 from .inspection import inspect_artifact

@@ -16,7 +16,7 @@ from . import litert
 from .failures import made_once
 from .run import Exported, Run
 from .savedmodel import float_model
-from .tflite_graph import finish_dynamic, finish_float, finish_half, finish_integer, with_bytes
+from .tflite_flatbuffer import finish_dynamic, finish_float, finish_half, finish_integer, with_bytes
 
 __all__ = [
     "as_bytes",

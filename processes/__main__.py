@@ -8,7 +8,7 @@ from __future__ import annotations
 import importlib
 import sys
 
-from .parent import Parent
+from .inside import Parent
 
 
 def main(function: str, *arguments: str) -> None:

@@ -15,12 +15,13 @@ from torch import Tensor, nn
 
 from ..errors import ExportError
 from ..models.prepared import PreparedMask, copied
+from .activation_encodings import activation_encodings
 from .encodings import Encoding
 from .equalization import equalize
 from .float_parts import check_float_modules, in_float
 from .graph import NetworkGraph, capture
 from .photo_input import pass_bytes
-from .ranges import RangeHistogram, estimate, histograms
+from .ranges import RangeHistogram, histograms
 from .recipe import Recipe
 from .rounding import PatchCollector, compensated
 from .simulation import simulation
@@ -31,16 +32,12 @@ __all__ = ["Measured", "Watch", "measure"]
 
 # What is being done, and how much of how much is done.
 Watch = Callable[[str, int, int], None]
-# sigmoid(+-8) is 0.99966 and 0.00034: the bytes 255 and 0.
-_SATURATION = 8.0
 # Far from where 32 bits end, so that a convolution's sum has room beside it.
 _LARGEST_BIAS = 2.0**26
 # Photos that ranges are tried on; and the mean absolute error of a mask from which others are
 # tried, too. U²-Net's is 0.001 by extremes (clipping loses, benchmarks/quantization.md), IS-Net's
 # at 1024x1024 0.08 by extremes and 0.002 by a percentile.
 _TRIED, _LITTLE = 4, 0.005
-# A pixel's byte is its real value times 255, on both sides of a file.
-_BYTE = Encoding(1 / 255, -128)
 
 
 @dataclass(frozen=True)
@@ -177,7 +174,7 @@ def _measured(
     seen = survey.ranges()
     if recipe.ranges != "min-max":
         seen = histograms(graph, weights, batches.telling("counting values"), recipe.ranges)
-    encodings = {**_encodings(graph, seen, recipe), **fixed}
+    encodings = {**activation_encodings(graph, seen, recipe), **fixed}
     return Measured(recipe, rewritten, graph, weights, encodings, survey.patches, relit)
 
 
@@ -276,58 +273,6 @@ class _Survey:
             histogram = found[self.graph.points[name].group]
             histogram.widen_to(torch.stack((low.min(), high.max())))
         return found
-
-
-def _encodings(
-    graph: NetworkGraph, seen: dict[str, RangeHistogram], recipe: Recipe
-) -> dict[str, Encoding]:
-    """By group."""
-    found = {}
-    for group, points in graph.groups.items():
-        low, high = estimate(seen[group], recipe.ranges, recipe.percentile)
-        found[group] = Encoding.of_range(low, high, recipe.activation_bits)
-        demanded = [p.fixed for p in points if p.fixed is not None]
-        if demanded:
-            found[group] = Encoding(*demanded[0])
-    found[graph.points[next(iter(graph.points))].group] = _BYTE
-    ending = graph.points[graph.mask].group
-    # Where the end is rounded, a sigmoid or softmax in it has the runtimes' own steps.
-    if recipe.wide_tail or not any(point.fixed for point in graph.groups[ending]):
-        found[ending] = _BYTE
-    if recipe.wide_tail and graph.operation(graph.mask) == "sigmoid":
-        found.update(_clipped_ends(graph, seen, recipe))
-    return found
-
-
-def _clipped_ends(
-    graph: NetworkGraph, seen: dict[str, RangeHistogram], recipe: Recipe
-) -> dict[str, Encoding]:
-    """The last convolutions' ranges, without what the sigmoid can't show.
-
-    Where logits are a sum of several, one of them may be clipped where all others together
-    can't bring the sum back to where the sigmoid moves.
-    """
-    ends = [p for p in graph.points.values() if p.tail and p.kind == "conv"]
-    if not _tail_only_sums(graph):
-        return {}
-    found = {}
-    reach = {p.name: max(-seen[p.group].minimum, seen[p.group].maximum) for p in ends}
-    for end in ends:
-        low, high = estimate(seen[end.group], recipe.ranges, recipe.percentile)
-        limit = _SATURATION + sum(reach.values()) - reach[end.name]
-        found[end.group] = Encoding.of_range(
-            max(low, -limit), min(high, limit), recipe.activation_bits
-        )
-    return found
-
-
-def _tail_only_sums(graph: NetworkGraph) -> bool:
-    """Behind the last convolutions nothing but sums and resizes of logits comes, up to the end."""
-    return all(
-        p.kind in {"conv", "sum"} or graph.operation(p.name).startswith("upsample")
-        for p in graph.points.values()
-        if p.tail and p.name != graph.mask
-    )
 
 
 def _quantized_weights(graph: NetworkGraph, recipe: Recipe) -> set[str]:

@@ -4,7 +4,7 @@ One pass over the photos, bounded memory, and the same result in any order of th
 histogram's bins are multiples of a power of two, and when a value lies beyond the last bin, pairs
 of bins merge exactly into bins of twice the width.
 
-Rangess: the extremes; a percentile of the values; the range of least mean squared error
+Estimators: the extremes; a percentile of the values; the range of least mean squared error
 (clipping against rounding, as in Banner et al., NeurIPS 2019, but by search instead of a fitted
 distribution); the range of least Kullback-Leibler divergence (Migacz, "8-bit inference with
 TensorRT", GTC 2017).

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import MaskportError, MissingToolError, NotCoveredError, UsageError
-from ..processes.parent import Parent
+from ..processes.inside import Parent
 from ..processes.sandbox import confine, peak_memory
 from .base import Runner
 from .isolated_messages import (

@@ -14,7 +14,7 @@ from torch.nn import functional as F
 from maskport.exporters.intermediates import keep_program
 from maskport.exporters.run import Card, Run
 from maskport.exporters.tflite import export_int8, export_int8_full
-from maskport.exporters.tflite_graph import Flatbuffer
+from maskport.exporters.tflite_flatbuffer import Flatbuffer
 from maskport.models.prepared import prepare
 from maskport.quantization.program import quantized_program
 from maskport.quantization.quantize import quantize, simulated

@@ -15,7 +15,7 @@ from maskport.errors import ExportError
 from maskport.exporters.intermediates import keep_program
 from maskport.exporters.run import Card, Run
 from maskport.exporters.tflite import export_int8, export_int8_full, export_mixed
-from maskport.exporters.tflite_graph import Flatbuffer
+from maskport.exporters.tflite_flatbuffer import Flatbuffer
 from maskport.models.prepared import PreparedMask, prepare
 from maskport.models.seeding import seeded
 from maskport.models.u2net import U2Net

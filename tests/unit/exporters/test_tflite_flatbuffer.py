@@ -20,7 +20,7 @@ from maskport.exporters.tflite import (
     export_fp32,
     export_int8_plain,
 )
-from maskport.exporters.tflite_graph import Flatbuffer
+from maskport.exporters.tflite_flatbuffer import Flatbuffer
 from maskport.specs import ImageSpec, MaskSpec, ModelSpec
 
 pytestmark = [

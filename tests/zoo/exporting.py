@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from maskport.api import Event, export
+from maskport.api import ExportEvent, export
 from maskport.artifacts.bundle import Bundle
 from maskport.errors import MaskportError
 from maskport.exporters.likeness import bounds_of, objection
@@ -81,7 +81,7 @@ def exported(
         outcomes[target] = outcome
         tell(target, outcome)
 
-    def watch(event: Event) -> None:
+    def watch(event: ExportEvent) -> None:
         if event.kind == "failed":
             keep(event.target, Outcome(event.text))
 

@@ -44,7 +44,6 @@ if TYPE_CHECKING:
 
 __all__ = ["ExportEvent", "export", "quantize", "sensitivity"]
 
-# Judges every fresh file; named by its path because it runs in the lanes' processes.
 # So many photos are enough to tell a broken file, and few enough not to cost time.
 CHECK_PHOTOS = 4
 # Each costs a sensitivity analysis an inference a part.

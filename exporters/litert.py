@@ -17,6 +17,7 @@ import torch
 
 from ..errors import ExportError
 from ..quantization.program import float_weight, load_program, reexported, roundings
+from ..sdks.tflite import names_of, operator_name
 from .failures import reason_of
 from .one_trace import one_trace
 from .onnx import own_name
@@ -226,10 +227,10 @@ def _resizes_in(data: bytes) -> int:
     from ai_edge_litert import schema_py_generated as schema
 
     model: Any = schema.Model.GetRootAs(data, 0)
-    graph = model.Subgraphs(0)
+    graph, kinds = model.Subgraphs(0), names_of(schema.BuiltinOperator)
     operators = (graph.Operators(index) for index in range(graph.OperatorsLength()))
-    codes = (model.OperatorCodes(operator.OpcodeIndex()).BuiltinCode() for operator in operators)
-    return sum(code == schema.BuiltinOperator.RESIZE_BILINEAR for code in codes)
+    codes = (model.OperatorCodes(operator.OpcodeIndex()) for operator in operators)
+    return sum(operator_name(code, kinds) == "RESIZE_BILINEAR" for code in codes)
 
 
 @contextlib.contextmanager

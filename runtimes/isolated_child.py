@@ -40,18 +40,18 @@ __all__ = ["main"]
 
 def main(parent: Parent) -> None:
     """Serve requests, of which the first is the job, until the parent ends this process."""
-    desk: _Requests | None = None
+    served: _Served | None = None
     for request, array in parent.requests(REQUESTS):
         try:
             if isinstance(request, Job):
                 confine(request.memory)
-                desk = _Requests(request)
+                served = _Served(request)
                 parent.send(Ready())
                 continue
-            assert desk is not None  # noqa: S101  (the job comes first)
+            assert served is not None  # noqa: S101  (the job comes first)
             if array is not None:
-                desk.image = array
-            for answer, values in desk.serve(request):
+                served.image = array
+            for answer, values in served.answers(request):
                 parent.send(answer, values)
         except MemoryError:
             parent.send(Refused("memory"))
@@ -59,11 +59,11 @@ def main(parent: Parent) -> None:
         except MaskportError as exc:
             here = not isinstance(exc, MissingToolError | NotCoveredError | UsageError)
             parent.send(Refused("broken" if here else "unavailable", exc.what, exc.remedy))
-            if desk is None:
+            if served is None:
                 return
 
 
-class _Requests:
+class _Served:
     """One artifact's runner, and the requests it serves."""
 
     def __init__(self, job: Job) -> None:
@@ -90,7 +90,7 @@ class _Requests:
             build=lambda: function(**build.arguments),
         )
 
-    def serve(self, request: Ask | Infer) -> Iterator[tuple[Answer, NDArray[np.float32] | None]]:
+    def answers(self, request: Ask | Infer) -> Iterator[tuple[Answer, NDArray[np.float32] | None]]:
         if isinstance(request, Infer):
             yield self._run(request)
             return

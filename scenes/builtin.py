@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,32 +32,16 @@ def builtin_photos() -> list[NamedPhoto]:
     contrast, a bright ring at the border with an object that touches it (padding that is not
     zero where it should be shows there first), very wide, very tall, and tiny.
     """
-    photos = [
-        NamedPhoto(*_fields(scene(seed, height, width)), name=name)
-        for name, seed, height, width in _PLAIN
+    return [
+        NamedPhoto(*change(scene(seed, height, width)), name)
+        for name, seed, height, width, change in _PHOTOS
     ]
-    photos.append(_with_mean("dark", scene(DARK_SEED, 480, 640), 0.1))
-    photos.append(_with_mean("bright", scene(BRIGHT_SEED, 640, 480), 0.87))
-    photos.append(_flattened("low-contrast", scene(PALE_SEED, 375, 500)))
-    photos.append(_ringed("border-ring", scene(RING_SEED, 480, 720)))
-    return photos
 
 
-# Seeds were chosen by looking at what they draw. Name, seed, height, width.
-_PLAIN = (
-    ("scene-1", 6, 480, 640),  # a plant in a pot: thin stalks
-    ("scene-2", 5, 640, 480),  # a lamp
-    ("scene-3", 5, 320, 320),  # a frame, which is mostly hole, with someone before it
-    ("scene-4", 7, 375, 500),  # a bicycle: spokes
-    ("scene-5", 2, 501, 333),  # a fish; both sides are odd
-    ("wide", 3, 150, 1200),
-    ("tall", 8, 960, 120),
-    ("tiny", 5, 48, 48),
-)
-DARK_SEED, BRIGHT_SEED, PALE_SEED, RING_SEED = 7, 7, 1, 4
+Pixels = tuple[NDArray[np.uint8], NDArray[np.float32]]
 
 
-def _fields(drawn: Scene) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
+def _as_drawn(drawn: Scene) -> Pixels:
     return drawn.photo, drawn.mask
 
 
@@ -63,7 +49,7 @@ def _bytes(pixels: NDArray[np.float32]) -> NDArray[np.uint8]:
     return np.clip(np.round(pixels), 0, 255).astype(np.uint8)
 
 
-def _with_mean(name: str, drawn: Scene, mean: float) -> NamedPhoto:
+def _with_mean(mean: float, drawn: Scene) -> Pixels:
     """The same in other light: towards black or white until the mean byte is ``mean`` of 255."""
     pixels = drawn.photo.astype(np.float32)
     now = float(pixels.mean()) / 255
@@ -71,17 +57,17 @@ def _with_mean(name: str, drawn: Scene, mean: float) -> NamedPhoto:
         pixels *= mean / now
     else:
         pixels = 255 - (255 - pixels) * ((1 - mean) / (1 - now))
-    return NamedPhoto(_bytes(pixels), drawn.mask, name)
+    return _bytes(pixels), drawn.mask
 
 
-def _flattened(name: str, drawn: Scene) -> NamedPhoto:
+def _flattened(drawn: Scene) -> Pixels:
     """The same in fog: a standard deviation of 12 grey levels around a middle grey."""
     pixels = drawn.photo.astype(np.float32)
     pixels = 140 + (pixels - pixels.mean()) * (12 / float(pixels.std()))
-    return NamedPhoto(_bytes(pixels), drawn.mask, name)
+    return _bytes(pixels), drawn.mask
 
 
-def _ringed(name: str, drawn: Scene) -> NamedPhoto:
+def _ringed(drawn: Scene) -> Pixels:
     """Two thirds of the width, cut through the object, inside one white pixel all round."""
     width = drawn.mask.shape[1]
     columns = np.flatnonzero((drawn.mask > 0.5).any(0))
@@ -91,4 +77,21 @@ def _ringed(name: str, drawn: Scene) -> NamedPhoto:
     mask = drawn.mask[:, start : start + kept].copy()
     for edge in (np.s_[0], np.s_[-1], np.s_[:, 0], np.s_[:, -1]):
         photo[edge], mask[edge] = 255, 0
-    return NamedPhoto(photo, mask, name)
+    return photo, mask
+
+
+# Seeds were chosen by looking at what they draw. Name, seed, height, width.
+_PHOTOS: tuple[tuple[str, int, int, int, Callable[[Scene], Pixels]], ...] = (
+    ("scene-1", 6, 480, 640, _as_drawn),  # a plant in a pot: thin stalks
+    ("scene-2", 5, 640, 480, _as_drawn),  # a lamp
+    ("scene-3", 5, 320, 320, _as_drawn),  # a frame, mostly hole, with someone before it
+    ("scene-4", 7, 375, 500, _as_drawn),  # a bicycle: spokes
+    ("scene-5", 2, 501, 333, _as_drawn),  # a fish; both sides are odd
+    ("wide", 3, 150, 1200, _as_drawn),
+    ("tall", 8, 960, 120, _as_drawn),
+    ("tiny", 5, 48, 48, _as_drawn),
+    ("dark", 7, 480, 640, partial(_with_mean, 0.1)),
+    ("bright", 7, 640, 480, partial(_with_mean, 0.87)),
+    ("low-contrast", 1, 375, 500, _flattened),
+    ("border-ring", 4, 480, 720, _ringed),
+)

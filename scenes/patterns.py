@@ -56,6 +56,12 @@ def _fraction(plane: Plane) -> Plane:
     return plane - np.floor(plane)
 
 
+def _off(plane: Plane) -> Plane:
+    """How far from the middle of its cell: 0 to 0.5."""
+    off: Plane = np.abs(_fraction(plane) - np.float32(0.5))
+    return off
+
+
 def _tones(rng: Generator, rows: Plane, columns: Plane, spread: float) -> Plane:
     """A random value in [1 - spread, 1] for each cell of a grid."""
     table = (1 - spread * rng.random((64, 64))).astype(np.float32)
@@ -68,12 +74,12 @@ def _stripes(rng: Generator, u: Plane, v: Plane, period: float) -> Plane:
         wave: Plane = np.float32(0.5) + np.float32(0.5) * np.sin(u * np.float32(2 * math.pi))
         return wave
     duty = np.float32(rng.uniform(0.2, 0.8) / 2)
-    return _step(duty - np.abs(_fraction(u) - np.float32(0.5)), period)
+    return _step(duty - _off(u), period)
 
 
 def _checks(rng: Generator, u: Plane, v: Plane, period: float) -> Plane:
-    first = _step(np.abs(_fraction(u * np.float32(0.5)) - np.float32(0.5)) - 0.25, 2 * period)
-    second = _step(np.abs(_fraction(v * np.float32(0.5)) - np.float32(0.5)) - 0.25, 2 * period)
+    first = _step(_off(u * np.float32(0.5)) - 0.25, 2 * period)
+    second = _step(_off(v * np.float32(0.5)) - 0.25, 2 * period)
     if rng.random() < 0.3:  # as in woven cloth, where half tones lie between
         return (first + second) * np.float32(0.5)
     return first + second - 2 * first * second
@@ -81,8 +87,7 @@ def _checks(rng: Generator, u: Plane, v: Plane, period: float) -> Plane:
 
 def _dots(rng: Generator, u: Plane, v: Plane, period: float) -> Plane:
     u = u + np.float32(0.5) * (np.floor(v).astype(np.int32) & 1)
-    away = np.hypot(_fraction(u) - np.float32(0.5), _fraction(v) - np.float32(0.5))
-    return _step(np.float32(rng.uniform(0.15, 0.42)) - away, period)
+    return _step(np.float32(rng.uniform(0.15, 0.42)) - np.hypot(_off(u), _off(v)), period)
 
 
 def _bricks(rng: Generator, u: Plane, v: Plane, period: float) -> Plane:
@@ -91,24 +96,22 @@ def _bricks(rng: Generator, u: Plane, v: Plane, period: float) -> Plane:
     u = u + np.float32(0.5) * (rows.astype(np.int32) & 1)
     gap = np.float32(rng.uniform(0.04, 0.1))
     inside = np.minimum(
-        _step(np.float32(0.5) - gap - np.abs(_fraction(v) - np.float32(0.5)), period),
-        _step(np.float32(0.5) - gap / 2 - np.abs(_fraction(u) - np.float32(0.5)), 2 * period),
+        _step(np.float32(0.5) - gap - _off(v), period),
+        _step(np.float32(0.5) - gap / 2 - _off(u), 2 * period),
     )
     return inside * _tones(rng, rows, np.floor(u), rng.uniform(0.1, 0.6))
 
 
 def _tiles(rng: Generator, u: Plane, v: Plane, period: float) -> Plane:
     gap = np.float32(0.5 - rng.uniform(0.01, 0.05))
-    edge = np.maximum(
-        np.abs(_fraction(u) - np.float32(0.5)), np.abs(_fraction(v) - np.float32(0.5))
-    )
-    return _step(gap - edge, period) * _tones(rng, np.floor(v), np.floor(u), rng.uniform(0, 0.6))
+    inside = _step(gap - np.maximum(_off(u), _off(v)), period)
+    return inside * _tones(rng, np.floor(v), np.floor(u), rng.uniform(0, 0.6))
 
 
 def _planks(rng: Generator, u: Plane, v: Plane, period: float) -> Plane:
     rows = np.floor(v)
     long = u * np.float32(0.15) + _tones(rng, rows, rows, 1.0)
-    seam = _step(np.float32(0.48) - np.abs(_fraction(v) - np.float32(0.5)), period)
+    seam = _step(np.float32(0.48) - _off(v), period)
     grain = np.sin(v * np.float32(rng.uniform(20, 50)) + 2 * np.sin(u * np.float32(0.7) + rows))
     wood = _tones(rng, rows, np.floor(long), rng.uniform(0.2, 0.6))
     planks: Plane = seam * np.clip(wood + grain * np.float32(0.06) - np.float32(0.05), 0, 1)
@@ -123,7 +126,7 @@ def _weave(rng: Generator, u: Plane, v: Plane, period: float) -> Plane:
 
 
 def _zigzag(rng: Generator, u: Plane, v: Plane, period: float) -> Plane:
-    fold = np.abs(_fraction(u * np.float32(0.5)) - np.float32(0.5)) * np.float32(2)
+    fold = _off(u * np.float32(0.5)) * np.float32(2)
     return _stripes(rng, v + fold * np.float32(rng.uniform(0.5, 1.5)), u, period)
 
 
@@ -132,15 +135,5 @@ def _rings(rng: Generator, u: Plane, v: Plane, period: float) -> Plane:
     return _stripes(rng, away, v, period)
 
 
-_KINDS = (
-    _stripes,
-    _checks,
-    _dots,
-    _bricks,
-    _tiles,
-    _planks,
-    _weave,
-    _zigzag,
-    _rings,
-)
+_KINDS = (_stripes, _checks, _dots, _bricks, _tiles, _planks, _weave, _zigzag, _rings)
 PAVINGS = (_checks, _bricks, _tiles, _planks, _planks)

@@ -13,7 +13,7 @@ from .backdrops import Backdrop
 from .colors import Color
 from .creatures import bust
 from .fields import Planes
-from .figures import draw_figure
+from .figures import any_figure, drawn
 from .painting import coverage
 from .sketch import Sketch, turning
 
@@ -51,7 +51,7 @@ def placed(rng: Generator, height: int, width: int, backdrop: Backdrop) -> list[
     long_frame = max(height, width) > 3 * min(height, width)
     chances = [0.2, 0.4, 0.4] if long_frame else [0.66, 0.22, 0.12]
     count = int(rng.choice([1, 2, 3], p=chances))
-    figure = draw_figure(rng)
+    figure = any_figure(rng)
     share = math.exp(rng.uniform(math.log(SMALLEST), math.log(LARGEST))) / math.sqrt(count)
     share = max(share, min(0.6, FEWEST / (height * width)))
     cut = figure is bust or rng.random() < 0.14
@@ -59,8 +59,8 @@ def placed(rng: Generator, height: int, width: int, backdrop: Backdrop) -> list[
     places: list[Place] = []
     for number in range(count):
         if number and rng.random() < 0.5:
-            figure = draw_figure(rng)
-        sketch = figure(rng)
+            figure = any_figure(rng)
+        sketch = drawn(figure, rng)
         part = share * (1.0 if number == 0 else rng.uniform(0.4, 1.0))
         matrix, wide, high = sized(rng, sketch, part * height * width, height, width, cut)
         x, y = middle * (width, height)

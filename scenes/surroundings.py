@@ -10,7 +10,7 @@ from numpy.random import Generator
 from .backdrops import Backdrop
 from .canvas import lay, softened
 from .fields import Plane, Planes
-from .figures import draw_figure
+from .figures import any_figure, drawn
 from .outlines import Point, ellipse, leaf, stroke
 from .painting import Layer, Light, paint
 from .placing import Place, mean_color, sized
@@ -22,7 +22,7 @@ __all__ = ["add_bystander", "add_foreground", "add_margin"]
 def add_bystander(rng: Generator, planes: Planes, backdrop: Backdrop) -> None:
     """Something small and pale that is not what the photo is of; in no mask."""
     _, height, width = planes.shape
-    sketch = draw_figure(rng)(rng)
+    sketch = drawn(any_figure(rng), rng)
     area = height * width * math.exp(rng.uniform(math.log(0.001), math.log(0.015)))
     matrix, wide, high = sized(rng, sketch, area, height, width, cut=False)
     x, y = rng.uniform(0, width), rng.uniform(0, height)

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from .colors import apart
 from .fields import Plane, resized, to_planes
 
 __all__ = ["visibility"]
@@ -38,15 +39,12 @@ def visibility(photo: NDArray[np.uint8], mask: Plane) -> float:
     edge = (share > 0.15) & (share < 0.85)
     if not edge.any():
         return 0.0
-    apart = []
+    steps = []
     for plane in planes:
         inside = around(plane * mask)[edge] / share[edge]
         outside = around(plane * (1 - mask))[edge] / (1 - share[edge])
-        apart.append(inside - outside)
-    red, green, blue = apart
-    brightness = 0.3 * red + 0.59 * green + 0.11 * blue
-    squares = brightness**2 + (0.5 * (red - green)) ** 2 + (0.25 * (2 * blue - red - green)) ** 2
-    clear = np.minimum(np.sqrt(squares), np.float32(CLEAR)).mean()
+        steps.append(inside - outside)
+    clear = np.minimum(apart(*steps), np.float32(CLEAR)).mean()
     weights = np.array([0.3, 0.59, 0.11], np.float32)
     ground = np.tensordot(weights, planes, 1)[mask < 0.05]
     return float(clear) - UNREST * float(np.std(ground) if ground.size else 0)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -11,7 +10,7 @@ import pytest
 from maskport.scenes.canvas import cast, lay, mirrored
 from maskport.scenes.colors import contrasting, difference
 from maskport.scenes.fields import fractal, lowpass
-from maskport.scenes.figures import FIGURES
+from maskport.scenes.figures import FIGURES, Figure, drawn
 from maskport.scenes.outlines import box, ellipse, stroke
 from maskport.scenes.painting import Layer, Light, coverage, paint
 from maskport.scenes.sketch import DARK, MAIN, PALE, Sketch
@@ -27,10 +26,10 @@ def painted(sketch: Sketch, scale: float, seed: int = 0) -> Layer:
 
 @pytest.mark.parametrize("figure", [figure for figure, _ in FIGURES], ids=lambda f: f.__name__)
 def test_every_figure_has_a_body_of_finite_size(
-    figure: Callable[[np.random.Generator], Sketch],
+    figure: Figure,
 ) -> None:
     for seed in range(12):
-        sketch = figure(np.random.default_rng(seed))
+        sketch = drawn(figure, np.random.default_rng(seed))
         assert any(part.role == "solid" for part in sketch.parts)
         assert all(np.isfinite(part.outline).all() for part in sketch.parts)
         area, wide, high = coverage(sketch, np.eye(2))
@@ -42,7 +41,7 @@ def test_every_figure_has_a_body_of_finite_size(
 
 def test_two_draws_of_a_figure_differ() -> None:
     for figure, _ in FIGURES:
-        sketches = [figure(np.random.default_rng(seed)) for seed in range(12)]
+        sketches = [drawn(figure, np.random.default_rng(seed)) for seed in range(12)]
         drawn = {
             (sketch.upright, *(part.text + str(part.outline) for part in sketch.parts))
             for sketch in sketches

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.random import Generator
 
 from .colors import color, palette, toned
-from .fields import Plane, Planes, blurred, fractal, lattice, lowpass, ramp, unit
+from .fields import Planes, blurred, fractal, lattice, lowpass, ramp, unit
 from .litter import discs, litter, skyline
 from .patterns import PAVINGS, pattern, pattern_at
 
@@ -31,27 +31,23 @@ class Backdrop:
 
 def draw_backdrop(rng: Generator, height: int, width: int) -> Backdrop:
     """A random kind of backdrop, as it is in focus and in plain light."""
-    kinds, weights = zip(*_KINDS, strict=True)
-    chances = np.array(weights, float)
-    kind: Callable[[Generator, int, int], Backdrop]
-    kind = kinds[int(rng.choice(len(kinds), p=chances / chances.sum()))]
-    return kind(rng, height, width)
+    chances = np.array([weight for _, weight in _KINDS])
+    kind = int(rng.choice(len(_KINDS), p=chances / chances.sum()))
+    return _KINDS[kind][0](rng, height, width)
 
 
 def _studio(rng: Generator, height: int, width: int) -> Backdrop:
     """Paper, a painted wall, a clear sky: two or three tones and hardly any texture."""
     tones = palette(rng, int(rng.integers(2, 4)))
-    spread = np.float32(rng.uniform(0.1, 0.9))
+    spread = rng.uniform(0.1, 0.9)
     tones = tones[:1] + spread * (tones - tones[:1])
     planes = toned(ramp(rng, height, width), tones)
-    planes += np.float32(rng.uniform(0, 0.02)) * fractal(rng, height, width, 3, 2)
+    planes += rng.uniform(0, 0.02) * fractal(rng, height, width, 3, 2)
     if rng.random() < 0.4:
         horizon = rng.uniform(0.5, 0.85) * height
         y, _ = lattice(height, width)
-        below = unit(
-            (y + np.float32(height / 2 - horizon)) / np.float32(height), rng.uniform(2, 40)
-        )
-        planes *= 1 + np.float32(rng.uniform(-0.4, 0.3)) * below
+        below = unit((y + (height / 2 - horizon)) / np.float32(height), rng.uniform(2, 40))
+        planes *= 1 + rng.uniform(-0.4, 0.3) * below
         return Backdrop(planes, horizon)
     return Backdrop(planes)
 
@@ -97,78 +93,67 @@ def _lights(rng: Generator, height: int, width: int) -> Backdrop:
 def _landscape(rng: Generator, height: int, width: int) -> Backdrop:
     """Sky, clouds, up to four ridges one behind the other, and a plain."""
     horizon = rng.uniform(0.2, 0.8) * height
-    y, _ = lattice(height, width)
-    y = y + np.float32(height / 2)
+    y = lattice(height, width)[0] + height / 2
     family = ("sky", "sky", "dusk", "white", "stone", "black")[int(rng.integers(6))]
     sky = palette(rng, 2, family)
-    planes = toned(np.broadcast_to(np.clip(y / np.float32(horizon), 0, 1), (height, width)), sky)
+    planes = toned(np.broadcast_to(np.clip(y / horizon, 0, 1), (height, width)), sky)
     if rng.random() < 0.6:
         clouds = unit(
             fractal(rng, height, width, 0.4 * width, 6, 0.6, rng.uniform(1, 3)) - 0.8, 0.6
         )
-        planes += (
-            clouds
-            * np.float32(rng.uniform(0.3, 0.9))
-            * (color(rng, "white")[:, None, None] - planes)
-        )
+        planes += clouds * rng.uniform(0.3, 0.9) * (color(rng, "white")[:, None, None] - planes)
     haze = sky[-1]
     ridges = int(rng.integers(0, 5))
     for number in range(ridges):
         near = (number + 1) / (ridges + 1)
-        bumps = fractal(rng, 2, width, 1.0, 1)[:1] if width < 4 else _profile(rng, width)
+        shape = (1.0, 1) if width < 4 else (width * rng.uniform(0.1, 0.5), 6, rng.uniform(0.3, 0.6))
+        bumps = fractal(rng, 2, width, *shape)[:1]
         top = horizon - height * (
             0.25 * (1 - near) * rng.uniform(0, 1.5) + 0.05 * (1 + near) * bumps
         )
-        tone = haze + np.float32(near) * (
-            color(rng, "foliage" if rng.random() < 0.6 else "stone") - haze
-        )
-        texture = 1 + np.float32(0.25 * near) * fractal(rng, height, width, 0.05 * height, 4, 0.8)
+        tone = haze + near * (color(rng, "foliage" if rng.random() < 0.6 else "stone") - haze)
+        texture = 1 + (0.25 * near) * fractal(rng, height, width, 0.05 * height, 4, 0.8)
         shown = np.clip(y - top, 0, 1)
         planes += shown * (tone[:, None, None] * texture - planes)
     ground = _ground(rng, height, width, horizon)
-    planes += np.clip(y - np.float32(horizon), 0, 1) * (ground - planes)
+    planes += np.clip(y - horizon, 0, 1) * (ground - planes)
     return Backdrop(planes, horizon)
 
 
 def _room(rng: Generator, height: int, width: int) -> Backdrop:
     """A wall with or without wallpaper and things on it, and a floor or a table."""
     horizon = rng.uniform(0.35, 0.85) * height
-    y, _ = lattice(height, width)
-    y = y + np.float32(height / 2)
+    y = lattice(height, width)[0] + height / 2
     short = min(height, width)
     choice = rng.random()
     if choice < 0.35:
         wall = _studio(rng, height, width).planes
     elif choice < 0.5:
         wall = _patterned(rng, height, width).planes
-        wall = wall + np.float32(rng.uniform(0.3, 0.8)) * (wall.mean((1, 2), keepdims=True) - wall)
+        wall = wall + rng.uniform(0.3, 0.8) * (wall.mean((1, 2), keepdims=True) - wall)
     elif choice < 0.8:  # a table before what is far away
         wall = (_lights if rng.random() < 0.4 else _littered)(rng, height, width).planes
         wall = blurred(wall, short * rng.uniform(0.015, 0.06))
     else:
         wall = skyline(rng, height, width, horizon, _studio(rng, height, width).planes)
     floor = _ground(rng, height, width, horizon - height * rng.uniform(0.05, 0.6))
-    planes = wall + np.clip(y - np.float32(horizon), 0, 1) * (floor - wall)
+    planes = wall + np.clip(y - horizon, 0, 1) * (floor - wall)
     if rng.random() < 0.4:  # a skirting board, or the table's edge
-        strip = np.clip(height * rng.uniform(0.005, 0.03) - np.abs(y - np.float32(horizon)), 0, 1)
+        strip = np.clip(height * rng.uniform(0.005, 0.03) - np.abs(y - horizon), 0, 1)
         planes += strip * (color(rng)[:, None, None] - planes)
-    near = np.exp(-np.abs(y - np.float32(horizon)) / np.float32(0.1 * height))
-    planes *= 1 - np.float32(rng.uniform(0, 0.4)) * near
+    near = np.exp(-np.abs(y - horizon) / (0.1 * height))
+    planes *= 1 - rng.uniform(0, 0.4) * near
     return Backdrop(planes, horizon)
-
-
-def _profile(rng: Generator, width: int) -> Plane:
-    return fractal(rng, 2, width, width * rng.uniform(0.1, 0.5), 6, rng.uniform(0.3, 0.6))[:1]
 
 
 def _ground(rng: Generator, height: int, width: int, horizon: float) -> Planes:
     """A plain in perspective: grass, sand, water, or paved. Above its horizon it is undefined."""
     y, x = lattice(height, width)
-    below = np.maximum(y + np.float32(height / 2 - horizon), np.float32(0.5))
-    depth = np.float32(height) / below  # 1 a frame's height below the horizon, growing upwards
+    below = np.maximum(y + (height / 2 - horizon), 0.5)
+    depth = height / below  # 1 a frame's height below the horizon, growing upwards
     scale = rng.uniform(4, 30)
-    u = x / np.float32(height) * depth * np.float32(scale) + np.float32(512)
-    v = np.broadcast_to(depth * np.float32(scale * rng.uniform(0.5, 1.5)), u.shape)
+    u = x / height * depth * scale + 512
+    v = np.broadcast_to(depth * (scale * rng.uniform(0.5, 1.5)), u.shape)
     period = height / scale / depth
     if rng.random() < 0.35:
         field = pattern_at(rng, u, v, height / scale, PAVINGS)
@@ -184,9 +169,7 @@ def _ground(rng: Generator, height: int, width: int, horizon: float) -> Planes:
     fade = np.clip((period - 2) / 6, 0, 1)
     mean = field.mean()
     planes = toned(mean + fade * (field - mean), palette(rng, int(rng.integers(2, 4)), family))
-    ground: Planes = planes * (
-        1 + np.float32(rng.uniform(-0.3, 0.3)) * np.clip(below / height, 0, 1)
-    )
+    ground: Planes = planes * (1 + rng.uniform(-0.3, 0.3) * np.clip(below / height, 0, 1))
     return ground
 
 

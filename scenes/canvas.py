@@ -86,8 +86,8 @@ def cast(
     ).astype(np.float32)
     if softness > step:
         shadow = lowpass(shadow, softness / step)
-    shade = np.clip(resized(shadow, height, width) * np.float32(1 / 255), 0, 1)
-    planes *= 1 - np.float32(darkness) * shade
+    shade = np.clip(resized(shadow, height, width) * (1 / 255), 0, 1)
+    planes *= 1 - darkness * shade
 
 
 def mirrored(layer: Layer, strength: float) -> Layer:

@@ -104,5 +104,5 @@ def toned(field: Plane, colors: NDArray[np.float32]) -> Planes:
     stops = np.linspace(0, 1, len(colors))
     steps = np.linspace(0, 1, 256)
     table = np.stack([np.interp(steps, stops, channel) for channel in colors.T])
-    index = (np.clip(field, 0, 1) * np.float32(255)).astype(np.uint8)
+    index = (np.clip(field, 0, 1) * 255).astype(np.uint8)
     return np.take(table.astype(np.float32), index, axis=1)

@@ -49,7 +49,7 @@ def litter(rng: Generator, height: int, width: int) -> Planes:
         outline = stencils[chosen[i]] @ (np.array([[cos, sin], [-sin, cos]])) + places[i]
         draw.polygon(outline.ravel().tolist(), fill=fills[inks[i]])
     planes = to_planes(image.reduce(OVERSAMPLING))
-    return planes * (1 + np.float32(rng.uniform(0, 0.15)) * fractal(rng, height, width, 8, 3))
+    return planes * (1 + rng.uniform(0, 0.15) * fractal(rng, height, width, 8, 3))
 
 
 def _stencils(rng: Generator) -> list[Outline]:
@@ -78,7 +78,7 @@ def _stencils(rng: Generator) -> list[Outline]:
 def discs(rng: Generator, height: int, width: int, planes: Planes) -> Planes:
     """Points of light far out of focus, over a dim ground."""
     short = min(height, width)
-    planes = planes * np.float32(rng.uniform(0.2, 0.9))
+    planes = planes * rng.uniform(0.2, 0.9)
     image = Image.fromarray(to_bytes(planes))
     draw = ImageDraw.Draw(image, "RGBA")
     radius = short * rng.uniform(0.02, 0.12)
@@ -103,7 +103,7 @@ def skyline(rng: Generator, height: int, width: int, floor: float, planes: Plane
         top = floor - high
         corners = np.array([left, top, left + wide, floor]) * OVERSAMPLING
         draw.rectangle(tuple(float(v) for v in corners), fill=_ink(tone))
-        window = _ink(tone * np.float32(rng.uniform(0.3, 1.6)))
+        window = _ink(tone * rng.uniform(0.3, 1.6))
         columns, rows = int(rng.integers(1, 7)), int(rng.integers(1, 10))
         for column in range(columns):
             for row in range(rows):

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import functools
+import itertools
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.random import Generator
@@ -79,9 +80,7 @@ def paint(
     sampling = 4 if max(wide, high) < 100 else 3 if max(wide, high) < 250 else 2
     # One pixel all round, so that edges fade within the layer.
     width, height = math.ceil(wide) + 2, math.ceil(high) + 2
-    parts = [
-        Part((p.outline + 1) * sampling, p.surface, p.role, p.text) for p in sketch.placed(matrix)
-    ]
+    parts = [replace(p, outline=(p.outline + 1) * sampling) for p in sketch.placed(matrix)]
     ids = _drawn(parts, sampling * width, sampling * height)
     weights: dict[int, Plane] = {}
     for surface in sorted({part.surface for part in parts}):
@@ -89,15 +88,15 @@ def paint(
         table[surface + 1] = 255
         share = np.asarray(ids.point(table).reduce(sampling)).astype(np.float32)
         if share.any():
-            weights[surface] = share * np.float32(1 / 255)
+            weights[surface] = share * (1 / 255)
     if not weights:
         weights[MAIN] = np.zeros((height, width), np.float32)
-    alpha = np.minimum(sum(weights.values(), np.float32(0)), np.float32(1))
+    alpha = np.minimum(sum(weights.values(), 0), 1)
     planes = np.zeros((3, height, width), np.float32)
     for surface, share in weights.items():
         tone = _tone(rng, sketch, surface, ground, contrast)
         planes += share * _surface(rng, surface, tone, height, width)
-    planes /= np.maximum(alpha, np.float32(1e-3))
+    planes /= np.maximum(alpha, 1e-3)
     return Layer(_lit(rng, planes, list(weights.values()), light), alpha)
 
 
@@ -109,19 +108,12 @@ def _extent(parts: list[Part]) -> tuple[float, float]:
 def _drawn(parts: list[Part], width: int, height: int) -> Image.Image:
     """An image of surfaces, each part's number plus one; 0 is outside."""
     base = Image.new("L", (width, height))
-    over: Image.Image | None = None
-    for part in parts:
-        if part.role == "mark":
-            if over is None:
-                over = base.copy()
-            _fill(over, part)
-            continue
-        if over is not None:
-            base.paste(over, mask=base.point(_OPAQUE))
-            over = None
-        _fill(base, part)
-    if over is not None:
-        base.paste(over, mask=base.point(_OPAQUE))
+    for are_marks, some in itertools.groupby(parts, lambda part: part.role == "mark"):
+        image = base.copy() if are_marks else base
+        for part in some:
+            _fill(image, part)
+        if are_marks:
+            base.paste(image, mask=base.point(_OPAQUE))
     return base
 
 
@@ -158,9 +150,7 @@ def _letters(text: str) -> Image.Image:
 
 
 def _tone(rng: Generator, sketch: Sketch, surface: int, ground: Color, contrast: float) -> Color:
-    family = sketch.families.get(surface)
-    if family is None and surface in {DARK, PALE}:
-        family = "black" if surface == DARK else "white"
+    family = sketch.families.get(surface, {DARK: "black", PALE: "white"}.get(surface))
     needed = contrast if surface == MAIN else contrast * rng.uniform(0, 1)
     return contrasting(rng, ground, needed, family)
 
@@ -175,7 +165,7 @@ def _surface(rng: Generator, surface: int, tone: Color, height: int, width: int)
     if choice < 0.6:
         cell = size * math.exp(rng.uniform(math.log(0.03), math.log(0.5)))
         field = fractal(rng, height, width, cell, int(rng.integers(2, 6)), rng.uniform(0.4, 0.8))
-        return flat * (1 + np.float32(rng.uniform(0.03, 0.25)) * field)
+        return flat * (1 + rng.uniform(0.03, 0.25) * field)
     if choice < 0.72:
         other = jittered(rng, tone, 0.2, 2)
         return toned(ramp(rng, height, width), other)
@@ -211,15 +201,15 @@ def _lit(rng: Generator, planes: Planes, shares: list[Plane], light: Light) -> P
         whole += small
     bulge += whole * lowpass(whole, 0.14 * size / step)
     down, right = np.gradient(lowpass(bulge, 1.5))
-    slope = right * np.float32(-light.x) + down * np.float32(-light.y)
-    slope *= np.float32(0.12 * size / step)
+    slope = right * -light.x + down * -light.y
+    slope *= 0.12 * size / step
     facing = slope / np.sqrt(1 + slope * slope)
     facing = resized(facing, height, width)
-    lit = planes * (1 + np.float32(light.relief) * facing)
+    lit = planes * (1 + light.relief * facing)
     if rng.random() < 0.4:
-        lit *= 1 - np.float32(rng.uniform(0.1, 0.5)) * ramp(rng, height, width)
+        lit *= 1 - rng.uniform(0.1, 0.5) * ramp(rng, height, width)
     if rng.random() < 0.35:
         sharp = rng.uniform(0.5, 0.85)
-        gloss = np.clip((facing - np.float32(sharp * facing.max())) * 6, 0, 1)
-        lit += np.float32(rng.uniform(0.15, 0.7)) * gloss
+        gloss = np.clip((facing - sharp * facing.max()) * 6, 0, 1)
+        lit += rng.uniform(0.15, 0.7) * gloss
     return lit

@@ -48,7 +48,7 @@ def pattern_at(
 
 def _step(signed: Plane, period: float) -> Plane:
     """0 below, 1 above, for a distance in periods."""
-    edge: Plane = np.clip(signed * np.float32(max(period, 2.0)) + np.float32(0.5), 0, 1)
+    edge: Plane = np.clip(signed * max(period, 2.0) + 0.5, 0, 1)
     return edge
 
 
@@ -58,7 +58,7 @@ def _fraction(plane: Plane) -> Plane:
 
 def _off(plane: Plane) -> Plane:
     """How far from the middle of its cell: 0 to 0.5."""
-    off: Plane = np.abs(_fraction(plane) - np.float32(0.5))
+    off: Plane = np.abs(_fraction(plane) - 0.5)
     return off
 
 
@@ -71,17 +71,17 @@ def _tones(rng: Generator, rows: Plane, columns: Plane, spread: float) -> Plane:
 
 def _stripes(rng: Generator, u: Plane, v: Plane, period: float) -> Plane:
     if rng.random() < 0.3:
-        wave: Plane = np.float32(0.5) + np.float32(0.5) * np.sin(u * np.float32(2 * math.pi))
+        wave: Plane = 0.5 + 0.5 * np.sin(u * (2 * math.pi))
         return wave
-    duty = np.float32(rng.uniform(0.2, 0.8) / 2)
+    duty = rng.uniform(0.2, 0.8) / 2
     return _step(duty - _off(u), period)
 
 
 def _checks(rng: Generator, u: Plane, v: Plane, period: float) -> Plane:
-    first = _step(_off(u * np.float32(0.5)) - 0.25, 2 * period)
-    second = _step(_off(v * np.float32(0.5)) - 0.25, 2 * period)
+    first = _step(_off(u * 0.5) - 0.25, 2 * period)
+    second = _step(_off(v * 0.5) - 0.25, 2 * period)
     if rng.random() < 0.3:  # as in woven cloth, where half tones lie between
-        return (first + second) * np.float32(0.5)
+        return (first + second) * 0.5
     return first + second - 2 * first * second
 
 
@@ -110,28 +110,28 @@ def _tiles(rng: Generator, u: Plane, v: Plane, period: float) -> Plane:
 
 def _planks(rng: Generator, u: Plane, v: Plane, period: float) -> Plane:
     rows = np.floor(v)
-    long = u * np.float32(0.15) + _tones(rng, rows, rows, 1.0)
-    seam = _step(np.float32(0.48) - _off(v), period)
-    grain = np.sin(v * np.float32(rng.uniform(20, 50)) + 2 * np.sin(u * np.float32(0.7) + rows))
+    long = u * 0.15 + _tones(rng, rows, rows, 1.0)
+    seam = _step(0.48 - _off(v), period)
+    grain = np.sin(v * rng.uniform(20, 50) + 2 * np.sin(u * 0.7 + rows))
     wood = _tones(rng, rows, np.floor(long), rng.uniform(0.2, 0.6))
-    planks: Plane = seam * np.clip(wood + grain * np.float32(0.06) - np.float32(0.05), 0, 1)
+    planks: Plane = seam * np.clip(wood + grain * 0.06 - 0.05, 0, 1)
     return planks
 
 
 def _weave(rng: Generator, u: Plane, v: Plane, period: float) -> Plane:
     over = (np.floor(u) + np.floor(v)).astype(np.int32) & 1
-    along = np.float32(1) - np.abs(2 * _fraction(u) - 1) ** 2
-    across = np.float32(1) - np.abs(2 * _fraction(v) - 1) ** 2
-    return np.where(over, along, across * np.float32(rng.uniform(0.4, 0.9)))
+    along = 1 - np.abs(2 * _fraction(u) - 1) ** 2
+    across = 1 - np.abs(2 * _fraction(v) - 1) ** 2
+    return np.where(over, along, across * rng.uniform(0.4, 0.9))
 
 
 def _zigzag(rng: Generator, u: Plane, v: Plane, period: float) -> Plane:
-    fold = _off(u * np.float32(0.5)) * np.float32(2)
-    return _stripes(rng, v + fold * np.float32(rng.uniform(0.5, 1.5)), u, period)
+    fold = _off(u * 0.5) * np.float32(2 * rng.uniform(0.5, 1.5))
+    return _stripes(rng, v + fold, u, period)
 
 
 def _rings(rng: Generator, u: Plane, v: Plane, period: float) -> Plane:
-    away = np.hypot(u - np.float32(100), v - np.float32(100 + rng.uniform(-4, 4)))
+    away = np.hypot(u - 100, v - (100 + rng.uniform(-4, 4)))
     return _stripes(rng, away, v, period)
 
 

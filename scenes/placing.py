@@ -15,7 +15,7 @@ from .creatures import bust
 from .fields import Planes
 from .figures import any_figure, drawn
 from .painting import coverage
-from .sketch import Sketch, turning
+from .sketch import Sketch
 
 __all__ = ["Place", "mean_color", "placed", "sized"]
 
@@ -95,8 +95,9 @@ def sized(
 ) -> tuple[NDArray[np.float64], float, float]:
     """A map from the sketch's units to pixels, under which it covers ``area`` if that fits."""
     lean = rng.normal(0, 0.07) if sketch.upright else rng.uniform(0, 2 * math.pi)
-    stretch = math.exp(rng.normal(0, 0.12))
-    matrix = turning(lean, bool(rng.random() < 0.5), stretch, 1 / stretch)
+    stretch, cos, sin = math.exp(rng.normal(0, 0.12)), math.cos(lean), math.sin(lean)
+    mirror = -1 if rng.random() < 0.5 else 1
+    matrix = np.array([[cos, -sin], [sin, cos]]) @ np.diag([mirror * stretch, 1 / stretch])
     covered, wide, high = coverage(sketch, matrix)
     scale = math.sqrt(area / covered)
     room = 1.15 if cut else rng.uniform(0.85, 0.97)

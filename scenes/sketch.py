@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal, TypeVar
 
 import numpy as np
@@ -71,7 +70,7 @@ class Sketch:
         """The parts under a linear map (2, 2), moved so that their box starts at (0, 0)."""
         moved = [(part, part.outline @ matrix.T) for part in self.parts]
         corner = np.min([o.min(0) for part, o in moved if part.role == "solid"], axis=0)
-        return [Part(o - corner, part.surface, part.role, part.text) for part, o in moved]
+        return [replace(part, outline=o - corner) for part, o in moved]
 
 
 @dataclass(frozen=True)
@@ -97,11 +96,3 @@ class Dice:
 
     def letters(self, alphabet: str, count: int) -> str:
         return "".join(self.rng.choice(list(alphabet), count))
-
-
-def turning(angle: float, mirror: bool, width: float, height: float) -> NDArray[np.float64]:
-    """Scale by width and height, mirror, then turn clockwise by ``angle`` radians."""
-    cos, sin = math.cos(angle), math.sin(angle)
-    scale = np.diag([-width if mirror else width, height])
-    matrix: NDArray[np.float64] = np.array([[cos, -sin], [sin, cos]]) @ scale
-    return matrix

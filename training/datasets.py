@@ -22,11 +22,23 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
 from ..errors import ImageError
 from ..imaging.photos import PHOTO_SUFFIXES, list_photos, read_photo
 from ..imaging.truth import fit_mask, pair_masks, read_mask
 
-__all__ = ["LAYOUTS", "Layout", "Pair", "check_pairs", "find_pairs", "fingerprint", "unused_masks"]
+__all__ = [
+    "LAYOUTS",
+    "Layout",
+    "Pair",
+    "check_pairs",
+    "find_pairs",
+    "fingerprint",
+    "read_pair",
+    "unused_masks",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +107,17 @@ def find_pairs(images: Path, masks: Path | None, left_out: Callable[[str], objec
             "Add the masks, named as the photos, or take those photos out.",
         )
     return [Pair(photo, paired[photo]) for photo in photos]
+
+
+def read_pair(pair: Pair) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
+    """A photo (H, W, 3) in RGB bytes and its mask (H, W) in [0, 1], at the photo's size.
+
+    Raises:
+        ImageError: They can't be read, or the mask has another shape.
+    """
+    photo = read_photo(pair.photo)
+    height, width = photo.shape[:2]
+    return photo, fit_mask(read_mask(pair.mask), height, width, str(pair.mask))
 
 
 def check_pairs(pairs: Sequence[Pair], *, threads: int | None = None) -> list[str]:

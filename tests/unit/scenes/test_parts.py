@@ -9,12 +9,12 @@ import pytest
 
 from maskport.scenes.canvas import cast, lay, mirrored
 from maskport.scenes.colors import contrasting, difference
+from maskport.scenes.composition import add_foreground, add_margin
 from maskport.scenes.fields import fractal, lowpass
 from maskport.scenes.figures import FIGURES, Figure, drawn
 from maskport.scenes.outlines import box, ellipse, stroke
 from maskport.scenes.painting import Layer, Light, coverage, paint
 from maskport.scenes.sketch import DARK, MAIN, PALE, Sketch
-from maskport.scenes.surroundings import add_foreground, add_margin
 
 GRAY = np.full(3, 0.5, np.float32)
 FLAT = Light(0, 0, 0)

@@ -32,10 +32,7 @@ Planes = NDArray[np.float32]  # (3, height, width), RGB, about [0, 1]
 
 
 def resized(
-    plane: Plane,
-    height: int,
-    width: int,
-    resample: Image.Resampling = Image.Resampling.BICUBIC,
+    plane: Plane, height: int, width: int, resample: Image.Resampling = Image.Resampling.BICUBIC
 ) -> Plane:
     """(h, w) to (height, width); Pillow resizes 32-bit floats as they are."""
     if plane.shape == (height, width):

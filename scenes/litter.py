@@ -7,6 +7,7 @@ photos (Lee, Mumford, Huang, "Occlusion Models for Natural Images", IJCV 2001).
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 from numpy.random import Generator
@@ -34,7 +35,7 @@ def litter(rng: Generator, height: int, width: int) -> Planes:
     stencils = _stencils(rng)
     base = palette(rng, int(rng.integers(1, 5)))
     tones = np.concatenate([jittered(rng, c, rng.uniform(0.03, 0.2), 24) for c in base])
-    fills = [tuple(int(v) for v in tone) for tone in np.round(tones * 255)]
+    fills = [_ink(tone) for tone in tones]
     ground = tuple(int(v) for v in np.round(tones.mean(0) * 255 * 0.7))
     scaled = (OVERSAMPLING * width, OVERSAMPLING * height)
     image = Image.new("RGB", scaled, ground)
@@ -55,24 +56,18 @@ def litter(rng: Generator, height: int, width: int) -> Planes:
 def _stencils(rng: Generator) -> list[Outline]:
     """Outlines of size 1 of one kind, at the doubled scale, with few points."""
     u = rng.uniform
-    kind = int(rng.integers(7))
-    outlines: list[Outline] = []
-    for number in range(6):
-        if kind == 0:
-            outlines.append(ellipse(0, 0, 1, u(0.6, 1))[::3])
-        elif kind == 1:
-            outlines.append(box(0, 0, 2, u(0.3, 2)))
-        elif kind == 2:
-            outlines.append(leaf((-1.2, 0), (1.2, 0), u(0.3, 1.0), u(-0.2, 0.2))[::2])
-        elif kind == 3:
-            outlines.append(blob(rng, 0, 0, 1, 0.5)[::4])
-        elif kind == 4:
-            outlines.append(stroke([(-2, 0), (0, u(-0.5, 0.5)), (2, u(-0.5, 0.5))], 0.25, 0.1)[::2])
-        elif kind == 5:
-            outlines.append(star(0, 0, 1, int(rng.integers(3, 7)), u(0.4, 1)))
-        else:  # of everything
-            outlines.append((ellipse(0, 0, 1, u(0.3, 1))[::3], box(0, 0, 2, u(0.3, 2)))[number % 2])
-    return outlines
+    makes: tuple[Callable[[int], Outline], ...] = (
+        lambda _: ellipse(0, 0, 1, u(0.6, 1))[::3],
+        lambda _: box(0, 0, 2, u(0.3, 2)),
+        lambda _: leaf((-1.2, 0), (1.2, 0), u(0.3, 1.0), u(-0.2, 0.2))[::2],
+        lambda _: blob(rng, 0, 0, 1, 0.5)[::4],
+        lambda _: stroke([(-2, 0), (0, u(-0.5, 0.5)), (2, u(-0.5, 0.5))], 0.25, 0.1)[::2],
+        lambda _: star(0, 0, 1, int(rng.integers(3, 7)), u(0.4, 1)),
+        # Of everything.
+        lambda number: (ellipse(0, 0, 1, u(0.3, 1))[::3], box(0, 0, 2, u(0.3, 2)))[number % 2],
+    )
+    make = makes[int(rng.integers(len(makes)))]
+    return [make(number) for number in range(6)]
 
 
 def discs(rng: Generator, height: int, width: int, planes: Planes) -> Planes:

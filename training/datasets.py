@@ -28,6 +28,7 @@ from numpy.typing import NDArray
 from ..errors import ImageError
 from ..imaging.photos import PHOTO_SUFFIXES, list_photos, read_photo
 from ..imaging.truth import fit_mask, pair_masks, read_mask
+from ..texts import first_ten
 
 __all__ = [
     "LAYOUTS",
@@ -70,8 +71,6 @@ LAYOUTS = (
     Layout("SOD", "Imgs", "GT"),
 )
 
-SHOWN = 10
-
 # A mask whose brightest byte is below holds numbers of classes, not shares of an object.
 FAINT = 32
 
@@ -103,7 +102,7 @@ def find_pairs(images: Path, masks: Path | None, left_out: Callable[[str], objec
     if lonely:
         raise ImageError(
             f"{len(lonely)} of {len(photos)} photos in {images} have no mask in {masks}:\n"
-            f"{_listed(lonely)}",
+            f"{first_ten(lonely)}",
             "Add the masks, named as the photos, or take those photos out.",
         )
     return [Pair(photo, paired[photo]) for photo in photos]
@@ -139,7 +138,7 @@ def check_pairs(pairs: Sequence[Pair], *, threads: int | None = None) -> list[st
     wrong = [text for text, _ in found if text]
     if wrong:
         raise ImageError(
-            f"{len(wrong)} of {len(pairs)} pairs can't be used:\n{_listed(wrong)}",
+            f"{len(wrong)} of {len(pairs)} pairs can't be used:\n{first_ten(wrong)}",
             "Replace these files, or take them out.",
         )
     return [pair.mask.name for pair, (_, scaled) in zip(pairs, found, strict=True) if scaled]
@@ -189,7 +188,7 @@ def _published(root: Path) -> tuple[Path, Path]:
     if found:
         several = [f"{name}: {photos}" for name, photos, _ in found.values()]
         raise ImageError(
-            f"{root} holds several data sets:\n{_listed(several)}",
+            f"{root} holds several data sets:\n{first_ten(several)}",
             "Give the folder of one, or --images and --masks.",
         )
     if any(folder.joinpath("DBidx.mat").is_file() for folder in folders):
@@ -216,10 +215,3 @@ def _problem(pair: Pair) -> tuple[str, bool]:
     if 0 < brightest < FAINT:
         return f"{pair.mask} has no byte above {brightest}; objects are white (255)", False
     return "", mask.shape != (height, width)
-
-
-def _listed(lines: Sequence[str]) -> str:
-    shown = [f"  {line}" for line in lines[:SHOWN]]
-    if len(lines) > SHOWN:
-        shown.append(f"  and {len(lines) - SHOWN} more")
-    return "\n".join(shown)

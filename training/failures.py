@@ -10,6 +10,7 @@ from pathlib import Path
 import torch
 
 from ..errors import ImageError, ToolError, UsageError
+from ..texts import first_line
 
 __all__ = ["named_failures", "writing"]
 
@@ -68,7 +69,7 @@ def named_failures(batch: int, crop: int, state: Path) -> Iterator[None]:
                 raise
             raise ToolError(
                 f"The memory is too small for a batch of {batch} at {crop}x{crop} "
-                f"({str(exc).splitlines()[0]}).",
+                f"({first_line(exc)}).",
                 "Give a smaller --batch or --crop, or --precision bf16.",
             ) from exc
         raise ToolError(

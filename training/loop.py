@@ -108,11 +108,7 @@ class Finished:
 
 
 def train(
-    config: TrainingConfig,
-    out: Path,
-    *,
-    resume: bool = False,
-    watch: Watch = lambda _event: None,
+    config: TrainingConfig, out: Path, *, resume: bool = False, watch: Watch = lambda _event: None
 ) -> Finished:
     """Train a network; the weights are in ``out/best.safetensors`` and ``out/last.safetensors``.
 
@@ -210,8 +206,7 @@ class _Run:
         self.trained: nn.Module = self.network
         if processes.count > 1:
             self.trained = DistributedDataParallel(
-                self.network,
-                device_ids=[processes.local_rank] if device == "cuda" else None,
+                self.network, device_ids=[processes.local_rank] if device == "cuda" else None
             )
         epoch = self.data.stream.epoch_length
         self.steps = config.steps or math.ceil((config.epochs or 0) * epoch / config.batch)

@@ -15,7 +15,7 @@ from torch.utils.data import DataLoader, Dataset
 from ..imaging.convert import mask_for_photo, photo_to_input
 from ..metrics import mean_absolute_error, precision_recall_curves
 from ..metrics.f_measure import THRESHOLDS, f_measure
-from ..metrics.truth import object_of
+from ..metrics.pairs import object_of
 from ..models.devices import full_precision
 from ..models.families import SupervisedNetwork
 from ..models.prepared import Reference
@@ -114,12 +114,7 @@ def score(
     # Of the photos: MAE, then precision and recall at each threshold.
     sums = np.zeros(1 + 2 * THRESHOLDS)
     done = 0
-    with (
-        _evaluating(network),
-        torch.inference_mode(),
-        full_precision(),
-        loading(loader) as batches,
-    ):
+    with _evaluating(network), torch.inference_mode(), full_precision(), loading(loader) as batches:
         reference = Reference(network, spec).to(device)
         for rows in batches:
             if interruption.asked and processes.count == 1:

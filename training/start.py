@@ -17,6 +17,7 @@ from ..models.download import fetch
 from ..models.families import SupervisedNetwork
 from ..models.resolve import load, resolve
 from ..specs import ModelSpec
+from ..texts import first_few, first_line
 from .augment import Augmentation
 from .config import TrainingConfig
 from .datasets import Pair, check_pairs, find_pairs, fingerprint, unused_masks
@@ -31,10 +32,6 @@ __all__ = [
     "chosen_workers",
     "data_of",
 ]
-
-
-# Masks that are named where something is to be said of them.
-NAMED = 10
 
 
 class Data(NamedTuple):
@@ -141,7 +138,7 @@ def chosen_device(name: str) -> str:
         torch.empty(1, device=name)
     except (RuntimeError, AssertionError, NotImplementedError) as exc:
         raise UsageError(
-            f"PyTorch has no device {name!r} here ({str(exc).splitlines()[0]}).",
+            f"PyTorch has no device {name!r} here ({first_line(exc)}).",
             f"Give --device auto, which takes {best_device()}.",
         ) from exc
     return name
@@ -183,14 +180,9 @@ def _bfloat16_is_faster(device: str) -> bool:
 
 def _check(pairs: Sequence[Pair], say: Callable[[str], None]) -> None:
     if scaled := check_pairs(pairs):
-        say(f"masks of another scale than their photos, which are resized: {_some(scaled)}")
+        say(f"masks of another scale than their photos, which are resized: {first_few(scaled)}")
     if unused := unused_masks(pairs):
-        say(f"masks of no photo, which are left out: {_some(unused)}")
-
-
-def _some(names: Sequence[str]) -> str:
-    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
-    return ", ".join(names[:NAMED]) + more
+        say(f"masks of no photo, which are left out: {first_few(unused)}")
 
 
 def _photos(pairs: Sequence[Pair]) -> set[Path]:

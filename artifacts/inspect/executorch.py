@@ -33,10 +33,7 @@ def declared(_artifact: Artifact, path: Path) -> Declared:
         inputs=tuple(_port(program.values[i]) for i in program.plan["inputs"]),
         outputs=tuple(_port(program.values[i]) for i in program.plan["outputs"]),
         operators=tuple(sorted({*left, *inside})),
-        properties={
-            "backend": "xnnpack" if inside else "none",
-            "undelegated_operators": left,
-        },
+        properties={"backend": "xnnpack" if inside else "none", "undelegated_operators": left},
     )
 
 

@@ -110,7 +110,7 @@ def verify(path: str | os.PathLike[str]) -> list[str]:
     beside = [entry for entry in (manifest.reference, *manifest.recipes) if entry is not None]
     for entry in beside:
         differences.extend(_compare(bundle.path, entry))
-    known = {MANIFEST, LOG, *(held.path for held in (*manifest.artifacts, *beside))}
+    known = {MANIFEST, LOG, *(a.path for a in manifest.artifacts), *(e.path for e in beside)}
     strays = sorted(p.name for p in bundle.path.iterdir() if p.name not in known)
     return [*differences, *(f"{name}: not in the manifest" for name in strays)]
 

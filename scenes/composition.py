@@ -11,11 +11,10 @@ import numpy as np
 from numpy.random import Generator
 
 from .backdrops import Backdrop, draw_backdrop
-from .canvas import cast, lay, mirrored, softened
 from .fields import Plane, Planes, blurred
 from .figures import any_figure, drawn
 from .outlines import Point, ellipse, leaf, stroke
-from .painting import Layer, Light, paint
+from .painting import Layer, Light, cast, lay, mirrored, paint, softened
 from .placing import Place, mean_color, placed, sized
 from .sketch import Sketch
 

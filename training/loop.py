@@ -38,8 +38,7 @@ from .checkpoint import (
 from .clock import Clock
 from .config import TrainingConfig
 from .distributed import Processes, average, joined, with_whole_batch_norms
-from .failures import named_failures, writing
-from .interruption import Interruption, ignore_in_worker, loading
+from .failures import Interruption, ignore_in_worker, loading, named_failures, writing
 from .log import RunLog
 from .losses import deep_supervision
 from .optimizer import learning_rate, optimizer_of

@@ -24,7 +24,7 @@ from ..scenes.seeds import SCORING
 from ..specs import ImageSpec, ModelSpec
 from .datasets import Pair, read_pair
 from .distributed import Processes, average
-from .interruption import Interruption, ignore_in_worker, loading
+from .failures import Interruption, ignore_in_worker, loading
 
 __all__ = ["HeldOut", "Scores", "StoppedError", "is_better", "score"]
 

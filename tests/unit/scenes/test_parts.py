@@ -7,13 +7,12 @@ import math
 import numpy as np
 import pytest
 
-from maskport.scenes.canvas import cast, lay, mirrored
 from maskport.scenes.colors import contrasting, difference
 from maskport.scenes.composition import add_foreground, add_margin
 from maskport.scenes.fields import fractal, lowpass
 from maskport.scenes.figures import FIGURES, Figure, drawn
 from maskport.scenes.outlines import box, ellipse, stroke
-from maskport.scenes.painting import Layer, Light, coverage, paint
+from maskport.scenes.painting import Layer, Light, cast, coverage, lay, mirrored, paint
 from maskport.scenes.sketch import DARK, MAIN, PALE, Sketch
 
 GRAY = np.full(3, 0.5, np.float32)

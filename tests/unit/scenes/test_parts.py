@@ -41,11 +41,11 @@ def test_every_figure_has_a_body_of_finite_size(
 def test_two_draws_of_a_figure_differ() -> None:
     for figure, _ in FIGURES:
         sketches = [drawn(figure, np.random.default_rng(seed)) for seed in range(12)]
-        drawn = {
+        different = {
             (sketch.upright, *(part.text + str(part.outline) for part in sketch.parts))
             for sketch in sketches
         }
-        assert len(drawn) > 1, figure.__name__
+        assert len(different) > 1, figure.__name__
 
 
 def test_alpha_is_the_area_that_the_outline_encloses() -> None:

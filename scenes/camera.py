@@ -99,11 +99,8 @@ def _sensor(rng: Generator, planes: Planes) -> Planes:
     if rng.random() < 0.3:
         return planes
     strength = min(0.08, 0.012 * math.exp(rng.normal(0, 0.8)))
-    if rng.random() < 0.5:
-        noise = rng.standard_normal(planes.shape[1:], dtype=np.float32)
-    else:
-        noise = rng.standard_normal(planes.shape, dtype=np.float32)
-    return planes + strength * noise
+    shape = planes.shape[1:] if rng.random() < 0.5 else planes.shape
+    return planes + strength * rng.standard_normal(shape, dtype=np.float32)
 
 
 def _compressed(pixels: NDArray[np.uint8], quality: int) -> NDArray[np.uint8]:

@@ -95,22 +95,17 @@ def add_foreground(rng: Generator, planes: Planes, mask: Plane, light: Light) ->
             tip = (x + short * rng.uniform(-0.3, 0.3), height - short * rng.uniform(0.1, 0.7))
             sketch.add(leaf(foot, tip, 2.5 * thick, rng.uniform(-0.2, 0.2)))
         elif kind == 1:  # wires and twigs, across
-            ends = [
-                (-3.0, y),
-                (x, y + short * rng.uniform(-0.1, 0.1)),
-                (width + 3.0, rng.uniform(0, height)),
-            ]
-            sketch.add(stroke(ends, thick, thick * rng.uniform(0.3, 1)))
+            middle = (x, y + short * rng.uniform(-0.1, 0.1))
+            line = [(-3.0, y), middle, (width + 3.0, rng.uniform(0, height))]
+            sketch.add(stroke(line, thick, thick * rng.uniform(0.3, 1)))
         else:  # leaves and lights in a corner
             corner = rng.choice([0, 1], 2) * (width, height)
             x, y = corner + rng.normal(0, 0.12, 2) * short
-            sketch.add(
-                ellipse(x, y, short * rng.uniform(0.05, 0.2), short * rng.uniform(0.03, 0.1), x)
-            )
-    matrix = np.eye(2)
+            rx, ry = short * rng.uniform(0.05, 0.2), short * rng.uniform(0.03, 0.1)
+            sketch.add(ellipse(x, y, rx, ry, x))
     corner = np.min([part.outline.min(0) for part in sketch.parts], axis=0)
-    middle = planes[:, height // 4 : height * 3 // 4 + 1, width // 4 : width * 3 // 4 + 1]
-    layer = paint(rng, sketch, matrix, middle.mean((1, 2)), 0.15, light)
+    ground = planes[:, height // 4 : height * 3 // 4 + 1, width // 4 : width * 3 // 4 + 1]
+    layer = paint(rng, sketch, np.eye(2), ground.mean((1, 2)), 0.15, light)
     if rng.random() < 0.6:
         # Colour reaches as far as the soft edge does.
         inside = layer.alpha > 0.5
@@ -233,13 +228,11 @@ def _placed(rng: Generator, height: int, width: int, backdrop: Backdrop) -> list
         # Portraits stand on the lower edge.
         if figure is bust or (cut and number == 0):
             edge = 0 if figure is bust else int(rng.choice(4, p=[0.45, 0.15, 0.2, 0.2]))
-            beyond = rng.uniform(0.02, 0.3)
-            if edge == 0:
-                y = height - high * (0.5 - beyond)
-            elif edge == 1:
-                y = high * (0.5 - beyond)
+            inside = 0.5 - rng.uniform(0.02, 0.3)
+            if edge < 2:
+                y = height - high * inside if edge == 0 else high * inside
             else:
-                x = width - wide * (0.5 - beyond) if edge == 2 else wide * (0.5 - beyond)
+                x = width - wide * inside if edge == 2 else wide * inside
         top, left = round(y - high / 2) - 1, round(x - wide / 2) - 1
         places.append(Place(sketch, matrix, top, left, high, wide))
     # What stands lower in the frame is nearer.

@@ -1,11 +1,12 @@
-"""Reading text that people wrote, whatever their editor saved it as."""
+"""Text from people, whatever their editor saved it as, and for people, cut to what they read."""
 
 from __future__ import annotations
 
 import codecs
+from collections.abc import Sequence
 from pathlib import Path
 
-__all__ = ["read_text"]
+__all__ = ["first_few", "first_line", "first_ten", "read_text"]
 
 # The longer marks first: UTF-32's little-endian one begins with UTF-16's.
 _MARKS = (
@@ -37,6 +38,26 @@ def read_text(path: Path) -> str:
     if "\0" in text:
         raise UnicodeDecodeError("utf-8", content, 0, 1, "it holds zero bytes, so it is no text")
     return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def first_line(exc: BaseException) -> str:
+    """The first line of what an exception says; its kind where it says nothing."""
+    lines = str(exc).strip().splitlines()
+    return lines[0] if lines else type(exc).__name__
+
+
+def first_few(names: Sequence[str], most: int = 10) -> str:
+    """Names with commas between them, and how many more there are."""
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
+
+
+def first_ten(lines: Sequence[str]) -> str:
+    """An indented list, cut after ten."""
+    shown = [f"  {line}" for line in lines[:10]]
+    if len(lines) > 10:
+        shown.append(f"  and {len(lines) - 10} more")
+    return "\n".join(shown)
 
 
 def _encoding(content: bytes) -> str:

@@ -105,16 +105,12 @@ def verify(path: str | os.PathLike[str]) -> list[str]:
         BundleError: It is not a bundle at all.
     """
     bundle = load_bundle(path)
-    differences: list[str] = []
-    for artifact in bundle.manifest.artifacts:
-        differences.extend(verify_artifact(bundle, artifact))
-    differences.extend(verify_reference(bundle))
-    for entry in bundle.manifest.recipes:
-        differences.extend(_compare(bundle.path / entry.path, entry.path, entry))
-    known = {MANIFEST, LOG, *(artifact.path for artifact in bundle.manifest.artifacts)}
-    known |= {entry.path for entry in bundle.manifest.recipes}
-    if bundle.manifest.reference is not None:
-        known.add(bundle.manifest.reference.path)
+    manifest = bundle.manifest
+    differences = [d for artifact in manifest.artifacts for d in verify_artifact(bundle, artifact)]
+    beside = [entry for entry in (manifest.reference, *manifest.recipes) if entry is not None]
+    for entry in beside:
+        differences.extend(_compare(bundle.path, entry))
+    known = {MANIFEST, LOG, *(a.path for a in manifest.artifacts), *(e.path for e in beside)}
     strays = sorted(p.name for p in bundle.path.iterdir() if p.name not in known)
     return [*differences, *(f"{name}: not in the manifest" for name in strays)]
 
@@ -126,13 +122,12 @@ def verify_artifact(bundle: Bundle, artifact: Artifact) -> list[str]:
     if root.is_symlink():
         return [f"{artifact.path}: a link instead of a file or folder"]
     expected = {entry.path: entry for entry in artifact.files}
-    for name, entry in expected.items():
-        differences.extend(_compare(bundle.path / name, name, entry))
+    for entry in expected.values():
+        differences.extend(_compare(bundle.path, entry))
     if root.is_dir():
         found = {p.relative_to(bundle.path).as_posix() for p in _files(root)}
-        differences.extend(
-            f"{name}: not in the manifest" for name in sorted(found - expected.keys())
-        )
+        strays = sorted(found - expected.keys())
+        differences.extend(f"{name}: not in the manifest" for name in strays)
     if _tree_digest(artifact.path, artifact.files) != artifact.sha256:
         differences.append(f"{artifact.path}: its checksum is not that of its files' checksums")
     return differences
@@ -141,7 +136,7 @@ def verify_artifact(bundle: Bundle, artifact: Artifact) -> list[str]:
 def verify_reference(bundle: Bundle) -> list[str]:
     """Hold the weights that the bundle keeps against the manifest; as `verify_artifact`."""
     entry = bundle.manifest.reference
-    return [] if entry is None else list(_compare(bundle.path / entry.path, entry.path, entry))
+    return [] if entry is None else list(_compare(bundle.path, entry))
 
 
 def describe_files(root: Path, bundle: Path) -> tuple[list[FileEntry], int, str]:
@@ -247,7 +242,8 @@ def _files(root: Path) -> list[Path]:
     return sorted(p for p in root.rglob("*") if p.is_symlink() or p.is_file())
 
 
-def _compare(file: Path, name: str, entry: FileEntry) -> Iterator[str]:
+def _compare(folder: Path, entry: FileEntry) -> Iterator[str]:
+    name, file = entry.path, folder / entry.path
     try:
         if not stat.S_ISREG(file.lstat().st_mode):
             yield f"{name}: not a regular file"

@@ -126,13 +126,8 @@ class _Graph:
             lowest, highest = pairs * self._largest(sides[1 - weight])
             worst = int(np.maximum(highest - INT16.max, INT16.min - lowest).argmax())
             if lowest[worst] < INT16.min or highest[worst] > INT16.max:
-                yield Saturation(
-                    node.name or node.output[0],
-                    node.op_type,
-                    worst,
-                    int(lowest[worst]),
-                    int(highest[worst]),
-                )
+                ends = int(lowest[worst]), int(highest[worst])
+                yield Saturation(node.name or node.output[0], node.op_type, worst, *ends)
 
     def _stored(self, name: str) -> str:
         """The integers that a value is dequantised from; empty where it isn't."""

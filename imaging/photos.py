@@ -12,13 +12,13 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError, features
 
 from ..errors import ImageError
-from ..texts import read_text
+from ..texts import first_few, read_text
 
 __all__ = ["PHOTO_SUFFIXES", "Photos", "list_photos", "read_photo"]
 
 HEIF = frozenset({".heic", ".heif", ".hif"})
 PHOTO_SUFFIXES = HEIF | {
-    *(".avif", ".bmp", ".jfif", ".jpe", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"),
+    *(".avif", ".bmp", ".jfif", ".jpe", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
 }
 # Images that lie among photos and are none that is read: raw files, animations, layers.
 OTHER_IMAGES = frozenset(
@@ -36,7 +36,6 @@ WHITE_IS_ZERO, SEPARATE_PLANES = 0, 2
 # What begins files of HEVC pictures; others of the container may be AVIF, which Pillow reads.
 HEIC_BRANDS = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx"}
 INSTALL_HEIF = "pip install 'maskport[heif]'"
-NAMED = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +56,7 @@ class Photos:
         by_reason: dict[str, list[str]] = {}
         for path in self.left_out:
             by_reason.setdefault(_objection(path), []).append(path.name)
-        return [f"{_some(names)}: {reason}" for reason, names in by_reason.items()]
+        return [f"{len(names)} ({first_few(names)}): {why}" for why, names in by_reason.items()]
 
 
 def read_photo(path: Path) -> NDArray[np.uint8]:
@@ -130,8 +129,7 @@ def list_photos(source: Path) -> Photos:
         )
     if not photos:
         raise ImageError(
-            f"{source} holds no photos.",
-            f"Put images there ({', '.join(sorted(PHOTO_SUFFIXES))}).",
+            f"{source} holds no photos.", f"Put images there ({', '.join(sorted(PHOTO_SUFFIXES))})."
         )
     return found
 
@@ -174,11 +172,6 @@ def _objection(path: Path) -> str:
     if suffix == ".avif" and not features.check("avif"):
         return "this Pillow was built without AVIF; save it as PNG or JPEG"
     return ""
-
-
-def _some(names: Sequence[str]) -> str:
-    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
-    return f"{len(names)} ({', '.join(names[:NAMED])}{more})"
 
 
 def _reads_heif() -> bool:

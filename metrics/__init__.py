@@ -20,7 +20,6 @@ from __future__ import annotations
 from .agreement import AGREEMENT, Agreement, compare
 from .alignment import adaptive_e_measure, e_measure_curves
 from .boundary import boundary_f_measure, relaxed_boundary_f_measure
-from .counting import counts
 from .differences import (
     PSNR_CEILING,
     error_percentile,
@@ -31,7 +30,7 @@ from .differences import (
 )
 from .f_measure import adaptive_f_measure, f_measure_curves, precision_recall_curves
 from .flags import FATAL, Objection, objections
-from .objects import OBJECTS, Object, drawn_objects
+from .objects import OBJECTS, Object, counts, drawn_objects
 from .overlap import (
     SWEEP,
     intersection_over_union,

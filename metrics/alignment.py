@@ -10,8 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from .f_measure import THRESHOLDS, Counts, adaptive_counts, count
-from .pairs import Masks, Values
-from .truth import scored
+from .pairs import Masks, Values, scored
 
 __all__ = ["adaptive_e_measure", "alignment", "e_measure_curves"]
 

@@ -12,8 +12,7 @@ import math
 import numpy as np
 
 from .overlap import classes_of
-from .pairs import Mask, Masks, Values, photo_by_photo
-from .truth import Plane, Truth, scored
+from .pairs import Mask, Masks, Plane, Truth, Values, photo_by_photo, scored
 
 __all__ = [
     "TOLERANCE",

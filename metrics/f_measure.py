@@ -11,8 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from .pairs import Masks, Values
-from .truth import Plane, Truth, scored
+from .pairs import Masks, Plane, Truth, Values, scored
 
 __all__ = [
     "BETA_SQUARED",

@@ -1,14 +1,19 @@
-"""What a reference draws of each photo: whether there is an object that others can be held to."""
+"""What a reference draws of each photo: whether there is an object that others can be held to.
+
+Every table, gate and comparison asks here which photos a number is taken over, so that they speak
+of one number.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final, Literal, get_args
 
 import numpy as np
 
 from .pairs import Mask, Masks, Values, check_masks
 
-__all__ = ["OBJECTS", "Object", "drawn_objects", "margins", "stays"]
+__all__ = ["OBJECTS", "Object", "counts", "drawn_objects", "margins", "stays"]
 
 Object = Literal["sure", "unsure", "small", "none"]
 OBJECTS: Final[tuple[Object, ...]] = get_args(Object)
@@ -95,3 +100,30 @@ def _object(reference: Mask, threshold: float) -> Object:
         if len(margin) == 1 and drawn[0] < FEW_PIXELS:
             return "small" if drawn[0] else "none"
     return "sure" if stays(margin, SHIFT) >= STAYS else "unsure"
+
+
+# What compares objects, at the network's size and (``photo_iou``) at the photo's.
+_OF_OBJECTS = frozenset({"iou", "sweep_iou", "soft_iou", "boundary_f"})
+
+
+def counts(objects: Sequence[Object | None], metric: str) -> list[bool]:
+    """Whether each photo counts in a metric of agreement.
+
+    Errors count photos that the network is not unsure of, overlaps of objects and outlines those
+    with an object that it is sure of (`metrics.drawn_objects`); no artifact has a say in it. Where
+    it is sure of no object, those that it is unsure of count in everything. Where it isn't known
+    what it is sure of, as in older results, all count.
+
+    Args:
+        objects: What the reference draws of each photo; None where it isn't known.
+        metric: A name of `AGREEMENT`, or ``photo_`` and one.
+
+    Returns:
+        Never True where the reference draws no object in any photo, and the metric is of objects.
+    """
+    wanted: set[Object | None] = {"sure", None}
+    if wanted.isdisjoint(objects):
+        wanted.add("unsure")
+    if metric.removeprefix("photo_") not in _OF_OBJECTS:
+        wanted |= {"small", "none"}
+    return [kind in wanted for kind in objects]

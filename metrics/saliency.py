@@ -12,10 +12,9 @@ import numpy as np
 from .alignment import alignment
 from .boundary import TOLERANCE, relaxed_boundary_f
 from .f_measure import THRESHOLDS, adaptive_counts, count, f_measure, precision_recall
-from .pairs import Masks, Values
+from .pairs import Masks, Plane, Truth, Values, scored
 from .structure import structure
 from .summary import Better
-from .truth import Plane, Truth, scored
 from .weighted_f import weighted_f
 
 __all__ = ["OF_THE_SET", "SALIENCY", "SaliencyScores"]

@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from .pairs import Masks, Values
-from .truth import Plane, Truth, scored
+from .pairs import Masks, Plane, Truth, Values, scored
 
 __all__ = ["s_measure", "structure"]
 

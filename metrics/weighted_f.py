@@ -11,8 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import correlate1d, distance_transform_edt
 
-from .pairs import Masks, Values
-from .truth import Truth, scored
+from .pairs import Masks, Truth, Values, scored
 
 __all__ = ["weighted_f", "weighted_f_measure"]
 

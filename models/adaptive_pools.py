@@ -57,12 +57,7 @@ def _constant(name: str) -> Callable[..., Any]:
     return pool
 
 
-def _adaptive(
-    name: str,
-    input: Tensor,
-    output_size: Any,
-    return_indices: bool = False,
-) -> Any:
+def _adaptive(name: str, input: Tensor, output_size: Any, return_indices: bool = False) -> Any:
     pool, dimensions = _POOLS[name]
     sizes = [int(n) for n in input.shape[-dimensions:]]
     wanted = (

@@ -15,11 +15,11 @@ import torch
 from torch import Tensor, nn
 
 from ..errors import CheckpointError
+from ..texts import first_ten
 from .checksums import sha256_of
 from .families import all_families, ancestor_of
-from .name_fit import tensors_of
 from .onnx_checkpoint import OnnxWeights, read_onnx, state_from_onnx
-from .state_dicts import Choice, Taken, choose, first_ten
+from .state_dicts import Choice, Taken, choose, tensors_of
 from .weight_files import check_is_file, kind_of, read_entries
 
 __all__ = ["Taken", "load_weights", "sha256_of"]

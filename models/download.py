@@ -11,9 +11,11 @@ import hashlib
 import os
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from ..errors import DownloadError
+from ..texts import first_line
 from .catalog import Entry, WeightsSource
 from .checksums import checksum_of, sha256_of
 
@@ -65,7 +67,7 @@ def fetch(entry: Entry, *, cache: Path | None = None, progress: bool = True) -> 
     if entry.shipped_file is not None:
         return entry.shipped_file
     folder = cache or cache_folder()
-    say = _say if progress else _say_nothing
+    say: Say = partial(print, file=sys.stderr) if progress else lambda _line: None
     try:
         for source in entry.sources:
             if _is_sound(folder / source.filename, source, say):
@@ -157,7 +159,7 @@ def _transfer(source: WeightsSource, staged: Path, progress: bool) -> None:
         _discard_empty(staged)
         # The server won't go on where the partial file ends: it can't, or has another version.
         if before and _sizes(staged) == before and not isinstance(exc.__cause__, OSError):
-            raise _Unfit(_first_line(exc)) from exc
+            raise _Unfit(first_line(exc)[:300]) from exc
         raise DownloadError(_reason(exc)) from exc
     except OSError:
         raise
@@ -251,17 +253,4 @@ def _reason(exc: BaseException) -> str:
         return "the connection was refused"
     if "Failed to resolve" in str(exc) or "Name or service not known" in str(exc):
         return "the address can't be found; is there a connection to the internet?"
-    return _first_line(exc)
-
-
-def _first_line(exc: BaseException) -> str:
-    text = str(exc).strip()
-    return text.splitlines()[0][:300] if text else type(exc).__name__
-
-
-def _say(line: str) -> None:
-    print(line, file=sys.stderr)
-
-
-def _say_nothing(line: str) -> None:
-    pass
+    return first_line(exc)[:300]

@@ -20,15 +20,7 @@ from torch import Tensor, nn
 
 from ..errors import CheckpointError
 from .families import ancestor_of
-from .onnx_file import (
-    FileLayer,
-    OnnxWeights,
-    attributes_of_node,
-    damaged,
-    padding_of_node,
-    read_onnx,
-    transferred,
-)
+from .onnx_file import FileLayer, OnnxWeights, attributes_of_node, damaged, read_onnx, transferred
 from .onnx_layers import state_by_layers
 from .structure import Convolution, ConvolutionNumbers, Numbering, described, structure_of
 
@@ -163,7 +155,7 @@ class _Walk:
         of = self.numbering.of
         match node.op_type:
             case "Conv":
-                return self._convolution(node, attributes)
+                return self._convolution(node)
             case "BatchNormalization":
                 return self._norm(node, reads[0])
             case "Identity" | "Cast" | "Dropout":
@@ -183,27 +175,19 @@ class _Walk:
                 # Matches nothing in the network; so does all that reads it.
                 return of(f"onnx {kind}", *reads)
 
-    def _convolution(self, node: Any, attributes: dict[str, Any]) -> int:
+    def _convolution(self, node: Any) -> int:
         name = node.name or node.output[0]
-        weight = self.file.tensor(node, 1)
-        bias = self.file.tensor(node, 2)
-        if weight is None or weight.ndim != 4 or (bias is None and any(node.input[2:])):
+        parts = self.file.convolution(node)
+        if parts is None:
             raise CheckpointError(
                 f"{self.file.path}: the weights of {name} are computed (quantised, perhaps) or "
                 "not two-dimensional filters.",
                 "Give the float32 export of the network.",
             )
-        shape = tuple(weight.shape)
-        dilations = attributes.get("dilations", (1, 1))
-        number = self.conv_numbers.of(
-            self.values.get(node.input[0], -1),
-            shape,
-            attributes.get("strides", (1, 1)),
-            padding_of_node(attributes, shape, dilations),
-            dilations,
-            attributes.get("group", 1),
-        )
-        conv = FileConvolution(name, weight, bias, described(shape, dilations), number=number)
+        weight, bias, attributes = parts
+        shape, read = tuple(weight.shape), self.values.get(node.input[0], -1)
+        number = self.conv_numbers.of(read, shape, *attributes)
+        conv = FileConvolution(name, weight, bias, described(shape, attributes[2]), number=number)
         self.found.append(conv)
         self.made[node.output[0]] = conv
         return number

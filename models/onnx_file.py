@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from ..errors import CheckpointError, MissingToolError
+from ..texts import first_line
 from .weight_files import check_is_file
 
 __all__ = [
@@ -23,7 +24,6 @@ __all__ = [
     "OnnxWeights",
     "attributes_of_node",
     "damaged",
-    "padding_of_node",
     "read_onnx",
     "transferred",
 ]
@@ -87,6 +87,19 @@ class OnnxWeights:
                 return self.tensors[name]
             name = self.aliases.get(name, "")
         return None
+
+    def convolution(self, node: Any) -> tuple[Tensor, Tensor | None, tuple[Hashable, ...]] | None:
+        """Weight, bias, and strides, padding, dilations and groups of a convolution.
+
+        None where the weights are computed, or are not two-dimensional filters.
+        """
+        weight, bias = self.tensor(node, 1), self.tensor(node, 2)
+        if weight is None or weight.ndim != 4 or (bias is None and any(node.input[2:])):
+            return None
+        values, shape = attributes_of_node(node), tuple(weight.shape)
+        strides, dilations = values.get("strides", (1, 1)), values.get("dilations", (1, 1))
+        padding = _padding(values, shape, dilations)
+        return weight, bias, (strides, padding, dilations, values.get("group", 1))
 
     def norm_of(self, node: Any) -> Norm | None:
         """The values of a BatchNormalization node; None where some are computed."""
@@ -156,7 +169,7 @@ def attributes_of_node(node: Any) -> dict[str, Any]:
     return found
 
 
-def padding_of_node(
+def _padding(
     attributes: dict[str, Any], shape: tuple[int, ...], dilations: tuple[int, ...]
 ) -> Hashable:
     """(y, x) at both ends where torch has such a padding, something else where not."""
@@ -230,10 +243,8 @@ def transferred(
 
 def damaged(path: Path, exc: Exception) -> CheckpointError:
     """What to raise for a file that no parser, or nothing after it, understands."""
-    text = str(exc).strip().splitlines()
     return CheckpointError(
-        f"{path} is damaged, incomplete or no ONNX file "
-        f"({text[0][:200] if text else type(exc).__name__}).",
+        f"{path} is damaged, incomplete or no ONNX file ({first_line(exc)[:200]}).",
         "Download or export it again, and compare its checksum.",
     )
 

@@ -20,14 +20,8 @@ import torch
 from torch import Tensor, nn
 
 from ..errors import CheckpointError
-from .onnx_file import (
-    FileLayer,
-    Norm,
-    OnnxWeights,
-    attributes_of_node,
-    padding_of_node,
-    transferred,
-)
+from ..texts import first_line
+from .onnx_file import FileLayer, Norm, OnnxWeights, attributes_of_node, transferred
 from .structure import described, padding_of
 
 __all__ = ["state_by_layers"]
@@ -125,8 +119,7 @@ def _layers_of(network: nn.Module, size: tuple[int, int]) -> list[Layer]:
         except CheckpointError:
             raise
         except Exception as exc:  # the network's own code may raise anything
-            text = str(exc).strip().splitlines()
-            reason = text[0] if text else type(exc).__name__
+            reason = first_line(exc)
     raise CheckpointError(f"the network fails on a photo of {size[0]}x{size[1]} ({reason}).")
 
 
@@ -198,23 +191,14 @@ def _layers_in(file: OnnxWeights) -> Iterator[StoredLayer]:
 
 
 def _convolution(file: OnnxWeights, node: Any) -> StoredLayer:
-    weight, bias = file.tensor(node, 1), file.tensor(node, 2)
-    name = node.name or node.output[0]
-    if weight is None or weight.ndim != 4 or (bias is None and any(node.input[2:])):
+    name, parts = node.name or node.output[0], file.convolution(node)
+    if parts is None:
         raise CheckpointError(
             f"the weights of {name} are computed (quantised, perhaps) or not two-dimensional "
             "filters."
         )
-    values, shape = attributes_of_node(node), tuple(weight.shape)
-    dilations = values.get("dilations", (1, 1))
-    attributes = (
-        values.get("strides", (1, 1)),
-        padding_of_node(values, shape, dilations),
-        dilations,
-        values.get("group", 1),
-    )
-    description = described(shape, dilations)
-    kind = _NODES[node.op_type]
+    weight, bias, attributes = parts
+    description, kind = described(tuple(weight.shape), attributes[2]), _NODES[node.op_type]
     return StoredLayer(name, weight, bias, description, None, kind, attributes, _places(file, node))
 
 

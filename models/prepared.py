@@ -23,13 +23,12 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from ..errors import NetworkError
 from ..specs import ImageSpec, MaskSpec, ModelSpec
+from ..texts import first_line
 from .adaptive_pools import constant_pools
 from .devices import full_precision
 from .families import family_of
-from .forward_inputs import refused_inputs
-from .input_channels import Gray, refused_channels
-from .outputs import select_output
-from .planes import as_planes, check_channel, check_numbers
+from .inputs import Gray, refused_channels, refused_inputs
+from .outputs import as_planes, check_channel, check_numbers, select_output
 
 __all__ = [
     "Activate",
@@ -201,11 +200,10 @@ def copied(network: nn.Module) -> nn.Module:
         with torch.no_grad():  # a ScriptModule's copy would be a result, not a network
             return copy.deepcopy(network)
     except Exception as exc:  # the user's own attributes may refuse in any way
-        reason = str(exc).strip().splitlines()[0] if str(exc).strip() else type(exc).__name__
         # What torch says of tensors that are computed from parameters, as older weight norms are.
         computed = "deepcopy protocol" in str(exc)
         raise NetworkError(
-            f"{type(network).__name__} can't be copied: {reason}",
+            f"{type(network).__name__} can't be copied: {first_line(exc)}",
             "A tensor in it is computed from its parameters: give it in the form that it is used "
             "in, for example after torch.nn.utils.remove_weight_norm."
             if computed

@@ -14,11 +14,13 @@ between exporters, and are the network's own matter.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
 from torch import fx, nn
+
+from ..texts import first_line
 
 __all__ = [
     "Convolution",
@@ -97,7 +99,7 @@ class ConvolutionNumbers:
         return self._numbering.of("turn", plain, turn) if turn else plain
 
 
-def described(shape: tuple[int, ...], dilations: tuple[int, ...]) -> str:
+def described(shape: tuple[int, ...], dilations: Any) -> str:
     """A convolution's size in words."""
     size = "x".join(map(str, shape))
     return f"{size}, dilation {dilations[0]}" if dilations and dilations[0] > 1 else size
@@ -122,8 +124,7 @@ def structure_of(network: nn.Module, numbering: Numbering) -> Structure:
             warnings.simplefilter("ignore")
             graph = fx.symbolic_trace(network).graph
     except Exception as exc:  # tracing runs the network's own code on proxies
-        text = str(exc).strip().splitlines()
-        return Structure([], [], f"it can't be traced: {text[0] if text else type(exc).__name__}")
+        return Structure([], [], f"it can't be traced: {first_line(exc)}")
     walk = _Walk(network, numbering)
     found = walk.walk(graph)
     covered = {conv.name for conv in found} | {conv.norm for conv in found}
@@ -207,59 +208,39 @@ class _Walk:
     def _function(self, node: fx.Node) -> int:
         target = node.target
         name = target if isinstance(target, str) else getattr(target, "__name__", str(target))
-        make = _FUNCTIONS.get(name.removesuffix("_"))
-        inputs = [self.values[n] for n in node.all_input_nodes if n in self.values]
-        if make is None:
-            if name not in _SIZES:
-                self.foreign.add(name)
-            return self.numbering.of(f"torch {name}", *inputs)
-        return make(self, node)
-
-    def _argument(self, node: fx.Node, position: int, name: str, default: Any = None) -> Any:
-        if len(node.args) > position:
-            return node.args[position]
-        return node.kwargs.get(name, default)
-
-    def _relu(self, node: fx.Node) -> int:
-        return self.numbering.of("relu", self.values[node.all_input_nodes[0]])
-
-    def _sigmoid(self, node: fx.Node) -> int:
-        return self.numbering.of("sigmoid", self.values[node.all_input_nodes[0]])
-
-    def _pool(self, node: fx.Node) -> int:
-        kernel = self._argument(node, 1, "kernel_size")
-        stride = self._argument(node, 2, "stride") or kernel
-        read = self.values[node.all_input_nodes[0]]
-        return self.numbering.of("pool", read, _pair(kernel), _pair(stride))
-
-    def _resize(self, node: fx.Node) -> int:
-        mode = str(self._argument(node, 3, "mode", "nearest"))
-        read = self.values[node.all_input_nodes[0]]
-        return self.numbering.of("resize", read, mode.removeprefix("bi"))
-
-    def _cat(self, node: fx.Node) -> int:
-        parts = cast(Sequence[Any], node.args[0])
-        axis = self._argument(node, 1, "dim", 0)
-        reads = [self.values[part] for part in parts if isinstance(part, fx.Node)]
-        return self.numbering.of("concat", axis % 4, *reads)
-
-    def _add(self, node: fx.Node) -> int:
-        reads = [self.values[n] for n in node.args if isinstance(n, fx.Node)]
-        return self.numbering.of("add", *sorted(reads))
+        reads = [self.values[n] for n in node.all_input_nodes if n in self.values]
+        of = self.numbering.of
+        match name.removesuffix("_"):
+            case "relu" | "sigmoid" as kind:
+                return of(kind, reads[0])
+            case "max_pool2d":
+                kernel = _argument(node, 1, "kernel_size")
+                stride = _argument(node, 2, "stride") or kernel
+                return of("pool", reads[0], _pair(kernel), _pair(stride))
+            case "interpolate":
+                mode = str(_argument(node, 3, "mode", "nearest"))
+                return of("resize", reads[0], mode.removeprefix("bi"))
+            case "cat":
+                parts = cast(Sequence[Any], node.args[0])
+                joined = [self.values[part] for part in parts if isinstance(part, fx.Node)]
+                return of("concat", _argument(node, 1, "dim", 0) % 4, *joined)
+            case "add" | "iadd":
+                return of(
+                    "add", *sorted(self.values[n] for n in node.args if isinstance(n, fx.Node))
+                )
+        if name not in _SIZES:
+            self.foreign.add(name)
+        return of(f"torch {name}", *reads)
 
 
 # Of what is computed from sizes nothing has weights, and nothing that is numbered reads it.
 _SIZES = {"getattr", "getitem", "size"}
 
-_FUNCTIONS: dict[str, Callable[[_Walk, fx.Node], int]] = {
-    "relu": _Walk._relu,
-    "sigmoid": _Walk._sigmoid,
-    "max_pool2d": _Walk._pool,
-    "interpolate": _Walk._resize,
-    "cat": _Walk._cat,
-    "add": _Walk._add,
-    "iadd": _Walk._add,
-}
+
+def _argument(node: fx.Node, position: int, name: str, default: Any = None) -> Any:
+    if len(node.args) > position:
+        return node.args[position]
+    return node.kwargs.get(name, default)
 
 
 def _needed(graph: fx.Graph) -> set[fx.Node]:

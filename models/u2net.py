@@ -50,33 +50,22 @@ class Stage(NamedTuple):
 
 FLAT = 0
 
-U2NET = (
-    Stage("stage1", 7, 3, 32, 64),
-    Stage("stage2", 6, 64, 32, 128),
-    Stage("stage3", 5, 128, 64, 256),
-    Stage("stage4", 4, 256, 128, 512),
-    Stage("stage5", FLAT, 512, 256, 512),
-    Stage("stage6", FLAT, 512, 256, 512),
-    Stage("stage5d", FLAT, 1024, 256, 512),
-    Stage("stage4d", 4, 1024, 128, 256),
-    Stage("stage3d", 5, 512, 64, 128),
-    Stage("stage2d", 6, 256, 32, 64),
-    Stage("stage1d", 7, 128, 16, 64),
+# Channels in, within and out of each stage: of U²-Net, and of U²-Netp.
+_TABLE = (
+    ("stage1", 7, (3, 32, 64), (3, 16, 64)),
+    ("stage2", 6, (64, 32, 128), (64, 16, 64)),
+    ("stage3", 5, (128, 64, 256), (64, 16, 64)),
+    ("stage4", 4, (256, 128, 512), (64, 16, 64)),
+    ("stage5", FLAT, (512, 256, 512), (64, 16, 64)),
+    ("stage6", FLAT, (512, 256, 512), (64, 16, 64)),
+    ("stage5d", FLAT, (1024, 256, 512), (128, 16, 64)),
+    ("stage4d", 4, (1024, 128, 256), (128, 16, 64)),
+    ("stage3d", 5, (512, 64, 128), (128, 16, 64)),
+    ("stage2d", 6, (256, 32, 64), (128, 16, 64)),
+    ("stage1d", 7, (128, 16, 64), (128, 16, 64)),
 )
-
-U2NETP = (
-    Stage("stage1", 7, 3, 16, 64),
-    Stage("stage2", 6, 64, 16, 64),
-    Stage("stage3", 5, 64, 16, 64),
-    Stage("stage4", 4, 64, 16, 64),
-    Stage("stage5", FLAT, 64, 16, 64),
-    Stage("stage6", FLAT, 64, 16, 64),
-    Stage("stage5d", FLAT, 128, 16, 64),
-    Stage("stage4d", 4, 128, 16, 64),
-    Stage("stage3d", 5, 128, 16, 64),
-    Stage("stage2d", 6, 128, 16, 64),
-    Stage("stage1d", 7, 128, 16, 64),
-)
+U2NET = tuple(Stage(name, depth, *channels) for name, depth, channels, _ in _TABLE)
+U2NETP = tuple(Stage(name, depth, *channels) for name, depth, _, channels in _TABLE)
 
 
 def resize_to(x: Tensor, like: Tensor) -> Tensor:

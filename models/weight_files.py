@@ -21,6 +21,7 @@ from typing import IO, Any, Literal
 import torch
 
 from ..errors import CheckpointError
+from ..texts import first_line
 from .stand_ins import CalledError, Kind, names_asked_for, stand_ins
 
 __all__ = ["SAVE_STATE_DICT", "FileKind", "check_is_file", "kind_of", "read_entries"]
@@ -148,7 +149,9 @@ def _read_pickle(path: Path) -> Any:
             asked = re.search(r"GLOBAL (\S+)", str(exc))
             if isinstance(exc, pickle.UnpicklingError) and asked:
                 raise _refusal(path, asked[1]) from exc
-            reason = _first_line(exc) if isinstance(exc, RuntimeError) else "no pickle of tensors"
+            reason = (
+                _first_sentence(exc) if isinstance(exc, RuntimeError) else "no pickle of tensors"
+            )
             raise CheckpointError(
                 f"{path} is damaged, incomplete or no PyTorch file ({reason}).",
                 "Download or save it again, and compare its checksum.",
@@ -182,7 +185,7 @@ def _checked_names(path: Path) -> set[str]:
         raise
     except Exception as exc:  # a damaged archive makes zipfile raise nearly anything
         raise CheckpointError(
-            f"{path} is a damaged archive ({_first_line(exc)}).", "Download or save it again."
+            f"{path} is a damaged archive ({_first_sentence(exc)}).", "Download or save it again."
         ) from exc
     return _names(io.BytesIO(pickled), 1)
 
@@ -235,11 +238,10 @@ def _read_safetensors(path: Path) -> Any:
         return load_file(path)
     except Exception as exc:  # its Rust error type is not part of the stable interface
         raise CheckpointError(
-            f"{path} is damaged, incomplete or no safetensors file ({_first_line(exc)}).",
+            f"{path} is damaged, incomplete or no safetensors file ({_first_sentence(exc)}).",
             "Download or save it again, and compare its checksum.",
         ) from exc
 
 
-def _first_line(exc: Exception) -> str:
-    text = str(exc).strip() or type(exc).__name__
-    return text.splitlines()[0].partition(". ")[0].rstrip(".")[:200]
+def _first_sentence(exc: Exception) -> str:
+    return first_line(exc).partition(". ")[0].rstrip(".")[:200]

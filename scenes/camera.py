@@ -43,7 +43,7 @@ def _lens(rng: Generator, planes: Planes) -> Planes:
         channels = (resized(p, *small, Image.Resampling.BOX) for p in planes)
         return np.stack([resized(p, height, width) for p in channels])
     if choice < 0.45:  # sharpened by the camera
-        gain = np.float32(rng.uniform(0.3, 1.2))
+        gain = rng.uniform(0.3, 1.2)
         return planes + gain * (planes - blurred(planes, unit_radius * rng.uniform(0.6, 1.5)))
     return planes
 
@@ -58,7 +58,7 @@ def _moved(planes: Planes, angle: float, length: float) -> Planes:
         x = reach + round(part * length * math.cos(angle))
         y = reach + round(part * length * math.sin(angle))
         total += padded[:, y : y + height, x : x + width]
-    total *= np.float32(1 / 5)
+    total *= 1 / 5
     return total
 
 
@@ -72,26 +72,24 @@ def _light(rng: Generator, planes: Planes) -> Planes:
     if rng.random() < 0.3:
         y, x = lattice(height, width)
         corner = (height**2 + width**2) / 4
-        planes *= 1 - np.float32(rng.uniform(0.1, 0.6)) * (x * x + y * y) / np.float32(corner)
+        planes *= 1 - rng.uniform(0.1, 0.6) * (x * x + y * y) / corner
     if rng.random() < 0.12:  # shade or a patch of light over everything
-        edge = np.clip(
-            (ramp(rng, height, width) - 0.5) * np.float32(rng.uniform(2, 12)) + 0.5, 0, 1
-        )
-        planes *= 1 - np.float32(rng.uniform(0.15, 0.5)) * lowpass(edge, 3)
+        edge = np.clip((ramp(rng, height, width) - 0.5) * rng.uniform(2, 12) + 0.5, 0, 1)
+        planes *= 1 - rng.uniform(0.15, 0.5) * lowpass(edge, 3)
     exposure = rng.normal(0, 0.3)
     if rng.random() < 0.08:
         exposure += rng.choice([-0.7, 0.7])
     np.clip(planes, 0, 1.2, out=planes)
-    planes = planes ** np.float32(math.exp(exposure))
+    planes = planes ** math.exp(exposure)
     if rng.random() < 0.25:
         gray = planes.mean(0)
-        planes += np.float32(rng.uniform(-0.4, 0.6)) * (gray - planes)
+        planes += rng.uniform(-0.4, 0.6) * (gray - planes)
     choice = rng.random()
     if choice < 0.15:  # haze, or a flat profile
         keep = np.float32(rng.uniform(0.4, 0.85))
         planes = planes * keep + (1 - keep) * np.float32(rng.uniform(0.1, 0.9))
     elif choice < 0.4:
-        planes = (planes - np.float32(0.5)) * np.float32(rng.uniform(1, 1.35)) + np.float32(0.5)
+        planes = (planes - 0.5) * rng.uniform(1, 1.35) + 0.5
     if rng.random() < 0.03:
         planes = np.broadcast_to(planes.mean(0), planes.shape)
     return planes
@@ -100,12 +98,9 @@ def _light(rng: Generator, planes: Planes) -> Planes:
 def _sensor(rng: Generator, planes: Planes) -> Planes:
     if rng.random() < 0.3:
         return planes
-    strength = np.float32(min(0.08, 0.012 * math.exp(rng.normal(0, 0.8))))
-    if rng.random() < 0.5:
-        noise = rng.standard_normal(planes.shape[1:], dtype=np.float32)
-    else:
-        noise = rng.standard_normal(planes.shape, dtype=np.float32)
-    return planes + strength * noise
+    strength = min(0.08, 0.012 * math.exp(rng.normal(0, 0.8)))
+    shape = planes.shape[1:] if rng.random() < 0.5 else planes.shape
+    return planes + strength * rng.standard_normal(shape, dtype=np.float32)
 
 
 def _compressed(pixels: NDArray[np.uint8], quality: int) -> NDArray[np.uint8]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import colorsys
+from typing import Any
 
 import numpy as np
 from numpy.random import Generator
@@ -10,7 +11,7 @@ from numpy.typing import NDArray
 
 from .fields import Plane, Planes
 
-__all__ = ["Color", "color", "contrasting", "difference", "jittered", "palette", "toned"]
+__all__ = ["Color", "apart", "color", "contrasting", "difference", "jittered", "palette", "toned"]
 
 Color = NDArray[np.float32]  # (3,), RGB in [0, 1]
 
@@ -75,10 +76,14 @@ def difference(first: Color, second: Color) -> float:
 
     Coarse on purpose: it only has to tell what stands out from what does not.
     """
-    red, green, blue = (float(v) for v in first - second)
+    return float(apart(*(float(v) for v in first - second)))
+
+
+def apart(red: Any, green: Any, blue: Any) -> Any:
+    """What `difference` makes of differences in the three channels, numbers or arrays."""
     brightness = 0.3 * red + 0.59 * green + 0.11 * blue
     red_green, blue_yellow = 0.5 * (red - green), 0.25 * (2 * blue - red - green)
-    return float(np.sqrt(brightness**2 + red_green**2 + blue_yellow**2))
+    return np.sqrt(brightness**2 + red_green**2 + blue_yellow**2)
 
 
 def contrasting(rng: Generator, ground: Color, least: float, family: str | None = None) -> Color:
@@ -86,10 +91,10 @@ def contrasting(rng: Generator, ground: Color, least: float, family: str | None 
     best, distance = ground, -1.0
     for _ in range(12):
         drawn = color(rng, family)
-        apart = difference(drawn, ground)
-        if apart > distance:
-            best, distance = drawn, apart
-        if apart >= least:
+        away = difference(drawn, ground)
+        if away > distance:
+            best, distance = drawn, away
+        if away >= least:
             break
     return best
 
@@ -99,5 +104,5 @@ def toned(field: Plane, colors: NDArray[np.float32]) -> Planes:
     stops = np.linspace(0, 1, len(colors))
     steps = np.linspace(0, 1, 256)
     table = np.stack([np.interp(steps, stops, channel) for channel in colors.T])
-    index = (np.clip(field, 0, 1) * np.float32(255)).astype(np.uint8)
+    index = (np.clip(field, 0, 1) * 255).astype(np.uint8)
     return np.take(table.astype(np.float32), index, axis=1)

@@ -32,10 +32,7 @@ Planes = NDArray[np.float32]  # (3, height, width), RGB, about [0, 1]
 
 
 def resized(
-    plane: Plane,
-    height: int,
-    width: int,
-    resample: Image.Resampling = Image.Resampling.BICUBIC,
+    plane: Plane, height: int, width: int, resample: Image.Resampling = Image.Resampling.BICUBIC
 ) -> Plane:
     """(h, w) to (height, width); Pillow resizes 32-bit floats as they are."""
     if plane.shape == (height, width):
@@ -45,8 +42,8 @@ def resized(
 
 def lattice(height: int, width: int) -> tuple[Plane, Plane]:
     """y (height, 1) and x (1, width) of the pixels' centres, in pixels from the middle."""
-    y = np.arange(height, dtype=np.float32) - np.float32((height - 1) / 2)
-    x = np.arange(width, dtype=np.float32) - np.float32((width - 1) / 2)
+    y = np.arange(height, dtype=np.float32) - (height - 1) / 2
+    x = np.arange(width, dtype=np.float32) - (width - 1) / 2
     return y[:, None], x[None, :]
 
 
@@ -78,20 +75,20 @@ def fractal(
         size = max(1.0, cell / 2**octave)
         rows = max(2, min(height, math.ceil(height / size)))
         columns = max(2, min(width, math.ceil(width / (size * stretch))))
-        noise = rng.random((rows, columns), dtype=np.float32) - np.float32(0.5)
-        noise *= np.float32(persistence**octave)
+        noise = rng.random((rows, columns), dtype=np.float32) - 0.5
+        noise *= persistence**octave
         field = resized(field, rows, columns) + noise
         if size == 1.0:
             break
     field = resized(field, height, width)
     field = field - field.mean()
-    standard: Plane = field / (field.std() + np.float32(1e-6))
+    standard: Plane = field / (field.std() + 1e-6)
     return standard
 
 
 def unit(field: Plane, contrast: float = 0.25) -> Plane:
     """A field of mean 0 and deviation 1 to [0, 1] around 0.5, clipped."""
-    clipped: Plane = np.clip(np.float32(0.5) + np.float32(contrast) * field, 0, 1)
+    clipped: Plane = np.clip(0.5 + contrast * field, 0, 1)
     return clipped
 
 
@@ -100,15 +97,12 @@ def ramp(rng: Generator, height: int, width: int) -> Plane:
     y, x = lattice(height, width)
     if rng.random() < 0.65:
         angle = rng.uniform(0, 2 * math.pi)
-        field = np.float32(math.cos(angle) / width) * x + np.float32(math.sin(angle) / height) * y
+        field = (math.cos(angle) / width) * x + (math.sin(angle) / height) * y
     else:
-        fx, fy = rng.uniform(-0.4, 0.4, 2)
-        field = np.sqrt(
-            ((x - np.float32(fx * width)) / np.float32(width)) ** 2
-            + ((y - np.float32(fy * height)) / np.float32(height)) ** 2
-        )
+        fx, fy = rng.uniform(-0.4, 0.4, 2).tolist()
+        field = np.sqrt(((x - fx * width) / width) ** 2 + ((y - fy * height) / height) ** 2)
     low, high = field.min(), field.max()
-    spread: Plane = (field - low) / (high - low + np.float32(1e-6))
+    spread: Plane = (field - low) / (high - low + 1e-6)
     return spread
 
 
@@ -123,8 +117,8 @@ def lowpass(plane: Plane, radius: float) -> Plane:
 
 def to_bytes(planes: Planes) -> NDArray[np.uint8]:
     """(3, H, W) in [0, 1], clipped, to (H, W, 3) bytes."""
-    scaled = planes * np.float32(255)
-    scaled += np.float32(0.5)
+    scaled = planes * 255
+    scaled += 0.5
     np.clip(scaled, 0, 255, out=scaled)
     return np.ascontiguousarray(scaled.astype(np.uint8).transpose(1, 2, 0))
 
@@ -132,7 +126,7 @@ def to_bytes(planes: Planes) -> NDArray[np.uint8]:
 def to_planes(pixels: NDArray[np.uint8] | Image.Image) -> Planes:
     """(H, W, 3) bytes, or an RGB image, to (3, H, W) in [0, 1]."""
     planes = np.asarray(pixels).transpose(2, 0, 1).astype(np.float32, order="C")
-    planes *= np.float32(1 / 255)
+    planes *= 1 / 255
     return planes
 
 

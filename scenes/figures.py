@@ -7,12 +7,12 @@ from collections.abc import Callable
 import numpy as np
 from numpy.random import Generator
 
-from . import creatures, growths, things, vehicles
-from .sketch import Sketch
+from . import creatures, growths, things
+from .sketch import Dice, Sketch
 
-__all__ = ["FIGURES", "draw_figure"]
+__all__ = ["FIGURES", "Figure", "any_figure", "drawn"]
 
-Figure = Callable[[Generator], Sketch]
+Figure = Callable[[Sketch, Dice], None]
 
 # People and animals are what most photos are taken of; made-up assemblies keep a network from
 # learning the others by heart.
@@ -44,11 +44,11 @@ FIGURES: tuple[tuple[Figure, float], ...] = (
     (things.lamp, 0.7),
     (things.chair, 1.2),
     (things.table, 0.5),
-    (vehicles.car, 1.5),
-    (vehicles.wheel, 0.8),
-    (vehicles.bicycle, 0.8),
-    (vehicles.boat, 0.8),
-    (vehicles.plane, 0.6),
+    (things.car, 1.5),
+    (things.wheel, 0.8),
+    (things.bicycle, 0.8),
+    (things.boat, 0.8),
+    (things.plane, 0.6),
     (things.tool, 1.0),
     (things.umbrella, 0.5),
     (things.crate, 1.2),
@@ -63,6 +63,13 @@ FIGURES: tuple[tuple[Figure, float], ...] = (
 _CHANCES = np.array([weight for _, weight in FIGURES]) / sum(weight for _, weight in FIGURES)
 
 
-def draw_figure(rng: Generator) -> Figure:
-    """One of the figures, by its weight; each call of it draws another of its kind."""
+def any_figure(rng: Generator) -> Figure:
+    """One of the figures, by its weight."""
     return FIGURES[int(rng.choice(len(FIGURES), p=_CHANCES))][0]
+
+
+def drawn(figure: Figure, rng: Generator) -> Sketch:
+    """A figure on a sketch of its own; each call draws another of its kind."""
+    sketch = Sketch()
+    figure(sketch, Dice(rng))
+    return sketch

@@ -9,10 +9,30 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-__all__ = ["Outline", "Point", "blob", "box", "curve", "ellipse", "lathe", "leaf", "star", "stroke"]
+__all__ = [
+    "Outline",
+    "Point",
+    "blob",
+    "box",
+    "disc",
+    "ellipse",
+    "lathe",
+    "leaf",
+    "polar",
+    "rounded",
+    "star",
+    "stroke",
+    "trapezoid",
+]
 
 Outline = NDArray[np.float64]
 Point = tuple[float, float]
+Numbers = Sequence[float] | NDArray[np.float64]
+
+
+def polar(angle: float, away: float = 1.0) -> Point:
+    """The point ``away`` from (0, 0), ``angle`` radians clockwise from the x axis."""
+    return away * math.cos(angle), away * math.sin(angle)
 
 
 def _turned(outline: Outline, x: float, y: float, turn: float) -> Outline:
@@ -25,6 +45,15 @@ def ellipse(x: float, y: float, rx: float, ry: float, turn: float = 0.0) -> Outl
     """Half axes ``rx`` and ``ry``, turned clockwise by ``turn`` radians."""
     angles = np.linspace(0, 2 * math.pi, 48, endpoint=False)
     return _turned(np.stack([rx * np.cos(angles), ry * np.sin(angles)], 1), x, y, turn)
+
+
+def disc(x: float, y: float, radius: float) -> Outline:
+    return ellipse(x, y, radius, radius)
+
+
+def trapezoid(above: float, below: float, top: float, foot: float) -> Outline:
+    """Symmetric about x = 0: half as wide as ``above`` at ``top``, as ``below`` at ``foot``."""
+    return np.array([(-above, top), (above, top), (below, foot), (-below, foot)])
 
 
 def box(
@@ -57,9 +86,13 @@ def blob(rng: Generator, x: float, y: float, radius: float, rough: float) -> Out
     return np.stack([x + radii * np.cos(angles), y + radii * np.sin(angles)], 1)
 
 
-def curve(knots: Sequence[Point] | Outline, closed: bool, steps: int = 8) -> Outline:
-    """Catmull-Rom spline through ``knots``, ``steps`` points from one to the next."""
-    points = np.asarray(knots, dtype=np.float64)
+def rounded(xs: Numbers, ys: Numbers) -> Outline:
+    """A smooth closed outline through the points of these coordinates."""
+    return _curve(np.stack([xs, ys], 1), closed=True)
+
+
+def _curve(points: Outline, closed: bool, steps: int = 8) -> Outline:
+    """Catmull-Rom spline through ``points``, ``steps`` from one to the next."""
     if closed:
         before, start, after, beyond = (np.roll(points, shift, 0) for shift in (1, 0, -1, -2))
     else:
@@ -80,7 +113,7 @@ def curve(knots: Sequence[Point] | Outline, closed: bool, steps: int = 8) -> Out
 def stroke(knots: Sequence[Point] | Outline, start: float, end: float | None = None) -> Outline:
     """A line through ``knots`` with round ends, from width ``start`` to width ``end``."""
     points = np.asarray(knots, dtype=np.float64)
-    path = curve(points, closed=False) if len(points) > 2 else points
+    path = _curve(points, closed=False) if len(points) > 2 else points
     steps = np.diff(path, axis=0)
     path = path[np.concatenate([[True], np.hypot(*steps.T) > 1e-9])]
     if len(path) < 2:
@@ -108,9 +141,8 @@ def leaf(start: Point, tip: Point, width: float, bend: float = 0.0) -> Outline:
     return np.concatenate([spine + half, (spine - half)[::-1]])
 
 
-def lathe(x: float, heights: Sequence[float], halves: Sequence[float]) -> Outline:
+def lathe(x: float, heights: Numbers, halves: Numbers) -> Outline:
     """What a lathe turns: symmetric about ``x``, half as wide as ``halves`` at ``heights``."""
-    side = curve(list(zip(halves, heights, strict=True)), closed=False)
-    mirrored = side[::-1] * [-1, 1]
-    outline: Outline = np.concatenate([side, mirrored]) + np.array([x, 0.0])
+    side = _curve(np.stack([halves, heights], 1), closed=False)
+    outline: Outline = np.concatenate([side, side[::-1] * [-1, 1]]) + np.array([x, 0.0])
     return outline

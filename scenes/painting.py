@@ -1,10 +1,13 @@
-"""From a sketch to pixels: edges, colours, textures, volume and gloss."""
+"""From a sketch to pixels: edges, colours, textures, volume and gloss; then onto a picture, with
+the shadows and reflections that it casts.
+"""
 
 from __future__ import annotations
 
 import functools
+import itertools
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.random import Generator
@@ -16,7 +19,7 @@ from .fields import Plane, Planes, fractal, lowpass, ramp, resized, unit
 from .patterns import pattern
 from .sketch import DARK, MAIN, PALE, Part, Sketch
 
-__all__ = ["Layer", "Light", "coverage", "paint"]
+__all__ = ["Layer", "Light", "cast", "coverage", "lay", "mirrored", "paint", "softened"]
 
 
 @dataclass(frozen=True)
@@ -79,9 +82,7 @@ def paint(
     sampling = 4 if max(wide, high) < 100 else 3 if max(wide, high) < 250 else 2
     # One pixel all round, so that edges fade within the layer.
     width, height = math.ceil(wide) + 2, math.ceil(high) + 2
-    parts = [
-        Part((p.outline + 1) * sampling, p.surface, p.role, p.text) for p in sketch.placed(matrix)
-    ]
+    parts = [replace(p, outline=(p.outline + 1) * sampling) for p in sketch.placed(matrix)]
     ids = _drawn(parts, sampling * width, sampling * height)
     weights: dict[int, Plane] = {}
     for surface in sorted({part.surface for part in parts}):
@@ -89,15 +90,15 @@ def paint(
         table[surface + 1] = 255
         share = np.asarray(ids.point(table).reduce(sampling)).astype(np.float32)
         if share.any():
-            weights[surface] = share * np.float32(1 / 255)
+            weights[surface] = share * (1 / 255)
     if not weights:
         weights[MAIN] = np.zeros((height, width), np.float32)
-    alpha = np.minimum(sum(weights.values(), np.float32(0)), np.float32(1))
+    alpha = np.minimum(sum(weights.values(), 0), 1)
     planes = np.zeros((3, height, width), np.float32)
     for surface, share in weights.items():
         tone = _tone(rng, sketch, surface, ground, contrast)
         planes += share * _surface(rng, surface, tone, height, width)
-    planes /= np.maximum(alpha, np.float32(1e-3))
+    planes /= np.maximum(alpha, 1e-3)
     return Layer(_lit(rng, planes, list(weights.values()), light), alpha)
 
 
@@ -109,19 +110,12 @@ def _extent(parts: list[Part]) -> tuple[float, float]:
 def _drawn(parts: list[Part], width: int, height: int) -> Image.Image:
     """An image of surfaces, each part's number plus one; 0 is outside."""
     base = Image.new("L", (width, height))
-    over: Image.Image | None = None
-    for part in parts:
-        if part.role == "mark":
-            if over is None:
-                over = base.copy()
-            _fill(over, part)
-            continue
-        if over is not None:
-            base.paste(over, mask=base.point(_OPAQUE))
-            over = None
-        _fill(base, part)
-    if over is not None:
-        base.paste(over, mask=base.point(_OPAQUE))
+    for are_marks, some in itertools.groupby(parts, lambda part: part.role == "mark"):
+        image = base.copy() if are_marks else base
+        for part in some:
+            _fill(image, part)
+        if are_marks:
+            base.paste(image, mask=base.point(_OPAQUE))
     return base
 
 
@@ -158,9 +152,7 @@ def _letters(text: str) -> Image.Image:
 
 
 def _tone(rng: Generator, sketch: Sketch, surface: int, ground: Color, contrast: float) -> Color:
-    family = sketch.families.get(surface)
-    if family is None and surface in {DARK, PALE}:
-        family = "black" if surface == DARK else "white"
+    family = sketch.families.get(surface, {DARK: "black", PALE: "white"}.get(surface))
     needed = contrast if surface == MAIN else contrast * rng.uniform(0, 1)
     return contrasting(rng, ground, needed, family)
 
@@ -175,7 +167,7 @@ def _surface(rng: Generator, surface: int, tone: Color, height: int, width: int)
     if choice < 0.6:
         cell = size * math.exp(rng.uniform(math.log(0.03), math.log(0.5)))
         field = fractal(rng, height, width, cell, int(rng.integers(2, 6)), rng.uniform(0.4, 0.8))
-        return flat * (1 + np.float32(rng.uniform(0.03, 0.25)) * field)
+        return flat * (1 + rng.uniform(0.03, 0.25) * field)
     if choice < 0.72:
         other = jittered(rng, tone, 0.2, 2)
         return toned(ramp(rng, height, width), other)
@@ -211,15 +203,105 @@ def _lit(rng: Generator, planes: Planes, shares: list[Plane], light: Light) -> P
         whole += small
     bulge += whole * lowpass(whole, 0.14 * size / step)
     down, right = np.gradient(lowpass(bulge, 1.5))
-    slope = right * np.float32(-light.x) + down * np.float32(-light.y)
-    slope *= np.float32(0.12 * size / step)
+    slope = right * -light.x + down * -light.y
+    slope *= 0.12 * size / step
     facing = slope / np.sqrt(1 + slope * slope)
     facing = resized(facing, height, width)
-    lit = planes * (1 + np.float32(light.relief) * facing)
+    lit = planes * (1 + light.relief * facing)
     if rng.random() < 0.4:
-        lit *= 1 - np.float32(rng.uniform(0.1, 0.5)) * ramp(rng, height, width)
+        lit *= 1 - rng.uniform(0.1, 0.5) * ramp(rng, height, width)
     if rng.random() < 0.35:
         sharp = rng.uniform(0.5, 0.85)
-        gloss = np.clip((facing - np.float32(sharp * facing.max())) * 6, 0, 1)
-        lit += np.float32(rng.uniform(0.15, 0.7)) * gloss
+        gloss = np.clip((facing - sharp * facing.max()) * 6, 0, 1)
+        lit += rng.uniform(0.15, 0.7) * gloss
     return lit
+
+
+Box = tuple[slice, slice]
+
+
+def _overlap(
+    top: int, left: int, shape: tuple[int, int], frame: tuple[int, int]
+) -> tuple[Box, Box] | None:
+    """Where a rectangle and a frame overlap: slices of the frame and of the rectangle."""
+    cut = []
+    for start, length, limit in zip((top, left), shape, frame, strict=True):
+        first, last = max(0, start), min(limit, start + length)
+        if first >= last:
+            return None
+        cut.append((slice(first, last), slice(first - start, last - start)))
+    return (cut[0][0], cut[1][0]), (cut[0][1], cut[1][1])
+
+
+def lay(planes: Planes, layer: Layer, top: int, left: int) -> Plane:
+    """Put a layer on a picture, in place; its opacity over the whole frame comes back."""
+    frame = planes.shape[1:]
+    opacity = np.zeros(frame, np.float32)
+    found = _overlap(top, left, layer.alpha.shape, (frame[0], frame[1]))
+    if found is not None:
+        (rows, columns), (own_rows, own_columns) = found
+        alpha = layer.alpha[own_rows, own_columns]
+        below = planes[:, rows, columns]
+        below += alpha * (layer.planes[:, own_rows, own_columns] - below)
+        opacity[rows, columns] = alpha
+    return opacity
+
+
+def cast(
+    planes: Planes,
+    alpha: Plane,
+    top: float,
+    left: float,
+    slant: float,
+    squash: float,
+    softness: float,
+    darkness: float,
+) -> None:
+    """Darken a picture, in place, where the shadow of something falls.
+
+    Args:
+        planes: (3, H, W).
+        alpha: (h, w) of the thing that casts it.
+        top: The thing's row in the picture.
+        left: The thing's column.
+        slant: How far to the right a point's shadow lies, per height above the thing's foot.
+        squash: How far up it lies; 1 is upright behind the thing, negative in front of it.
+        softness: Width of its edge in pixels.
+        darkness: How much light it takes away, 0 to 1.
+    """
+    _, height, width = planes.shape
+    # Soft things need few pixels; the transform works on a picture reduced by this factor.
+    step = max(2.0, min(softness, 8.0))
+    rows, columns = max(1, round(height / step)), max(1, round(width / step))
+    foot = top + alpha.shape[0]
+    if abs(squash) < 0.05:
+        squash = 0.05
+    # From a pixel of the shadow (x, y) to the thing: t = (foot - y) / squash above its foot.
+    down, right = height / rows, width / columns
+    data = (
+        right,
+        slant * down / squash,
+        -slant * foot / squash - left,
+        0.0,
+        down / squash,
+        alpha.shape[0] - foot / squash,
+    )
+    stencil = Image.fromarray((alpha * 255).astype(np.uint8))
+    shadow = np.asarray(
+        stencil.transform((columns, rows), Image.Transform.AFFINE, data, Image.Resampling.BILINEAR)
+    ).astype(np.float32)
+    if softness > step:
+        shadow = lowpass(shadow, softness / step)
+    shade = np.clip(resized(shadow, height, width) * (1 / 255), 0, 1)
+    planes *= 1 - darkness * shade
+
+
+def mirrored(layer: Layer, strength: float) -> Layer:
+    """A layer upside down and fading away from its foot, as wet or polished ground shows it."""
+    fade = np.linspace(strength, 0, layer.alpha.shape[0], dtype=np.float32)[:, None]
+    return Layer(layer.planes[:, ::-1], layer.alpha[::-1] * fade)
+
+
+def softened(alpha: NDArray[np.float32], radius: float) -> NDArray[np.float32]:
+    """Edges out of focus by about ``radius`` pixels."""
+    return np.clip(lowpass(alpha, radius), 0, 1)

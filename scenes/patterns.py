@@ -48,12 +48,18 @@ def pattern_at(
 
 def _step(signed: Plane, period: float) -> Plane:
     """0 below, 1 above, for a distance in periods."""
-    edge: Plane = np.clip(signed * np.float32(max(period, 2.0)) + np.float32(0.5), 0, 1)
+    edge: Plane = np.clip(signed * max(period, 2.0) + 0.5, 0, 1)
     return edge
 
 
 def _fraction(plane: Plane) -> Plane:
     return plane - np.floor(plane)
+
+
+def _off(plane: Plane) -> Plane:
+    """How far from the middle of its cell: 0 to 0.5."""
+    off: Plane = np.abs(_fraction(plane) - 0.5)
+    return off
 
 
 def _tones(rng: Generator, rows: Plane, columns: Plane, spread: float) -> Plane:
@@ -65,24 +71,23 @@ def _tones(rng: Generator, rows: Plane, columns: Plane, spread: float) -> Plane:
 
 def _stripes(rng: Generator, u: Plane, v: Plane, period: float) -> Plane:
     if rng.random() < 0.3:
-        wave: Plane = np.float32(0.5) + np.float32(0.5) * np.sin(u * np.float32(2 * math.pi))
+        wave: Plane = 0.5 + 0.5 * np.sin(u * (2 * math.pi))
         return wave
-    duty = np.float32(rng.uniform(0.2, 0.8) / 2)
-    return _step(duty - np.abs(_fraction(u) - np.float32(0.5)), period)
+    duty = rng.uniform(0.2, 0.8) / 2
+    return _step(duty - _off(u), period)
 
 
 def _checks(rng: Generator, u: Plane, v: Plane, period: float) -> Plane:
-    first = _step(np.abs(_fraction(u * np.float32(0.5)) - np.float32(0.5)) - 0.25, 2 * period)
-    second = _step(np.abs(_fraction(v * np.float32(0.5)) - np.float32(0.5)) - 0.25, 2 * period)
+    first = _step(_off(u * 0.5) - 0.25, 2 * period)
+    second = _step(_off(v * 0.5) - 0.25, 2 * period)
     if rng.random() < 0.3:  # as in woven cloth, where half tones lie between
-        return (first + second) * np.float32(0.5)
+        return (first + second) * 0.5
     return first + second - 2 * first * second
 
 
 def _dots(rng: Generator, u: Plane, v: Plane, period: float) -> Plane:
     u = u + np.float32(0.5) * (np.floor(v).astype(np.int32) & 1)
-    away = np.hypot(_fraction(u) - np.float32(0.5), _fraction(v) - np.float32(0.5))
-    return _step(np.float32(rng.uniform(0.15, 0.42)) - away, period)
+    return _step(np.float32(rng.uniform(0.15, 0.42)) - np.hypot(_off(u), _off(v)), period)
 
 
 def _bricks(rng: Generator, u: Plane, v: Plane, period: float) -> Plane:
@@ -91,56 +96,44 @@ def _bricks(rng: Generator, u: Plane, v: Plane, period: float) -> Plane:
     u = u + np.float32(0.5) * (rows.astype(np.int32) & 1)
     gap = np.float32(rng.uniform(0.04, 0.1))
     inside = np.minimum(
-        _step(np.float32(0.5) - gap - np.abs(_fraction(v) - np.float32(0.5)), period),
-        _step(np.float32(0.5) - gap / 2 - np.abs(_fraction(u) - np.float32(0.5)), 2 * period),
+        _step(np.float32(0.5) - gap - _off(v), period),
+        _step(np.float32(0.5) - gap / 2 - _off(u), 2 * period),
     )
     return inside * _tones(rng, rows, np.floor(u), rng.uniform(0.1, 0.6))
 
 
 def _tiles(rng: Generator, u: Plane, v: Plane, period: float) -> Plane:
     gap = np.float32(0.5 - rng.uniform(0.01, 0.05))
-    edge = np.maximum(
-        np.abs(_fraction(u) - np.float32(0.5)), np.abs(_fraction(v) - np.float32(0.5))
-    )
-    return _step(gap - edge, period) * _tones(rng, np.floor(v), np.floor(u), rng.uniform(0, 0.6))
+    inside = _step(gap - np.maximum(_off(u), _off(v)), period)
+    return inside * _tones(rng, np.floor(v), np.floor(u), rng.uniform(0, 0.6))
 
 
 def _planks(rng: Generator, u: Plane, v: Plane, period: float) -> Plane:
     rows = np.floor(v)
-    long = u * np.float32(0.15) + _tones(rng, rows, rows, 1.0)
-    seam = _step(np.float32(0.48) - np.abs(_fraction(v) - np.float32(0.5)), period)
-    grain = np.sin(v * np.float32(rng.uniform(20, 50)) + 2 * np.sin(u * np.float32(0.7) + rows))
+    long = u * 0.15 + _tones(rng, rows, rows, 1.0)
+    seam = _step(0.48 - _off(v), period)
+    grain = np.sin(v * rng.uniform(20, 50) + 2 * np.sin(u * 0.7 + rows))
     wood = _tones(rng, rows, np.floor(long), rng.uniform(0.2, 0.6))
-    planks: Plane = seam * np.clip(wood + grain * np.float32(0.06) - np.float32(0.05), 0, 1)
+    planks: Plane = seam * np.clip(wood + grain * 0.06 - 0.05, 0, 1)
     return planks
 
 
 def _weave(rng: Generator, u: Plane, v: Plane, period: float) -> Plane:
     over = (np.floor(u) + np.floor(v)).astype(np.int32) & 1
-    along = np.float32(1) - np.abs(2 * _fraction(u) - 1) ** 2
-    across = np.float32(1) - np.abs(2 * _fraction(v) - 1) ** 2
-    return np.where(over, along, across * np.float32(rng.uniform(0.4, 0.9)))
+    along = 1 - np.abs(2 * _fraction(u) - 1) ** 2
+    across = 1 - np.abs(2 * _fraction(v) - 1) ** 2
+    return np.where(over, along, across * rng.uniform(0.4, 0.9))
 
 
 def _zigzag(rng: Generator, u: Plane, v: Plane, period: float) -> Plane:
-    fold = np.abs(_fraction(u * np.float32(0.5)) - np.float32(0.5)) * np.float32(2)
-    return _stripes(rng, v + fold * np.float32(rng.uniform(0.5, 1.5)), u, period)
+    fold = _off(u * 0.5) * np.float32(2 * rng.uniform(0.5, 1.5))
+    return _stripes(rng, v + fold, u, period)
 
 
 def _rings(rng: Generator, u: Plane, v: Plane, period: float) -> Plane:
-    away = np.hypot(u - np.float32(100), v - np.float32(100 + rng.uniform(-4, 4)))
+    away = np.hypot(u - 100, v - (100 + rng.uniform(-4, 4)))
     return _stripes(rng, away, v, period)
 
 
-_KINDS = (
-    _stripes,
-    _checks,
-    _dots,
-    _bricks,
-    _tiles,
-    _planks,
-    _weave,
-    _zigzag,
-    _rings,
-)
+_KINDS = (_stripes, _checks, _dots, _bricks, _tiles, _planks, _weave, _zigzag, _rings)
 PAVINGS = (_checks, _bricks, _tiles, _planks, _planks)

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass, field
-from typing import Literal
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Literal, TypeVar
 
 import numpy as np
+from numpy.random import Generator
 from numpy.typing import NDArray
 
-from .outlines import Outline
+from .outlines import Outline, Point
 
-__all__ = ["ACCENT", "DARK", "MAIN", "PALE", "SECOND", "SURFACES", "Part", "Sketch"]
+__all__ = ["ACCENT", "DARK", "MAIN", "PALE", "SECOND", "Dice", "Part", "Sketch"]
 
 # A figure's surfaces; each gets a colour and a texture of its own when the figure is painted.
 MAIN, SECOND, ACCENT, DARK, PALE = range(5)
-SURFACES = 5
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -50,14 +52,14 @@ class Sketch:
     families: dict[int, str] = field(default_factory=dict)
     parts: list[Part] = field(default_factory=list)
 
-    def add(self, outline: Outline, surface: int = MAIN) -> None:
-        self.parts.append(Part(outline, surface, "solid"))
+    def add(self, outline: Outline | Sequence[Point], surface: int = MAIN) -> None:
+        self.parts.append(Part(np.asarray(outline), surface, "solid"))
 
     def cut(self, outline: Outline) -> None:
         self.parts.append(Part(outline, MAIN, "hole"))
 
-    def mark(self, outline: Outline, surface: int) -> None:
-        self.parts.append(Part(outline, surface, "mark"))
+    def mark(self, outline: Outline | Sequence[Point], surface: int) -> None:
+        self.parts.append(Part(np.asarray(outline), surface, "mark"))
 
     def write(
         self, text: str, outline: Outline, surface: int, role: Literal["solid", "mark"]
@@ -68,12 +70,29 @@ class Sketch:
         """The parts under a linear map (2, 2), moved so that their box starts at (0, 0)."""
         moved = [(part, part.outline @ matrix.T) for part in self.parts]
         corner = np.min([o.min(0) for part, o in moved if part.role == "solid"], axis=0)
-        return [Part(o - corner, part.surface, part.role, part.text) for part, o in moved]
+        return [replace(part, outline=o - corner) for part, o in moved]
 
 
-def turning(angle: float, mirror: bool, width: float, height: float) -> NDArray[np.float64]:
-    """Scale by width and height, mirror, then turn clockwise by ``angle`` radians."""
-    cos, sin = math.cos(angle), math.sin(angle)
-    scale = np.diag([-width if mirror else width, height])
-    matrix: NDArray[np.float64] = np.array([[cos, -sin], [sin, cos]]) @ scale
-    return matrix
+@dataclass(frozen=True)
+class Dice:
+    """What a figure draws its chances from; called, a number between two."""
+
+    rng: Generator
+
+    def __call__(self, low: float, high: float) -> float:
+        return self.rng.uniform(low, high)
+
+    def many(self, low: float, high: float, count: int) -> NDArray[np.float64]:
+        return self.rng.uniform(low, high, count)
+
+    def chance(self, share: float) -> bool:
+        return self.rng.random() < share
+
+    def count(self, low: int, beyond: int) -> int:
+        return int(self.rng.integers(low, beyond))
+
+    def one(self, *choices: T) -> T:
+        return choices[int(self.rng.integers(len(choices)))]
+
+    def letters(self, alphabet: str, count: int) -> str:
+        return "".join(self.rng.choice(list(alphabet), count))

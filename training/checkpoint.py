@@ -25,6 +25,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from ..errors import CheckpointError
+from ..texts import first_line
 from .failures import writing
 
 __all__ = ["BEST", "LAST", "RESUME", "RunState", "load_state", "save_state", "save_weights"]
@@ -105,7 +106,7 @@ def load_state(network: nn.Module, optimizer: Optimizer, file: Path) -> RunState
         _restore(optimizer, tensors)
     except Exception as exc:  # safetensors' Rust error type is not part of its interface
         raise CheckpointError(
-            f"{file} does not hold a state of this run ({str(exc).splitlines()[0]}).",
+            f"{file} does not hold a state of this run ({first_line(exc)}).",
             f"Start anew from the weights: --init {file.with_name(LAST)}, with another --out.",
         ) from exc
     return state

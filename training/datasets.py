@@ -22,11 +22,24 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
 from ..errors import ImageError
 from ..imaging.photos import PHOTO_SUFFIXES, list_photos, read_photo
 from ..imaging.truth import fit_mask, pair_masks, read_mask
+from ..texts import first_ten
 
-__all__ = ["LAYOUTS", "Layout", "Pair", "check_pairs", "find_pairs", "fingerprint", "unused_masks"]
+__all__ = [
+    "LAYOUTS",
+    "Layout",
+    "Pair",
+    "check_pairs",
+    "find_pairs",
+    "fingerprint",
+    "read_pair",
+    "unused_masks",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +70,6 @@ LAYOUTS = (
     Layout("SOD", "images", "GT"),
     Layout("SOD", "Imgs", "GT"),
 )
-
-SHOWN = 10
 
 # A mask whose brightest byte is below holds numbers of classes, not shares of an object.
 FAINT = 32
@@ -91,10 +102,21 @@ def find_pairs(images: Path, masks: Path | None, left_out: Callable[[str], objec
     if lonely:
         raise ImageError(
             f"{len(lonely)} of {len(photos)} photos in {images} have no mask in {masks}:\n"
-            f"{_listed(lonely)}",
+            f"{first_ten(lonely)}",
             "Add the masks, named as the photos, or take those photos out.",
         )
     return [Pair(photo, paired[photo]) for photo in photos]
+
+
+def read_pair(pair: Pair) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
+    """A photo (H, W, 3) in RGB bytes and its mask (H, W) in [0, 1], at the photo's size.
+
+    Raises:
+        ImageError: They can't be read, or the mask has another shape.
+    """
+    photo = read_photo(pair.photo)
+    height, width = photo.shape[:2]
+    return photo, fit_mask(read_mask(pair.mask), height, width, str(pair.mask))
 
 
 def check_pairs(pairs: Sequence[Pair], *, threads: int | None = None) -> list[str]:
@@ -116,7 +138,7 @@ def check_pairs(pairs: Sequence[Pair], *, threads: int | None = None) -> list[st
     wrong = [text for text, _ in found if text]
     if wrong:
         raise ImageError(
-            f"{len(wrong)} of {len(pairs)} pairs can't be used:\n{_listed(wrong)}",
+            f"{len(wrong)} of {len(pairs)} pairs can't be used:\n{first_ten(wrong)}",
             "Replace these files, or take them out.",
         )
     return [pair.mask.name for pair, (_, scaled) in zip(pairs, found, strict=True) if scaled]
@@ -166,7 +188,7 @@ def _published(root: Path) -> tuple[Path, Path]:
     if found:
         several = [f"{name}: {photos}" for name, photos, _ in found.values()]
         raise ImageError(
-            f"{root} holds several data sets:\n{_listed(several)}",
+            f"{root} holds several data sets:\n{first_ten(several)}",
             "Give the folder of one, or --images and --masks.",
         )
     if any(folder.joinpath("DBidx.mat").is_file() for folder in folders):
@@ -193,10 +215,3 @@ def _problem(pair: Pair) -> tuple[str, bool]:
     if 0 < brightest < FAINT:
         return f"{pair.mask} has no byte above {brightest}; objects are white (255)", False
     return "", mask.shape != (height, width)
-
-
-def _listed(lines: Sequence[str]) -> str:
-    shown = [f"  {line}" for line in lines[:SHOWN]]
-    if len(lines) > SHOWN:
-        shown.append(f"  and {len(lines) - SHOWN} more")
-    return "\n".join(shown)

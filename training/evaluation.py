@@ -17,13 +17,11 @@ from numpy.typing import NDArray
 
 from ..errors import InputError
 from ..imaging.convert import mask_for_photo, photo_to_input
-from ..imaging.photos import read_photo
-from ..imaging.truth import fit_mask, read_mask
 from ..metrics import SaliencyScores
 from ..scenes import scene
 from ..scenes.seeds import EVALUATION
 from ..specs import ImageSpec, ModelSpec
-from .datasets import Pair
+from .datasets import Pair, read_pair
 
 __all__ = [
     "PAPER",
@@ -60,7 +58,7 @@ def of_pairs(pairs: Sequence[Pair]) -> list[Sample]:
     return [
         Sample(
             pair.photo.name if times[pair.photo.name] == 1 else str(pair.photo),
-            partial(_read, pair),
+            partial(read_pair, pair),
         )
         for pair in pairs
     ]
@@ -73,12 +71,6 @@ def of_scenes(count: int, spec: ImageSpec) -> list[Sample]:
         Sample(f"scene {seed}", partial(_draw_scene, seed, spec.height, spec.width))
         for seed in seeds
     ]
-
-
-def _read(pair: Pair) -> tuple[NDArray[np.uint8], Map]:
-    photo = read_photo(pair.photo)
-    height, width = photo.shape[:2]
-    return photo, fit_mask(read_mask(pair.mask), height, width, str(pair.mask))
 
 
 def _draw_scene(seed: int, height: int, width: int) -> tuple[NDArray[np.uint8], Map]:
@@ -159,15 +151,9 @@ def evaluate(
 
 def _row(photos: int, full: tuple[float, ...], small: tuple[float, ...]) -> PaperRow:
     names = ("max_f_authors", "mae", "weighted_f", "s_measure", "relaxed_boundary_f")
-    return PaperRow(
-        photos,
-        MappingProxyType(
-            {
-                "u2net": dict(zip(names, full, strict=True)),
-                "u2netp": dict(zip(names, small, strict=True)),
-            }
-        ),
-    )
+    rows = {"u2net": full, "u2netp": small}
+    scores = {name: dict(zip(names, row, strict=True)) for name, row in rows.items()}
+    return PaperRow(photos, MappingProxyType(scores))
 
 
 # fmt: off

@@ -8,15 +8,18 @@ was not; ``seconds`` are not.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+import os
+import socket
+import time
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 from ..errors import MissingToolError
 from .checkpoint import write_atomically
 from .failures import writing
-from .tensorboard import EventWriter
 
-__all__ = ["LOG", "RunLog"]
+__all__ = ["LOG", "EventWriter", "RunLog"]
 
 LOG = "log.jsonl"
 
@@ -71,3 +74,44 @@ def _until(file: Path, step: int, scored: int) -> bytes:
         if numbers["step"] <= (step if "rate" in numbers else scored):
             kept.append(line)
     return b"".join(kept)
+
+
+class EventWriter:
+    """One event file of a run; opened by each sitting anew.
+
+    Args:
+        folder: Where TensorBoard is to look.
+        step: The last step that earlier files may keep: TensorBoard drops what they have beyond
+            it, which a run that was killed writes again.
+
+    Raises:
+        MissingToolError: TensorBoard is not installed.
+    """
+
+    def __init__(self, folder: Path, step: int) -> None:
+        try:
+            from tensorboard.compat.proto.event_pb2 import Event, SessionLog
+            from tensorboard.summary.writer.record_writer import RecordWriter
+        except ImportError as exc:
+            raise MissingToolError("tensorboard", "training", "A log for TensorBoard") from exc
+        self._event = Event
+        # TensorBoard reads files in the order of the seconds in their names.
+        name = f"events.out.tfevents.{time.time():017.6f}.{socket.gethostname()}.{os.getpid()}"
+        self._records = RecordWriter((folder / name).open("ab"))
+        self._write(file_version="brain.Event:2")
+        if step:
+            self._write(step=step + 1, session_log=SessionLog(status=SessionLog.START))
+
+    def add(self, step: int, scalars: Mapping[str, float]) -> None:
+        """Write numbers of a step, by name; they are on disk when this returns."""
+        values = [{"tag": name, "simple_value": value} for name, value in scalars.items()]
+        self._write(step=step, summary={"value": values})
+
+    def close(self) -> None:
+        """Close the file."""
+        self._records.close()
+
+    def _write(self, **fields: Any) -> None:
+        event = self._event(wall_time=time.time(), **fields)
+        self._records.write(event.SerializeToString())
+        self._records.flush()

@@ -19,7 +19,6 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
-from torch.optim import Adam, AdamW, Optimizer
 from torch.utils.data import DataLoader
 
 from ..errors import NetworkError, UsageError
@@ -39,12 +38,11 @@ from .checkpoint import (
 from .clock import Clock
 from .config import TrainingConfig
 from .distributed import Processes, average, joined, with_whole_batch_norms
-from .failures import named_failures, writing
-from .interruption import Interruption, ignore_in_worker, loading
+from .failures import Interruption, ignore_in_worker, loading, named_failures, writing
 from .log import RunLog
 from .losses import deep_supervision
+from .optimizer import learning_rate, optimizer_of
 from .samples import Batches
-from .schedule import learning_rate
 from .scoring import StoppedError, is_better, score
 from .start import Data, build_network, chosen_device, chosen_precision, chosen_workers, data_of
 
@@ -52,8 +50,6 @@ __all__ = ["CONFIG", "Finished", "TrainingEvent", "train"]
 
 CONFIG = "config.json"
 
-# The authors' (U²-Net, section 4.2), for AdamW too.
-BETAS, EPSILON = (0.9, 0.999), 1e-8
 # A run that is killed loses at most so many seconds of work.
 SAVE_SECONDS = 300.0
 
@@ -111,11 +107,7 @@ class Finished:
 
 
 def train(
-    config: TrainingConfig,
-    out: Path,
-    *,
-    resume: bool = False,
-    watch: Watch = lambda _event: None,
+    config: TrainingConfig, out: Path, *, resume: bool = False, watch: Watch = lambda _event: None
 ) -> Finished:
     """Train a network; the weights are in ``out/best.safetensors`` and ``out/last.safetensors``.
 
@@ -205,7 +197,7 @@ class _Run:
         self.normalize = Normalize(self.spec.image).to(self.device)
         if processes.count > 1:
             with_whole_batch_norms(self.network)
-        self.optimizer = _optimizer(self.network, config)
+        self.optimizer = optimizer_of(self.network, config)
         self.state = RunState(data=self.data.fingerprint)
         if resume:
             self.state = load_state(self.network, self.optimizer, out / RESUME)
@@ -213,8 +205,7 @@ class _Run:
         self.trained: nn.Module = self.network
         if processes.count > 1:
             self.trained = DistributedDataParallel(
-                self.network,
-                device_ids=[processes.local_rank] if device == "cuda" else None,
+                self.network, device_ids=[processes.local_rank] if device == "cuda" else None
             )
         epoch = self.data.stream.epoch_length
         self.steps = config.steps or math.ceil((config.epochs or 0) * epoch / config.batch)
@@ -394,10 +385,3 @@ def _channels_last(network: SupervisedNetwork) -> SupervisedNetwork:
             laid_out = torch.empty_like(parameter, memory_format=torch.channels_last)
             parameter.data = laid_out.detach().copy_(parameter.detach())
     return network
-
-
-def _optimizer(network: SupervisedNetwork, config: TrainingConfig) -> Optimizer:
-    settings: dict[str, Any] = {"lr": config.learning_rate, "betas": BETAS, "eps": EPSILON}
-    if config.optimizer == "adamw":
-        return AdamW(network.parameters(), weight_decay=config.weight_decay, **settings)
-    return Adam(network.parameters(), **settings)

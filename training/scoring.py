@@ -13,20 +13,18 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from ..imaging.convert import mask_for_photo, photo_to_input
-from ..imaging.photos import read_photo
-from ..imaging.truth import fit_mask, read_mask
 from ..metrics import mean_absolute_error, precision_recall_curves
 from ..metrics.f_measure import THRESHOLDS, f_measure
-from ..metrics.truth import object_of
+from ..metrics.pairs import object_of
 from ..models.devices import full_precision
 from ..models.families import SupervisedNetwork
 from ..models.prepared import Reference
 from ..scenes import scene
 from ..scenes.seeds import SCORING
 from ..specs import ImageSpec, ModelSpec
-from .datasets import Pair
+from .datasets import Pair, read_pair
 from .distributed import Processes, average
-from .interruption import Interruption, ignore_in_worker, loading
+from .failures import Interruption, ignore_in_worker, loading
 
 __all__ = ["HeldOut", "Scores", "StoppedError", "is_better", "score"]
 
@@ -65,10 +63,7 @@ class HeldOut(Dataset[tuple[Tensor, NDArray[np.float32]]]):
     def __getitem__(self, index: int) -> tuple[Tensor, NDArray[np.float32]]:
         """The network's photo (3, H, W) in [0, 1], and the truth at the photo's own size."""
         if index < len(self._pairs):
-            pair = self._pairs[index]
-            photo = read_photo(pair.photo)
-            height, width = photo.shape[:2]
-            truth = fit_mask(read_mask(pair.mask), height, width, str(pair.mask))
+            photo, truth = read_pair(self._pairs[index])
         else:
             drawn = scene(SCORING + index - len(self._pairs), self._spec.height, self._spec.width)
             photo, truth = drawn.photo, drawn.mask
@@ -119,12 +114,7 @@ def score(
     # Of the photos: MAE, then precision and recall at each threshold.
     sums = np.zeros(1 + 2 * THRESHOLDS)
     done = 0
-    with (
-        _evaluating(network),
-        torch.inference_mode(),
-        full_precision(),
-        loading(loader) as batches,
-    ):
+    with _evaluating(network), torch.inference_mode(), full_precision(), loading(loader) as batches:
         reference = Reference(network, spec).to(device)
         for rows in batches:
             if interruption.asked and processes.count == 1:

@@ -38,9 +38,7 @@ def declared(_artifact: Artifact, path: Path) -> Declared:
         operators=tuple(sorted(set(_kinds(specification.mlProgram)))),
         properties={"specification_version": version},
         oldest_runtime=OldestRuntime(
-            runtime="Core ML",
-            version=_SYSTEMS[version],
-            because=f"specification version {version}",
+            runtime="Core ML", version=_SYSTEMS[version], because=f"specification version {version}"
         )
         if version in _SYSTEMS
         else None,
@@ -50,10 +48,9 @@ def declared(_artifact: Artifact, path: Path) -> Declared:
 def _port(feature: Any, arrays: Any) -> Port:
     kind = feature.type
     if kind.WhichOneof("Type") == "imageType":
-        channels = (
-            1 if "GRAYSCALE" in kind.imageType.ColorSpace.Name(kind.imageType.colorSpace) else 3
-        )
-        shape = (1, channels, int(kind.imageType.height), int(kind.imageType.width))
+        image = kind.imageType
+        channels = 1 if "GRAYSCALE" in image.ColorSpace.Name(image.colorSpace) else 3
+        shape = (1, channels, int(image.height), int(image.width))
         return Port(feature.name, shape, "uint8", image=True)
     array = kind.multiArrayType
     dtype = arrays.Name(array.dataType).lower()

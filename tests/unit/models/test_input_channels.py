@@ -15,7 +15,7 @@ from maskport.errors import NetworkError, SpecError
 from maskport.imaging.convert import photo_to_input
 from maskport.models.checkpoints import load_weights
 from maskport.models.factory import spec_from_options
-from maskport.models.input_channels import ZEROS, Gray
+from maskport.models.inputs import ZEROS, Gray
 from maskport.models.prepared import Reference, check_output, prepare
 from maskport.specs import ImageSpec, MaskSpec, ModelSpec
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from maskport.scenes import NamedPhoto, builtin_photos
-from maskport.scenes.visibility import visibility
+from maskport.scenes.seeded import visibility
 
 
 @pytest.fixture(scope="module")

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 
 import numpy as np
 import pytest
 
-from maskport.scenes.canvas import cast, lay, mirrored
 from maskport.scenes.colors import contrasting, difference
+from maskport.scenes.composition import add_foreground, add_margin
 from maskport.scenes.fields import fractal, lowpass
-from maskport.scenes.figures import FIGURES
+from maskport.scenes.figures import FIGURES, Figure, drawn
 from maskport.scenes.outlines import box, ellipse, stroke
-from maskport.scenes.painting import Layer, Light, coverage, paint
+from maskport.scenes.painting import Layer, Light, cast, coverage, lay, mirrored, paint
 from maskport.scenes.sketch import DARK, MAIN, PALE, Sketch
-from maskport.scenes.surroundings import add_foreground, add_margin
 
 GRAY = np.full(3, 0.5, np.float32)
 FLAT = Light(0, 0, 0)
@@ -27,10 +25,10 @@ def painted(sketch: Sketch, scale: float, seed: int = 0) -> Layer:
 
 @pytest.mark.parametrize("figure", [figure for figure, _ in FIGURES], ids=lambda f: f.__name__)
 def test_every_figure_has_a_body_of_finite_size(
-    figure: Callable[[np.random.Generator], Sketch],
+    figure: Figure,
 ) -> None:
     for seed in range(12):
-        sketch = figure(np.random.default_rng(seed))
+        sketch = drawn(figure, np.random.default_rng(seed))
         assert any(part.role == "solid" for part in sketch.parts)
         assert all(np.isfinite(part.outline).all() for part in sketch.parts)
         area, wide, high = coverage(sketch, np.eye(2))
@@ -42,12 +40,12 @@ def test_every_figure_has_a_body_of_finite_size(
 
 def test_two_draws_of_a_figure_differ() -> None:
     for figure, _ in FIGURES:
-        sketches = [figure(np.random.default_rng(seed)) for seed in range(12)]
-        drawn = {
+        sketches = [drawn(figure, np.random.default_rng(seed)) for seed in range(12)]
+        different = {
             (sketch.upright, *(part.text + str(part.outline) for part in sketch.parts))
             for sketch in sketches
         }
-        assert len(drawn) > 1, figure.__name__
+        assert len(different) > 1, figure.__name__
 
 
 def test_alpha_is_the_area_that_the_outline_encloses() -> None:

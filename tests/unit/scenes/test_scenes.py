@@ -7,8 +7,7 @@ import pytest
 
 from maskport.scenes import Scene, scene
 from maskport.scenes.camera import photographed
-from maskport.scenes.seeded import MOST, VISIBLE
-from maskport.scenes.visibility import visibility
+from maskport.scenes.seeded import MOST, VISIBLE, visibility
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ import pytest
 
 from maskport.errors import UsageError
 from maskport.training.config import TrainingConfig, read_config, resumed
-from maskport.training.schedule import learning_rate
+from maskport.training.optimizer import learning_rate
 
 RUN = TrainingConfig("u2netp", images=("photos",), steps=100)
 

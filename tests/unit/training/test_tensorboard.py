@@ -9,8 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from maskport.training.log import LOG, RunLog
-from maskport.training.tensorboard import EventWriter
+from maskport.training.log import LOG, EventWriter, RunLog
 
 
 @pytest.mark.sdk
@@ -49,7 +48,7 @@ def test_writing_loads_no_tensorflow(tmp_path: Path) -> None:
     pytest.importorskip("tensorboard")
     code = (
         "import sys\nfrom pathlib import Path\n"
-        "from maskport.training.tensorboard import EventWriter\n"
+        "from maskport.training.log import EventWriter\n"
         "EventWriter(Path(sys.argv[1]), step=3).close()\n"
         "assert 'tensorflow' not in sys.modules"
     )

@@ -1,12 +1,29 @@
-"""The learning rate of a step: a function of its number, so that resuming needs no state."""
+"""The optimizer, and the learning rate of a step: a function of its number, so that resuming needs
+no state of it.
+"""
 
 from __future__ import annotations
 
 import math
+from typing import Any
+
+from torch import nn
+from torch.optim import Adam, AdamW, Optimizer
 
 from .config import TrainingConfig
 
-__all__ = ["learning_rate"]
+__all__ = ["learning_rate", "optimizer_of"]
+
+# The authors' (U²-Net, section 4.2), for AdamW too.
+BETAS, EPSILON = (0.9, 0.999), 1e-8
+
+
+def optimizer_of(network: nn.Module, config: TrainingConfig) -> Optimizer:
+    """The run's optimizer of all of a network's parameters."""
+    settings: dict[str, Any] = {"lr": config.learning_rate, "betas": BETAS, "eps": EPSILON}
+    if config.optimizer == "adamw":
+        return AdamW(network.parameters(), weight_decay=config.weight_decay, **settings)
+    return Adam(network.parameters(), **settings)
 
 
 def learning_rate(config: TrainingConfig, step: int, steps: int) -> float:

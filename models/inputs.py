@@ -1,7 +1,8 @@
-"""Networks that take another number of channels than a photo's three: grey, and what is refused."""
+"""Networks that take something else than a photo of three channels: grey, and what is refused."""
 
 from __future__ import annotations
 
+import inspect
 import re
 
 import torch
@@ -11,7 +12,7 @@ from torch.nn import functional as F
 from ..errors import NetworkError
 from ..specs import ImageSpec, ModelSpec
 
-__all__ = ["Gray", "refused_channels"]
+__all__ = ["Gray", "refused_channels", "refused_inputs"]
 
 # ITU-R BT.601, as Pillow's ``convert("L")``, which rounds to bytes where this does not.
 LUMA = (0.299, 0.587, 0.114)
@@ -82,4 +83,37 @@ def refused_channels(exc: Exception, network: nn.Module, spec: ModelSpec) -> Net
         f"{name} takes {wanted} channels, and photos have three (RGB){convolution}.",
         f"Give a factory that wraps it in a module which makes of them {what}. The weights fit it "
         "as they are.",
+    )
+
+
+def refused_inputs(network: nn.Module, name: str) -> NetworkError | None:
+    """The error of a network whose forward has parameters beside the photo, without defaults.
+
+    Args:
+        network: The network.
+        name: Of it, for the message.
+
+    Returns:
+        None where a photo is all that it needs. What has a default keeps it: the states of a
+        recurrent network are None in every file.
+    """
+    try:
+        parameters = list(inspect.signature(network.forward).parameters.values())
+    except (TypeError, ValueError):  # a forward that is no function of Python
+        return None
+    needed = [
+        parameter.name
+        for parameter in parameters
+        if parameter.default is parameter.empty
+        and parameter.kind not in {parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD}
+    ]
+    keyword_only = {p.name for p in parameters if p.kind is p.KEYWORD_ONLY}
+    beside = [own for own in needed[1:] if own not in keyword_only]
+    beside += [own for own in needed if own in keyword_only]
+    if not beside:
+        return None
+    return NetworkError(
+        f"{name} takes more than a photo: its forward also needs {', '.join(beside)}.",
+        "Give a factory that wraps it in a module whose forward takes the photo alone: "
+        f"return self.net(x, {', '.join(f'{own}=…' for own in beside)}), with constants or None.",
     )

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ..artifacts.manifest import Quantization
-from ..sdks.coreml import coremltools
+from ..sdks.slim import coremltools
 from .coreml_conversion import convert
 from .coreml_package import finish, full_mask
 from .failures import made_once

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import ExportError
-from ..sdks.coreml import coremltools
+from ..sdks.slim import coremltools
 from .coreml_package import features
 from .run import Run
 

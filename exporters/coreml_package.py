@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ..artifacts.manifest import Quantization, Tensor, TensorQuantization
-from ..sdks.coreml import coremltools
+from ..sdks.slim import coremltools
 from .run import Exported, Run
 
 __all__ = ["features", "finish", "full_mask", "gives_image"]

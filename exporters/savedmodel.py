@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import ExportError
+from ..sdks.slim import tensorflow
 from .failures import made_once
 from .onnx import simplified
 from .probes import check_probes
@@ -45,7 +46,7 @@ def float_model(run: Run) -> Path:
 def _save(run: Run, path: Path) -> None:
     source = simplified(run)
     run.step("importing TensorFlow")
-    import tensorflow as tf
+    tf = tensorflow()
 
     run.step("onnx2tf")
     model = _convert(source, run)

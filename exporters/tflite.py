@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from ..artifacts.manifest import Quantization, Tensor, TensorQuantization
 from ..errors import ExportError
+from ..sdks.slim import tensorflow
 from . import litert
 from .failures import made_once
 from .run import Exported, Run
@@ -237,7 +238,7 @@ def _float_file(run: Run) -> tuple[bytes, dict[str, str]]:
 def _convert(run: Run, choose: Callable[[Any, Any], None]) -> bytes:
     saved_model = float_model(run)
     run.step("importing TensorFlow")
-    import tensorflow as tf
+    tf = tensorflow()
 
     run.step("converting")
     converter = tf.lite.TFLiteConverter.from_saved_model(str(saved_model))

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from ..errors import RunnerError
-from ..sdks.coreml import coremltools
 from ..sdks.quiet import quiet
+from ..sdks.slim import coremltools
 from .base import Array, Runner
 from .mil.package import Feature, Package, read_package
 from .mil.program import Program

@@ -6,6 +6,7 @@ import os
 from typing import Any
 
 from ..sdks.quiet import quiet_native
+from ..sdks.slim import tensorflow
 from .base import Array, Runner
 from .savedmodel import tensorflow_threads
 
@@ -24,13 +25,13 @@ class KerasRunner(Runner):
     def _import(self) -> None:
         os.environ.setdefault("KERAS_BACKEND", "tensorflow")  # read once, on import
         with quiet_native():
+            tensorflow()
             import keras  # noqa: F401
-            import tensorflow  # noqa: F401
 
     def _load(self) -> None:
         with quiet_native():
+            tf = tensorflow()
             import keras
-            import tensorflow as tf
 
             tensorflow_threads(tf, self.threads)
             model = keras.models.load_model(self.path, compile=False, safe_mode=True)

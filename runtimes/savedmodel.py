@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..sdks.quiet import quiet_native
+from ..sdks.slim import tensorflow
 from .base import Array, Runner
 
 __all__ = ["SavedModelRunner", "tensorflow_threads"]
@@ -21,11 +22,11 @@ class SavedModelRunner(Runner):
 
     def _import(self) -> None:
         with quiet_native():
-            import tensorflow  # noqa: F401
+            tensorflow()
 
     def _load(self) -> None:
         with quiet_native():
-            import tensorflow as tf
+            tf = tensorflow()
 
             tensorflow_threads(tf, self.threads)
             # Kept: the signature alone does not keep the model's variables alive.

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from ...sdks.slim import coremltools
 from ..manifest import Artifact, OldestRuntime
 from .declared import Declared, Port
 
@@ -25,6 +26,7 @@ _SYSTEMS = {
 
 def declared(_artifact: Artifact, path: Path) -> Declared:
     """Of the package's description and the main function of its program."""
+    coremltools()
     from coremltools.proto import FeatureTypes_pb2, Model_pb2
 
     specification = Model_pb2.Model()

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from ...sdks.slim import tensorflow
 from ..manifest import Artifact
 from .declared import Declared, Port
 
@@ -22,6 +23,7 @@ def declared(_artifact: Artifact, path: Path) -> Declared:
 
     TensorFlow promises that newer releases load the file, and nothing of older ones.
     """
+    tensorflow()
     from tensorflow.core.protobuf import saved_model_pb2
 
     saved = saved_model_pb2.SavedModel()
@@ -40,7 +42,7 @@ def declared(_artifact: Artifact, path: Path) -> Declared:
 
 
 def _port(name: str, info: Any) -> Port:
-    import tensorflow as tf
+    tf = tensorflow()
 
     sizes = tuple(size.size if size.size >= 0 else None for size in info.tensor_shape.dim)
     shape = None if info.tensor_shape.unknown_rank else sizes

@@ -11,6 +11,7 @@ from typing import Any
 
 from ...artifacts.manifest import Artifact
 from ...sdks.quiet import quiet_native
+from ...sdks.slim import tensorflow
 from .cost import Cost
 from .tensorflow import count_graph
 
@@ -25,8 +26,8 @@ def cost(artifact: Artifact, path: Path) -> Cost:
     """
     os.environ.setdefault("KERAS_BACKEND", "tensorflow")  # read once, on import
     with quiet_native():
+        tf = tensorflow()
         import keras
-        import tensorflow as tf
 
         model = keras.models.load_model(path, compile=False, safe_mode=True)
         inputs = [tf.TensorSpec((1, *t.shape[1:]), t.dtype) for t in model.inputs]
@@ -52,6 +53,6 @@ def _parts(model: Any, keras: Any) -> Iterator[Any]:
 
 
 def _item_bytes(dtype: str) -> int:
-    import tensorflow as tf
+    tf = tensorflow()
 
     return int(tf.as_dtype(dtype).size)

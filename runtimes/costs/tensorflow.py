@@ -9,6 +9,7 @@ from typing import Any
 
 from ...artifacts.manifest import Artifact
 from ...sdks.quiet import quiet_native
+from ...sdks.slim import tensorflow
 from .cost import Cost
 from .operation import Formula, Operation, Shape, count, einsum, placed, product
 
@@ -22,7 +23,7 @@ def cost(artifact: Artifact, path: Path) -> Cost:
     ways that the signature doesn't take are not counted.
     """
     with quiet_native():
-        import tensorflow as tf
+        tf = tensorflow()
         from tensorflow.python.framework.convert_to_constants import (
             convert_variables_to_constants_v2,
         )

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from ...errors import RunnerError
-from ...sdks.coreml import coremltools
 from ...sdks.quiet import quiet
+from ...sdks.slim import coremltools
 
 __all__ = ["Feature", "Package", "read_package"]
 

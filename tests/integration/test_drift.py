@@ -177,7 +177,7 @@ def plant_tflite(source: Path, copy: Path, tensor: str) -> None:
 
 
 def plant_coreml(source: Path, copy: Path, tensor: str) -> None:
-    from maskport.sdks.coreml import coremltools
+    from maskport.sdks.slim import coremltools
 
     coremltools()
     from coremltools.proto import Model_pb2

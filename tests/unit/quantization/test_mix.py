@@ -174,7 +174,7 @@ def test_the_last_resort_is_fine_tuning_what_came_nearest(
 
 
 def test_the_command_fine_tunes_and_the_recipe_says_so(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    small_network: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Everything holds an error of 1, so the first tries are made to fail."""
     monkeypatch.setenv("MASKPORT_CACHE", str(tmp_path / "cache"))
@@ -188,7 +188,7 @@ def test_the_command_fine_tunes_and_the_recipe_says_so(
 
     monkeypatch.setattr(Budget, "holds", late)
     out = tmp_path / "r.toml"
-    arguments = ["quantize", "demo", "--size", "48", "--calibration", "scenes:3", "--finetune", "2"]
+    arguments = ["quantize", *small_network, "--calibration", "scenes:3", "--finetune", "2"]
     arguments += ["--photos", "scenes:2", "--out", str(out), "--budget"]
     ended = CliRunner().invoke(cli, [*arguments, "mae<=1"], standalone_mode=False)
     assert isinstance(ended.exception, UsageError) and "time<=1.2" in str(ended.exception)

@@ -46,7 +46,7 @@ def tflite_file(tiny: nn.Module, tmp_path_factory: pytest.TempPathFactory) -> Pa
 @pytest.fixture(scope="module")
 def coreml_file(tiny: nn.Module, tmp_path_factory: pytest.TempPathFactory) -> Path:
     pytest.importorskip("coremltools", reason="writing Core ML needs maskport[coreml]")
-    from maskport.sdks.coreml import coremltools
+    from maskport.sdks.slim import coremltools
 
     ct = coremltools()
     path = tmp_path_factory.mktemp("coreml") / "tiny.mlpackage"

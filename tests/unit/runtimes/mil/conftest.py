@@ -18,8 +18,8 @@ needed("coremltools", "coreml")
 
 from maskport.runtimes.mil.package import read_package  # noqa: E402
 from maskport.runtimes.mil.program import Program  # noqa: E402
-from maskport.sdks.coreml import coremltools  # noqa: E402
 from maskport.sdks.quiet import quiet  # noqa: E402
+from maskport.sdks.slim import coremltools  # noqa: E402
 
 COUNT = itertools.count()
 

@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from .network_options import (
+    PATH,
     catalog_entry,
     chosen_spec,
+    listed,
     prefer_option,
     size_option,
     spec_options,
@@ -48,7 +50,7 @@ __all__ = ["command", "exit_code"]
 @click.option(
     "--photos",
     metavar="PHOTOS",
-    type=click.Path(path_type=Path),
+    type=PATH,
     help=(
         "Folder or list file of photos to check every file on; calibration photos or generated "
         "scenes where left out."
@@ -71,7 +73,7 @@ __all__ = ["command", "exit_code"]
 @click.option(
     "--out",
     metavar="DIR",
-    type=click.Path(path_type=Path),
+    type=PATH,
     help=("The bundle's folder.  [default: exports/NAME-SIZE]"),
 )
 @spec_options
@@ -125,7 +127,7 @@ def command(
     from .export_view import ExportView
 
     known = catalog.CATALOG.get(network)
-    names = [part.strip() for part in targets.split(",") if part.strip()]
+    names = listed(targets)
     rows = select(names, calibrated=bool(calibration or (known and known.calibration)))
     if without := [row.name for row in select(names) if row not in rows]:
         click.echo(f"Left out without --calibration: {', '.join(without)}.", err=True)

@@ -7,8 +7,14 @@ from typing import Self
 from rich.console import Console
 from rich.live import Live
 from rich.progress import Progress
+from rich.spinner import Spinner
+from rich.status import Status
+from rich.table import Table
+from rich.text import Text
 
-__all__ = ["LiveView"]
+from .tables import printable
+
+__all__ = ["LiveView", "TableView"]
 
 
 class LiveView:
@@ -17,7 +23,7 @@ class LiveView:
     A view sets ``_live`` when it is made, drawn on ``_console``.
     """
 
-    _live: Live | Progress
+    _live: Live | Progress | Status
 
     def __init__(self) -> None:
         self._console = Console(stderr=True, highlight=False)
@@ -31,3 +37,38 @@ class LiveView:
     def __exit__(self, *exc: object) -> None:
         if self._animated:
             self._live.stop()
+
+    def note(self, text: str) -> None:
+        """A line that stays. What comes from files can't steer the terminal."""
+        self._console.print(Text(printable(text)), soft_wrap=True)
+
+
+class TableView(LiveView):
+    """A line for each thing that is worked on, and what is done for all of them.
+
+    A view has its lines when it calls this, because ``_table`` is asked for at once.
+
+    Args:
+        redraws: A second.
+        transient: Nothing of it stays.
+    """
+
+    def __init__(self, redraws: int, *, transient: bool) -> None:
+        super().__init__()
+        self._spinner = Spinner("dots")
+        self._common = ""
+        self._live = Live(
+            console=self._console,
+            get_renderable=self._table,
+            refresh_per_second=redraws,
+            redirect_stdout=False,
+            redirect_stderr=False,
+            transient=transient,
+        )
+
+    def say(self, text: str) -> None:
+        """What is being done for all of them."""
+        self._common = text
+
+    def _table(self) -> Table:
+        raise NotImplementedError

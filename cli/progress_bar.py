@@ -6,7 +6,6 @@ import click
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from .live_view import LiveView
-from .tables import printable
 
 __all__ = ["ProgressBar"]
 
@@ -36,10 +35,6 @@ class ProgressBar(LiveView):
         """What is being done."""
         self._text = text
         self._live.update(self._task, description=text)
-
-    def note(self, text: str) -> None:
-        """A line that stays."""
-        self._console.print(printable(text), markup=False, soft_wrap=True)
 
     def count(self, done: int, total: int) -> None:
         """How far it is; a total of 0 where that isn't known."""

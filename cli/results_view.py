@@ -1,7 +1,8 @@
-"""What a run found, for a terminal: where the reference ran, latencies, ground truth."""
+"""What a run found, for a terminal: where the reference ran, latencies, ground truth, verdict."""
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING
 
 import click
@@ -11,7 +12,7 @@ from .tables import print_table, printable
 if TYPE_CHECKING:
     from ..validation.results import ArtifactResult, Results
 
-__all__ = ["print_latency", "print_reference", "print_resumed", "print_truth"]
+__all__ = ["print_latency", "print_reference", "print_resumed", "print_truth", "print_verdict"]
 
 # What a table in a paper has; all of them are in the JSON file.
 _SHOWN = {
@@ -22,6 +23,9 @@ _SHOWN = {
     "max_e_mean_curve": "max-E",
     "relaxed_boundary_f": "boundary F",
 }
+_COLUMNS = ("", "target", "IoU", "worst IoU", "MAE", "median ms", "to fp32", "")
+_MARKS = {"passed": "✓", "unavailable": "–"}
+_STYLES = {"passed": "green", "unavailable": "yellow"}
 
 
 def print_resumed(results: Results, *, resume: bool) -> None:
@@ -100,6 +104,28 @@ def print_latency(results: Results) -> None:
     )
 
 
+def print_verdict(results: Results) -> None:
+    """Print every artifact's numbers, the sentence of each gate that doesn't hold, and the run in
+    a line; coloured in a terminal, and where the output is piped tab-separated and
+    ``FAILED target: sentence``. What differs from the baseline's run, and may explain a
+    difference, is said on stderr.
+
+    Args:
+        results: As `decide` returns them.
+    """
+    from ..validation.reports.wording import verdict
+
+    print_table(_COLUMNS, [_verdict_row(artifact) for artifact in results.artifacts.values()])
+    for artifact in results.artifacts.values():
+        for sentence in _sentences(artifact):
+            _say(artifact, sentence)
+    if results.baseline:
+        print(printable(f"Compared with the baseline {results.baseline}."))
+    print(printable(verdict(results)))
+    for note in results.notes:
+        click.echo(f"Note: {printable(note)}", err=True)
+
+
 def _latency_row(found: ArtifactResult) -> list[str]:
     from ..validation.reports.wording import milliseconds
 
@@ -122,3 +148,42 @@ def _with_drop(value: float, drop: float | None) -> str:
     if drop is None or abs(drop) < 5e-5:
         return f"{value:.4f}"
     return f"{value:.4f} {drop:+.4f}"
+
+
+def _verdict_row(artifact: ArtifactResult) -> tuple[str, ...]:
+    from ..validation.reports.wording import STATUSES, metric_value, milliseconds, ratio
+
+    fidelity = artifact.fidelity or {}
+    remarks = [] if artifact.status == "passed" else [STATUSES[artifact.status].label]
+    remarks += ["emulated"] if artifact.emulated else []
+    remarks += ["noisy timing"] if artifact.timing and artifact.timing.noisy else []
+    return (
+        _MARKS.get(artifact.status, "✗"),
+        printable(artifact.target),
+        *(metric_value(name, fidelity.get(name)) for name in ("iou", "worst_iou", "mae")),
+        milliseconds(artifact.latency_ms.p50 if artifact.latency_ms else None),
+        ratio(artifact.timing.ratio_to_fp32 if artifact.timing else None),
+        ", ".join(remarks),
+    )
+
+
+def _sentences(artifact: ArtifactResult) -> list[str]:
+    """What is wrong, with who asks for it: a default reads otherwise than one's own gate."""
+    failed = [gate for gate in artifact.gates if not gate.passed]
+    told = [f"{gate.text}  [{gate.source}]" for gate in failed]
+    if artifact.status == "unavailable":
+        return [*told, artifact.reason]
+    return told
+
+
+def _say(artifact: ArtifactResult, sentence: str) -> None:
+    target, text = printable(artifact.target), printable(sentence)
+    if not sys.stdout.isatty():
+        word = "unavailable" if artifact.status == "unavailable" else "FAILED"
+        print(f"{word} {target}: {text}")
+        return
+    from rich.console import Console
+    from rich.text import Text
+
+    style = f"bold {_STYLES.get(artifact.status, 'red')}"
+    Console(highlight=False).print(Text.assemble((target, style), f": {text}"))

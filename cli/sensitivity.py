@@ -70,7 +70,7 @@ def command(
     maskport sensitivity u2netp --weights my.pth --calibration photos/ --plot sensitivity.svg
     """
     from .progress_bar import ProgressBar
-    from .sensitivity_view import print_sensitivity
+    from .quantize_view import print_sensitivity
 
     with ProgressBar() as bar:
         bar.say("loading PyTorch")

@@ -35,33 +35,18 @@ FIDELITY: Mapping[str, Better] = {
 EMULATED = "emulated here, so its time says nothing of the system's own runtime"
 
 
-def results_of(
-    request: ValidationRequest,
-    findings: Findings,
-    *,
-    started: str,
-    photos_from: str,
-    truth_from: str,
-) -> Results:
+def results_of(request: ValidationRequest, findings: Findings, started: str) -> Results:
     """Everything found, as plain values; ``passed`` says that every artifact ran.
 
     Args:
         request: What was asked for.
         findings: What came of it.
         started: When, in UTC.
-        photos_from: Where the photos are from, for people.
-        truth_from: Likewise the ground truth; empty without one.
     """
-    manifest = request.bundle.manifest
+    manifest, options, photos = request.bundle.manifest, request.options, request.photos
     reference_scores = findings.scores.get("")
-    entries = {
-        job.target: _artifact_result(job, request, findings)
-        for job in findings.jobs
-        if not job.build
-    }
-    views = {
-        job.target: _artifact_result(job, request, findings) for job in findings.jobs if job.build
-    }
+    found = {job.target: _artifact_result(job, request, findings) for job in findings.jobs}
+    views = {job.target: found.pop(job.target) for job in findings.jobs if job.build}
     return Results(
         maskport=version("maskport"),
         bundle=str(request.bundle.path),
@@ -74,14 +59,14 @@ def results_of(
         started=started,
         machine=_machine(),
         run=Run(
-            photos_from=photos_from,
-            truth_from=truth_from,
-            photos_left_out=list(request.photos_left_out),
+            photos_from=photos.photos_from,
+            truth_from=photos.truth_from,
+            photos_left_out=list(photos.left_out),
             truth_left_out=findings.photos.truth_left_out,
             left_out=[a.target for a in manifest.artifacts if a not in request.targets],
             threads=request.threads,
-            compute_units=request.compute_units,
-            latency=request.schedule.name if request.schedule else "none",
+            compute_units=options.compute_units,
+            latency=options.latency,
             total_s=findings.total_s,
             inference_s=findings.inference_s,
             load_s=findings.load_s,
@@ -96,8 +81,8 @@ def results_of(
             photos=findings.reference_truth,
         ),
         pytorch=views,
-        artifacts=entries,
-        passed=all(entry.status == "passed" for entry in entries.values()),
+        artifacts=found,
+        passed=all(entry.status == "passed" for entry in found.values()),
     )
 
 

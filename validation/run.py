@@ -23,7 +23,7 @@ from ..errors import InputError, LostError, MaskportError, NotCoveredError, Runn
 from ..metrics import SaliencyScores, drawn_objects
 from ..models.checksums import digest_of
 from ..models.devices import best_device
-from ..runtimes.isolated import Build, IsolatedRunner, Limits
+from ..runtimes.isolated import Build, IsolatedRunner, Limits, default_memory_limit
 from .comparison import Compared, Comparison
 from .drawing import draw_references, score_references
 from .journal import Journal
@@ -97,7 +97,7 @@ class _Validation:
         self.folder = request.work / identity[:16]
         self.identity = identity
         self.maps = MapStore(self.folder / "maps")
-        self.photos = PhotoSet(request.sources, request.spec.image, self.folder)
+        self.photos = PhotoSet(request.photos.sources, request.spec.image, self.folder)
 
     def run(self) -> Findings:
         began = time.monotonic()
@@ -106,7 +106,7 @@ class _Validation:
             self.watch(ValidationEvent("queued", job.target))
         self._stage("reading the photos")
         journal = self.folder / "journal.jsonl"
-        self.journal = Journal(journal, self.identity, resume=request.resume)
+        self.journal = Journal(journal, self.identity, resume=request.options.resume)
         kept_maps = self.maps if request.keep_maps else None
         self.photos.prepare(kept_maps.save_photo if kept_maps else _drop)
         truths: list[PhotoResult] = []
@@ -128,7 +128,8 @@ class _Validation:
             scores, truths = score_references(self.photos, self.references, spec)
             if scores is not None:
                 self.scores[""] = scores
-        with Pool(request.threads, self._limits(), memory_budget(), request.compute_units) as pool:
+        units = request.options.compute_units
+        with Pool(request.threads, self._limits(), memory_budget(), units) as pool:
             self.pool = pool
             for job, following in zip(self.jobs, [*self.jobs[1:], None], strict=True):
                 self._guarded(job, lambda job=job, f=following: self._examine(job, f))  # type: ignore[misc]
@@ -179,7 +180,7 @@ class _Validation:
         for job in self.jobs:
             with contextlib.suppress(OSError):
                 contents[job.target] = describe_files(job.path, job.path.parent)[2]
-        photos = PhotoSet(request.sources, request.spec.image, request.work)
+        photos = PhotoSet(request.photos.sources, request.spec.image, request.work)
         values = {
             "manifest": request.bundle.manifest.model_dump(mode="json"),
             "files": contents,
@@ -190,20 +191,21 @@ class _Validation:
             "schedule": repr(request.schedule),
             "threads": request.threads,
             "maps": request.keep_maps,
-            "units": request.compute_units,
+            "units": request.options.compute_units,
             "maskport": version("maskport"),
         }
         return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
 
     def _limits(self) -> Limits:
         request = self.request
-        if request.time_limit is not None:
-            seconds = request.time_limit
+        if request.options.time_limit is not None:
+            seconds = request.options.time_limit
         elif request.reference is None:
             seconds = UNKNOWN_SECONDS
         else:
             seconds = max(LEAST_SECONDS, SLOWEST * self.journal.reference_seconds)
-        return Limits(max(LOAD_SECONDS, seconds), seconds, request.memory_limit)
+        memory = request.options.memory_limit or default_memory_limit()
+        return Limits(max(LOAD_SECONDS, seconds), seconds, memory)
 
     def _guarded(self, job: Job, action: Callable[[], None]) -> None:
         """What goes wrong with an artifact is a finding about it."""

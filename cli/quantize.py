@@ -24,7 +24,7 @@ __all__ = ["command"]
 _FILE = click.Path(path_type=Path, dir_okay=False)
 
 
-@click.command(name="quantize")
+@click.command(name="quantize", context_settings={"show_default": True})
 @click.argument("network")
 @click.option(
     "--budget",
@@ -32,7 +32,6 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
     multiple=True,
     metavar="TERMS",
     default=["iou>=0.999"],
-    show_default=True,
     help="What masks must hold: iou, worst_iou (>=), mae, worst_mae (<=), and time<=1.35, in "
     "the integer network's; several with commas.",
 )
@@ -41,7 +40,6 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
     "--recipe",
     metavar="FILE|NAME",
     default="best",
-    show_default=True,
     help="What is done to the parts in integers: a TOML file, best or plain.",
 )
 @weights_option
@@ -58,12 +56,7 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
     help="Folder or list file to verify on; every third calibration photo where left out.",
 )
 @click.option(
-    "--out",
-    metavar="FILE",
-    type=_FILE,
-    default="recipe.toml",
-    show_default=True,
-    help="Where the recipe is written.",
+    "--out", metavar="FILE", type=_FILE, default="recipe.toml", help="Where the recipe is written."
 )
 @click.option("--json", "json_out", metavar="FILE", type=_FILE, help="Write all that was tried.")
 @click.option(

@@ -16,13 +16,22 @@ from ..artifacts.manifest import Artifact
 from ..artifacts.processor import this_processor
 from ..metrics import AGREEMENT, SALIENCY, SWEEP, Better, counts, mean_by_class, summarize
 from ..models.devices import device_name
-from .counted import counted
 from .journal import Facts
 from .latency import ratios, summarize_times
 from .pool import Job
 from .reference import VIEWS
 from .request import Findings, ValidationRequest
-from .results import ArtifactResult, Machine, Photo, PhotoResult, Reference, Results, Run, Timing
+from .results import (
+    ArtifactResult,
+    Machine,
+    Photo,
+    PhotoResult,
+    Reference,
+    Results,
+    Run,
+    Timing,
+    counted,
+)
 
 __all__ = ["FIDELITY", "results_of"]
 

@@ -34,15 +34,7 @@ class NetworkOptions:
 class RunOptions:
     """Which artifacts of a bundle are run beside which network, how often, within which limits.
 
-    Attributes:
-        targets: Names of targets or formats, or ``all``.
-        network: What they are compared with.
-        latency: When artifacts are timed; see `latency.SCHEDULES`.
-        threads: CPU threads of every runtime; all that this process may use where None.
-        time_limit: Seconds for one photo; by the reference's own time where None.
-        memory_limit: Bytes for one process; half of the memory where None.
-        compute_units: For Core ML on macOS.
-        resume: Go on where an interrupted run of the same bundle, photos and options ended.
+    What each means, and in which unit, stands at `validate.validate`, whose arguments they are.
     """
 
     targets: tuple[str, ...] = ("all",)

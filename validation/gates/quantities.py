@@ -9,8 +9,7 @@ from typing import Literal
 
 from ...errors import UsageError, did_you_mean
 from ...metrics import AGREEMENT, PSNR_CEILING, SALIENCY, Better
-from ..counted import counted
-from ..results import ArtifactResult, Latency, PhotoResult, Results
+from ..results import ArtifactResult, Latency, PhotoResult, Results, counted
 
 __all__ = ["Quantity", "known_names", "photo_values", "quantity", "value_of", "why_no_value"]
 

@@ -8,10 +8,9 @@ from ...artifacts.onnx_saturation import explained
 from ...errors import InputError
 from ...metrics import Objection
 from ..results import ArtifactResult, GateResult, Results
-from .baseline import check_network, check_photos, is_vanished, regressions, vanished
+from .baseline import check_network, check_photos, is_vanished, notes, regressions, vanished
 from .gate import Gate
 from .measure import Measured, chosen_photos, measure
-from .notes import notes
 from .selection import Gates
 from .sentences import verdict
 

@@ -6,8 +6,7 @@ import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from ..counted import counted
-from ..results import ArtifactResult, Results
+from ..results import ArtifactResult, Results, counted
 from .files import write_whole
 from .wording import (
     EMULATED,
@@ -56,16 +55,7 @@ def _lines(results: Results) -> Iterator[str]:
                 yield f"- {_code(artifact.target)} **{words.label}**: {_text(sentence)}"
         yield ""
     yield from _table(
-        (
-            "artifact",
-            "status",
-            "IoU",
-            "worst IoU",
-            "MAE",
-            "p50 ms",
-            "to fp32",
-            "MB",
-        ),
+        ("artifact", "status", "IoU", "worst IoU", "MAE", "p50 ms", "to fp32", "MB"),
         "llrlrrrr",
         (_row(results, a) for a in (*results.pytorch.values(), *results.artifacts.values())),
     )

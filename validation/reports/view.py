@@ -30,6 +30,9 @@ __all__ = [
 ]
 
 
+Write = Callable[[float | None], str]
+
+
 @dataclass(frozen=True, slots=True)
 class Cell:
     """What is read, and what is sorted by; None sorts last either way."""
@@ -70,24 +73,14 @@ def _metric(name: str) -> Callable[[ArtifactResult], Cell]:
     return cell
 
 
-def _latency(name: str) -> Callable[[ArtifactResult], Cell]:
+def _number(part: str, name: str, write: Write) -> Callable[[ArtifactResult], Cell]:
+    """A number of a part of the result that may be missing."""
+
     def cell(artifact: ArtifactResult) -> Cell:
-        value = getattr(artifact.latency_ms, name, None)
-        return Cell(milliseconds(value), value)
+        value = getattr(getattr(artifact, part), name, None)
+        return Cell(write(value), value)
 
     return cell
-
-
-def _ratio(name: str) -> Callable[[ArtifactResult], Cell]:
-    def cell(artifact: ArtifactResult) -> Cell:
-        value = getattr(artifact.timing, name, None)
-        return Cell(ratio(value), value)
-
-    return cell
-
-
-def _status(artifact: ArtifactResult) -> Cell:
-    return Cell(STATUSES[artifact.status].label, f"{list(STATUSES).index(artifact.status):02}")
 
 
 def _memory(artifact: ArtifactResult) -> Cell:
@@ -95,9 +88,8 @@ def _memory(artifact: ArtifactResult) -> Cell:
     return Cell("–" if value is None else f"{value:.0f}", value)
 
 
-def _macs(artifact: ArtifactResult) -> Cell:
-    value = artifact.cost.macs if artifact.cost else None
-    return Cell("–" if value is None else amount(value), value)
+def _status(artifact: ArtifactResult) -> Cell:
+    return Cell(STATUSES[artifact.status].label, f"{list(STATUSES).index(artifact.status):02}")
 
 
 # fmt: off
@@ -116,18 +108,20 @@ COLUMNS = (
            _metric("max_error")),
     Column("boundary_f", "Bound. F", "How well outlines match within 3 pixels; 1 is the same", 3,
            _metric("boundary_f")),
-    Column("p50", "p50 ms", "Median time of a photo in milliseconds", 1, _latency("p50")),
+    Column("p50", "p50 ms", "Median time of a photo in milliseconds", 1,
+           _number("latency_ms", "p50", milliseconds)),
     Column("p90", "p90 ms", "Nine of ten photos take at most this many milliseconds", 2,
-           _latency("p90")),
+           _number("latency_ms", "p90", milliseconds)),
     Column("to_fp32", "to fp32", "Median over that of the fp32 file of the same format", 2,
-           _ratio("ratio_to_fp32")),
+           _number("timing", "ratio_to_fp32", ratio)),
     Column("to_pytorch", "to PyTorch", "Median over that of the reference in PyTorch, on the CPU",
-           3, _ratio("ratio_to_pytorch")),
+           3, _number("timing", "ratio_to_pytorch", ratio)),
     Column("memory", "Peak MB", "Peak memory of the process that ran it, runtime included", 3,
            _memory),
     Column("size", "Size MB", "Of the file, in millions of bytes", 2,
            lambda a: Cell(megabytes(a.bytes), a.bytes or None)),
-    Column("macs", "MACs", "Multiply-accumulates of one photo", 3, _macs),
+    Column("macs", "MACs", "Multiply-accumulates of one photo", 3,
+           _number("cost", "macs", amount)),
 )
 # fmt: on
 

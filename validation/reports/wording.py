@@ -7,8 +7,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from ..counted import counted
-from ..results import ArtifactResult, Machine, PhotoResult, Results, Status
+from ..results import ArtifactResult, Machine, PhotoResult, Results, Status, counted
 
 __all__ = [
     "EMULATED",
@@ -151,8 +150,10 @@ def megabytes(size: float | None) -> str:
     return f"{size / 1e6:.2f}" if size < 1e7 else f"{size / 1e6:.1f}"
 
 
-def amount(count: int) -> str:
+def amount(count: float | None) -> str:
     """A large count with its unit: 5.87 G."""
+    if count is None:
+        return "–"
     for unit, step in (("T", 1e12), ("G", 1e9), ("M", 1e6), ("k", 1e3)):
         if count >= step:
             return f"{count / step:.3g} {unit}"

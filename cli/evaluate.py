@@ -81,7 +81,7 @@ def command(
     maskport evaluate u2netp.pth --images ECSSD --paper
     maskport evaluate exports/u2netp/u2netp-tflite-int8.tflite --images photos/ --masks masks/
     """
-    from .progress_bar import ProgressBar
+    from .live_view import ProgressBar
 
     if (images is None) == (scenes is None):
         raise UsageError(

@@ -71,10 +71,7 @@ __all__ = ["command", "exit_code"]
 )
 @prefer_option
 @click.option(
-    "--out",
-    metavar="DIR",
-    type=PATH,
-    help=("The bundle's folder.  [default: exports/NAME-SIZE]"),
+    "--out", metavar="DIR", type=PATH, help=("The bundle's folder.  [default: exports/NAME-SIZE]")
 )
 @spec_options
 @click.option("--name", help="Begins the files' names; the network's own name where left out.")

@@ -17,21 +17,21 @@ from .tables import printable
 
 __all__ = ["cli", "main"]
 
-# Name, module of this package, and the line in --help; the modules are not imported for it.
+# Name, which is that of the module, and the line in --help; no module is imported for it.
 _COMMANDS = {
-    "export": (".export", "Export a checkpoint to the files that phones run."),
-    "validate": (".validate", "Compare every artifact with PyTorch, time it, and gate it."),
-    "bench": (".bench", "Time every artifact beside PyTorch."),
-    "gate": (".gate", "Gate saved results again, without running anything."),
-    "drift": (".drift", "Find where an artifact and PyTorch part ways, module by module."),
-    "train": (".train", "Train or fine-tune a network on photos with masks."),
-    "evaluate": (".evaluate", "Measure a checkpoint or an artifact against ground truth."),
-    "sensitivity": (".sensitivity", "Show what INT8 costs each part of a network."),
-    "quantize": (".quantize", "Find the recipe whose masks hold a budget."),
-    "verify": (".verify", "Hold a bundle's files against its manifest."),
-    "targets": (".targets", "List the targets and what is installed for them."),
-    "catalog": (".catalog", "List the networks that have a name."),
-    "fetch": (".fetch", "Download published weights."),
+    "export": "Export a checkpoint to the files that phones run.",
+    "validate": "Compare every artifact with PyTorch, time it, and gate it.",
+    "bench": "Time every artifact beside PyTorch.",
+    "gate": "Gate saved results again, without running anything.",
+    "drift": "Find where an artifact and PyTorch part ways, module by module.",
+    "train": "Train or fine-tune a network on photos with masks.",
+    "evaluate": "Measure a checkpoint or an artifact against ground truth.",
+    "sensitivity": "Show what INT8 costs each part of a network.",
+    "quantize": "Find the recipe whose masks hold a budget.",
+    "verify": "Hold a bundle's files against its manifest.",
+    "targets": "List the targets and what is installed for them.",
+    "catalog": "List the networks that have a name.",
+    "fetch": "Download published weights.",
 }
 
 INTERRUPTED = 130
@@ -46,13 +46,13 @@ class _Lazy(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in _COMMANDS:
             return None
-        module = importlib.import_module(_COMMANDS[cmd_name][0], __package__)
+        module = importlib.import_module(f".{cmd_name}", __package__)
         command: click.Command = module.command
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
-            formatter.write_dl([(name, text) for name, (_, text) in _COMMANDS.items()])
+            formatter.write_dl(list(_COMMANDS.items()))
 
 
 def _print_version(ctx: click.Context, _option: click.Parameter, wanted: bool) -> None:

@@ -101,7 +101,7 @@ def command(
             raise UsageError(
                 f"There is no folder for {file}.", f"Make it, or give another {option}."
             )
-    from .progress_bar import ProgressBar
+    from .live_view import ProgressBar
     from .quantize_view import print_mix, to_dict, try_line
 
     with ProgressBar() as bar:

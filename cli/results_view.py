@@ -151,18 +151,15 @@ def _with_drop(value: float, drop: float | None) -> str:
 
 
 def _verdict_row(artifact: ArtifactResult) -> tuple[str, ...]:
-    from ..validation.reports.wording import STATUSES, metric_value, milliseconds, ratio
+    from ..validation.reports.wording import STATUSES, figures
 
-    fidelity = artifact.fidelity or {}
     remarks = [] if artifact.status == "passed" else [STATUSES[artifact.status].label]
     remarks += ["emulated"] if artifact.emulated else []
     remarks += ["noisy timing"] if artifact.timing and artifact.timing.noisy else []
     return (
         _MARKS.get(artifact.status, "✗"),
         printable(artifact.target),
-        *(metric_value(name, fidelity.get(name)) for name in ("iou", "worst_iou", "mae")),
-        milliseconds(artifact.latency_ms.p50 if artifact.latency_ms else None),
-        ratio(artifact.timing.ratio_to_fp32 if artifact.timing else None),
+        *figures(artifact),
         ", ".join(remarks),
     )
 

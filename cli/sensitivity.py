@@ -69,7 +69,7 @@ def command(
     maskport sensitivity demo
     maskport sensitivity u2netp --weights my.pth --calibration photos/ --plot sensitivity.svg
     """
-    from .progress_bar import ProgressBar
+    from .live_view import ProgressBar
     from .quantize_view import print_sensitivity
 
     with ProgressBar() as bar:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import platform
+import time
 from collections.abc import Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 
@@ -41,16 +42,24 @@ FIDELITY: Mapping[str, Better] = {
 }
 """Each metric of a photo, and which way it is good."""
 
+# What a run depends on, where it is installed.
+_RUNTIMES = (
+    *("torch", "onnxruntime", "ai-edge-litert", "tensorflow", "keras", "coremltools"),
+    "executorch",
+)
 EMULATED = "emulated here, so its time says nothing of the system's own runtime"
 
 
-def results_of(request: ValidationRequest, findings: Findings, started: str) -> Results:
+def results_of(
+    request: ValidationRequest, findings: Findings, started: str, began: float
+) -> Results:
     """Everything found, as plain values; ``passed`` says that every artifact ran.
 
     Args:
         request: What was asked for.
         findings: What came of it.
         started: When, in UTC.
+        began: Likewise, of `time.monotonic`.
     """
     manifest, options, photos = request.bundle.manifest, request.options, request.photos
     reference_scores = findings.scores.get("")
@@ -76,7 +85,7 @@ def results_of(request: ValidationRequest, findings: Findings, started: str) -> 
             threads=request.threads,
             compute_units=options.compute_units,
             latency=options.latency,
-            total_s=findings.total_s,
+            total_s=time.monotonic() - began,
             inference_s=findings.inference_s,
             load_s=findings.load_s,
             resumed=findings.journal.resumed,
@@ -111,7 +120,10 @@ def _artifact_result(job: Job, request: ValidationRequest, findings: Findings) -
     whole = bool(photos) and len(photos) == len(findings.photos)
     own, reference_scores = findings.scores.get(job.target), findings.scores.get("")
     complete = whole and own and reference_scores and len(own) == len(reference_scores)
-    truth = _known(own.result()) if own and complete else None
+    truth, drop = None, None
+    if complete and own and reference_scores:
+        truth = _known(own.result())
+        drop = _drop(truth, _known(reference_scores.result())) if truth else None
     return ArtifactResult(
         target=job.target,
         path=artifact.path if is_file else "",
@@ -127,9 +139,7 @@ def _artifact_result(job: Job, request: ValidationRequest, findings: Findings) -
         iou_sweep=_sweep(facts, shown) if whole else None,
         class_iou=_class_iou(photos, shown, request.spec.mask.labels) if whole else None,
         truth=truth,
-        truth_drop=_drop(truth, _known(reference_scores.result()))
-        if truth and reference_scores
-        else None,
+        truth_drop=drop,
         latency_ms=latency,
         timing=timing,
         no_latency="" if latency else _why_no_latency(facts, request),
@@ -145,20 +155,14 @@ def _compared(timing: Timing, facts: Facts, artifact: Artifact, findings: Findin
     def rounds(target: str) -> list[list[float]]:
         return findings.journal.of(target).rounds
 
-    full = next(
-        (
-            job.target
-            for job in findings.jobs
-            if job.artifact.format == artifact.format and job.artifact.precision == "fp32"
-        ),
-        None,
-    )
-    return timing.model_copy(
-        update={
-            "ratio_to_fp32": ratios(facts.rounds, rounds(full)) if full else None,
-            "ratio_to_pytorch": ratios(facts.rounds, rounds(VIEWS[0])),
-        }
-    )
+    targets = {
+        (job.artifact.format, job.artifact.precision): job.target for job in reversed(findings.jobs)
+    }
+    full = targets.get((artifact.format, "fp32"))
+    found = {"ratio_to_pytorch": ratios(facts.rounds, rounds(VIEWS[0]))}
+    if full is not None:
+        found["ratio_to_fp32"] = ratios(facts.rounds, rounds(full))
+    return timing.model_copy(update=found)
 
 
 def _why_no_latency(facts: Facts, request: ValidationRequest) -> str:
@@ -222,8 +226,11 @@ def _known(values: Mapping[str, float | None]) -> dict[str, float]:
 
 
 def _machine() -> Machine:
-    names = ["torch", "onnxruntime", "ai-edge-litert", "tensorflow", "keras", "coremltools"]
     processor = this_processor()
+    versions = {}
+    for name in _RUNTIMES:
+        with contextlib.suppress(PackageNotFoundError):
+            versions[name] = version(name)
     return Machine(
         system=f"{platform.system()} {platform.release()}",
         processor=processor.name,
@@ -232,14 +239,5 @@ def _machine() -> Machine:
         cores=psutil.cpu_count() or 1,
         memory_mb=psutil.virtual_memory().total // 1_000_000,
         python=platform.python_version(),
-        versions=_versions([*names, "executorch"]),
+        versions=versions,
     )
-
-
-def _versions(names: list[str]) -> dict[str, str]:
-    """The installed versions of distributions, those that are installed."""
-    found = {}
-    for name in names:
-        with contextlib.suppress(PackageNotFoundError):
-            found[name] = version(name)
-    return found

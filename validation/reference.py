@@ -103,9 +103,7 @@ def bundle_spec(bundle: Bundle) -> ModelSpec:
 
 
 def load_reference(
-    bundle: Bundle,
-    given: NetworkOptions = OWN,
-    note: Callable[[str], object] = lambda text: None,
+    bundle: Bundle, given: NetworkOptions = OWN, note: Callable[[str], object] = lambda text: None
 ) -> Reference:
     """The untouched network with the untouched weights, on the CPU.
 

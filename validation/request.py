@@ -97,9 +97,8 @@ class Findings:
         device: Where the reference ran.
         reference_truth: The reference's own masks against the ground truth, by photo.
         scores: Ground-truth scores by target; ``""`` for the reference.
-        total_s: Seconds of this run.
-        inference_s: Of these, in runs.
-        load_s: Of these, waiting for processes and files.
+        inference_s: Seconds in runs.
+        load_s: Seconds waiting for processes and files.
     """
 
     journal: Journal
@@ -109,6 +108,5 @@ class Findings:
     device: str
     reference_truth: list[PhotoResult]
     scores: dict[str, SaliencyScores]
-    total_s: float
     inference_s: float
     load_s: float

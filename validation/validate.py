@@ -182,11 +182,7 @@ def validate_with(
 
 
 def bench_with(
-    options: RunOptions,
-    bundle: Path,
-    images: Path | None,
-    report: Report | None,
-    watch: Watcher,
+    options: RunOptions, bundle: Path, images: Path | None, report: Report | None, watch: Watcher
 ) -> Results:
     """`bench`, with the options of the run as one value."""
     loaded, found = load_bundle(bundle), find_photos(images)
@@ -239,9 +235,7 @@ def _run(
     started = datetime.now(UTC).isoformat(timespec="seconds")
     began = time.monotonic()
     with validation_run(request, watch) as findings:
-        made = results_of(request, findings, started)
-        run = made.run.model_copy(update={"total_s": time.monotonic() - began})
-        results = judged(made.model_copy(update={"run": run}))
+        results = judged(results_of(request, findings, started, began))
         if html is not None:
             from .reports import write_html
 

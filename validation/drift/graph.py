@@ -153,11 +153,7 @@ def _built(raw: list[Operation], inputs: dict[Key, tuple[int, ...]]) -> Graph:
 
 
 def _merge(
-    graph: Graph,
-    after: Operation,
-    source: Key,
-    places: dict[Key, int],
-    readers: Counter[Key],
+    graph: Graph, after: Operation, source: Key, places: dict[Key, int], readers: Counter[Key]
 ) -> bool:
     """Let a convolution that only ``after`` reads make what that makes."""
     place = places.get(source)

@@ -10,7 +10,7 @@ from ...artifacts.manifest import Artifact
 from ...errors import UsageError
 from ...runtimes.intermediates.stream import SHOWN
 
-__all__ = ["Located", "locate"]
+__all__ = ["Located", "is_bundle", "locate"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,7 @@ def locate(path: Path, bundle: Path | None = None, target: str | None = None) ->
     """
     if not path.exists():
         raise UsageError(f"There is no {path}.", "Give an artifact, or a bundle with --target.")
-    if bundle is None and _is_bundle(path):
+    if bundle is None and is_bundle(path):
         held = load_bundle(path)
         artifact = held.artifact(target or _only_target(held))
         path = held.path / artifact.path
@@ -91,7 +91,7 @@ def _only_target(bundle: Bundle) -> str:
 
 def _bundle_around(path: Path) -> Path:
     for folder in path.absolute().parents:
-        if _is_bundle(folder):
+        if is_bundle(folder):
             return folder
     raise UsageError(
         f"{path} lies in no bundle, so nothing says what it takes and gives.",
@@ -99,6 +99,7 @@ def _bundle_around(path: Path) -> Path:
     )
 
 
-def _is_bundle(folder: Path) -> bool:
-    """By the exact name: a Core ML package has a Manifest.json, which macOS takes for the same."""
+def is_bundle(folder: Path) -> bool:
+    """It holds a manifest of that very name: a Core ML package has a Manifest.json, which macOS
+    takes for the same."""
     return folder.is_dir() and any(entry.name == MANIFEST for entry in folder.iterdir())

@@ -218,10 +218,7 @@ class _Recorder(TorchDispatchMode):
                 if number is not None:
                     self.marks.append(Mark(name, call, part, number))
 
-        return [
-            module.register_forward_pre_hook(enter),
-            module.register_forward_hook(leave),
-        ]
+        return [module.register_forward_pre_hook(enter), module.register_forward_hook(leave)]
 
 
 def tensors_of(output: Any) -> list[tuple[str, Tensor]]:

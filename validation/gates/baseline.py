@@ -8,7 +8,6 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from ...errors import InputError, UsageError
-from ...metrics.conditions import Condition
 from ..results import ArtifactResult, GateResult, Machine, Photo, Results
 from .gate import Bound, check_where, parse_where
 from .measure import chosen_photos, measure
@@ -222,10 +221,8 @@ def _regression(
     share = tolerance.amount * (NOISE_FACTOR if noisy else 1.0)
     room = abs(old) * share if tolerance.relative else share
     higher = wanted.better == "higher"
-    condition = Condition(
-        wanted.name, ">=" if higher else "<=", old - room if higher else old + room
-    )
-    bound = Bound(wanted, condition)
+    least = old - room if higher else old + room
+    bound = Bound(wanted.name, ">=" if higher else "<=", least, wanted)
     passed = new.value is not None and bound.holds(new.value)
     limit = f"{'at least' if higher else 'at most'} {number(bound.limit)} is allowed"
     if noisy:
@@ -236,7 +233,7 @@ def _regression(
         text = f"{described(wanted, new, old)}, {number(old, new.value)} in the baseline: {limit}"
         text += "" if passed else f" ({distance(new.value, bound)})"
     return GateResult(
-        gate=f"{bound.quantity.name} {bound.operator} {number(bound.limit)}",
+        gate=f"{wanted.name} {bound.operator} {number(bound.limit)}",
         metric=wanted.name,
         value=new.value,
         limit=bound.limit,

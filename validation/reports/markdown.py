@@ -12,14 +12,13 @@ from .wording import (
     EMULATED,
     STATUSES,
     counting,
+    figures,
     megabytes,
     metric_label,
     metric_value,
-    milliseconds,
     photos_worst_first,
     problems,
     processor,
-    ratio,
     verdict,
 )
 
@@ -78,21 +77,17 @@ def _setting(results: Results) -> str:
 
 
 def _row(results: Results, artifact: ArtifactResult) -> tuple[str, ...]:
-    words, fidelity = STATUSES[artifact.status], artifact.fidelity or {}
-    latency, timing = artifact.latency_ms, artifact.timing
-    worst = metric_value("iou", fidelity.get("worst_iou"))
-    if fidelity.get("worst_iou") is not None and artifact.photos:
+    words, (iou, worst, *others) = STATUSES[artifact.status], figures(artifact)
+    if artifact.fidelity and "worst_iou" in artifact.fidelity and artifact.photos:
         among = set(counted(results.photos, "iou"))
         first = next(p for p in photos_worst_first(artifact) if p.photo in among)
         worst += f" {_code(first.photo)}"
     return (
         _code(artifact.target) + "¹" * artifact.emulated,
         f"{_SIGNS[words.tone]} {words.label}",
-        metric_value("iou", fidelity.get("iou")),
+        iou,
         worst,
-        metric_value("mae", fidelity.get("mae")),
-        milliseconds(latency.p50 if latency else None),
-        ratio(timing.ratio_to_fp32 if timing else None),
+        *others,
         megabytes(artifact.bytes),
     )
 

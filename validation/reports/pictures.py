@@ -161,11 +161,7 @@ def _draw_photo(made: Gallery, maps: MapStore, position: int) -> None:
 
 
 def _draw(
-    made: Gallery,
-    card: dict[str, Any],
-    maps: MapStore,
-    target: str,
-    photo: PhotoResult,
+    made: Gallery, card: dict[str, Any], maps: MapStore, target: str, photo: PhotoResult
 ) -> None:
     position = card["photo"]
     drawn = maps.drawn(target, position)

@@ -13,15 +13,7 @@ from ...svg import Axis, Line, PowerAxis, Text, across, elements, round_values, 
 from ..results import ArtifactResult
 from .wording import metric_value, milliseconds
 
-__all__ = [
-    "Range",
-    "Ranges",
-    "Scatter",
-    "Spot",
-    "latency_ranges",
-    "latency_scatter",
-    "sweep_line",
-]
+__all__ = ["Range", "Ranges", "Scatter", "Spot", "latency_ranges", "latency_scatter", "sweep_line"]
 
 # A 99th percentile beyond this many times the largest 90th is cut off, with its number beside it:
 # one hiccup must not squeeze all the others.

@@ -18,6 +18,7 @@ __all__ = [
     "StatusWords",
     "amount",
     "counting",
+    "figures",
     "megabytes",
     "metric_label",
     "metric_value",
@@ -148,6 +149,16 @@ def megabytes(size: float | None) -> str:
     if not size:
         return "–"
     return f"{size / 1e6:.2f}" if size < 1e7 else f"{size / 1e6:.1f}"
+
+
+def figures(artifact: ArtifactResult) -> list[str]:
+    """IoU, worst IoU, MAE, median milliseconds and how many times fp32's: what each table has."""
+    fidelity, latency, timing = artifact.fidelity or {}, artifact.latency_ms, artifact.timing
+    return [
+        *(metric_value(name, fidelity.get(name)) for name in ("iou", "worst_iou", "mae")),
+        milliseconds(latency.p50 if latency else None),
+        ratio(timing.ratio_to_fp32 if timing else None),
+    ]
 
 
 def amount(count: float | None) -> str:

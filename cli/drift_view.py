@@ -85,14 +85,9 @@ def _draw_table(drift: Drift, width: int) -> None:
     scale = _Scale(drift, 24 if wide else 14)
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
     table.add_column("module", overflow="fold")
-    table.add_column("adds", justify="right", no_wrap=True)
-    table.add_column(scale.title, no_wrap=True)
-    table.add_column("added up", justify="right", no_wrap=True)
-    if wide:
-        table.add_column("MAE", justify="right", no_wrap=True)
-        table.add_column("max", justify="right", no_wrap=True)
-    table.add_column("cosine", justify="right", no_wrap=True)
-    table.add_column("", no_wrap=True)
+    for name in ("adds", scale.title, "added up", *(("MAE", "max") if wide else ()), "cosine", ""):
+        words = name in {scale.title, ""}
+        table.add_column(name, justify="left" if words else "right", no_wrap=True)
     for module in drift.modules:
         past = not module.own <= drift.tolerance
         own = [_short(module.mae), _short(module.max_error)] if wide else []

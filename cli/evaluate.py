@@ -45,10 +45,8 @@ _PAPER_COLUMNS = {
 @click.option(
     "--network",
     metavar="NAME",
-    help=(
-        "Whose weights a file has: a name of the catalog, or package.module:factory.  "
-        "[default: u2netp]"
-    ),
+    help="Whose weights a file has: a name of the catalog, or package.module:factory.  "
+    "[default: u2netp]",
 )
 @click.option(
     "--size",

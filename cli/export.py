@@ -36,25 +36,21 @@ __all__ = ["command", "exit_code"]
     default="all",
     show_default=True,
     metavar="NAMES",
-    help=("Targets or formats, separated by commas; see `maskport targets`."),
+    help="Targets or formats, separated by commas; see `maskport targets`.",
 )
 @size_option
 @click.option(
     "--calibration",
     metavar="PHOTOS",
-    help=(
-        "Folder or list file of photos that give INT8 files their ranges, or scenes:N for "
-        "generated ones."
-    ),
+    help="Folder or list file of photos that give INT8 files their ranges, or scenes:N for "
+    "generated ones.",
 )
 @click.option(
     "--photos",
     metavar="PHOTOS",
     type=PATH,
-    help=(
-        "Folder or list file of photos to check every file on; calibration photos or generated "
-        "scenes where left out."
-    ),
+    help="Folder or list file of photos to check every file on; calibration photos or generated "
+    "scenes where left out.",
 )
 @click.option(
     "--recipe",

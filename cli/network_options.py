@@ -96,7 +96,7 @@ spec_options = together(
         "spec_file",
         metavar="FILE",
         type=PATH,
-        help=("TOML file with the options below, for a network of your own."),
+        help="TOML file with the options below, for a network of your own.",
     ),
     click.option(
         "--output",
@@ -113,7 +113,7 @@ spec_options = together(
     click.option(
         "--divide-by",
         type=click.Choice(["255", "image-maximum"]),
-        help=("What brings a photo's bytes to [0, 1]."),
+        help="What brings a photo's bytes to [0, 1].",
     ),
     click.option("--channels", type=int, help="Planes that the network gives, one a class."),
     click.option(
@@ -127,7 +127,7 @@ spec_options = together(
     click.option(
         "--activation",
         type=click.Choice(["none", "sigmoid", "softmax"]),
-        help=("What still turns the output into a mask."),
+        help="What still turns the output into a mask.",
     ),
     click.option("--inverted/--not-inverted", default=None, help="The mask is 1 - output."),
     click.option(

@@ -65,6 +65,12 @@ class FoundPhotos:
     photos_from: str = BUILT_IN
     truth_from: str = ""
 
+    @property
+    def identity(self) -> str:
+        """Changes when any photo, its name, or the ground truth does."""
+        lines = (f"{source.name}\0{source.identity}\n" for source in self.sources)
+        return hashlib.sha256("".join(lines).encode()).hexdigest()
+
 
 def find_photos(images: Path | None, masks: Path | None = None) -> FoundPhotos:
     """The photos to compare on; nothing is decoded yet.
@@ -114,7 +120,6 @@ class PhotoSet:
     Attributes:
         photos: Names and sizes; and what the reference draws, once that was told.
         inputs: (N, 3, H, W) float32 in [0, 1], mapped from a file.
-        identity: Changes when any photo, or the ground truth, does.
         truth_left_out: Photos without usable ground truth, where some have one: why.
     """
 
@@ -129,14 +134,6 @@ class PhotoSet:
 
     def __len__(self) -> int:
         return len(self._sources)
-
-    @property
-    def identity(self) -> str:
-        """Of names, contents and ground truth, in order."""
-        digest = hashlib.sha256()
-        for source in self._sources:
-            digest.update(f"{source.name}\0{source.identity}\n".encode())
-        return digest.hexdigest()
 
     @property
     def wants_truth(self) -> bool:

@@ -175,14 +175,13 @@ class _Validation:
         for job in self.jobs:
             with contextlib.suppress(OSError):
                 contents[job.target] = describe_files(job.path, job.path.parent)[2]
-        photos = PhotoSet(request.photos.sources, request.spec.image, request.work)
         values = {
             "manifest": request.bundle.manifest.model_dump(mode="json"),
             "files": contents,
             "network": digest_of(request.reference.network) if request.reference else "",
             "views": [job.build.arguments if job.build else {} for job in self.jobs],
             "device": self.device,
-            "photos": photos.identity,
+            "photos": request.photos.identity,
             "schedule": repr(request.schedule),
             "threads": request.threads,
             "maps": request.keep_maps,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -21,7 +22,6 @@ __all__ = [
     "COLUMNS",
     "Cell",
     "Column",
-    "FidelityRow",
     "TruthTable",
     "fidelity_rows",
     "table_row",
@@ -144,40 +144,18 @@ def tally(results: Results) -> list[tuple[str, int, float, float]]:
     return parts
 
 
-@dataclass(frozen=True, slots=True)
-class FidelityRow:
-    """A metric of the map at the network's size, and of the mask at the photo's."""
-
-    label: str
-    mean: str
-    worst: str
-    tail: str
-    photo_mean: str
-    photo_worst: str
+# Of the map at the network's size: mean, worst, tail; of the mask at the photo's: mean, worst.
+_OF_EACH = ("", "worst_", "p5_", "photo_", "worst_photo_")
 
 
-def fidelity_rows(artifact: ArtifactResult) -> Iterator[FidelityRow]:
-    """One a metric, known ones first."""
+def fidelity_rows(artifact: ArtifactResult) -> Iterator[list[str]]:
+    """One a metric, known ones first: its label, and a value for each of `_OF_EACH`."""
     fidelity = artifact.fidelity or {}
-    affixes = ("photo_worst_", "worst_photo_", "photo_p5_", "p5_photo_", "photo_", "worst_", "p5_")
-    bases: dict[str, None] = {name: None for name in METRICS if name in fidelity}
-    for name in fidelity:
-        affix = next((a for a in affixes if name.startswith(a)), "")
-        bases.setdefault(name.removeprefix(affix))
+    bases = {name: None for name in METRICS if name in fidelity}
+    bases |= dict.fromkeys(re.sub("^(worst_|p5_)?(photo_)?", "", name) for name in fidelity)
     for base in bases:
-
-        def found(*names: str, base: str = base) -> str:
-            value = next((fidelity[n] for n in names if n in fidelity), None)
-            return metric_value(base, value)
-
-        yield FidelityRow(
-            metric_label(base),
-            found(base),
-            found(f"worst_{base}"),
-            found(f"p5_{base}"),
-            found(f"photo_{base}"),
-            found(f"worst_photo_{base}", f"photo_worst_{base}"),
-        )
+        values = (metric_value(base, fidelity.get(prefix + base)) for prefix in _OF_EACH)
+        yield [metric_label(base), *values]
 
 
 @dataclass(frozen=True, slots=True)

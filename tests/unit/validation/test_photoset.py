@@ -81,8 +81,7 @@ def test_ground_truth_is_at_the_photos_size_and_what_doesnt_fit_is_named(tmp_pat
 
 def test_identity_changes_with_contents_names_and_truth(tmp_path: Path) -> None:
     def identity(masks: Path | None = None) -> str:
-        found = find_photos(tmp_path / "in", masks)
-        return PhotoSet(found.sources, SPEC, tmp_path).identity
+        return find_photos(tmp_path / "in", masks).identity
 
     photo = write(tmp_path / "in" / "a.png", 4, 4)
     first = identity()

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from functools import reduce, wraps
-from inspect import signature
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -43,8 +42,8 @@ def together(*options: Decorator) -> Decorator:
 
 def gathered(parameter: str, make: Callable[..., object], *options: Decorator) -> Decorator:
     """Several options as one decorator, whose values a command takes as one parameter: what
-    ``make`` makes of them, whose own parameters are called as the options are."""
-    names = list(signature(make).parameters)
+    ``make`` makes of them."""
+    names = [option.name for option in click.command()(together(*options)(lambda: None)).params]
 
     def add(command: Command) -> Command:
         @wraps(command)

@@ -43,27 +43,21 @@ def _network(network: str | None, weights: Path | None, weights_key: str | None)
 
 def _run(
     targets: str,
+    release: bool,
+    memory_limit: float | None,
     network: str | None,
     weights: Path | None,
     weights_key: str | None,
-    release: bool,
-    memory_limit: float | None,
-    threads: int | None,
-    compute_units: str,
-    time_limit: float | None,
-    resume: bool,
+    **as_given: Any,
 ) -> RunOptions:
     from ..validation.options import RunOptions
 
     return RunOptions(
-        tuple(listed(targets)),
-        _network(network, weights, weights_key),
-        "release" if release else "standard",
-        threads,
-        time_limit,
-        None if memory_limit is None else int(memory_limit * 1e9),
-        compute_units,
-        resume,
+        targets=tuple(listed(targets)),
+        network=_network(network, weights, weights_key),
+        latency="release" if release else "standard",
+        memory_limit=None if memory_limit is None else int(memory_limit * 1e9),
+        **as_given,
     )
 
 

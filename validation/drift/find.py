@@ -56,8 +56,12 @@ def find_drift(
         InputError: The photos or the reference can't be had.
         ToolError: The artifact's runtime is missing, or fails.
     """
-    if tolerance is None:
-        tolerance = _of_precision(found.artifact.precision)
+    precision = found.artifact.precision
+    if tolerance is None and precision not in PRECISIONS:
+        raise UsageError(
+            f"Nothing is known of the precision {precision!r}.",
+            "Say what is tolerated: --tolerance 0.1.",
+        )
     step("loading the reference")
     reference = load_reference(found.bundle, given, note)
     # In a process of its own, because it may be anything.
@@ -68,18 +72,9 @@ def find_drift(
             _photos(images, count, reference.spec.image, note),
             runner.intermediates,
             target=found.artifact.target,
-            tolerance=tolerance,
+            tolerance=PRECISIONS[precision].drift if tolerance is None else tolerance,
             step=step,
         )
-
-
-def _of_precision(name: str) -> float:
-    if name not in PRECISIONS:
-        raise UsageError(
-            f"Nothing is known of the precision {name!r}.",
-            "Say what is tolerated: --tolerance 0.1.",
-        )
-    return PRECISIONS[name].drift
 
 
 def _photos(

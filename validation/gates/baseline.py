@@ -12,7 +12,7 @@ from ..results import ArtifactResult, GateResult, Machine, Photo, Results
 from .gate import Bound, check_where, parse_where
 from .measure import chosen_photos, measure
 from .quantities import Quantity, quantity
-from .sentences import described, distance, number
+from .sentences import described, distance, fact, number
 
 __all__ = [
     "LATENCY",
@@ -166,17 +166,7 @@ def vanished(results: Results, baseline: Results) -> dict[str, ArtifactResult]:
                 "status": "missing",
                 "reason": _GONE,
                 "photos": [],
-                "gates": [
-                    GateResult(
-                        gate="still in the bundle",
-                        metric=_PRESENT,
-                        value=None,
-                        limit=None,
-                        passed=False,
-                        source=_SOURCE,
-                        text=_GONE,
-                    )
-                ],
+                "gates": [fact("still in the bundle", _PRESENT, False, _GONE, source=_SOURCE)],
             }
         )
         for target, before in baseline.artifacts.items()

@@ -12,7 +12,7 @@ from .baseline import check_network, check_photos, is_vanished, notes, regressio
 from .gate import Gate
 from .measure import Measured, chosen_photos, measure
 from .selection import Gates
-from .sentences import verdict
+from .sentences import fact, verdict
 
 __all__ = ["decide", "exit_code"]
 
@@ -115,45 +115,30 @@ def _built_in(results: Results, artifact: ArtifactResult) -> Iterator[GateResult
     """What no file switches off."""
     if artifact.status != "unavailable":
         text = "it runs" if artifact.ran else f"{artifact.status}: {artifact.reason}"
-        yield _fact("runs", "status", artifact.ran, text)
+        yield fact("runs", "status", artifact.ran, text)
     if artifact.checksum_holds is not None:
         text = "its bytes are the manifest's"
         if not artifact.checksum_holds:
             text = "its bytes are not those that the manifest was written for"
-        yield _fact("checksum holds", "checksum", artifact.checksum_holds, text)
+        yield fact("checksum holds", "checksum", artifact.checksum_holds, text)
     if not artifact.ran:
         return
     text = "its integers' sums are the same on every processor"
     if artifact.saturating:
         text = f"its mask depends on the processor: {explained(artifact.saturating)}"
-    yield _fact("no saturating sums", "saturating", not artifact.saturating, text)
+    yield fact("no saturating sums", "saturating", not artifact.saturating, text)
     compared = {photo.photo for photo in artifact.photos}
     lacking = [photo.name for photo in results.photos if photo.name not in compared]
     if not results.photos:
-        yield _fact("every photo compared", "photos", False, "no photo was compared")
+        yield fact("every photo compared", "photos", False, "no photo was compared")
     else:
         text = f"compared on {len(compared)} of {len(results.photos)} photos"
         text += f", not on {_some(lacking)}" if lacking else ""
-        yield _fact("every photo compared", "photos", not lacking, text, lacking)
+        yield fact("every photo compared", "photos", not lacking, text, lacking)
     for flag, (gate, complaint) in FATAL_FLAGS.items():
         photos = [photo.photo for photo in artifact.photos if flag in photo.flags]
         text = f"{complaint}, on {_some(photos)}" if photos else gate
-        yield _fact(gate, flag, not photos, text, photos)
-
-
-def _fact(
-    gate: str, metric: str, passed: bool, text: str, photos: list[str] | None = None
-) -> GateResult:
-    return GateResult(
-        gate=gate,
-        metric=metric,
-        value=None,
-        limit=None,
-        passed=passed,
-        photo=photos[0] if photos else "",
-        source="built-in",
-        text=text,
-    )
+        yield fact(gate, flag, not photos, text, photos)
 
 
 def _result(results: Results, artifact: ArtifactResult, gate: Gate) -> GateResult:

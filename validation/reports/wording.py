@@ -26,6 +26,7 @@ __all__ = [
     "photos_worst_first",
     "problems",
     "processor",
+    "rank",
     "ratio",
     "verdict",
 ]
@@ -217,9 +218,10 @@ def problems(artifact: ArtifactResult) -> list[str]:
 
 
 def photos_worst_first(artifact: ArtifactResult) -> list[PhotoResult]:
-    """Its photos by IoU and then MAE; those without a number, which are failures, first."""
+    """Its photos by `rank`."""
+    return sorted(artifact.photos, key=rank)
 
-    def order(photo: PhotoResult) -> tuple[float, float]:
-        return (photo.metrics.get("iou", -1.0), -photo.metrics.get("mae", math.inf))
 
-    return sorted(artifact.photos, key=order)
+def rank(photo: PhotoResult) -> tuple[float, float]:
+    """Orders by IoU and then MAE; those without a number, which are failures, come first."""
+    return (photo.metrics.get("iou", -1.0), -photo.metrics.get("mae", math.inf))

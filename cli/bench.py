@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -42,7 +43,7 @@ def command(bundle: Path, images: Path | None, json_out: Path | None, options: R
         from ..validation.validate import bench_with
 
         report = None if json_out is None else partial(write_json, path=json_out)
-        results = bench_with(options, bundle, images, report, view.watch)
+        results = bench_with(bundle, replace(options, images=images), report, view.watch)
     from .results_view import print_latency, print_resumed
 
     print_resumed(results, resume=options.resume)

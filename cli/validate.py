@@ -66,16 +66,11 @@ def command(
         from ..validation.gates import exit_code
         from ..validation.validate import validate_with
 
+        options = replace(options, images=images, masks=masks)
+        if no_latency:
+            options = replace(options, latency="none")
         results = validate_with(
-            replace(options, latency="none") if no_latency else options,
-            bundle,
-            images=images,
-            masks=masks,
-            gates=gates,
-            baseline=judging.older(),
-            html=html,
-            report=judging.write,
-            watch=view.watch,
+            bundle, options, gates, judging.older(), html, judging.write, view.watch
         )
     from .results_view import print_reference, print_truth, print_verdict
 

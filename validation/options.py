@@ -1,4 +1,4 @@
-"""What a user says of a run beside its photos; made once, and handed on whole."""
+"""What a user says of a run: made once, and handed on whole."""
 
 from __future__ import annotations
 
@@ -32,11 +32,14 @@ class NetworkOptions:
 
 @dataclass(frozen=True, slots=True)
 class RunOptions:
-    """Which artifacts of a bundle are run beside which network, how often, within which limits.
+    """Which artifacts of a bundle are run, on which photos, beside which network, how often, and
+    within which limits.
 
     What each means, and in which unit, stands at `validate.validate`, whose arguments they are.
     """
 
+    images: Path | None = None
+    masks: Path | None = None
     targets: tuple[str, ...] = ("all",)
     network: NetworkOptions = field(default_factory=NetworkOptions)
     latency: LatencyMode = "standard"

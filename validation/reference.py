@@ -10,7 +10,7 @@ from pathlib import Path
 from torch import nn
 
 from ..artifacts.bundle import Bundle, load_bundle, verify_reference
-from ..artifacts.manifest import Artifact, Tensor
+from ..artifacts.manifest import Artifact, FileEntry, Tensor
 from ..errors import BundleError, InputError, UsageError, did_you_mean
 from ..models import catalog
 from ..models.checkpoints import Taken, load_weights
@@ -159,15 +159,15 @@ def view_artifact(view: str, spec: ModelSpec) -> Artifact:
     def tensor(name: str, channels: int) -> Tensor:
         return Tensor(name=name, shape=[1, channels, *size], dtype="float32", layout="NCHW")
 
-    nothing = {"path": "reference", "bytes": 0, "sha256": "0" * 64}
+    nothing = FileEntry(path="reference", bytes=0, sha256="0" * 64)
     return Artifact(
         target=view,
-        path="reference",
+        path=nothing.path,
         format="pytorch",
         precision="fp32",
-        bytes=0,
-        sha256="0" * 64,
-        files=[nothing],  # type: ignore[list-item]  # pydantic reads it
+        bytes=nothing.bytes,
+        sha256=nothing.sha256,
+        files=[nothing],
         inputs=[tensor("image", 3)],
         outputs=[tensor("mask", spec.mask.channels)],
     )

@@ -21,7 +21,7 @@ from .assemble import results_of
 from .gates import Gates, decide, default_gates
 from .gates.baseline import check_network
 from .options import LatencyMode, NetworkOptions, RunOptions
-from .photoset import FoundPhotos, find_photos
+from .photoset import find_photos
 from .reference import VIEWS, bundle_spec, load_reference, origin_of
 from .request import ValidationEvent, ValidationRequest, Watcher
 from .results import Results
@@ -87,6 +87,8 @@ def validate(
         InputError: The bundle, the photos, the masks, the network or an option can't be used.
     """
     options = RunOptions(
+        _path(images),
+        _path(masks),
         (targets,) if isinstance(targets, str) else tuple(targets),
         NetworkOptions(network, _path(weights), weights_key),
         latency,
@@ -96,16 +98,9 @@ def validate(
         compute_units,
         resume,
     )
+    watch = watch or _unwatched
     return validate_with(
-        options,
-        Path(bundle),
-        images=_path(images),
-        masks=_path(masks),
-        gates=gates,
-        baseline=baseline,
-        html=_path(html),
-        report=report,
-        watch=watch or _unwatched,
+        Path(bundle), options, gates or default_gates(), baseline, _path(html), report, watch
     )
 
 
@@ -132,6 +127,8 @@ def bench(
     timed beside its files, and that is no error.
     """
     options = RunOptions(
+        _path(images),
+        None,
         (targets,) if isinstance(targets, str) else tuple(targets),
         NetworkOptions(network, _path(weights), weights_key),
         latency,
@@ -141,67 +138,53 @@ def bench(
         compute_units,
         resume,
     )
-    return bench_with(options, Path(bundle), _path(images), report, watch or _unwatched)
+    return bench_with(Path(bundle), options, report, watch or _unwatched)
 
 
 def validate_with(
-    options: RunOptions,
     bundle: Path,
-    *,
-    images: Path | None,
-    masks: Path | None,
-    gates: Gates | None,
+    options: RunOptions,
+    gates: Gates,
     baseline: Results | None,
     html: Path | None,
     report: Report | None,
     watch: Watcher,
 ) -> Results:
     """`validate`, with the options of the run as one value."""
-    loaded = load_bundle(bundle)
-    photos, chosen = find_photos(images, masks), gates or default_gates()
-    request = _request(loaded, options, photos, watch, compare=True, keep_maps=html is not None)
+    request = _request(bundle, options, watch, compare=True, keep_maps=html is not None)
     spec = request.spec
-    if masks is not None and spec.mask.channels > 1:
+    if options.masks is not None and spec.mask.channels > 1:
         raise UsageError(
             f"The masks of {spec.name} have {spec.mask.channels} classes; the "
             "measures of salient objects are for one.",
             "Leave --masks out.",
         )
     # What could not be judged in the end is refused before anything is run.
-    chosen.check(request.targets, spec.mask.labels)
+    gates.check(request.targets, spec.mask.labels)
     if baseline is not None:
         check_network(
             baseline,
-            loaded.manifest.network.name,
+            request.bundle.manifest.network.name,
             height=spec.image.height,
             width=spec.image.width,
             threshold=spec.mask.threshold,
             labels=spec.mask.labels,
         )
-    return _run(request, watch, lambda made: decide(made, chosen, baseline), html, report)
+    return _run(request, watch, lambda made: decide(made, gates, baseline), html, report)
 
 
-def bench_with(
-    options: RunOptions, bundle: Path, images: Path | None, report: Report | None, watch: Watcher
-) -> Results:
+def bench_with(bundle: Path, options: RunOptions, report: Report | None, watch: Watcher) -> Results:
     """`bench`, with the options of the run as one value."""
-    loaded, found = load_bundle(bundle), find_photos(images)
     if options.latency == "none":
         raise UsageError("There is nothing to do without latency.", "Use standard or release.")
-    first = replace(found, sources=found.sources[:1])
-    request = _request(loaded, options, first, watch, compare=False, keep_maps=False)
+    request = _request(bundle, options, watch, compare=False, keep_maps=False)
     return _run(request, watch, lambda made: made, None, report)
 
 
 def _request(
-    bundle: Bundle,
-    options: RunOptions,
-    photos: FoundPhotos,
-    watch: Watcher,
-    *,
-    compare: bool,
-    keep_maps: bool,
+    folder: Path, options: RunOptions, watch: Watcher, *, compare: bool, keep_maps: bool
 ) -> ValidationRequest:
+    bundle, photos = load_bundle(folder), find_photos(options.images, options.masks)
     threads, seconds, given = options.threads, options.time_limit, options.network
     if threads is not None and threads < 1:
         raise UsageError(f"{threads} threads run nothing.", "Give 1 or more, or leave it out.")
@@ -213,6 +196,8 @@ def _request(
         reference = load_reference(
             bundle, given, lambda text: watch(ValidationEvent("note", text=text))
         )
+    else:
+        photos = replace(photos, sources=photos.sources[:1])
     if not isinstance(given.network, nn.Module):
         try:
             origin = origin_of(bundle, given)

@@ -104,17 +104,8 @@ def graph_of_file(nodes: Iterable[NodeInfo]) -> Graph:
             inputs[node.output] = node.shape
             continue
         made: Key = ("before", node.output) if node.activation else node.output
-        alone = Operation(
-            kind_of(node.kind),
-            node.name,
-            node.inputs,
-            made,
-            node.position,
-            node.shape,
-            node.kernel,
-            node.sketch,
-        )
-        raw.append(alone)
+        rest = (node.position, node.shape, node.kernel, node.sketch)
+        raw.append(Operation(kind_of(node.kind), node.name, node.inputs, made, *rest))
         if node.activation:
             hidden.add(made)
             fused = kind_of(node.activation)

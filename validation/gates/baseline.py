@@ -116,10 +116,11 @@ def check_photos(baseline: Results, photos: Iterable[Photo]) -> None:
     Raises:
         InputError: Names or sizes differ; names some.
     """
-    new_photos = {(photo.name, photo.width, photo.height) for photo in photos}
-    old_photos = {(photo.name, photo.width, photo.height) for photo in baseline.photos}
-    if new_photos != old_photos:
-        differing = sorted({name for name, *_ in new_photos ^ old_photos})
+    new, old = (
+        {(photo.name, photo.width, photo.height) for photo in side}
+        for side in (photos, baseline.photos)
+    )
+    if differing := sorted({name for name, *_ in new ^ old}):
         some = ", ".join(differing[:3]) + (", …" if len(differing) > 3 else "")
         raise InputError(
             f"The baseline was measured on other photos: {len(differing)} are not in both, or "

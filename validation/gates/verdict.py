@@ -95,19 +95,14 @@ def _judged(
     found = [*_built_in(results, artifact)]
     if not artifact.ran:
         return artifact.model_copy(update={"gates": found})
-    beside_gpu = results.reference.device != "cpu"
-    found += [
-        _result(results, artifact, gate) for gate in gates.of(artifact, beside_gpu=beside_gpu)
-    ]
+    asked = gates.of(artifact, beside_gpu=results.reference.device != "cpu")
+    found += [_result(results, artifact, gate) for gate in asked]
     if baseline is not None:
         found += regressions(results, artifact, baseline, gates.tolerances)
     failed = [gate.text for gate in found if not gate.passed]
+    status = "failed" if failed else "passed"
     return artifact.model_copy(
-        update={
-            "gates": found,
-            "status": "failed" if failed else "passed",
-            "reason": "; ".join(failed),
-        }
+        update={"gates": found, "status": status, "reason": "; ".join(failed)}
     )
 
 
@@ -129,12 +124,11 @@ def _built_in(results: Results, artifact: ArtifactResult) -> Iterator[GateResult
     yield fact("no saturating sums", "saturating", not artifact.saturating, text)
     compared = {photo.photo for photo in artifact.photos}
     lacking = [photo.name for photo in results.photos if photo.name not in compared]
-    if not results.photos:
-        yield fact("every photo compared", "photos", False, "no photo was compared")
-    else:
-        text = f"compared on {len(compared)} of {len(results.photos)} photos"
-        text += f", not on {_some(lacking)}" if lacking else ""
-        yield fact("every photo compared", "photos", not lacking, text, lacking)
+    text = f"compared on {len(compared)} of {len(results.photos)} photos"
+    text += f", not on {_some(lacking)}" if lacking else ""
+    text = text if results.photos else "no photo was compared"
+    whole = bool(results.photos) and not lacking
+    yield fact("every photo compared", "photos", whole, text, lacking)
     for flag, (gate, complaint) in FATAL_FLAGS.items():
         photos = [photo.photo for photo in artifact.photos if flag in photo.flags]
         text = f"{complaint}, on {_some(photos)}" if photos else gate

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from ..results import ArtifactResult, Results, counted
+from ..results import ArtifactResult, GateResult, Results, counted
 from .files import write_whole
 from .wording import (
     EMULATED,
@@ -41,12 +41,12 @@ def write_markdown(results: Results, path: Path) -> None:
 
 
 def _lines(results: Results) -> Iterator[str]:
-    sign = _SIGNS["good" if results.passed else "bad"]
-    yield f"## {sign} maskport: {_text(results.bundle)} {'passed' if results.passed else 'failed'}"
+    sign, state = (_SIGNS["good"], "passed") if results.passed else (_SIGNS["bad"], "failed")
+    yield f"## {sign} maskport: {_text(results.bundle)} {state}"
     yield ""
     yield f"{verdict(results)} {_text(_setting(results))}"
     yield ""
-    failed = [a for a in results.artifacts.values() if a.status != "passed"]
+    failed = results.failures()
     if failed:
         for artifact in failed:
             words = STATUSES[artifact.status]
@@ -93,12 +93,7 @@ def _row(results: Results, artifact: ArtifactResult) -> tuple[str, ...]:
 
 
 def _baseline(results: Results) -> Iterator[str]:
-    compared = [
-        (artifact, gate)
-        for artifact in results.artifacts.values()
-        for gate in artifact.gates
-        if gate.source == "baseline"
-    ]
+    compared = [(a, gate) for a, gate in _judged(results) if gate.source == "baseline"]
     if not results.baseline and not compared:
         return
     worse = sum(not gate.passed for _, gate in compared)
@@ -118,14 +113,12 @@ def _baseline(results: Results) -> Iterator[str]:
         )
         for artifact, gate in compared
     )
-    yield from _folded(
-        f"{len(compared)} comparisons",
-        _table(("artifact", "metric", "now", "limit", ""), "llrrl", rows),
-    )
+    header = ("artifact", "metric", "now", "limit", "")
+    yield from _folded(f"{len(compared)} comparisons", header, "llrrl", rows)
 
 
 def _gates(results: Results) -> Iterator[str]:
-    gates = [(a, gate) for a in results.artifacts.values() for gate in a.gates]
+    gates = _judged(results)
     holding = sum(gate.passed for _, gate in gates)
     rows = (
         (
@@ -137,10 +130,12 @@ def _gates(results: Results) -> Iterator[str]:
         )
         for artifact, gate in gates
     )
-    yield from _folded(
-        f"{holding} of {len(gates)} gates hold",
-        _table(("artifact", "gate", "found", "", "from"), "llrll", rows),
-    )
+    header = ("artifact", "gate", "found", "", "from")
+    yield from _folded(f"{holding} of {len(gates)} gates hold", header, "llrll", rows)
+
+
+def _judged(results: Results) -> list[tuple[ArtifactResult, GateResult]]:
+    return [(a, gate) for a in results.artifacts.values() for gate in a.gates]
 
 
 def _truth(results: Results) -> Iterator[str]:
@@ -153,7 +148,7 @@ def _truth(results: Results) -> Iterator[str]:
             found = (metric_value(name, artifact.truth.get(name)) for name in reference)
             rows.append((_code(artifact.target), *found))
     header = ("", *(metric_label(name) for name in reference))
-    yield from _folded("Against the ground truth", _table(header, "l" + "r" * len(reference), rows))
+    yield from _folded("Against the ground truth", header, "l" + "r" * len(reference), rows)
 
 
 def _machine(results: Results) -> Iterator[str]:
@@ -170,7 +165,7 @@ def _machine(results: Results) -> Iterator[str]:
         **machine.versions,
     }
     rows = ((_text(name), _text(value)) for name, value in facts.items())
-    yield from _folded("Machine and versions", _table(("", ""), "ll", rows))
+    yield from _folded("Machine and versions", ("", ""), "ll", rows)
 
 
 def _table(header: Iterable[str], alignment: str, rows: Iterable[Iterable[str]]) -> Iterator[str]:
@@ -182,10 +177,12 @@ def _table(header: Iterable[str], alignment: str, rows: Iterable[Iterable[str]])
     yield ""
 
 
-def _folded(summary: str, lines: Iterable[str]) -> Iterator[str]:
+def _folded(
+    summary: str, header: Iterable[str], alignment: str, rows: Iterable[Iterable[str]]
+) -> Iterator[str]:
     yield f"<details><summary>{summary}</summary>"
     yield ""
-    yield from lines
+    yield from _table(header, alignment, rows)
     yield "</details>"
     yield ""
 

@@ -62,7 +62,7 @@ def render_page(results: Results, maps: MapStore | None) -> str:
             artifacts=artifacts,
             everything=everything,
             anchors={a.target: f"a-{number}" for number, a in enumerate(everything)},
-            failed=[a for a in artifacts if a.status != "passed"],
+            failed=results.failures(),
             emulated=any(a.emulated for a in everything),
             gates=[gate for a in artifacts for gate in a.gates],
             wording=wording,

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 __all__ = [
     "PATH",
     "catalog_entry",
+    "checkpoint_options",
     "chosen_spec",
     "gathered",
     "json_option",
@@ -81,6 +82,8 @@ weights_key_option = click.option(
 size_option = click.option(
     "--size", metavar="SIDE", help="320 for a square, 320x480 for height x width."
 )
+# What the commands take that look into a network.
+checkpoint_options = together(weights_option, weights_key_option, size_option)
 prefer_option = click.option(
     "--prefer",
     type=click.Choice(["latency", "fidelity"]),

@@ -10,14 +10,7 @@ from typing import Any
 import click
 
 from ..errors import UsageError
-from .network_options import (
-    chosen_spec,
-    prefer_option,
-    size_option,
-    spec_options,
-    weights_key_option,
-    weights_option,
-)
+from .network_options import checkpoint_options, chosen_spec, prefer_option, spec_options
 
 __all__ = ["command"]
 
@@ -42,9 +35,7 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
     default="best",
     help="What is done to the parts in integers: a TOML file, best or plain.",
 )
-@weights_option
-@weights_key_option
-@size_option
+@checkpoint_options
 @click.option(
     "--calibration",
     metavar="PHOTOS",

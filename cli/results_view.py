@@ -72,11 +72,8 @@ def print_truth(results: Results) -> None:
     names = [name for name in _SHOWN if name in reference]
     rows = [["reference", *(f"{reference[name]:.4f}" for name in names)]]
     for artifact in results.artifacts.values():
-        if artifact.truth is None:
-            rows.append([artifact.target, *("–" for _ in names)])
-            continue
-        drops = artifact.truth_drop or {}
-        cells = [_with_drop(artifact.truth[n], drops.get(n)) for n in names if n in artifact.truth]
+        truth, drops = artifact.truth or {}, artifact.truth_drop or {}
+        cells = (_with_drop(truth.get(name), drops.get(name, 0.0)) for name in names)
         rows.append([artifact.target, *cells])
     measured = sum(photo.truth is not None for photo in results.reference.photos)
     click.echo(
@@ -144,10 +141,10 @@ def _latency_row(found: ArtifactResult) -> list[str]:
     ]
 
 
-def _with_drop(value: float, drop: float | None) -> str:
-    if drop is None or abs(drop) < 5e-5:
-        return f"{value:.4f}"
-    return f"{value:.4f} {drop:+.4f}"
+def _with_drop(value: float | None, drop: float) -> str:
+    if value is None:
+        return "–"
+    return f"{value:.4f}" if abs(drop) < 5e-5 else f"{value:.4f} {drop:+.4f}"
 
 
 def _verdict_row(artifact: ArtifactResult) -> tuple[str, ...]:

@@ -199,10 +199,10 @@ def _from_file(name: str, path: Path, truth: Path | None) -> PhotoSource:
 def _unique_names(paths: Sequence[Path]) -> list[str]:
     """File names; with as much of the path as it takes where two are the same."""
     names = [path.name for path in paths]
-    depth = 1
-    while len(set(names)) < len(names) and depth < 64:
-        depth += 1
+    for depth in range(2, 65):
         seen = Counter(names)
+        if len(seen) == len(names):
+            break
         names = [
             "/".join(path.parts[-depth:]) if seen[name] > 1 else name
             for name, path in zip(names, paths, strict=True)

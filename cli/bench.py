@@ -5,15 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
+from ..validation.options import RunOptions
 from .network_options import PATH, json_option
 from .run_options import resumable, run_options
-
-if TYPE_CHECKING:
-    from ..validation.options import RunOptions
 
 __all__ = ["command"]
 

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
+from ..validation.options import NetworkOptions
 from .network_options import PATH, json_option
 from .run_options import reference_options
-
-if TYPE_CHECKING:
-    from ..validation.options import NetworkOptions
 
 __all__ = ["command"]
 

@@ -7,7 +7,6 @@ import os
 import signal
 import sys
 import traceback
-from types import FrameType
 from typing import Any
 
 import click
@@ -77,7 +76,7 @@ def main(arguments: list[str] | None = None) -> None:
     # Being told to end is handled like Ctrl-C, so that nothing half-written stays behind.
     for name in ("SIGTERM", "SIGHUP"):
         if hasattr(signal, name):
-            signal.signal(getattr(signal, name), _interrupt)
+            signal.signal(getattr(signal, name), signal.default_int_handler)
     try:
         code: Any = cli.main(
             [a for a in arguments if a != "--debug"], "maskport", standalone_mode=False
@@ -118,7 +117,3 @@ def _complain(what: str, remedy: str) -> None:
     click.echo(f"{click.style('Error:', fg='red', bold=True)} {what}", err=True)
     if remedy:
         click.echo(remedy, err=True)
-
-
-def _interrupt(_number: int, _frame: FrameType | None) -> None:
-    raise KeyboardInterrupt

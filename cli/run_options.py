@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ..validation.options import NetworkOptions, RunOptions
 from .network_options import PATH, gathered, listed, weights_key_option
 
 if TYPE_CHECKING:
     from ..validation.gates import Gates
-    from ..validation.options import NetworkOptions, RunOptions
     from ..validation.results import Results
 
 __all__ = ["Judging", "judging_options", "reference_options", "resumable", "run_options"]
@@ -35,12 +35,6 @@ _REFERENCE = (
 )
 
 
-def _network(network: str | None, weights: Path | None, weights_key: str | None) -> NetworkOptions:
-    from ..validation.options import NetworkOptions
-
-    return NetworkOptions(network, weights, weights_key)
-
-
 def _run(
     targets: str,
     release: bool,
@@ -50,11 +44,9 @@ def _run(
     weights_key: str | None,
     **as_given: Any,
 ) -> RunOptions:
-    from ..validation.options import RunOptions
-
     return RunOptions(
         targets=tuple(listed(targets)),
-        network=_network(network, weights, weights_key),
+        network=NetworkOptions(network, weights, weights_key),
         latency="release" if release else "standard",
         memory_limit=None if memory_limit is None else int(memory_limit * 1e9),
         **as_given,
@@ -62,7 +54,7 @@ def _run(
 
 
 # Which network files are compared with.
-reference_options = gathered("network", _network, *_REFERENCE)
+reference_options = gathered("network", NetworkOptions, *_REFERENCE)
 # Which artifacts are run, and with how much of the machine.
 run_options = gathered(
     "options",

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
+from ..validation.options import RunOptions
 from .network_options import PATH
 from .run_options import Judging, judging_options, resumable, run_options
-
-if TYPE_CHECKING:
-    from ..validation.options import RunOptions
 
 __all__ = ["command"]
 

@@ -135,7 +135,6 @@ class _Validation:
                 self._guarded(job, partial(self._examine, job, following))
             if request.schedule is not None:
                 self._take_turns(request.schedule)
-            load_seconds = pool.load_seconds
         self.journal.close()
         return Findings(
             journal=self.journal,
@@ -146,7 +145,7 @@ class _Validation:
             reference_truth=truths,
             scores=self.scores,
             inference_s=self.inference_ms / 1e3,
-            load_s=load_seconds,
+            load_s=pool.load_seconds,
         )
 
     def _stage(self, text: str) -> None:

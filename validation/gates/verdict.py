@@ -112,9 +112,8 @@ def _built_in(results: Results, artifact: ArtifactResult) -> Iterator[GateResult
         text = "it runs" if artifact.ran else f"{artifact.status}: {artifact.reason}"
         yield fact("runs", "status", artifact.ran, text)
     if artifact.checksum_holds is not None:
-        text = "its bytes are the manifest's"
-        if not artifact.checksum_holds:
-            text = "its bytes are not those that the manifest was written for"
+        wrong = "its bytes are not those that the manifest was written for"
+        text = "its bytes are the manifest's" if artifact.checksum_holds else wrong
         yield fact("checksum holds", "checksum", artifact.checksum_holds, text)
     if not artifact.ran:
         return

@@ -87,16 +87,16 @@ def validate(
         InputError: The bundle, the photos, the masks, the network or an option can't be used.
     """
     options = RunOptions(
-        _path(images),
-        _path(masks),
-        (targets,) if isinstance(targets, str) else tuple(targets),
-        NetworkOptions(network, _path(weights), weights_key),
-        latency,
-        threads,
-        time_limit,
-        memory_limit,
-        compute_units,
-        resume,
+        images=_path(images),
+        masks=_path(masks),
+        targets=(targets,) if isinstance(targets, str) else tuple(targets),
+        network=NetworkOptions(network, _path(weights), weights_key),
+        latency=latency,
+        threads=threads,
+        time_limit=time_limit,
+        memory_limit=memory_limit,
+        compute_units=compute_units,
+        resume=resume,
     )
     watch = watch or _unwatched
     return validate_with(
@@ -127,16 +127,15 @@ def bench(
     timed beside its files, and that is no error.
     """
     options = RunOptions(
-        _path(images),
-        None,
-        (targets,) if isinstance(targets, str) else tuple(targets),
-        NetworkOptions(network, _path(weights), weights_key),
-        latency,
-        threads,
-        time_limit,
-        memory_limit,
-        compute_units,
-        resume,
+        images=_path(images),
+        targets=(targets,) if isinstance(targets, str) else tuple(targets),
+        network=NetworkOptions(network, _path(weights), weights_key),
+        latency=latency,
+        threads=threads,
+        time_limit=time_limit,
+        memory_limit=memory_limit,
+        compute_units=compute_units,
+        resume=resume,
     )
     return bench_with(Path(bundle), options, report, watch or _unwatched)
 

@@ -5,7 +5,7 @@ This module wires the rooms together, so it may import all of them; the logic is
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
@@ -135,12 +135,8 @@ def export(
             "Give --calibration DIR with some dozens of typical photos, or leave the target out. "
             "For a try, --calibration scenes:32 generates some.",
         )
-    recipes = _recipes(
-        rows,
-        None if recipe is None else recipe_of(recipe),
-        None if budget is None else budget_of(budget),
-        prefer,
-    )
+    given = None if recipe is None else recipe_of(recipe)
+    recipes = _recipes(rows, given, None if budget is None else budget_of(budget), prefer)
     watcher = watch or (lambda event: None)
 
     def note(text: str) -> None:
@@ -153,9 +149,8 @@ def export(
     check_output(reference, found.spec)
     calibrated = load_calibration(calibration, found.spec.image) if calibration else None
     image = found.spec.image
-    check, unread = _check_photos(
-        image, photos or (None if generated(calibration) else calibration)
-    )
+    seen = photos or (None if generated(calibration) else calibration)
+    check, unread = _check_photos(image, seen)
     _say_left_out([*(calibrated.unread if calibrated is not None else ()), *unread], note)
     side = str(image.height) if image.height == image.width else f"{image.height}x{image.width}"
     request = ExportRequest(
@@ -214,11 +209,10 @@ def sensitivity(
     seen = _calibrated_view(
         network, weights, weights_key, spec, size, calibration, photos, watch, note
     )
-    judged = seen.others
+    shown, judged, base = seen.shown, seen.others, recipe or named("best")
     if judged is None:
-        judged = seen.shown[evenly_spaced(len(seen.shown), JUDGED)]
-    base, device = recipe or named("best"), best_device()
-    return analyse(seen.view, seen.shown, judged, seen.threshold, base, watch, device)
+        judged = shown[evenly_spaced(len(shown), JUDGED)]
+    return analyse(seen.view, shown, judged, seen.threshold, base, watch, best_device())
 
 
 def quantize(
@@ -305,12 +299,8 @@ def _calibrated_view(
     shown = load_calibration(calibration, image)
     others = load_calibration(photos, image, first=EVALUATION) if photos else None
     _say_left_out([*shown.unread, *(others.unread if others is not None else ())], note)
-    return _CalibratedView(
-        prepare(found.module, found.spec),
-        found.spec.mask.threshold,
-        shown.pixels,
-        others.pixels if others is not None else None,
-    )
+    view, judged = prepare(found.module, found.spec), None if others is None else others.pixels
+    return _CalibratedView(view, found.spec.mask.threshold, shown.pixels, judged)
 
 
 def _say_taken(weights: Weights, note: Callable[[str], None]) -> None:
@@ -341,22 +331,21 @@ def _say_left_out(reasons: Iterable[str], note: Callable[[str], None]) -> None:
 
 
 def _recipes(
-    rows: Iterable[Target], given: Recipe | None, budget: Budget | None, prefer: Prefer
+    rows: Sequence[Target], given: Recipe | None, budget: Budget | None, prefer: Prefer
 ) -> dict[str, Recipe | RecipeSearch]:
     """What each of the targets' recipes is."""
-    rows = list(rows)
-    if budget is not None and all(row.recipe != MIXED for row in rows):
+    names = {row.recipe for row in rows}
+    searched = MIXED in names and (given is None or budget is not None)
+    if budget is not None and MIXED not in names:
         raise UsageError(
             "A budget is for tflite-mixed, and that is not asked for.", "Add it to --targets."
         )
-    if given is not None and all(not row.recipe for row in rows):
+    if given is not None and not any(names):
         raise UsageError(
             "No target that is asked for is quantised by a recipe.",
             "Leave --recipe out, or add tflite-int8, onnx-int8 or another of them to --targets.",
         )
-    if prefer != "latency" and (
-        all(row.recipe != MIXED for row in rows) or (given is not None and budget is None)
-    ):
+    if prefer != "latency" and not searched:
         raise UsageError(
             f"Nothing is searched for, so {prefer} can't be preferred.",
             "It is for tflite-mixed with a budget; leave it out.",
@@ -369,11 +358,10 @@ def _recipes(
             "Make tflite-mixed of it.",
         )
     found: dict[str, Recipe | RecipeSearch] = {
-        row.recipe: given or named(row.recipe) for row in rows if row.recipe not in {"", MIXED}
+        name: given or named("best" if name == MIXED else name) for name in sorted(names) if name
     }
-    if any(row.recipe == MIXED for row in rows):
-        search = RecipeSearch(budget or budget_of(BUDGET), prefer, given or named("best"))
-        found[MIXED] = given if given is not None and budget is None else search
+    if searched:
+        found[MIXED] = RecipeSearch(budget or budget_of(BUDGET), prefer, given or named("best"))
     return found
 
 

@@ -6,25 +6,23 @@ from pathlib import Path
 
 import click
 
-from .network_options import weights_key_option
+from ..validation.options import NetworkOptions
+from .network_options import PATH, json_option
+from .run_options import reference_options
 
 __all__ = ["command"]
 
-_PATH = click.Path(path_type=Path)
-
 
 @click.command(name="drift")
-@click.argument("artifact", type=_PATH)
+@click.argument("artifact", type=PATH)
 @click.option(
     "--target", metavar="NAME", help="Which artifact, where ARTIFACT is a bundle or copy."
 )
-@click.option(
-    "--bundle", metavar="DIR", type=_PATH, help="The bundle that ARTIFACT is a copy from."
-)
+@click.option("--bundle", metavar="DIR", type=PATH, help="The bundle that ARTIFACT is a copy from.")
 @click.option(
     "--images",
     metavar="PHOTOS",
-    type=_PATH,
+    type=PATH,
     help="Folder or list file of photos; built-in scenes where left out.",
 )
 @click.option(
@@ -40,22 +38,11 @@ _PATH = click.Path(path_type=Path)
     metavar="ERROR",
     help="What a module may add: RMSE / RMS.  [default: by precision, see docs/drift.md]",
 )
-@click.option("--json", "json_out", metavar="FILE", type=_PATH, help="Write everything found.")
+@json_option("Write everything found.")
 @click.option(
-    "--plot", metavar="FILE", type=_PATH, help="Draw error by module: .svg, .png or .html."
+    "--plot", metavar="FILE", type=PATH, help="Draw error by module: .svg, .png or .html."
 )
-@click.option(
-    "--network",
-    metavar="NAME",
-    help="package.module:factory of a network that is not of the catalog.",
-)
-@click.option(
-    "--weights",
-    metavar="FILE",
-    type=_PATH,
-    help="The checkpoint, instead of the weights that the bundle holds.",
-)
-@weights_key_option
+@reference_options
 @click.option("--threads", type=click.IntRange(1), help="CPU threads of the artifact's runtime.")
 def command(
     artifact: Path,
@@ -66,9 +53,7 @@ def command(
     tolerance: float | None,
     json_out: Path | None,
     plot: Path | None,
-    network: str | None,
-    weights: Path | None,
-    weights_key: str | None,
+    network: NetworkOptions,
     threads: int | None,
 ) -> int:
     """Find where ARTIFACT and the PyTorch network part ways, module by module.
@@ -86,31 +71,29 @@ def command(
     with DriftView() as view:
         view.say("loading PyTorch")
         from ..validation.drift.find import find_drift
+        from ..validation.drift.findings import check_json, write_json
+        from ..validation.drift.locate import locate
         from ..validation.drift.pictures import check_picture, write_picture
-        from ..validation.drift.record import check_json, write_json
 
         if plot is not None:
             check_picture(plot)
         if json_out is not None:
             check_json(json_out)
-        found = find_drift(
-            artifact,
-            target=target,
-            bundle=bundle,
+        located = locate(artifact, bundle, target)
+        view.located(located)
+        drift = find_drift(
+            located,
+            network,
             images=images,
             count=count,
             tolerance=tolerance,
-            network=network,
-            weights=weights,
-            weights_key=weights_key,
             threads=threads,
-            located=view.located,
             step=view.say,
             note=view.note,
         )
-    view.summarize(found.drift)
+    view.summarize(drift)
     if json_out is not None:
-        write_json(found, json_out)
+        write_json(located, drift, json_out)
     if plot is not None:
-        write_picture(found.drift, plot)
-    return 1 if found.drift.past else 0
+        write_picture(drift, plot)
+    return 1 if drift.past else 0

@@ -6,11 +6,17 @@ import math
 import shutil
 import sys
 from itertools import groupby
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING
 
 import click
+from rich import box
+from rich.console import Console
+from rich.status import Status
+from rich.table import Table
+from rich.text import Text
 
-from .tables import print_table, printable
+from .live_view import LiveView
+from .tables import print_table
 
 if TYPE_CHECKING:
     from ..validation.drift.findings import Drift, ModuleDrift
@@ -28,33 +34,16 @@ BLOCKS = " ▏▎▍▌▋▊▉█"
 NAMED = 4
 
 
-class DriftView:
-    """A context manager around the work; afterwards `summarise` prints what came of it."""
+class DriftView(LiveView):
+    """A context manager around the work; afterwards `summarize` prints what came of it."""
 
     def __init__(self) -> None:
-        self._status: Any = None
-
-    def __enter__(self) -> Self:
-        if sys.stderr.isatty():
-            from rich.console import Console
-
-            self._status = Console(stderr=True).status("")
-            self._status.start()
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        if self._status is not None:
-            self._status.stop()
-            self._status = None
+        super().__init__()
+        self._live: Status = self._console.status("")
 
     def say(self, text: str) -> None:
         """What is being done now."""
-        if self._status is not None:
-            self._status.update(text)
-
-    def note(self, text: str) -> None:
-        """A line that stays."""
-        click.echo(printable(text), err=True)
+        self._live.update(text)
 
     def located(self, found: Located) -> None:
         """Warn where the file is not the bundle's."""
@@ -92,23 +81,13 @@ def _cells(module: ModuleDrift) -> tuple[str, ...]:
 
 
 def _draw_table(drift: Drift, width: int) -> None:
-    from rich import box
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
     wide = width >= WIDE
     scale = _Scale(drift, 24 if wide else 14)
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
     table.add_column("module", overflow="fold")
-    table.add_column("adds", justify="right", no_wrap=True)
-    table.add_column(scale.title, no_wrap=True)
-    table.add_column("added up", justify="right", no_wrap=True)
-    if wide:
-        table.add_column("MAE", justify="right", no_wrap=True)
-        table.add_column("max", justify="right", no_wrap=True)
-    table.add_column("cosine", justify="right", no_wrap=True)
-    table.add_column("", no_wrap=True)
+    for name in ("adds", scale.title, "added up", *(("MAE", "max") if wide else ()), "cosine", ""):
+        words = name in {scale.title, ""}
+        table.add_column(name, justify="left" if words else "right", no_wrap=True)
     for module in drift.modules:
         past = not module.own <= drift.tolerance
         own = [_short(module.mae), _short(module.max_error)] if wide else []
@@ -138,20 +117,14 @@ class _Scale:
     def bar(self, error: float) -> str:
         if error <= 0:
             return ""
-        part = (
-            1.0 if math.isinf(error) else (math.log10(error) - self._low) / (self._high - self._low)
-        )
+        part = 1.0 if math.isinf(error) else (math.log10(error) - self._low) / DECADES
         eighths = max(1, round(min(max(part, 0.0), 1.0) * self._width * 8))
         return "█" * (eighths // 8) + BLOCKS[eighths % 8].strip()
 
 
 def _tag(module: ModuleDrift, drift: Drift) -> str:
-    tags = []
-    if module is drift.first:
-        tags.append("first")
-    if module is drift.worst:
-        tags.append("worst")
-    return ", ".join(tags)
+    tags = {"first": drift.first, "worst": drift.worst}
+    return ", ".join(name for name, tagged in tags.items() if tagged is module)
 
 
 def _short(error: float) -> str:

@@ -5,15 +5,26 @@ from __future__ import annotations
 import json
 from contextlib import ExitStack
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from ..errors import UsageError
-from .network_options import weights_key_option
+from .network_options import PATH, json_option, weights_key_option
+from .tables import print_table
+
+if TYPE_CHECKING:
+    from ..training.evaluation import Evaluation
 
 __all__ = ["command"]
 
-_PATH = click.Path(path_type=Path)
+_PAPER_COLUMNS = {
+    "max_f_authors": "max-F",
+    "mae": "MAE",
+    "weighted_f": "weighted F",
+    "s_measure": "S",
+    "relaxed_boundary_f": "boundary F",
+}
 
 
 @click.command(name="evaluate")
@@ -21,10 +32,10 @@ _PATH = click.Path(path_type=Path)
 @click.option(
     "--images",
     metavar="PHOTOS",
-    type=_PATH,
+    type=PATH,
     help="Folder or list file of photos; without --masks a published data set's folder.",
 )
-@click.option("--masks", metavar="DIR", type=_PATH, help="Ground truth, named as the photos.")
+@click.option("--masks", metavar="DIR", type=PATH, help="Ground truth, named as the photos.")
 @click.option(
     "--scenes",
     metavar="N",
@@ -34,10 +45,8 @@ _PATH = click.Path(path_type=Path)
 @click.option(
     "--network",
     metavar="NAME",
-    help=(
-        "Whose weights a file has: a name of the catalog, or package.module:factory.  "
-        "[default: u2netp]"
-    ),
+    help="Whose weights a file has: a name of the catalog, or package.module:factory.  "
+    "[default: u2netp]",
 )
 @click.option(
     "--size",
@@ -46,7 +55,7 @@ _PATH = click.Path(path_type=Path)
 )
 @weights_key_option
 @click.option("--paper", is_flag=True, help="Beside the table of U²-Net's paper.")
-@click.option("--json", "json_out", metavar="FILE", type=_PATH, help="Write everything measured.")
+@json_option("Write everything measured.")
 @click.option("--threads", type=click.IntRange(1), help="CPU threads of an artifact's runtime.")
 def command(
     what: str,
@@ -70,8 +79,7 @@ def command(
     maskport evaluate u2netp.pth --images ECSSD --paper
     maskport evaluate exports/u2netp/u2netp-tflite-int8.tflite --images photos/ --masks masks/
     """
-    from .evaluate_view import print_evaluation
-    from .progress_bar import ProgressBar
+    from .live_view import ProgressBar
 
     if (images is None) == (scenes is None):
         raise UsageError(
@@ -98,7 +106,7 @@ def command(
         bar.say(f"measuring {found.name}")
         samples = of_pairs(pairs) or of_scenes(scenes or 0, found.spec.image)
         result = evaluate(found.draw, samples, found.spec, bar.count)
-    print_evaluation(result, found.name, found.family if paper else None, images)
+    _print(result, found.name, found.family if paper else None, images)
     if json_out is not None:
         values = {
             "what": found.name,
@@ -108,3 +116,27 @@ def command(
         }
         json_out.write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
     return 0
+
+
+def _print(found: Evaluation, name: str, network: str | None, images: Path | None) -> None:
+    """Every measure; beside the paper's table of ``network`` where that is given."""
+    if network is None:
+        rows = [(measure, f"{value:.4f}") for measure, value in found.scores.items()]
+        print_table((name, f"{found.photos} photos"), rows)
+        return
+    from ..training.evaluation import PAPER, paper_set
+
+    here = paper_set(str(images or ""))
+    rows_of_table = [_row(f"{name}, {found.photos} photos", found.scores, 4)]
+    for data_set, row in PAPER.items():
+        if network in row.scores and here in {None, data_set}:
+            label = f"paper, {network}, {data_set} ({row.photos})"
+            rows_of_table.append(_row(label, row.scores[network], 3))
+    print_table(("", *_PAPER_COLUMNS.values()), rows_of_table)
+    if len(rows_of_table) == 1:
+        click.echo("The paper has no numbers of this network.")
+
+
+def _row(label: str, scores: object, digits: int) -> tuple[str, ...]:
+    values = dict(scores)  # type: ignore[call-overload]
+    return (label, *(f"{values[name]:.{digits}f}" for name in _PAPER_COLUMNS))

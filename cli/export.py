@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from .network_options import (
+    PATH,
     catalog_entry,
     chosen_spec,
+    listed,
     prefer_option,
     size_option,
     spec_options,
@@ -34,25 +36,21 @@ __all__ = ["command", "exit_code"]
     default="all",
     show_default=True,
     metavar="NAMES",
-    help=("Targets or formats, separated by commas; see `maskport targets`."),
+    help="Targets or formats, separated by commas; see `maskport targets`.",
 )
 @size_option
 @click.option(
     "--calibration",
     metavar="PHOTOS",
-    help=(
-        "Folder or list file of photos that give INT8 files their ranges, or scenes:N for "
-        "generated ones."
-    ),
+    help="Folder or list file of photos that give INT8 files their ranges, or scenes:N for "
+    "generated ones.",
 )
 @click.option(
     "--photos",
     metavar="PHOTOS",
-    type=click.Path(path_type=Path),
-    help=(
-        "Folder or list file of photos to check every file on; calibration photos or generated "
-        "scenes where left out."
-    ),
+    type=PATH,
+    help="Folder or list file of photos to check every file on; calibration photos or generated "
+    "scenes where left out.",
 )
 @click.option(
     "--recipe",
@@ -69,10 +67,7 @@ __all__ = ["command", "exit_code"]
 )
 @prefer_option
 @click.option(
-    "--out",
-    metavar="DIR",
-    type=click.Path(path_type=Path),
-    help=("The bundle's folder.  [default: exports/NAME-SIZE]"),
+    "--out", metavar="DIR", type=PATH, help=("The bundle's folder.  [default: exports/NAME-SIZE]")
 )
 @spec_options
 @click.option("--name", help="Begins the files' names; the network's own name where left out.")
@@ -125,7 +120,7 @@ def command(
     from .export_view import ExportView
 
     known = catalog.CATALOG.get(network)
-    names = [part.strip() for part in targets.split(",") if part.strip()]
+    names = listed(targets)
     rows = select(names, calibrated=bool(calibration or (known and known.calibration)))
     if without := [row.name for row in select(names) if row not in rows]:
         click.echo(f"Left out without --calibration: {', '.join(without)}.", err=True)

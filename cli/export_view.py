@@ -5,40 +5,37 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
 
-from rich.live import Live
 from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 
 from ..formats import Target
 from ..specs import ModelSpec
-from .live_view import LiveView
-from .tables import printable
+from .live_view import TableView
 
 if TYPE_CHECKING:
     from ..artifacts.bundle import Bundle
     from ..artifacts.manifest import Artifact
     from ..exporters.export import ExportEvent
 
-__all__ = ["ExportView", "size_text"]
-
-_WAITING, _RUNNING, _ENDED = "waiting", "running", "ended"
+__all__ = ["ExportView"]
 
 
+@dataclass
 class _Line:
     """One target's line."""
 
-    def __init__(self) -> None:
-        self.state = _WAITING
-        self.text = ""
-        self.started = 0.0
-        self.seconds = 0.0
-        self.artifact: Artifact | None = None
+    state: Literal["waiting", "running", "ended"] = "waiting"
+    text: str = ""
+    started: float = 0.0
+    seconds: float = 0.0
+    artifact: Artifact | None = None
 
 
-class ExportView(LiveView):
+class ExportView(TableView):
     """Follows an export's events. A context manager; on a terminal it redraws its lines, and
     elsewhere it prints each target once, when it has ended.
 
@@ -47,17 +44,8 @@ class ExportView(LiveView):
     """
 
     def __init__(self, rows: tuple[Target, ...]) -> None:
-        super().__init__()
         self._lines = {row.name: _Line() for row in rows}
-        self._spinner = Spinner("dots")
-        self._common = ""
-        self._live = Live(
-            console=self._console,
-            get_renderable=self._table,
-            refresh_per_second=8,
-            redirect_stdout=False,
-            redirect_stderr=False,
-        )
+        super().__init__(8, transient=False)
 
     def __exit__(self, *exc: object) -> None:
         self._common = ""
@@ -75,25 +63,21 @@ class ExportView(LiveView):
         finally:
             self._live.start()
 
-    def say(self, text: str) -> None:
-        """What is being done for all targets."""
-        self._common = text
-
     def watch(self, event: ExportEvent) -> None:
         """Take an event of the export."""
         if event.kind == "note":
-            self._console.print(Text(printable(event.text)), soft_wrap=True)
+            self.note(event.text)
             return
         if not event.target:
             self.say(event.text)
             return
         line = self._lines[event.target]
         if event.kind == "started":
-            line.state, line.started = _RUNNING, time.monotonic()
+            line.state, line.started = "running", time.monotonic()
         elif event.kind == "step":
             line.text = f"{event.text} {event.done}/{event.total}" if event.total else event.text
         else:
-            line.state = _ENDED
+            line.state = "ended"
             line.text, line.artifact, line.seconds = event.text, event.artifact, event.seconds
             if not self._animated:
                 self._console.print(self._plain(event.target, line), soft_wrap=True)
@@ -132,9 +116,9 @@ class ExportView(LiveView):
 
     def _cells(self, name: str, line: _Line) -> tuple[Spinner | Text, ...]:
         empty = Text("")
-        if line.state == _WAITING:
+        if line.state == "waiting":
             return Text("·", "dim"), Text(name, "dim"), empty, empty, empty
-        if line.state == _RUNNING:
+        if line.state == "running":
             clock = Text(f"{time.monotonic() - line.started:.0f} s", "dim")
             return self._spinner, Text(name), clock, empty, Text(line.text, "dim")
         clock = Text(f"{line.seconds:.1f} s" if line.seconds else "")

@@ -6,40 +6,28 @@ from pathlib import Path
 
 import click
 
-from .gate_options import chosen_gates, gate_options, print_notes
-from .report_options import report_options, write_reports
+from .network_options import PATH
+from .run_options import Judging, judging_options
 
 __all__ = ["command"]
 
 
 @click.command(name="gate")
-@click.argument("results_file", metavar="RESULTS", type=click.Path(path_type=Path))
-@gate_options
-@report_options
-def command(
-    results_file: Path,
-    gates_file: Path | None,
-    gate_texts: tuple[str, ...],
-    baseline: Path | None,
-    json_out: Path | None,
-    junit_out: Path | None,
-    markdown_out: Path | None,
-) -> int:
+@click.argument("results_file", metavar="RESULTS", type=PATH)
+@judging_options
+def command(results_file: Path, judging: Judging) -> int:
     """Gate saved RESULTS (of `maskport validate --json`) again, without running anything.
 
     \b
     maskport gate results.json --gate 'tflite-int8: iou >= 0.99, worst_iou >= 0.95'
     maskport gate results.json --gates gates.toml --baseline last-release.json
     """
-    gates = chosen_gates(gates_file, gate_texts)
+    gates = judging.gates()
     from ..validation.gates import decide, exit_code
     from ..validation.results import read_results
-    from .verdict_view import print_verdict
+    from .results_view import print_verdict
 
-    results = read_results(results_file)
-    old = None if baseline is None else read_results(baseline)
-    judged = decide(results, gates, old)
-    print_verdict(judged)
-    print_notes(judged)
-    write_reports(judged, json_out, junit_out, markdown_out)
-    return exit_code(judged)
+    results = decide(read_results(results_file), gates, judging.older())
+    print_verdict(results)
+    judging.write(results)
+    return exit_code(results)

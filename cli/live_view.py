@@ -1,14 +1,21 @@
-"""What all views that redraw themselves share: they are on stderr, and only on a terminal."""
+"""Views that redraw themselves: they are on stderr, and only on a terminal."""
 
 from __future__ import annotations
 
 from typing import Self
 
+import click
 from rich.console import Console
 from rich.live import Live
-from rich.progress import Progress
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.spinner import Spinner
+from rich.status import Status
+from rich.table import Table
+from rich.text import Text
 
-__all__ = ["LiveView"]
+from .tables import printable
+
+__all__ = ["LiveView", "ProgressBar", "TableView"]
 
 
 class LiveView:
@@ -17,7 +24,7 @@ class LiveView:
     A view sets ``_live`` when it is made, drawn on ``_console``.
     """
 
-    _live: Live | Progress
+    _live: Live | Progress | Status
 
     def __init__(self) -> None:
         self._console = Console(stderr=True, highlight=False)
@@ -31,3 +38,77 @@ class LiveView:
     def __exit__(self, *exc: object) -> None:
         if self._animated:
             self._live.stop()
+
+    def note(self, text: str) -> None:
+        """A line that stays. What comes from files can't steer the terminal."""
+        self._console.print(Text(printable(text)), soft_wrap=True)
+
+
+class TableView(LiveView):
+    """A line for each thing that is worked on, and what is done for all of them.
+
+    A view has its lines when it calls this, because ``_table`` is asked for at once.
+
+    Args:
+        redraws: A second.
+        transient: Nothing of it stays.
+    """
+
+    def __init__(self, redraws: int, *, transient: bool) -> None:
+        super().__init__()
+        self._spinner = Spinner("dots")
+        self._common = ""
+        self._live = Live(
+            console=self._console,
+            get_renderable=self._table,
+            refresh_per_second=redraws,
+            redirect_stdout=False,
+            redirect_stderr=False,
+            transient=transient,
+        )
+
+    def say(self, text: str) -> None:
+        """What is being done for all of them."""
+        self._common = text
+
+    def _table(self) -> Table:
+        raise NotImplementedError
+
+
+class ProgressBar(LiveView):
+    """One bar for work of one kind, of which nothing stays on a terminal; where there is none, a
+    line now and then.
+
+    Args:
+        every: So many of them between two lines.
+    """
+
+    def __init__(self, every: int = 50) -> None:
+        super().__init__()
+        self._text, self._every = "", every
+        self._live: Progress = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeRemainingColumn(),
+            console=self._console,
+            transient=True,
+            disable=not self._animated,
+        )
+        self._task = self._live.add_task("", total=None)
+
+    def say(self, text: str) -> None:
+        """What is being done."""
+        self._text = text
+        self._live.update(self._task, description=text)
+
+    def count(self, done: int, total: int) -> None:
+        """How far it is; a total of 0 where that isn't known."""
+        self._live.update(self._task, completed=done, total=total or None)
+        if not self._animated and total and (done % self._every == 0 or done == total) and done:
+            click.echo(f"{self._text}: {done} of {total}", err=True)
+
+    def watch(self, text: str, done: int, total: int) -> None:
+        """Both at once."""
+        self.say(text)
+        self.count(done, total)

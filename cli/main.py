@@ -7,7 +7,6 @@ import os
 import signal
 import sys
 import traceback
-from types import FrameType
 from typing import Any
 
 import click
@@ -17,21 +16,21 @@ from .tables import printable
 
 __all__ = ["cli", "main"]
 
-# Name, module of this package, and the line in --help; the modules are not imported for it.
+# Name, which is that of the module, and the line in --help; no module is imported for it.
 _COMMANDS = {
-    "export": (".export", "Export a checkpoint to the files that phones run."),
-    "validate": (".validate", "Compare every artifact with PyTorch, time it, and gate it."),
-    "bench": (".bench", "Time every artifact beside PyTorch."),
-    "gate": (".gate", "Gate saved results again, without running anything."),
-    "drift": (".drift", "Find where an artifact and PyTorch part ways, module by module."),
-    "train": (".train", "Train or fine-tune a network on photos with masks."),
-    "evaluate": (".evaluate", "Measure a checkpoint or an artifact against ground truth."),
-    "sensitivity": (".sensitivity", "Show what INT8 costs each part of a network."),
-    "quantize": (".quantize", "Find the recipe whose masks hold a budget."),
-    "verify": (".verify", "Hold a bundle's files against its manifest."),
-    "targets": (".targets", "List the targets and what is installed for them."),
-    "catalog": (".catalog", "List the networks that have a name."),
-    "fetch": (".fetch", "Download published weights."),
+    "export": "Export a checkpoint to the files that phones run.",
+    "validate": "Compare every artifact with PyTorch, time it, and gate it.",
+    "bench": "Time every artifact beside PyTorch.",
+    "gate": "Gate saved results again, without running anything.",
+    "drift": "Find where an artifact and PyTorch part ways, module by module.",
+    "train": "Train or fine-tune a network on photos with masks.",
+    "evaluate": "Measure a checkpoint or an artifact against ground truth.",
+    "sensitivity": "Show what INT8 costs each part of a network.",
+    "quantize": "Find the recipe whose masks hold a budget.",
+    "verify": "Hold a bundle's files against its manifest.",
+    "targets": "List the targets and what is installed for them.",
+    "catalog": "List the networks that have a name.",
+    "fetch": "Download published weights.",
 }
 
 INTERRUPTED = 130
@@ -46,28 +45,19 @@ class _Lazy(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in _COMMANDS:
             return None
-        module = importlib.import_module(_COMMANDS[cmd_name][0], __package__)
+        module = importlib.import_module(f".{cmd_name}", __package__)
         command: click.Command = module.command
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
-            formatter.write_dl([(name, text) for name, (_, text) in _COMMANDS.items()])
-
-
-def _print_version(ctx: click.Context, _option: click.Parameter, wanted: bool) -> None:
-    if wanted:
-        from importlib.metadata import version
-
-        click.echo(f"maskport {version('maskport')}")
-        ctx.exit()
+            formatter.write_dl(list(_COMMANDS.items()))
 
 
 @click.group(cls=_Lazy, context_settings={"help_option_names": ["-h", "--help"]})
-@click.option(
-    "--version", is_flag=True, is_eager=True, expose_value=False, callback=_print_version,
-    help="Print the version.",
-)  # fmt: skip
+@click.version_option(
+    package_name="maskport", message="maskport %(version)s", help="Print the version."
+)
 @click.option("--debug", is_flag=True, help="Show tracebacks.")
 @click.pass_context
 def cli(ctx: click.Context, debug: bool) -> None:
@@ -86,7 +76,7 @@ def main(arguments: list[str] | None = None) -> None:
     # Being told to end is handled like Ctrl-C, so that nothing half-written stays behind.
     for name in ("SIGTERM", "SIGHUP"):
         if hasattr(signal, name):
-            signal.signal(getattr(signal, name), _interrupt)
+            signal.signal(getattr(signal, name), signal.default_int_handler)
     try:
         code: Any = cli.main(
             [a for a in arguments if a != "--debug"], "maskport", standalone_mode=False
@@ -127,7 +117,3 @@ def _complain(what: str, remedy: str) -> None:
     click.echo(f"{click.style('Error:', fg='red', bold=True)} {what}", err=True)
     if remedy:
         click.echo(remedy, err=True)
-
-
-def _interrupt(_number: int, _frame: FrameType | None) -> None:
-    raise KeyboardInterrupt

@@ -1,11 +1,12 @@
-"""Options that several commands have in common, for a network and how it is quantised."""
+"""Options that several commands have in common, and how they are put together."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import reduce, wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -14,16 +15,57 @@ if TYPE_CHECKING:
     from ..specs import ModelSpec
 
 __all__ = [
+    "PATH",
     "catalog_entry",
+    "checkpoint_options",
     "chosen_spec",
+    "gathered",
+    "json_option",
+    "listed",
     "prefer_option",
     "size_option",
     "spec_options",
+    "together",
     "weights_key_option",
     "weights_option",
 ]
 
-Command = TypeVar("Command", bound=Callable[..., Any])
+Command = Callable[..., Any]
+Decorator = Callable[[Command], Command]
+
+PATH = click.Path(path_type=Path)
+
+
+def together(*options: Decorator) -> Decorator:
+    """Several options as one decorator, in the order of the help page."""
+    return lambda command: reduce(lambda done, option: option(done), reversed(options), command)
+
+
+def gathered(parameter: str, make: Callable[..., object], *options: Decorator) -> Decorator:
+    """Several options as one decorator, whose values a command takes as one parameter: what
+    ``make`` makes of them."""
+    names = [option.name for option in click.command()(together(*options)(lambda: None)).params]
+
+    def add(command: Command) -> Command:
+        @wraps(command)
+        def taking(**values: Any) -> Any:
+            made = make(**{name: values.pop(name) for name in names})
+            return command(**{parameter: made}, **values)
+
+        return together(*options)(taking)
+
+    return add
+
+
+def json_option(what: str) -> Decorator:
+    """``--json FILE``, the parameter ``json_out``."""
+    return click.option("--json", "json_out", metavar="FILE", type=PATH, help=what)
+
+
+def listed(names: str) -> list[str]:
+    """What an option holds that takes several names, with commas between them."""
+    return [name.strip() for name in names.split(",") if name.strip()]
+
 
 weights_option = click.option(
     "--weights",
@@ -40,6 +82,8 @@ weights_key_option = click.option(
 size_option = click.option(
     "--size", metavar="SIDE", help="320 for a square, 320x480 for height x width."
 )
+# What the commands take that look into a network.
+checkpoint_options = together(weights_option, weights_key_option, size_option)
 prefer_option = click.option(
     "--prefer",
     type=click.Choice(["latency", "fidelity"]),
@@ -47,13 +91,14 @@ prefer_option = click.option(
     show_default=True,
     help="The fastest mix that holds the budget, or with parts in float that cost next to nothing.",
 )
-_SPEC_OPTIONS = (
+# How photos go in and what the output means; `chosen_spec` reads them.
+spec_options = together(
     click.option(
         "--spec",
         "spec_file",
         metavar="FILE",
-        type=click.Path(path_type=Path),
-        help=("TOML file with the options below, for a network of your own."),
+        type=PATH,
+        help="TOML file with the options below, for a network of your own.",
     ),
     click.option(
         "--output",
@@ -70,7 +115,7 @@ _SPEC_OPTIONS = (
     click.option(
         "--divide-by",
         type=click.Choice(["255", "image-maximum"]),
-        help=("What brings a photo's bytes to [0, 1]."),
+        help="What brings a photo's bytes to [0, 1].",
     ),
     click.option("--channels", type=int, help="Planes that the network gives, one a class."),
     click.option(
@@ -84,7 +129,7 @@ _SPEC_OPTIONS = (
     click.option(
         "--activation",
         type=click.Choice(["none", "sigmoid", "softmax"]),
-        help=("What still turns the output into a mask."),
+        help="What still turns the output into a mask.",
     ),
     click.option("--inverted/--not-inverted", default=None, help="The mask is 1 - output."),
     click.option(
@@ -100,13 +145,6 @@ _SPEC_OPTIONS = (
     click.option("--threshold", type=float, help="From which a pixel belongs to the object."),
     click.option("--labels", metavar="A,B", help="Names of the mask's planes."),
 )
-
-
-def spec_options(command: Command) -> Command:
-    """How photos go in and what the output means; `chosen_spec` reads them."""
-    for option in reversed(_SPEC_OPTIONS):
-        command = option(command)
-    return command
 
 
 def catalog_entry(network: str) -> Entry | None:

@@ -10,21 +10,14 @@ from typing import Any
 import click
 
 from ..errors import UsageError
-from .network_options import (
-    chosen_spec,
-    prefer_option,
-    size_option,
-    spec_options,
-    weights_key_option,
-    weights_option,
-)
+from .network_options import checkpoint_options, chosen_spec, prefer_option, spec_options
 
 __all__ = ["command"]
 
 _FILE = click.Path(path_type=Path, dir_okay=False)
 
 
-@click.command(name="quantize")
+@click.command(name="quantize", context_settings={"show_default": True})
 @click.argument("network")
 @click.option(
     "--budget",
@@ -32,7 +25,6 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
     multiple=True,
     metavar="TERMS",
     default=["iou>=0.999"],
-    show_default=True,
     help="What masks must hold: iou, worst_iou (>=), mae, worst_mae (<=), and time<=1.35, in "
     "the integer network's; several with commas.",
 )
@@ -41,12 +33,9 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
     "--recipe",
     metavar="FILE|NAME",
     default="best",
-    show_default=True,
     help="What is done to the parts in integers: a TOML file, best or plain.",
 )
-@weights_option
-@weights_key_option
-@size_option
+@checkpoint_options
 @click.option(
     "--calibration",
     metavar="PHOTOS",
@@ -58,12 +47,7 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
     help="Folder or list file to verify on; every third calibration photo where left out.",
 )
 @click.option(
-    "--out",
-    metavar="FILE",
-    type=_FILE,
-    default="recipe.toml",
-    show_default=True,
-    help="Where the recipe is written.",
+    "--out", metavar="FILE", type=_FILE, default="recipe.toml", help="Where the recipe is written."
 )
 @click.option("--json", "json_out", metavar="FILE", type=_FILE, help="Write all that was tried.")
 @click.option(
@@ -108,7 +92,7 @@ def command(
             raise UsageError(
                 f"There is no folder for {file}.", f"Make it, or give another {option}."
             )
-    from .progress_bar import ProgressBar
+    from .live_view import ProgressBar
     from .quantize_view import print_mix, to_dict, try_line
 
     with ProgressBar() as bar:

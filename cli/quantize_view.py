@@ -1,4 +1,4 @@
-"""What a search for a recipe looks like in a terminal and in JSON."""
+"""What INT8 costs a network, and a search for a recipe, in a terminal and in JSON."""
 
 from __future__ import annotations
 
@@ -7,14 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from .sensitivity_view import numbers, say_left_out
 from .tables import print_table
 
 if TYPE_CHECKING:
+    from ..quantization.analysis import Analysis
     from ..quantization.mix import Mixed
     from ..quantization.search import Try
+    from ..quantization.sensitivity import Fidelity
 
-__all__ = ["print_mix", "to_dict", "try_line"]
+__all__ = ["print_mix", "print_sensitivity", "to_dict", "try_line"]
 
 
 def print_mix(mixed: Mixed) -> None:
@@ -26,7 +27,7 @@ def print_mix(mixed: Mixed) -> None:
         (
             f"{len(tried.float_parts)} in float",
             names[tried.photos],
-            *numbers(tried.fidelity),
+            *_numbers(tried.fidelity),
             f"{1 + tried.slower:.2f}×",
             "holds" if tried.holds else "fails",
             tried.why,
@@ -38,7 +39,7 @@ def print_mix(mixed: Mixed) -> None:
     for photos, name in names.items():
         judged = [tried.fidelity for tried in found.tries if tried.photos == photos]
         if judged:
-            say_left_out(judged[0], name)
+            _say_left_out(judged[0], name)
     best = found.best
     parts = ", ".join(best.float_parts) or "nothing"
     steps = mixed.recipe.finetune
@@ -71,3 +72,32 @@ def to_dict(mixed: Mixed) -> dict[str, Any]:
         "tries": [asdict(tried) for tried in found.tries],
         "parts": [cost.to_dict() for cost in mixed.costs],
     }
+
+
+def print_sensitivity(found: Analysis) -> None:
+    """A line a part, and one for all of them."""
+    whole = sum(part.macs for part in found.parts) or 1
+    rows = [
+        (part.module, *_numbers(part.alone), f"{part.macs / whole:.1%}", f"+{part.slower:.2f}×")
+        for part in found.parts
+    ]
+    rows.append(("all of them", *_numbers(found.whole), "", ""))
+    columns = ("rounded alone", "MAE", "worst", "IoU", "worst", "of the work", "time in float")
+    print_table(columns, rows)
+    click.echo(f"{found.photos} photos; time in units of the integer network's own.")
+    _say_left_out(found.whole, f"{found.photos}")
+
+
+def _say_left_out(fidelity: Fidelity, photos: str) -> None:
+    """How many of some photos don't count in the IoU, where there are any."""
+    if fidelity.left_out:
+        click.echo(
+            f"{fidelity.left_out} of the {photos} not counted in the IoU: the network draws next "
+            "to nothing there, or is unsure of most of it."
+        )
+
+
+def _numbers(found: Fidelity) -> tuple[str, ...]:
+    """MAE, worst MAE, IoU and worst IoU, as they stand in tables."""
+    figures = (found.mae, found.worst_mae, found.iou, found.worst_iou)
+    return tuple(f"{figure:.5f}" for figure in figures)

@@ -1,7 +1,8 @@
-"""What a run found, for a terminal: where the reference ran, latencies, ground truth."""
+"""What a run found, for a terminal: where the reference ran, latencies, ground truth, verdict."""
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING
 
 import click
@@ -11,7 +12,7 @@ from .tables import print_table, printable
 if TYPE_CHECKING:
     from ..validation.results import ArtifactResult, Results
 
-__all__ = ["print_latency", "print_reference", "print_resumed", "print_truth"]
+__all__ = ["print_latency", "print_reference", "print_resumed", "print_truth", "print_verdict"]
 
 # What a table in a paper has; all of them are in the JSON file.
 _SHOWN = {
@@ -22,6 +23,9 @@ _SHOWN = {
     "max_e_mean_curve": "max-E",
     "relaxed_boundary_f": "boundary F",
 }
+_COLUMNS = ("", "target", "IoU", "worst IoU", "MAE", "median ms", "to fp32", "")
+_MARKS = {"passed": "✓", "unavailable": "–"}
+_STYLES = {"passed": "green", "unavailable": "yellow"}
 
 
 def print_resumed(results: Results, *, resume: bool) -> None:
@@ -68,11 +72,8 @@ def print_truth(results: Results) -> None:
     names = [name for name in _SHOWN if name in reference]
     rows = [["reference", *(f"{reference[name]:.4f}" for name in names)]]
     for artifact in results.artifacts.values():
-        if artifact.truth is None:
-            rows.append([artifact.target, *("–" for _ in names)])
-            continue
-        drops = artifact.truth_drop or {}
-        cells = [_with_drop(artifact.truth[n], drops.get(n)) for n in names if n in artifact.truth]
+        truth, drops = artifact.truth or {}, artifact.truth_drop or {}
+        cells = (_with_drop(truth.get(name), drops.get(name, 0.0)) for name in names)
         rows.append([artifact.target, *cells])
     measured = sum(photo.truth is not None for photo in results.reference.photos)
     click.echo(
@@ -100,6 +101,28 @@ def print_latency(results: Results) -> None:
     )
 
 
+def print_verdict(results: Results) -> None:
+    """Print every artifact's numbers, the sentence of each gate that doesn't hold, and the run in
+    a line; coloured in a terminal, and where the output is piped tab-separated and
+    ``FAILED target: sentence``. What differs from the baseline's run, and may explain a
+    difference, is said on stderr.
+
+    Args:
+        results: As `decide` returns them.
+    """
+    from ..validation.reports.wording import verdict
+
+    print_table(_COLUMNS, [_verdict_row(artifact) for artifact in results.artifacts.values()])
+    for artifact in results.artifacts.values():
+        for sentence in _sentences(artifact):
+            _say(artifact, sentence)
+    if results.baseline:
+        print(printable(f"Compared with the baseline {results.baseline}."))
+    print(printable(verdict(results)))
+    for note in results.notes:
+        click.echo(f"Note: {printable(note)}", err=True)
+
+
 def _latency_row(found: ArtifactResult) -> list[str]:
     from ..validation.reports.wording import milliseconds
 
@@ -118,7 +141,43 @@ def _latency_row(found: ArtifactResult) -> list[str]:
     ]
 
 
-def _with_drop(value: float, drop: float | None) -> str:
-    if drop is None or abs(drop) < 5e-5:
-        return f"{value:.4f}"
-    return f"{value:.4f} {drop:+.4f}"
+def _with_drop(value: float | None, drop: float) -> str:
+    if value is None:
+        return "–"
+    return f"{value:.4f}" if abs(drop) < 5e-5 else f"{value:.4f} {drop:+.4f}"
+
+
+def _verdict_row(artifact: ArtifactResult) -> tuple[str, ...]:
+    from ..validation.reports.wording import STATUSES, figures
+
+    remarks = [] if artifact.status == "passed" else [STATUSES[artifact.status].label]
+    remarks += ["emulated"] if artifact.emulated else []
+    remarks += ["noisy timing"] if artifact.timing and artifact.timing.noisy else []
+    return (
+        _MARKS.get(artifact.status, "✗"),
+        printable(artifact.target),
+        *figures(artifact),
+        ", ".join(remarks),
+    )
+
+
+def _sentences(artifact: ArtifactResult) -> list[str]:
+    """What is wrong, with who asks for it: a default reads otherwise than one's own gate."""
+    failed = [gate for gate in artifact.gates if not gate.passed]
+    told = [f"{gate.text}  [{gate.source}]" for gate in failed]
+    if artifact.status == "unavailable":
+        return [*told, artifact.reason]
+    return told
+
+
+def _say(artifact: ArtifactResult, sentence: str) -> None:
+    target, text = printable(artifact.target), printable(sentence)
+    if not sys.stdout.isatty():
+        word = "unavailable" if artifact.status == "unavailable" else "FAILED"
+        print(f"{word} {target}: {text}")
+        return
+    from rich.console import Console
+    from rich.text import Text
+
+    style = f"bold {_STYLES.get(artifact.status, 'red')}"
+    Console(highlight=False).print(Text.assemble((target, style), f": {text}"))

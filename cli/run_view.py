@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from rich.live import Live
 from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 
-from .live_view import LiveView
+from .live_view import TableView
 from .tables import printable
 
 if TYPE_CHECKING:
@@ -19,45 +19,31 @@ if TYPE_CHECKING:
 __all__ = ["RunView"]
 
 
+@dataclass
 class _Line:
     """One artifact's line."""
 
-    def __init__(self) -> None:
-        self.text = "waiting"
-        self.active = False
-        self.lost = False
-        self.photos = (0, 0)
-        self.rounds = (0, 0)
+    text: str = "waiting"
+    active: bool = False
+    lost: bool = False
+    photos: tuple[int, int] = (0, 0)
+    rounds: tuple[int, int] = (0, 0)
 
 
-class RunView(LiveView):
+class RunView(TableView):
     """Follows a run's events on stderr. A context manager; on a terminal it redraws its lines,
     and elsewhere it prints each artifact when its photos are compared, and each that is lost.
     """
 
     def __init__(self) -> None:
-        super().__init__()
         self._lines: dict[str, _Line] = {}
-        self._spinner = Spinner("dots")
-        self._stage = ""
         self._began = time.monotonic()
-        self._live = Live(
-            console=self._console,
-            get_renderable=self._table,
-            refresh_per_second=2,  # the machine is being timed
-            redirect_stdout=False,
-            redirect_stderr=False,
-            transient=True,
-        )
-
-    def say(self, text: str) -> None:
-        """What is being done for all of them."""
-        self._stage = text
+        super().__init__(2, transient=True)  # seldom: the machine is being timed
 
     def watch(self, event: ValidationEvent) -> None:
         """Take an event of the run."""
         if event.kind == "note":
-            self._console.print(Text(printable(event.text)), soft_wrap=True)
+            self.note(event.text)
             return
         if not event.target:
             self.say(event.text)
@@ -66,7 +52,7 @@ class RunView(LiveView):
         line = self._lines.setdefault(target, _Line())
         if event.kind == "queued":
             return
-        self._stage = ""
+        self.say("")
         line.active = event.kind in {"started", "photo"}
         if event.kind == "started":
             line.text = event.text
@@ -99,11 +85,9 @@ class RunView(LiveView):
         table.add_column(overflow="ellipsis", no_wrap=True)
         for target, line in self._lines.items():
             table.add_row(*self._cells(target, line))
-        if self._stage:
-            clock = f"{time.monotonic() - self._began:.0f} s"
-            table.add_row(
-                self._spinner, Text(clock, "dim"), Text(), Text(), Text(self._stage, "dim")
-            )
+        if self._common:
+            clock = Text(f"{time.monotonic() - self._began:.0f} s", "dim")
+            table.add_row(self._spinner, clock, Text(), Text(), Text(self._common, "dim"))
         return table
 
     def _cells(self, target: str, line: _Line) -> tuple[Spinner | Text, ...]:
@@ -113,13 +97,8 @@ class RunView(LiveView):
         if line.text in {"", "compared", "loaded"}:
             mark = Text("✓", "green")
         name = Text(target, "" if line.active or line.photos[0] else "dim")
-        return (
-            mark,
-            name,
-            _bar(line.photos, "photos"),
-            _bar(line.rounds, "rounds"),
-            Text(line.text, "dim"),
-        )
+        bars = _bar(line.photos, "photos"), _bar(line.rounds, "rounds")
+        return mark, name, *bars, Text(line.text, "dim")
 
 
 def _bar(part: tuple[int, int], what: str) -> Text:

@@ -9,13 +9,7 @@ from typing import Any
 
 import click
 
-from .network_options import (
-    chosen_spec,
-    size_option,
-    spec_options,
-    weights_key_option,
-    weights_option,
-)
+from .network_options import checkpoint_options, chosen_spec, spec_options
 
 __all__ = ["command"]
 
@@ -24,9 +18,7 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
 
 @click.command(name="sensitivity")
 @click.argument("network")
-@weights_option
-@weights_key_option
-@size_option
+@checkpoint_options
 @click.option(
     "--calibration",
     metavar="PHOTOS",
@@ -69,8 +61,8 @@ def command(
     maskport sensitivity demo
     maskport sensitivity u2netp --weights my.pth --calibration photos/ --plot sensitivity.svg
     """
-    from .progress_bar import ProgressBar
-    from .sensitivity_view import print_sensitivity
+    from .live_view import ProgressBar
+    from .quantize_view import print_sensitivity
 
     with ProgressBar() as bar:
         bar.say("loading PyTorch")

@@ -13,7 +13,7 @@ from .network_options import weights_key_option
 __all__ = ["command"]
 
 
-@click.command(name="train")
+@click.command(name="train", context_settings={"show_default": True})
 @click.option(
     "--images",
     metavar="DIR",
@@ -28,6 +28,7 @@ __all__ = ["command"]
     "--scenes",
     type=click.IntRange(0),
     default=0,
+    show_default=False,
     metavar="N",
     help="Add N generated scenes to every epoch, new ones each time.",
 )
@@ -35,6 +36,7 @@ __all__ = ["command"]
     "--val-scenes",
     type=click.IntRange(0),
     default=0,
+    show_default=False,
     metavar="N",
     help="Score on N generated scenes that are never trained on.",
 )
@@ -46,7 +48,6 @@ __all__ = ["command"]
 @click.option(
     "--init",
     default="random",
-    show_default=True,
     metavar="NAME|FILE",
     help="Weights to start from: random, a name of the catalog, or a file.",
 )
@@ -62,68 +63,41 @@ __all__ = ["command"]
     metavar="STEPS",
     help="Between two scorings.  [default: an epoch]",
 )
-@click.option(
-    "--size", type=click.IntRange(16), default=320, show_default=True, help="Photos are resized to."
-)
-@click.option(
-    "--crop", type=click.IntRange(16), default=288, show_default=True, help="Cut out at random."
-)
-@click.option(
-    "--flips",
-    type=click.Choice(["none", "horizontal", "both"]),
-    default="horizontal",
-    show_default=True,
-)
+@click.option("--size", type=click.IntRange(16), default=320, help="Photos are resized to.")
+@click.option("--crop", type=click.IntRange(16), default=288, help="Cut out at random.")
+@click.option("--flips", type=click.Choice(["none", "horizontal", "both"]), default="horizontal")
 @click.option(
     "--color",
     type=click.FloatRange(0, 1),
     default=0.5,
-    show_default=True,
     help="Strength of changes of light and colour; the authors' training has none: 0.",
 )
-@click.option(
-    "--batch", type=click.IntRange(1), default=12, show_default=True, help="Over all processes."
-)
-@click.option("--seed", type=click.IntRange(0, 2**31 - 1), default=0, show_default=True)
+@click.option("--batch", type=click.IntRange(1), default=12, help="Over all processes.")
+@click.option("--seed", type=click.IntRange(0, 2**31 - 1), default=0)
 @click.option(
     "--loss",
     type=click.Choice(["bce", "bce+iou", "bce+iou+ssim"]),
     default="bce",
-    show_default=True,
     help="Of each of the network's maps: U²-Net's, or with BASNet's terms.",
 )
 @click.option(
     "--optimizer",
     type=click.Choice(["adam", "adamw"]),
     default="adam",
-    show_default=True,
     help="Adam is the authors'.",
 )
-@click.option(
-    "--learning-rate",
-    type=click.FloatRange(0, min_open=True),
-    default=1e-3,
-    show_default=True,
-)
-@click.option(
-    "--weight-decay",
-    type=click.FloatRange(0),
-    default=0.01,
-    show_default=True,
-    help="Of AdamW.",
-)
+@click.option("--learning-rate", type=click.FloatRange(0, min_open=True), default=1e-3)
+@click.option("--weight-decay", type=click.FloatRange(0), default=0.01, help="Of AdamW.")
 @click.option(
     "--schedule",
     type=click.Choice(["constant", "cosine"]),
     default="constant",
-    show_default=True,
     help="Cosine lets the learning rate fall to 0.",
 )
 @click.option(
     "--warmup",
     type=click.IntRange(0),
     default=0,
-    show_default=True,
     metavar="STEPS",
     help="Over which the learning rate rises.",
 )
@@ -131,10 +105,9 @@ __all__ = ["command"]
     "--precision",
     type=click.Choice(["auto", "fp32", "bf16"]),
     default="auto",
-    show_default=True,
     help="auto takes bfloat16 where it is faster.",
 )
-@click.option("--device", default="auto", show_default=True, help="cuda, mps, cpu.")
+@click.option("--device", default="auto", help="cuda, mps, cpu.")
 @click.option(
     "--threads",
     type=click.IntRange(1),

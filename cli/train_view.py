@@ -43,13 +43,13 @@ class TrainView(LiveView):
     def watch(self, event: TrainingEvent) -> None:
         """Take an event of the run."""
         if event.kind in {"preparing", "stopping"}:
-            self._say(f"{event.text} …")
+            self.note(f"{event.text} …")
         elif event.kind == "step":
             self._step(event)
         elif event.kind == "scoring":
             self._show("scoring", event.done, event.total, "")
         else:
-            self._say(_scored(event))
+            self.note(_scored(event))
 
     def _step(self, event: TrainingEvent) -> None:
         numbers = event.numbers
@@ -64,7 +64,7 @@ class TrainView(LiveView):
         last = event.step == event.steps
         if not self._animated and (now - self._printed > PLAIN_EVERY or last):
             self._printed = now
-            self._say(f"step {event.step}/{event.steps}   {facts}")
+            self.note(f"step {event.step}/{event.steps}   {facts}")
 
     def _show(self, what: str, done: int, total: int, facts: str) -> None:
         if not self._animated:
@@ -72,9 +72,6 @@ class TrainView(LiveView):
         if self._task is None:
             self._task = self._live.add_task(what, total=total, facts="")
         self._live.update(self._task, description=what, completed=done, total=total, facts=facts)
-
-    def _say(self, text: str) -> None:
-        self._console.print(Text(text), soft_wrap=True)
 
 
 class _Facts(ProgressColumn):

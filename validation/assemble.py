@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import platform
+import time
 from collections.abc import Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 
@@ -16,13 +17,22 @@ from ..artifacts.manifest import Artifact
 from ..artifacts.processor import this_processor
 from ..metrics import AGREEMENT, SALIENCY, SWEEP, Better, counts, mean_by_class, summarize
 from ..models.devices import device_name
-from .counted import counted
 from .journal import Facts
 from .latency import ratios, summarize_times
 from .pool import Job
 from .reference import VIEWS
 from .request import Findings, ValidationRequest
-from .results import ArtifactResult, Machine, Photo, PhotoResult, Reference, Results, Run, Timing
+from .results import (
+    ArtifactResult,
+    Machine,
+    Photo,
+    PhotoResult,
+    Reference,
+    Results,
+    Run,
+    Timing,
+    counted,
+)
 
 __all__ = ["FIDELITY", "results_of"]
 
@@ -32,16 +42,16 @@ FIDELITY: Mapping[str, Better] = {
 }
 """Each metric of a photo, and which way it is good."""
 
+# What a run depends on, where it is installed.
+_RUNTIMES = (
+    *("torch", "onnxruntime", "ai-edge-litert", "tensorflow", "keras", "coremltools"),
+    "executorch",
+)
 EMULATED = "emulated here, so its time says nothing of the system's own runtime"
 
 
 def results_of(
-    request: ValidationRequest,
-    findings: Findings,
-    *,
-    started: str,
-    photos_from: str,
-    truth_from: str,
+    request: ValidationRequest, findings: Findings, started: str, began: float
 ) -> Results:
     """Everything found, as plain values; ``passed`` says that every artifact ran.
 
@@ -49,19 +59,12 @@ def results_of(
         request: What was asked for.
         findings: What came of it.
         started: When, in UTC.
-        photos_from: Where the photos are from, for people.
-        truth_from: Likewise the ground truth; empty without one.
+        began: Likewise, of `time.monotonic`.
     """
-    manifest = request.bundle.manifest
+    manifest, options, photos = request.bundle.manifest, request.options, request.photos
     reference_scores = findings.scores.get("")
-    entries = {
-        job.target: _artifact_result(job, request, findings)
-        for job in findings.jobs
-        if not job.build
-    }
-    views = {
-        job.target: _artifact_result(job, request, findings) for job in findings.jobs if job.build
-    }
+    found = {job.target: _artifact_result(job, request, findings) for job in findings.jobs}
+    views = {job.target: found.pop(job.target) for job in findings.jobs if job.build}
     return Results(
         maskport=version("maskport"),
         bundle=str(request.bundle.path),
@@ -74,15 +77,15 @@ def results_of(
         started=started,
         machine=_machine(),
         run=Run(
-            photos_from=photos_from,
-            truth_from=truth_from,
-            photos_left_out=list(request.photos_left_out),
+            photos_from=photos.photos_from,
+            truth_from=photos.truth_from,
+            photos_left_out=list(photos.left_out),
             truth_left_out=findings.photos.truth_left_out,
             left_out=[a.target for a in manifest.artifacts if a not in request.targets],
             threads=request.threads,
-            compute_units=request.compute_units,
-            latency=request.schedule.name if request.schedule else "none",
-            total_s=findings.total_s,
+            compute_units=options.compute_units,
+            latency=options.latency,
+            total_s=time.monotonic() - began,
             inference_s=findings.inference_s,
             load_s=findings.load_s,
             resumed=findings.journal.resumed,
@@ -96,8 +99,8 @@ def results_of(
             photos=findings.reference_truth,
         ),
         pytorch=views,
-        artifacts=entries,
-        passed=all(entry.status == "passed" for entry in entries.values()),
+        artifacts=found,
+        passed=all(entry.status == "passed" for entry in found.values()),
     )
 
 
@@ -117,7 +120,10 @@ def _artifact_result(job: Job, request: ValidationRequest, findings: Findings) -
     whole = bool(photos) and len(photos) == len(findings.photos)
     own, reference_scores = findings.scores.get(job.target), findings.scores.get("")
     complete = whole and own and reference_scores and len(own) == len(reference_scores)
-    truth = _known(own.result()) if own and complete else None
+    truth, drop = None, None
+    if complete and own and reference_scores:
+        truth = _known(own.result())
+        drop = _drop(truth, _known(reference_scores.result())) if truth else None
     return ArtifactResult(
         target=job.target,
         path=artifact.path if is_file else "",
@@ -133,9 +139,7 @@ def _artifact_result(job: Job, request: ValidationRequest, findings: Findings) -
         iou_sweep=_sweep(facts, shown) if whole else None,
         class_iou=_class_iou(photos, shown, request.spec.mask.labels) if whole else None,
         truth=truth,
-        truth_drop=_drop(truth, _known(reference_scores.result()))
-        if truth and reference_scores
-        else None,
+        truth_drop=drop,
         latency_ms=latency,
         timing=timing,
         no_latency="" if latency else _why_no_latency(facts, request),
@@ -151,20 +155,14 @@ def _compared(timing: Timing, facts: Facts, artifact: Artifact, findings: Findin
     def rounds(target: str) -> list[list[float]]:
         return findings.journal.of(target).rounds
 
-    full = next(
-        (
-            job.target
-            for job in findings.jobs
-            if job.artifact.format == artifact.format and job.artifact.precision == "fp32"
-        ),
-        None,
-    )
-    return timing.model_copy(
-        update={
-            "ratio_to_fp32": ratios(facts.rounds, rounds(full)) if full else None,
-            "ratio_to_pytorch": ratios(facts.rounds, rounds(VIEWS[0])),
-        }
-    )
+    targets = {
+        (job.artifact.format, job.artifact.precision): job.target for job in reversed(findings.jobs)
+    }
+    full = targets.get((artifact.format, "fp32"))
+    found = {"ratio_to_pytorch": ratios(facts.rounds, rounds(VIEWS[0]))}
+    if full is not None:
+        found["ratio_to_fp32"] = ratios(facts.rounds, rounds(full))
+    return timing.model_copy(update=found)
 
 
 def _why_no_latency(facts: Facts, request: ValidationRequest) -> str:
@@ -228,8 +226,11 @@ def _known(values: Mapping[str, float | None]) -> dict[str, float]:
 
 
 def _machine() -> Machine:
-    names = ["torch", "onnxruntime", "ai-edge-litert", "tensorflow", "keras", "coremltools"]
     processor = this_processor()
+    versions = {}
+    for name in _RUNTIMES:
+        with contextlib.suppress(PackageNotFoundError):
+            versions[name] = version(name)
     return Machine(
         system=f"{platform.system()} {platform.release()}",
         processor=processor.name,
@@ -238,14 +239,5 @@ def _machine() -> Machine:
         cores=psutil.cpu_count() or 1,
         memory_mb=psutil.virtual_memory().total // 1_000_000,
         python=platform.python_version(),
-        versions=_versions([*names, "executorch"]),
+        versions=versions,
     )
-
-
-def _versions(names: list[str]) -> dict[str, str]:
-    """The installed versions of distributions, those that are installed."""
-    found = {}
-    for name in names:
-        with contextlib.suppress(PackageNotFoundError):
-            found[name] = version(name)
-    return found

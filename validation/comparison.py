@@ -62,7 +62,6 @@ class Comparison:
         photo = self._photos.photos[position]
         reference = np.asarray(self._references[position])[None]
         agreement = compare(mask, reference, self._spec.threshold)
-        flags: list[str] = list(agreement.objections[0])
         metrics = {name: float(values[0]) for name, values in agreement.metrics.items()}
         truth = None
         if np.isfinite(mask).all():
@@ -70,33 +69,28 @@ class Comparison:
                 mask_for_photo(m[0], self._spec, photo.height, photo.width)[None]
                 for m in (mask, reference)
             )
-            metrics |= self._at_photo_size(final, expected)
+            at_photo_size = {
+                "photo_mae": mean_absolute_error(final, expected),
+                "photo_iou": intersection_over_union(final, expected, self._spec.threshold),
+                "photo_boundary_f": boundary_f_measure(final, expected, self._spec.threshold),
+            }
+            metrics |= {name: float(value[0]) for name, value in at_photo_size.items()}
             truth = truth_values(self._photos, position, final, scores)
         if self._maps is not None:
             own = mask_for_photo(mask[0], self._spec, *mask.shape[2:])
             error = np.abs(mask[0] - reference[0]).max(0)
             self._maps.save(target, position, own, error)
-        classes = agreement.classes
-        return Compared(
-            PhotoResult(
-                photo=photo.name,
-                metrics=_finite(metrics),
-                class_iou=None
-                if classes is None
-                else [None if np.isnan(value) else float(value) for value in classes[0]],
-                truth=truth,
-                flags=flags,
-            ),
-            [float(value) for value in agreement.sweep[0]],
+        classes = None
+        if agreement.classes is not None:
+            classes = [None if np.isnan(v) else float(v) for v in agreement.classes[0]]
+        result = PhotoResult(
+            photo=photo.name,
+            metrics=_finite(metrics),
+            class_iou=classes,
+            truth=truth,
+            flags=list(agreement.objections[0]),
         )
-
-    def _at_photo_size(self, final: Map, expected: Map) -> dict[str, float]:
-        values = {
-            "photo_mae": mean_absolute_error(final, expected),
-            "photo_iou": intersection_over_union(final, expected, self._spec.threshold),
-            "photo_boundary_f": boundary_f_measure(final, expected, self._spec.threshold),
-        }
-        return {name: float(value[0]) for name, value in values.items()}
+        return Compared(result, [float(value) for value in agreement.sweep[0]])
 
 
 def truth_values(
@@ -106,10 +100,8 @@ def truth_values(
 
     None where the photo has none.
     """
-    if scores is None:
-        return None
-    truth = photos.truth(position)
-    if truth is None:
+    truth = photos.truth(position) if scores is not None else None
+    if scores is None or truth is None:
         return None
     scores.add(final, truth[None, None])
     return _finite(scores.last())

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from ..artifacts.bundle import MANIFEST, Bundle, load_bundle
+from ..artifacts.bundle import Bundle, load_bundle
 from ..artifacts.manifest import Artifact
 from ..errors import UsageError
 from ..models import catalog, factory
@@ -20,6 +20,7 @@ from ..models.prepared import Reference
 from ..models.resolve import load, resolve
 from ..runtimes.isolated import IsolatedRunner, Limits, default_memory_limit
 from ..specs import ModelSpec
+from .drift.locate import is_bundle
 from .reference import bundle_spec
 
 __all__ = ["Evaluated", "open_evaluated"]
@@ -127,8 +128,7 @@ def _family(network: str) -> str:
 
 def _in_a_bundle(path: Path) -> tuple[Bundle, Artifact] | None:
     folder = path.absolute().parent
-    # By the exact name: a Core ML package has a Manifest.json, which macOS takes for the same.
-    if MANIFEST not in {entry.name for entry in folder.iterdir()}:
+    if not is_bundle(folder):
         return None
     bundle = load_bundle(folder)
     found = [a for a in bundle.manifest.artifacts if a.path == path.name]

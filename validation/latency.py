@@ -8,9 +8,10 @@ from typing import Literal
 
 import numpy as np
 
+from .options import LatencyMode
 from .results import Latency, Timing
 
-__all__ = ["NOISY", "RELEASE", "STANDARD", "Schedule", "ratios", "summarize_times"]
+__all__ = ["NOISY", "RELEASE", "SCHEDULES", "STANDARD", "Schedule", "ratios", "summarize_times"]
 
 # An interquartile range above this part of the median makes a comparison of medians doubtful.
 NOISY = 0.1
@@ -39,6 +40,11 @@ class Schedule:
 STANDARD = Schedule("standard", rounds=5, runs=10, seconds=0.2)
 # As MLPerf's single stream: at least 1,024 runs and 60 seconds.
 RELEASE = Schedule("release", rounds=32, runs=32, seconds=60 / 32)
+SCHEDULES: dict[LatencyMode, Schedule | None] = {
+    "none": None,
+    "standard": STANDARD,
+    "release": RELEASE,
+}
 
 
 def summarize_times(

@@ -6,6 +6,7 @@ import io
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -49,11 +50,7 @@ class MapStore:
         self._save(f"reference-{position}.npz", mask=_bytes(mask))
 
     def save(
-        self,
-        target: str,
-        position: int,
-        mask: NDArray[np.float32],
-        error: NDArray[np.float32],
+        self, target: str, position: int, mask: NDArray[np.float32], error: NDArray[np.float32]
     ) -> None:
         """Keep an artifact's map, (C, h, w) in [0, 1], and its error, (h, w)."""
         name = f"{_plain(target)}-{position}.npz"
@@ -68,20 +65,20 @@ class MapStore:
 
     def reference(self, position: int) -> NDArray[np.uint8] | None:
         """The reference's map, (C, h, w) bytes."""
-        file = self.folder / f"reference-{position}.npz"
-        if not file.is_file():
-            return None
-        with np.load(file) as arrays:
-            mask: NDArray[np.uint8] = arrays["mask"]
-        return mask
+        arrays = self._load(f"reference-{position}.npz")
+        return arrays["mask"] if arrays else None
 
     def drawn(self, target: str, position: int) -> Drawn | None:
         """What an artifact drew of a photo; None where it was not kept."""
-        file = self.folder / f"{_plain(target)}-{position}.npz"
+        arrays = self._load(f"{_plain(target)}-{position}.npz")
+        return Drawn(**arrays) if arrays else None
+
+    def _load(self, name: str) -> dict[str, NDArray[Any]] | None:
+        file = self.folder / name
         if not file.is_file():
             return None
         with np.load(file) as arrays:
-            return Drawn(arrays["mask"], arrays["error"])
+            return dict(arrays)
 
     def _save(self, name: str, **arrays: NDArray[np.generic]) -> None:
         encoded = io.BytesIO()

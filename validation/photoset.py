@@ -6,8 +6,10 @@ Tensors are kept in files and mapped, so that thousands of photos fit beside the
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +25,7 @@ from ..scenes import builtin_photos
 from ..specs import ImageSpec
 from .results import Photo
 
-__all__ = ["BUILT_IN", "PhotoSet", "PhotoSource", "find_photos"]
+__all__ = ["FoundPhotos", "PhotoSet", "PhotoSource", "find_photos"]
 
 BUILT_IN = "built-in scenes"
 
@@ -47,15 +49,35 @@ class PhotoSource:
     truth_name: str = ""
 
 
-def find_photos(
-    images: Path | None, masks: Path | None, left_out: Callable[[str], object]
-) -> list[PhotoSource]:
+@dataclass(frozen=True, slots=True)
+class FoundPhotos:
+    """The photos of a run before they are read.
+
+    Attributes:
+        sources: Each of them.
+        left_out: Which images of the folder are not read and why, a line a reason.
+        photos_from: Where they are from, for people.
+        truth_from: Likewise the ground truth; empty without one.
+    """
+
+    sources: tuple[PhotoSource, ...]
+    left_out: tuple[str, ...] = ()
+    photos_from: str = BUILT_IN
+    truth_from: str = ""
+
+    @property
+    def identity(self) -> str:
+        """Changes when any photo, its name, or the ground truth does."""
+        lines = (f"{source.name}\0{source.identity}\n" for source in self.sources)
+        return hashlib.sha256("".join(lines).encode()).hexdigest()
+
+
+def find_photos(images: Path | None, masks: Path | None = None) -> FoundPhotos:
     """The photos to compare on; nothing is decoded yet.
 
     Args:
         images: A folder, a list file or a photo; the built-in scenes where None.
         masks: A folder of ground-truth masks, named as the photos.
-        left_out: Called with which images of the folder are not read and why, a line a reason.
 
     Raises:
         ImageError: There are none, or no mask fits any of them.
@@ -66,23 +88,25 @@ def find_photos(
                 "Ground-truth masks belong to photos, and none were given.",
                 "Give the photos of these masks: --images DIR.",
             )
-        return [
-            PhotoSource(
-                scene.name,
-                f"{BUILT_IN}: {scene.name}",
-                lambda scene=scene: scene.photo,  # type: ignore[misc]
+        return FoundPhotos(
+            tuple(
+                PhotoSource(
+                    scene.name,
+                    f"{BUILT_IN}: {scene.name}",
+                    lambda scene=scene: scene.photo,  # type: ignore[misc]
+                )
+                for scene in builtin_photos()
             )
-            for scene in builtin_photos()
-        ]
+        )
     found = list_photos(images)
-    for reason in found.reasons:
-        left_out(reason)
-    paths = found.paths
-    truths = pair_masks(paths, masks) if masks is not None else {}
-    return [
-        _from_file(name, path, truths.get(path))
-        for name, path in zip(_unique_names(paths), paths, strict=True)
-    ]
+    truths = pair_masks(found.paths, masks) if masks is not None else {}
+    names = zip(_unique_names(found.paths), found.paths, strict=True)
+    return FoundPhotos(
+        tuple(_from_file(name, path, truths.get(path)) for name, path in names),
+        tuple(found.reasons),
+        str(images),
+        str(masks) if masks is not None else "",
+    )
 
 
 class PhotoSet:
@@ -96,7 +120,6 @@ class PhotoSet:
     Attributes:
         photos: Names and sizes; and what the reference draws, once that was told.
         inputs: (N, 3, H, W) float32 in [0, 1], mapped from a file.
-        identity: Changes when any photo, or the ground truth, does.
         truth_left_out: Photos without usable ground truth, where some have one: why.
     """
 
@@ -111,14 +134,6 @@ class PhotoSet:
 
     def __len__(self) -> int:
         return len(self._sources)
-
-    @property
-    def identity(self) -> str:
-        """Of names, contents and ground truth, in order."""
-        digest = hashlib.sha256()
-        for source in self._sources:
-            digest.update(f"{source.name}\0{source.identity}\n".encode())
-        return digest.hexdigest()
 
     @property
     def wants_truth(self) -> bool:
@@ -174,35 +189,28 @@ class PhotoSet:
 
 
 def _from_file(name: str, path: Path, truth: Path | None) -> PhotoSource:
-    identity = sha256_of(path)
+    identity, read = sha256_of(path), partial(read_photo, path)
     if truth is None:
-        return PhotoSource(name, identity, lambda: read_photo(path))
-    return PhotoSource(
-        name,
-        f"{identity} {sha256_of(truth)}",
-        lambda: read_photo(path),
-        lambda: read_mask(truth),
-        truth.name,
-    )
+        return PhotoSource(name, identity, read)
+    identity = f"{identity} {sha256_of(truth)}"
+    return PhotoSource(name, identity, read, partial(read_mask, truth), truth.name)
 
 
 def _unique_names(paths: Sequence[Path]) -> list[str]:
     """File names; with as much of the path as it takes where two are the same."""
     names = [path.name for path in paths]
-    depth = 1
-    while len(set(names)) < len(names) and depth < 64:
-        depth += 1
-        seen: dict[str, int] = {}
-        for name in names:
-            seen[name] = seen.get(name, 0) + 1
+    for depth in range(2, 65):
+        seen = Counter(names)
+        if len(seen) == len(names):
+            break
         names = [
             "/".join(path.parts[-depth:]) if seen[name] > 1 else name
             for name, path in zip(names, paths, strict=True)
         ]
     # The same file listed twice.
-    counts: dict[str, int] = {}
+    counts: Counter[str] = Counter()
     unique = []
     for name in names:
-        counts[name] = counts.get(name, 0) + 1
+        counts[name] += 1
         unique.append(name if counts[name] == 1 else f"{name} ({counts[name]})")
     return unique

@@ -10,7 +10,7 @@ from pathlib import Path
 from torch import nn
 
 from ..artifacts.bundle import Bundle, load_bundle, verify_reference
-from ..artifacts.manifest import Artifact, Tensor
+from ..artifacts.manifest import Artifact, FileEntry, Tensor
 from ..errors import BundleError, InputError, UsageError, did_you_mean
 from ..models import catalog
 from ..models.checkpoints import Taken, load_weights
@@ -18,6 +18,7 @@ from ..models.prepared import Reference, check_output, prepare
 from ..models.resolve import load, resolve
 from ..models.wrappers import unwrapped
 from ..specs import ModelSpec
+from .options import NetworkOptions
 
 __all__ = [
     "VIEWS",
@@ -31,6 +32,8 @@ __all__ = [
 
 # What can be timed of the network itself: as it is, and as it is exported.
 VIEWS = ("pytorch", "pytorch-prepared")
+# Nothing else than what the bundle holds.
+OWN = NetworkOptions()
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,12 +51,7 @@ class Origin:
     key: str | None = None
 
 
-def origin_of(
-    bundle: Bundle,
-    network: str | None = None,
-    weights: Path | None = None,
-    weights_key: str | None = None,
-) -> Origin:
+def origin_of(bundle: Bundle, given: NetworkOptions = OWN) -> Origin:
     """Find a bundle's network and weights.
 
     A manifest is a file from anywhere, so a factory that it names is not imported: only the
@@ -61,15 +59,15 @@ def origin_of(
 
     Args:
         bundle: The bundle; its own ``reference.safetensors`` are the weights by default.
-        network: Instead of the manifest's.
-        weights: Instead of the bundle's.
-        weights_key: Which of them, where the file holds several sets.
+        given: What is taken instead; its network is a name.
 
     Raises:
         UsageError: The network has to be named, or the weights be given.
         BundleError: The bundle's own weights are missing or changed.
     """
-    named = bundle.manifest.network.factory
+    network, named = given.network, bundle.manifest.network.factory
+    if isinstance(network, nn.Module):
+        raise TypeError("Another process can't build a network that was given itself.")
     if network is None and named not in catalog.CATALOG:
         raise UsageError(
             f"{bundle.path} holds {named}, which is not of the catalog; its code is not run just "
@@ -84,8 +82,8 @@ def origin_of(
             f"There is no network {chosen!r} in the catalog.",
             hint or "See maskport catalog, or give a factory.",
         )
-    if weights is not None:
-        return Origin(chosen, weights, weights_key)
+    if given.weights is not None:
+        return Origin(chosen, given.weights, given.weights_key)
     return Origin(chosen, _own_weights(bundle))
 
 
@@ -105,38 +103,31 @@ def bundle_spec(bundle: Bundle) -> ModelSpec:
 
 
 def load_reference(
-    bundle: Bundle,
-    *,
-    network: nn.Module | str | None = None,
-    weights: Path | None = None,
-    weights_key: str | None = None,
-    note: Callable[[str], object] = lambda text: None,
+    bundle: Bundle, given: NetworkOptions = OWN, note: Callable[[str], object] = lambda text: None
 ) -> Reference:
     """The untouched network with the untouched weights, on the CPU.
 
     Args:
         bundle: What it was exported to.
-        network: Where the bundle's is not of the catalog: a factory's name, or the network
-            itself with its weights in it.
-        weights: A file, instead of the weights that the bundle holds.
-        weights_key: Which of them, where the file holds several sets.
+        given: What is taken instead of the bundle's own; a network that is given itself has its
+            weights in it.
         note: Called with what of the file was taken, where it is more than weights.
 
     Raises:
         InputError: The network or its weights can't be had, don't fit each other, or don't
             draw masks of the bundle's specification.
     """
-    spec = bundle_spec(bundle)
-    if weights_key is not None and weights is None:
+    spec, network, weights = bundle_spec(bundle), given.network, given.weights
+    if given.weights_key is not None and weights is None:
         raise UsageError(
-            f"There is no file of weights to take {weights_key!r} from.",
+            f"There is no file of weights to take {given.weights_key!r} from.",
             "Give it as well: --weights FILE.",
         )
     if isinstance(network, nn.Module):
         module = unwrapped(network, f"the {type(network).__qualname__}")
-        taken = Taken() if weights is None else load_weights(module, weights, weights_key)
+        taken = Taken() if weights is None else load_weights(module, weights, given.weights_key)
     else:
-        module, taken = _built(origin_of(bundle, network, weights, weights_key), spec)
+        module, taken = _built(origin_of(bundle, given), spec)
     if str(taken):
         note(f"Weights of {weights}: {taken}")
     reference = Reference(module.eval(), spec)
@@ -168,15 +159,15 @@ def view_artifact(view: str, spec: ModelSpec) -> Artifact:
     def tensor(name: str, channels: int) -> Tensor:
         return Tensor(name=name, shape=[1, channels, *size], dtype="float32", layout="NCHW")
 
-    nothing = {"path": "reference", "bytes": 0, "sha256": "0" * 64}
+    nothing = FileEntry(path="reference", bytes=0, sha256="0" * 64)
     return Artifact(
         target=view,
-        path="reference",
+        path=nothing.path,
         format="pytorch",
         precision="fp32",
-        bytes=0,
-        sha256="0" * 64,
-        files=[nothing],  # type: ignore[list-item]  # pydantic reads it
+        bytes=nothing.bytes,
+        sha256=nothing.sha256,
+        files=[nothing],
         inputs=[tensor("image", 3)],
         outputs=[tensor("mask", spec.mask.channels)],
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,9 +14,10 @@ from ..metrics import SaliencyScores
 from ..models.prepared import Reference
 from ..specs import ModelSpec
 from .journal import Journal
-from .latency import Schedule
+from .latency import SCHEDULES, Schedule
 from .maps import MapStore
-from .photoset import PhotoSet, PhotoSource
+from .options import RunOptions
+from .photoset import FoundPhotos, PhotoSet
 from .pool import Job
 from .reference import Origin
 from .results import PhotoResult
@@ -55,16 +57,10 @@ class ValidationRequest:
         reference: The untouched network, to compare with; None where only latency is wanted, of
             the first photo.
         origin: How a process builds it again to be timed; None where it can't.
-        sources: The photos.
-        photos_left_out: Which images of the folder are not read and why, a line a reason.
-        schedule: When to time; None for never.
-        threads: CPU threads of every runtime.
-        time_limit: Seconds for one photo; by the reference's own time where None.
-        memory_limit: Bytes for one process.
+        photos: What they are run on.
+        options: How.
         keep_maps: Keep the masks for a report.
         work: Folder for what a run keeps while it lasts.
-        resume: Take up what an earlier run left in it.
-        compute_units: For Core ML on macOS.
     """
 
     bundle: Bundle
@@ -72,16 +68,22 @@ class ValidationRequest:
     spec: ModelSpec
     reference: Reference | None
     origin: Origin | None
-    sources: tuple[PhotoSource, ...]
-    photos_left_out: tuple[str, ...]
-    schedule: Schedule | None
-    threads: int
-    time_limit: float | None
-    memory_limit: int
+    photos: FoundPhotos
+    options: RunOptions
     keep_maps: bool
     work: Path
-    resume: bool
-    compute_units: str = ""
+
+    @property
+    def schedule(self) -> Schedule | None:
+        """When to time; None for never."""
+        return SCHEDULES[self.options.latency]
+
+    @property
+    def threads(self) -> int:
+        """CPU threads of every runtime; as many as this process may use CPUs, unless told."""
+        if hasattr(os, "sched_getaffinity"):
+            return self.options.threads or len(os.sched_getaffinity(0))
+        return self.options.threads or os.cpu_count() or 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,9 +97,8 @@ class Findings:
         device: Where the reference ran.
         reference_truth: The reference's own masks against the ground truth, by photo.
         scores: Ground-truth scores by target; ``""`` for the reference.
-        total_s: Seconds of this run.
-        inference_s: Of these, in runs.
-        load_s: Of these, waiting for processes and files.
+        inference_s: Seconds in runs.
+        load_s: Seconds waiting for processes and files.
     """
 
     journal: Journal
@@ -107,6 +108,5 @@ class Findings:
     device: str
     reference_truth: list[PhotoResult]
     scores: dict[str, SaliencyScores]
-    total_s: float
     inference_s: float
     load_s: float

@@ -7,6 +7,7 @@ together. Numbers are plain and finite: what could not be measured is null or ab
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Final, Literal
 
@@ -14,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from ..artifacts.processor import Feature
 from ..errors import InputError
-from ..metrics import Object
+from ..metrics import Object, counts
 from ..texts import read_text
 
 __all__ = [
@@ -31,6 +32,7 @@ __all__ = [
     "Run",
     "Status",
     "Timing",
+    "counted",
     "read_results",
 ]
 
@@ -313,6 +315,12 @@ class Results(_Record):
     def failures(self) -> list[ArtifactResult]:
         """The artifacts that did not pass, in the bundle's order."""
         return [a for a in self.artifacts.values() if a.status != "passed"]
+
+
+def counted(photos: Sequence[Photo], metric: str) -> list[str]:
+    """The names of a run's photos that count in a metric, in their order."""
+    having = counts([photo.object for photo in photos], metric)
+    return [photo.name for photo, counting in zip(photos, having, strict=True) if counting]
 
 
 def read_results(path: Path) -> Results:

@@ -9,6 +9,7 @@ import shutil
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,7 @@ from ..errors import InputError, LostError, MaskportError, NotCoveredError, Runn
 from ..metrics import SaliencyScores, drawn_objects
 from ..models.checksums import digest_of
 from ..models.devices import best_device
-from ..runtimes.isolated import Build, IsolatedRunner, Limits
+from ..runtimes.isolated import Build, IsolatedRunner, Limits, default_memory_limit
 from .comparison import Compared, Comparison
 from .drawing import draw_references, score_references
 from .journal import Journal
@@ -92,23 +93,22 @@ class _Validation:
         self.inference_ms = 0.0
         self.device = best_device()
         self.scores: dict[str, SaliencyScores] = {}
-        self.jobs = (*self._files(), *self._views())
-        identity = self._identity()
-        self.folder = request.work / identity[:16]
-        self.identity = identity
+        files = (Job(a, request.bundle.path / a.path) for a in request.targets)
+        self.jobs = (*files, *self._views())
+        self.identity = self._identity()
+        self.folder = request.work / self.identity[:16]
         self.maps = MapStore(self.folder / "maps")
-        self.photos = PhotoSet(request.sources, request.spec.image, self.folder)
+        self.photos = PhotoSet(request.photos.sources, request.spec.image, self.folder)
 
     def run(self) -> Findings:
-        began = time.monotonic()
         request = self.request
         for job in self.jobs:
             self.watch(ValidationEvent("queued", job.target))
         self._stage("reading the photos")
         journal = self.folder / "journal.jsonl"
-        self.journal = Journal(journal, self.identity, resume=request.resume)
+        self.journal = Journal(journal, self.identity, resume=request.options.resume)
         kept_maps = self.maps if request.keep_maps else None
-        self.photos.prepare(kept_maps.save_photo if kept_maps else _drop)
+        self.photos.prepare(kept_maps.save_photo if kept_maps else lambda position, pixels: None)
         truths: list[PhotoResult] = []
         if request.reference is not None:
             file = self.folder / "references.npy"
@@ -128,13 +128,13 @@ class _Validation:
             scores, truths = score_references(self.photos, self.references, spec)
             if scores is not None:
                 self.scores[""] = scores
-        with Pool(request.threads, self._limits(), memory_budget(), request.compute_units) as pool:
+        units = request.options.compute_units
+        with Pool(request.threads, self._limits(), memory_budget(), units) as pool:
             self.pool = pool
             for job, following in zip(self.jobs, [*self.jobs[1:], None], strict=True):
-                self._guarded(job, lambda job=job, f=following: self._examine(job, f))  # type: ignore[misc]
+                self._guarded(job, partial(self._examine, job, following))
             if request.schedule is not None:
                 self._take_turns(request.schedule)
-            load_seconds = pool.load_seconds
         self.journal.close()
         return Findings(
             journal=self.journal,
@@ -144,17 +144,12 @@ class _Validation:
             device=self.device,
             reference_truth=truths,
             scores=self.scores,
-            total_s=time.monotonic() - began,
             inference_s=self.inference_ms / 1e3,
-            load_s=load_seconds,
+            load_s=pool.load_seconds,
         )
 
     def _stage(self, text: str) -> None:
         self.watch(ValidationEvent("stage", text=text))
-
-    def _files(self) -> Iterator[Job]:
-        for artifact in self.request.targets:
-            yield Job(artifact, self.request.bundle.path / artifact.path)
 
     def _views(self) -> Iterator[Job]:
         """The network itself, timed as a file would be."""
@@ -179,31 +174,31 @@ class _Validation:
         for job in self.jobs:
             with contextlib.suppress(OSError):
                 contents[job.target] = describe_files(job.path, job.path.parent)[2]
-        photos = PhotoSet(request.sources, request.spec.image, request.work)
         values = {
             "manifest": request.bundle.manifest.model_dump(mode="json"),
             "files": contents,
             "network": digest_of(request.reference.network) if request.reference else "",
             "views": [job.build.arguments if job.build else {} for job in self.jobs],
             "device": self.device,
-            "photos": photos.identity,
+            "photos": request.photos.identity,
             "schedule": repr(request.schedule),
             "threads": request.threads,
             "maps": request.keep_maps,
-            "units": request.compute_units,
+            "units": request.options.compute_units,
             "maskport": version("maskport"),
         }
         return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
 
     def _limits(self) -> Limits:
         request = self.request
-        if request.time_limit is not None:
-            seconds = request.time_limit
+        if request.options.time_limit is not None:
+            seconds = request.options.time_limit
         elif request.reference is None:
             seconds = UNKNOWN_SECONDS
         else:
             seconds = max(LEAST_SECONDS, SLOWEST * self.journal.reference_seconds)
-        return Limits(max(LOAD_SECONDS, seconds), seconds, request.memory_limit)
+        memory = request.options.memory_limit or default_memory_limit()
+        return Limits(max(LOAD_SECONDS, seconds), seconds, memory)
 
     def _guarded(self, job: Job, action: Callable[[], None]) -> None:
         """What goes wrong with an artifact is a finding about it."""
@@ -237,13 +232,8 @@ class _Validation:
         runner, loaded = self.pool.runner(job)
         self.pool.make_room()
         if not facts.runtime:
-            self.journal.enter(
-                "loaded",
-                job.target,
-                runtime=loaded.runtime,
-                emulated=loaded.emulated,
-                load_ms=loaded.load_ms,
-            )
+            said = {name: getattr(loaded, name) for name in ("runtime", "emulated", "load_ms")}
+            self.journal.enter("loaded", job.target, **said)
         if facts.first_ms is None:
             _, milliseconds = self._run(runner, 0)
             self.journal.enter("first", job.target, ms=milliseconds)
@@ -355,10 +345,7 @@ class _Validation:
             turn = number % max(len(jobs), 1)
             for job in (*jobs[turn:], *jobs[:turn]):
                 if len(self.journal.of(job.target).rounds) <= number:
-                    self._guarded(
-                        job,
-                        lambda job=job, number=number: self._time(job, schedule, number),  # type: ignore[misc]
-                    )
+                    self._guarded(job, partial(self._time, job, schedule, number))
 
     def _time(self, job: Job, schedule: Schedule, number: int) -> None:
         text = f"timing, round {number + 1} of {schedule.rounds}"
@@ -382,7 +369,3 @@ def _forget_old_runs(work: Path) -> None:
         with contextlib.suppress(OSError):
             if folder.is_dir() and time.time() - folder.stat().st_mtime > KEPT_SECONDS:
                 shutil.rmtree(folder)
-
-
-def _drop(_position: int, _pixels: NDArray[np.uint8]) -> None:
-    """No report is wanted, so no photo is kept."""

@@ -5,12 +5,11 @@ from __future__ import annotations
 import hashlib
 import os
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from os import PathLike
 from pathlib import Path
-from typing import Literal
 
 from torch import nn
 
@@ -18,24 +17,20 @@ from ..artifacts.bundle import Bundle, load_bundle
 from ..artifacts.manifest import Artifact
 from ..errors import BundleError, InputError, UsageError, did_you_mean
 from ..models.download import cache_folder
-from ..runtimes.isolated import default_memory_limit
 from .assemble import results_of
 from .gates import Gates, decide, default_gates
 from .gates.baseline import check_network
-from .latency import RELEASE, STANDARD, Schedule
-from .photoset import BUILT_IN, PhotoSource, find_photos
+from .options import LatencyMode, NetworkOptions, RunOptions
+from .photoset import find_photos
 from .reference import VIEWS, bundle_spec, load_reference, origin_of
 from .request import ValidationEvent, ValidationRequest, Watcher
 from .results import Results
 from .run import validation_run
 
-__all__ = ["LatencyMode", "ValidationEvent", "bench", "validate"]
+__all__ = ["ValidationEvent", "bench", "bench_with", "validate", "validate_with"]
 
-LatencyMode = Literal["none", "standard", "release"]
 Path_ = str | PathLike[str]
 Report = Callable[[Results], object]
-
-_SCHEDULES: dict[str, Schedule | None] = {"none": None, "standard": STANDARD, "release": RELEASE}
 
 
 def validate(
@@ -91,43 +86,21 @@ def validate(
     Raises:
         InputError: The bundle, the photos, the masks, the network or an option can't be used.
     """
-    loaded = load_bundle(bundle)
-    left_out: list[str] = []
-    sources = find_photos(_path(images), _path(masks), left_out.append)
-    chosen = gates or default_gates()
-    request = _order(
-        loaded,
-        targets=targets,
-        network=network,
-        weights=_path(weights),
-        weights_key=weights_key,
-        sources=sources,
-        photos_left_out=left_out,
-        watch=watch,
-        compare=True,
+    options = RunOptions(
+        images=_path(images),
+        masks=_path(masks),
+        targets=(targets,) if isinstance(targets, str) else tuple(targets),
+        network=NetworkOptions(network, _path(weights), weights_key),
         latency=latency,
         threads=threads,
         time_limit=time_limit,
         memory_limit=memory_limit,
         compute_units=compute_units,
         resume=resume,
-        keep_maps=html is not None,
     )
-    if masks is not None and request.spec.mask.channels > 1:
-        raise UsageError(
-            f"The masks of {request.spec.name} have {request.spec.mask.channels} classes; the "
-            "measures of salient objects are for one.",
-            "Leave --masks out.",
-        )
-    _check_early(request, chosen, baseline)
-    return _run(
-        request,
-        watch,
-        photos_from=str(images) if images is not None else BUILT_IN,
-        truth_from=str(masks) if masks is not None else "",
-        judged=lambda results: decide(results, chosen, baseline),
-        html=_path(html),
-        report=report,
+    watch = watch or _unwatched
+    return validate_with(
+        Path(bundle), options, gates or default_gates(), baseline, _path(html), report, watch
     )
 
 
@@ -153,101 +126,39 @@ def bench(
     Arguments, results and errors are those of `validate`. A network that can't be built is not
     timed beside its files, and that is no error.
     """
-    loaded = load_bundle(bundle)
-    left_out: list[str] = []
-    sources = find_photos(_path(images), None, left_out.append)[:1]
-    if latency == "none":
-        raise UsageError("There is nothing to do without latency.", "Use standard or release.")
-    request = _order(
-        loaded,
-        targets=targets,
-        network=network,
-        weights=_path(weights),
-        weights_key=weights_key,
-        sources=sources,
-        photos_left_out=left_out,
-        watch=watch,
-        compare=False,
+    options = RunOptions(
+        images=_path(images),
+        targets=(targets,) if isinstance(targets, str) else tuple(targets),
+        network=NetworkOptions(network, _path(weights), weights_key),
         latency=latency,
         threads=threads,
         time_limit=time_limit,
         memory_limit=memory_limit,
         compute_units=compute_units,
         resume=resume,
-        keep_maps=False,
     )
-    photos_from = str(images) if images is not None else BUILT_IN
-    return _run(
-        request,
-        watch,
-        photos_from=photos_from,
-        truth_from="",
-        judged=lambda results: results,
-        report=report,
-    )
+    return bench_with(Path(bundle), options, report, watch or _unwatched)
 
 
-def _order(
-    bundle: Bundle,
-    *,
-    targets: str | Iterable[str],
-    network: nn.Module | str | None,
-    weights: Path | None,
-    weights_key: str | None,
-    sources: list[PhotoSource],
-    photos_left_out: list[str],
-    watch: Watcher | None,
-    compare: bool,
-    latency: LatencyMode,
-    threads: int | None,
-    time_limit: float | None,
-    memory_limit: int | None,
-    compute_units: str,
-    resume: bool,
-    keep_maps: bool,
-) -> ValidationRequest:
-    if threads is not None and threads < 1:
-        raise UsageError(f"{threads} threads run nothing.", "Give 1 or more, or leave it out.")
-    if time_limit is not None and time_limit <= 0:
-        raise UsageError(f"Nothing runs within {time_limit} s.", "Give a longer --time-limit.")
-    request = ValidationRequest(
-        bundle=bundle,
-        targets=_selected(bundle, [targets] if isinstance(targets, str) else list(targets)),
-        spec=bundle_spec(bundle),
-        reference=None,
-        origin=None,
-        sources=tuple(sources),
-        photos_left_out=tuple(photos_left_out),
-        schedule=_SCHEDULES[latency],
-        threads=threads or _all_threads(),
-        time_limit=time_limit,
-        memory_limit=memory_limit or default_memory_limit(),
-        keep_maps=keep_maps,
-        work=_work_folder(bundle),
-        resume=resume,
-        compute_units=compute_units,
-    )
-    if compare:
-        reference = load_reference(
-            bundle,
-            network=network,
-            weights=weights,
-            weights_key=weights_key,
-            note=lambda text: watch(ValidationEvent("note", text=text)) if watch else None,
-        )
-        request = replace(request, reference=reference)
-    if not isinstance(network, nn.Module):
-        try:
-            request = replace(request, origin=origin_of(bundle, network, weights, weights_key))
-        except InputError:
-            if compare or network is not None or weights is not None:
-                raise
-    return request
-
-
-def _check_early(request: ValidationRequest, gates: Gates, baseline: Results | None) -> None:
-    """Refuse what could not be judged in the end before anything is run."""
+def validate_with(
+    bundle: Path,
+    options: RunOptions,
+    gates: Gates,
+    baseline: Results | None,
+    html: Path | None,
+    report: Report | None,
+    watch: Watcher,
+) -> Results:
+    """`validate`, with the options of the run as one value."""
+    request = _request(bundle, options, watch, compare=True, keep_maps=html is not None)
     spec = request.spec
+    if options.masks is not None and spec.mask.channels > 1:
+        raise UsageError(
+            f"The masks of {spec.name} have {spec.mask.channels} classes; the "
+            "measures of salient objects are for one.",
+            "Leave --masks out.",
+        )
+    # What could not be judged in the end is refused before anything is run.
     gates.check(request.targets, spec.mask.labels)
     if baseline is not None:
         check_network(
@@ -258,26 +169,57 @@ def _check_early(request: ValidationRequest, gates: Gates, baseline: Results | N
             threshold=spec.mask.threshold,
             labels=spec.mask.labels,
         )
+    return _run(request, watch, lambda made: decide(made, gates, baseline), html, report)
+
+
+def bench_with(bundle: Path, options: RunOptions, report: Report | None, watch: Watcher) -> Results:
+    """`bench`, with the options of the run as one value."""
+    if options.latency == "none":
+        raise UsageError("There is nothing to do without latency.", "Use standard or release.")
+    request = _request(bundle, options, watch, compare=False, keep_maps=False)
+    return _run(request, watch, lambda made: made, None, report)
+
+
+def _request(
+    folder: Path, options: RunOptions, watch: Watcher, *, compare: bool, keep_maps: bool
+) -> ValidationRequest:
+    bundle, photos = load_bundle(folder), find_photos(options.images, options.masks)
+    threads, seconds, given = options.threads, options.time_limit, options.network
+    if threads is not None and threads < 1:
+        raise UsageError(f"{threads} threads run nothing.", "Give 1 or more, or leave it out.")
+    if seconds is not None and seconds <= 0:
+        raise UsageError(f"Nothing runs within {seconds} s.", "Give a longer --time-limit.")
+    targets, spec = _selected(bundle, options.targets), bundle_spec(bundle)
+    reference, origin = None, None
+    if compare:
+        reference = load_reference(
+            bundle, given, lambda text: watch(ValidationEvent("note", text=text))
+        )
+    else:
+        photos = replace(photos, sources=photos.sources[:1])
+    if not isinstance(given.network, nn.Module):
+        try:
+            origin = origin_of(bundle, given)
+        except InputError:
+            if compare or given.network is not None or given.weights is not None:
+                raise
+    work = _work_folder(bundle)
+    return ValidationRequest(
+        bundle, targets, spec, reference, origin, photos, options, keep_maps, work
+    )
 
 
 def _run(
     request: ValidationRequest,
-    watch: Watcher | None,
-    *,
-    photos_from: str,
-    truth_from: str,
+    watch: Watcher,
     judged: Callable[[Results], Results],
-    html: Path | None = None,
-    report: Report | None = None,
+    html: Path | None,
+    report: Report | None,
 ) -> Results:
     started = datetime.now(UTC).isoformat(timespec="seconds")
     began = time.monotonic()
-    with validation_run(request, watch or (lambda event: None)) as findings:
-        made = results_of(
-            request, findings, started=started, photos_from=photos_from, truth_from=truth_from
-        )
-        run = made.run.model_copy(update={"total_s": time.monotonic() - began})
-        results = judged(made.model_copy(update={"run": run}))
+    with validation_run(request, watch) as findings:
+        results = judged(results_of(request, findings, started, began))
         if html is not None:
             from .reports import write_html
 
@@ -287,7 +229,7 @@ def _run(
     return results
 
 
-def _selected(bundle: Bundle, names: list[str]) -> tuple[Artifact, ...]:
+def _selected(bundle: Bundle, names: Sequence[str]) -> tuple[Artifact, ...]:
     """Artifacts by target, by format, or all; in the manifest's order."""
     artifacts = bundle.manifest.artifacts
     known = sorted({name for a in artifacts for name in (a.target, a.format)})
@@ -314,11 +256,8 @@ def _work_folder(bundle: Bundle) -> Path:
     return cache_folder() / "runs" / f"{bundle.path.resolve().name}-{place}"
 
 
-def _all_threads() -> int:
-    """The CPUs that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+def _unwatched(_event: ValidationEvent) -> None:
+    """Nobody wants to know."""
 
 
 def _path(path: Path_ | None) -> Path | None:

@@ -19,6 +19,8 @@ from maskport.models.seeding import seeded
 from maskport.models.u2net import U2Net
 from maskport.specs import ImageSpec, MaskSpec, ModelSpec
 from maskport.validation.drift.find import find_drift
+from maskport.validation.drift.locate import locate
+from maskport.validation.options import NetworkOptions
 
 pytestmark = [pytest.mark.sdk, pytest.mark.slow]
 
@@ -57,7 +59,8 @@ def tensors(bundle: Bundle, network: U2Net) -> dict[str, dict[str, str]]:
     """Of each target, the file's tensor of each module; and no sound file drifts."""
     found = {}
     for target in TARGETS:
-        drift = find_drift(bundle.path, target=target, network=network, count=1).drift
+        found_at = locate(bundle.path, target=target)
+        drift = find_drift(found_at, NetworkOptions(network), count=1)
         # Every match is right: a wrong one would show as an error of about 1.
         assert drift.furthest.relative < 1e-5
         assert drift.first is None
@@ -85,10 +88,11 @@ def test_a_planted_fault_is_found_at_its_module(
     copy = tmp_path / bundle.file(target).name
     plant = {"onnx": plant_onnx, "tflite": plant_tflite, "coreml": plant_coreml}
     plant[bundle.artifact(target).format](bundle.file(target), copy, tensors[target][fault])
-    found = find_drift(copy, bundle=bundle.path, target=target, network=network, count=1)
-    assert found.located.changed
-    assert [module.name for module in found.drift.past] == [fault]
-    assert found.drift.worst.name == fault
+    located = locate(copy, bundle.path, target)
+    drift = find_drift(located, NetworkOptions(network), count=1)
+    assert located.changed
+    assert [module.name for module in drift.past] == [fault]
+    assert drift.worst.name == fault
 
 
 def test_the_command_line_names_the_fault(
@@ -131,8 +135,9 @@ def test_a_damaged_file_is_an_error_with_its_cause(
     assert found.manifest == bundle.manifest
     from maskport.errors import RunnerError
 
+    located = locate(copy, bundle.path, "onnx-fp32")
     with pytest.raises(RunnerError, match=r"broken\.onnx"):
-        find_drift(copy, bundle=bundle.path, target="onnx-fp32", network=network, count=1)
+        find_drift(located, NetworkOptions(network), count=1)
 
 
 def run(*arguments: str) -> int:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import math
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
+from ...errors import UsageError
+from .locate import Located
 from .rows import Unmatched
 
-__all__ = ["Drift", "ModuleDrift"]
+__all__ = ["Drift", "ModuleDrift", "check_json", "write_json"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +103,38 @@ class Drift:
             "modules": [_plain(module) for module in self.modules],
             "unmatched": [{"name": u.name, "reason": u.reason} for u in self.unmatched],
         }
+
+
+def check_json(path: Path) -> None:
+    """Refuse a file that could not be written, before the work.
+
+    Raises:
+        UsageError: Its folder does not exist, or it is a folder itself.
+    """
+    if path.is_dir() or not path.absolute().parent.is_dir():
+        raise UsageError(f"{path} can't be written.", "Name a file in a folder that exists.")
+
+
+def write_json(located: Located, drift: Drift, path: Path) -> None:
+    """Everything that was found; docs/drift.md names the fields.
+
+    Raises:
+        UsageError: The file can't be written.
+    """
+    artifact = located.artifact
+    content = {
+        "schema_version": 1,
+        "artifact": located.path.name,
+        "format": artifact.format,
+        "precision": artifact.precision,
+        "sha256": artifact.sha256,
+        "changed": located.changed,
+        **drift.to_dict(),
+    }
+    try:
+        path.write_text(json.dumps(content, indent=2, allow_nan=False) + "\n", encoding="utf-8")
+    except OSError as exc:
+        raise UsageError(f"{path} can't be written: {exc.strerror}.", "Choose another.") from exc
 
 
 def _plain(module: ModuleDrift) -> dict[str, Any]:

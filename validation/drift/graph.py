@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Hashable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
@@ -80,54 +80,36 @@ class Graph:
 def graph_of_tape(tape: Tape) -> Graph:
     """The graph of a recorded network."""
     readers = Counter(number for call in tape.calls for number in set(call.reads))
-    raw = [
-        _Raw(
-            kind_of_call(call),
-            call.module,
-            call.reads,
-            number,
-            position,
-            tape.shapes[number],
-            call,
-        )
-        for call in tape.calls
-        for position, number in call.results.items()
-        # A batch norm's saved statistics, a pool's indices: nobody reads them.
-        if position == 0 or readers[number]
-    ]
+    raw = []
+    for call in tape.calls:
+        kind = kind_of_call(call)
+        constant = _weights(call) if kind == WEIGHTED else ((), ())
+        for position, number in call.results.items():
+            # A batch norm's saved statistics, a pool's indices: nobody reads them.
+            if position == 0 or readers[number]:
+                shape = tape.shapes[number]
+                raw.append(
+                    Operation(kind, call.module, call.reads, number, position, shape, *constant)
+                )
     return _built(raw, {IMAGE: tape.shapes[IMAGE]})
 
 
 def graph_of_file(nodes: Iterable[NodeInfo]) -> Graph:
     """The graph of a file, from the nodes of its stream."""
-    raw: list[_Raw] = []
+    raw: list[Operation] = []
     inputs: dict[Key, tuple[int, ...]] = {}
     hidden: set[Key] = set()
     for node in nodes:
         if node.kind == INPUT:
             inputs[node.output] = node.shape
             continue
-        kind = kind_of(node.kind)
-        made: Key = node.output
+        made: Key = ("before", node.output) if node.activation else node.output
+        rest = (node.position, node.shape, node.kernel, node.sketch)
+        raw.append(Operation(kind_of(node.kind), node.name, node.inputs, made, *rest))
         if node.activation:
-            made = ("before", node.output)
             hidden.add(made)
-        raw.append(
-            _Raw(
-                kind,
-                node.name,
-                node.inputs,
-                made,
-                node.position,
-                node.shape,
-                None,
-                node.kernel,
-                node.sketch,
-            )
-        )
-        if node.activation:
             fused = kind_of(node.activation)
-            raw.append(_Raw(fused, node.name, (made,), node.output, 0, node.shape, None))
+            raw.append(Operation(fused, node.name, (made,), node.output, 0, node.shape))
     graph = _built(raw, inputs)
     graph.hidden |= hidden
     return graph
@@ -135,29 +117,12 @@ def graph_of_file(nodes: Iterable[NodeInfo]) -> Graph:
 
 def kind_of_call(call: Call) -> str:
     """As `kinds.kind_of`; instance norms are batch norms that measure, which only a call tells."""
-    kind = kind_of(call.name)
-    measures = call.name == "native_batch_norm" and True in call.arguments[5:6]
-    if measures or (call.name == "cudnn_batch_norm" and True in call.arguments[5:6]):
-        return "instance norm"
-    return kind
+    norm = call.name in {"native_batch_norm", "cudnn_batch_norm"}
+    return "instance norm" if norm and True in call.arguments[5:6] else kind_of(call.name)
 
 
-@dataclass(frozen=True, slots=True)
-class _Raw:
-    """An operation before classes are known."""
-
-    kind: str
-    label: str
-    reads: tuple[Key, ...]
-    makes: Key
-    position: int
-    shape: tuple[int, ...]
-    call: Call | None
-    kernel: tuple[int, ...] = ()
-    sketch: tuple[float, ...] = ()
-
-
-def _built(raw: list[_Raw], inputs: dict[Key, tuple[int, ...]]) -> Graph:
+def _built(raw: list[Operation], inputs: dict[Key, tuple[int, ...]]) -> Graph:
+    """The graph of operations that still read tensors, and not classes."""
     graph = Graph(classes={key: key for key in inputs}, shapes=dict(inputs))
     readers = Counter(key for item in raw for key in set(item.reads))
     places: dict[Key, int] = {}  # class → its operation
@@ -174,30 +139,12 @@ def _built(raw: list[_Raw], inputs: dict[Key, tuple[int, ...]]) -> Graph:
             continue
         graph.classes[item.makes] = item.makes
         places[item.makes] = len(graph.operations)
-        kernel, weights = item.kernel, item.sketch
-        if item.call is not None and item.kind == WEIGHTED:
-            kernel, weights = _weights(item.call)
-        graph.operations.append(
-            Operation(
-                item.kind,
-                item.label,
-                reads,
-                item.makes,
-                item.position,
-                item.shape,
-                _without_ones(kernel),
-                weights,
-            )
-        )
+        graph.operations.append(replace(item, reads=reads, kernel=_without_ones(item.kernel)))
     return graph
 
 
 def _merge(
-    graph: Graph,
-    after: _Raw,
-    source: Key,
-    places: dict[Key, int],
-    readers: Counter[Key],
+    graph: Graph, after: Operation, source: Key, places: dict[Key, int], readers: Counter[Key]
 ) -> bool:
     """Let a convolution that only ``after`` reads make what that makes."""
     place = places.get(source)
@@ -206,16 +153,7 @@ def _merge(
     before = graph.operations[place]
     if before.kind != WEIGHTED:
         return False
-    graph.operations[place] = Operation(
-        before.kind,
-        before.label,
-        before.reads,
-        after.makes,
-        before.position,
-        after.shape,
-        before.kernel,
-        before.sketch,
-    )
+    graph.operations[place] = replace(before, makes=after.makes, shape=after.shape)
     del graph.classes[source]
     graph.classes[after.makes] = after.makes
     places[after.makes] = place

@@ -10,7 +10,7 @@ from ...artifacts.manifest import Artifact
 from ...errors import UsageError
 from ...runtimes.intermediates.stream import SHOWN
 
-__all__ = ["Located", "locate"]
+__all__ = ["Located", "is_bundle", "locate"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,32 +42,31 @@ def locate(path: Path, bundle: Path | None = None, target: str | None = None) ->
     """
     if not path.exists():
         raise UsageError(f"There is no {path}.", "Give an artifact, or a bundle with --target.")
-    if bundle is None and _is_bundle(path):
+    if bundle is None and is_bundle(path):
         held = load_bundle(path)
         artifact = held.artifact(target or _only_target(held))
-        return _checked(held, artifact, held.path / artifact.path)
-    folder = bundle or _bundle_around(path)
-    held = load_bundle(folder)
-    return _checked(held, _artifact_at(held, path, target), path)
-
-
-def _checked(bundle: Bundle, artifact: Artifact, path: Path) -> Located:
+        path = held.path / artifact.path
+    else:
+        held = load_bundle(bundle or _bundle_around(path))
+        artifact = held.artifact(target) if target is not None else _artifact_named(held, path)
     if artifact.format not in SHOWN:
-        able = [a.target for a in bundle.manifest.artifacts if a.format in SHOWN]
         raise UsageError(
             f"{artifact.target} has the format {artifact.format}, whose runtime shows no "
             "tensors between image and mask.",
-            f"Formats that do: {', '.join(SHOWN)}. Of this bundle: {', '.join(able) or 'none'}.",
+            f"Formats that do: {', '.join(SHOWN)}. Of this bundle: "
+            f"{', '.join(_able(held)) or 'none'}.",
         )
     if not path.exists():
         raise UsageError(f"There is no {path}.", "Check the bundle: maskport verify.")
     _, _, digest = describe_files(path, path.parent)
-    return Located(bundle, artifact, path, digest != artifact.sha256)
+    return Located(held, artifact, path, digest != artifact.sha256)
 
 
-def _artifact_at(bundle: Bundle, path: Path, target: str | None) -> Artifact:
-    if target is not None:
-        return bundle.artifact(target)
+def _able(bundle: Bundle) -> list[str]:
+    return [a.target for a in bundle.manifest.artifacts if a.format in SHOWN]
+
+
+def _artifact_named(bundle: Bundle, path: Path) -> Artifact:
     named = [a for a in bundle.manifest.artifacts if Path(a.path).name == path.name]
     if len(named) == 1:
         return named[0]
@@ -79,7 +78,7 @@ def _artifact_at(bundle: Bundle, path: Path, target: str | None) -> Artifact:
 
 
 def _only_target(bundle: Bundle) -> str:
-    able = [a.target for a in bundle.manifest.artifacts if a.format in SHOWN]
+    able = _able(bundle)
     if len(able) == 1:
         return able[0]
     raise UsageError(
@@ -92,7 +91,7 @@ def _only_target(bundle: Bundle) -> str:
 
 def _bundle_around(path: Path) -> Path:
     for folder in path.absolute().parents:
-        if _is_bundle(folder):
+        if is_bundle(folder):
             return folder
     raise UsageError(
         f"{path} lies in no bundle, so nothing says what it takes and gives.",
@@ -100,6 +99,7 @@ def _bundle_around(path: Path) -> Path:
     )
 
 
-def _is_bundle(folder: Path) -> bool:
-    """By the exact name: a Core ML package has a Manifest.json, which macOS takes for the same."""
+def is_bundle(folder: Path) -> bool:
+    """It holds a manifest of that very name: a Core ML package has a Manifest.json, which macOS
+    takes for the same."""
     return folder.is_dir() and any(entry.name == MANIFEST for entry in folder.iterdir())

@@ -64,10 +64,9 @@ class _Search:
         self.found = Matching(classes=dict(given))
         self.taken: set[int] = set()
         self.back = {theirs: ours for ours, theirs in given.items()}
-        # What an operation looks like, and how many on each side look like it.
+        # What an operation looks like, how many there are of it, and which of the file are so.
         self.looks = [_looks(operation) for operation in self.network]
         self.same = Counter(self.looks)
-        self.same_there = Counter(map(_looks, self.file))
         self.by_looks: dict[tuple[object, ...], list[int]] = {}
         for place, operation in enumerate(self.file):
             self.by_looks.setdefault(_looks(operation), []).append(place)
@@ -81,12 +80,7 @@ class _Search:
             known = [self.found.classes.get(key) for key in operation.reads]
             if None in known:
                 continue
-            candidates = [
-                other
-                for other in self._free(place)
-                if Counter(self.file[other].reads) == Counter(known)
-            ]
-            chosen = self._narrowed(operation, candidates)
+            chosen = self._narrowed(operation, self._reading(place, known))
             if chosen is not None and self._pair(place, chosen):
                 moved = True
         return moved
@@ -101,7 +95,7 @@ class _Search:
                 continue
             look = self.looks[place]
             chosen = self._by_name(operation, candidates) or self._by_weights(operation, candidates)
-            if len(chosen) != 1 and self.same[look] == self.same_there[look] == 1:
+            if len(chosen) != 1 and self.same[look] == len(self.by_looks[look]) == 1:
                 chosen = candidates
             if len(chosen) == 1 and self._pair(place, chosen[0]):
                 return True
@@ -114,7 +108,7 @@ class _Search:
                 continue
             alike = self._free(place)
             known = [self.found.classes.get(key) for key in operation.reads]
-            here = [c for c in alike if Counter(self.file[c].reads) == Counter(known)]
+            here = self._reading(place, known)
             if len(here) > 1:
                 reason = f"{len(here)} nodes of the file could be its {operation.kind}"
             elif None in known:
@@ -127,6 +121,10 @@ class _Search:
 
     def _free(self, place: int) -> list[int]:
         return [c for c in self.by_looks.get(self.looks[place], ()) if c not in self.taken]
+
+    def _reading(self, place: int, known: list[Key | None]) -> list[int]:
+        """The free ones that read those classes."""
+        return [c for c in self._free(place) if Counter(self.file[c].reads) == Counter(known)]
 
     def _agrees(self, operation: Operation, other: Operation) -> bool:
         """Nothing known of their inputs speaks against it."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,6 @@ from .findings import Drift, ModuleDrift
 from .graph import Key, graph_of_file, graph_of_tape
 from .matching import match
 from .rows import MASK, Row, Unmatched, choose_rows
-from .store import Store
 from .tape import IMAGE, Tape, record, tensors_of
 
 __all__ = ["Array", "TensorSource", "measure_drift"]
@@ -116,18 +116,18 @@ class _Comparison:
         self.owns = [Distance(unit) for unit in units]
         self.places = {row.value: place for place, row in enumerate(rows)}
         # Which of the reference's modules stands for a row; empty for the exported view's own.
-        self.stands: list[str] | None = None
+        self.stands: list[str] = []
         self.heard: set[str] = set()
 
     def add(self, image: Array, source: TensorSource) -> None:
         with tempfile.TemporaryDirectory(prefix="maskport-drift-") as folder:
-            store = Store(Path(folder))
+            store = _Store(Path(folder))
             self._draw(image, store)
             self._compare(image, source, store)
 
     def modules(self) -> Iterator[ModuleDrift]:
         for row, total, own, stands in zip(
-            self.rows, self.totals, self.owns, self.stands or (), strict=True
+            self.rows, self.totals, self.owns, self.stands, strict=True
         ):
             yield ModuleDrift(
                 row.name,
@@ -154,35 +154,25 @@ class _Comparison:
             if runs and gone and not list(module.children()):
                 yield Unmatched(name, "the exported view folds it into other modules")
 
-    def _draw(self, image: Array, store: Store) -> None:
+    def _draw(self, image: Array, store: _Store) -> None:
         """The reference's value of every row, from one pass over the untouched network."""
-        first = self.stands is None
-        wanted = {name for row in self.rows for name in row.names}
-        if self.stands is not None:
-            wanted = {name for name in self.stands if name}
+        first, stands = not self.stands, self.stands or [""] * len(self.rows)
+        wanted = {name for row in self.rows for name in row.names} if first else {*stands} - {""}
         self.heard |= _draw(self.reference, image, self.device, wanted, store)
-        rest = [
-            (place, row)
-            for place, row in enumerate(self.rows)
-            if self.stands is None or not self.stands[place]
-        ]
-        stands = [""] * len(self.rows) if self.stands is None else self.stands
-        places = {row.value: place for place, row in rest}
+        places = {self.rows[place].value: place for place, name in enumerate(stands) if not name}
         with torch.no_grad():
             given = {IMAGE: torch.from_numpy(image)}
             for number, value in self.tape.compute(given, places):
-                view = value.numpy()
-                place = places[number]
+                view, place = value.numpy(), places[number]
                 if first:
                     names = self.rows[place].names
-                    stands[place] = next(
-                        (n for n in names if store.equals(n, view, SAME_MODULE)), ""
-                    )
+                    same = (n for n in names if store.equals(n, view, SAME_MODULE))
+                    stands[place] = next(same, "")
                 if not stands[place]:
                     store.put(f"view {number}", view)
         self.stands = stands
 
-    def _compare(self, image: Array, source: TensorSource, store: Store) -> None:
+    def _compare(self, image: Array, source: TensorSource, store: _Store) -> None:
         needed = _Needed(self.rows)
         live: dict[int, Array] = {IMAGE: image}
         done = 0
@@ -199,15 +189,45 @@ class _Comparison:
                 "Run it again; a file whose graph depends on the photo can't be examined.",
             )
 
-    def _add_row(self, place: int, live: dict[int, Array], store: Store) -> None:
+    def _add_row(self, place: int, live: dict[int, Array], store: _Store) -> None:
         row = self.rows[place]
-        stands = (self.stands or [])[place]
         actual = live[row.value]
-        self.totals[place].add(actual, store.get(stands or f"view {row.value}"))
+        self.totals[place].add(actual, store.get(self.stands[place] or f"view {row.value}"))
         given = {number: torch.tensor(live[number]) for number in row.sources}
         with torch.no_grad():
             expected = dict(self.tape.compute(given, [row.value]))[row.value].numpy()
         self.owns[place].add(actual, expected)
+
+
+class _Store:
+    """Where the reference's tensors of one photo wait for the artifact's: on disk, because those of
+    a large network are gigabytes."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._files: dict[str, Path] = {}
+
+    def put(self, name: str, values: NDArray[Any]) -> None:
+        """Keep a copy."""
+        path = self._folder / f"{len(self._files)}.npy"
+        np.save(path, values.astype(np.float32))
+        self._files[name] = path
+
+    def get(self, name: str) -> Array:
+        """What was kept under that name."""
+        values: Array = np.load(self._files[name])
+        return values
+
+    def equals(self, name: str, values: Array, tolerance: float) -> bool:
+        """Holds something of that name which is ``values`` up to a relative error."""
+        if name not in self._files:
+            return False
+        kept = self.get(name)
+        if kept.shape != values.shape:
+            return False
+        distance = Distance()
+        distance.add(values, kept)
+        return distance.relative <= tolerance
 
 
 class _Needed:
@@ -236,19 +256,15 @@ class _Needed:
 
 
 def _draw(
-    reference: Reference, image: Array, device: str, wanted: set[str], store: Store
+    reference: Reference, image: Array, device: str, wanted: set[str], store: _Store
 ) -> set[str]:
     """Run the untouched network; keep what the wanted modules give; the modules that ran."""
-    heard: set[str] = set()
-    times: dict[str, int] = {}
-    handles = []
+    times: Counter[str] = Counter()
 
     def hook(name: str) -> Callable[[nn.Module, Any, Any], None]:
         def keep(_module: nn.Module, _args: Any, output: Any) -> None:
-            heard.add(name)
-            call = times.get(name, 0)
-            times[name] = call + 1
-            again = f"#{call + 1}" if call else ""
+            times[name] += 1
+            again = f"#{times[name]}" if times[name] > 1 else ""
             for part, tensor in tensors_of(output):
                 full = f"{name}{again}{part}"
                 if full in wanted:
@@ -256,11 +272,13 @@ def _draw(
 
         return keep
 
-    for name, module in reference.named_modules():
-        handles.append(module.register_forward_hook(hook(name or MASK)))
+    handles = [
+        module.register_forward_hook(hook(name or MASK))
+        for name, module in reference.named_modules()
+    ]
     try:
         reference.draw(image, device)
     finally:
         for handle in handles:
             handle.remove()
-    return heard
+    return set(times)

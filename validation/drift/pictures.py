@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import html
 import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
 from PIL import Image, ImageDraw, ImageFont
 
 from ...errors import UsageError
@@ -50,47 +51,30 @@ def _write_svg(drift: Drift, path: Path) -> None:
 
 
 def _write_html(drift: Drift, path: Path) -> None:
-    rows = "\n".join(_row(module, drift) for module in drift.modules)
-    left_out = "".join(
-        f"<li><code>{html.escape(u.name)}</code>: {html.escape(u.reason)}</li>"
-        for u in drift.unmatched
-    )
-    if left_out:
-        left_out = f"<h2>Not compared</h2>\n<ul>{left_out}</ul>\n"
-    heads = "".join(f"<th>{head}</th>" for head in _HEADS)
-    path.write_text(
-        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>Drift of {html.escape(drift.target)}</title>\n<style>{_PAGE}</style></head>\n"
-        f"<body>\n<div class='plot'>{svg(drift)}</div>\n"
-        f"<div class='scroll'><table><thead><tr>{heads}</tr></thead>\n<tbody>\n{rows}\n"
-        f"</tbody></table></div>\n{left_out}</body></html>\n",
-        encoding="utf-8",
-    )
+    page = Environment(
+        loader=FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        keep_trailing_newline=True,
+    ).get_template("page.html.j2")
+    rows = [(module, _cells(module)) for module in drift.modules]
+    plot = Markup(svg(drift))  # noqa: S704 - ours
+    path.write_text(page.render(drift=drift, plot=plot, heads=_HEADS, rows=rows), encoding="utf-8")
 
 
 _HEADS = ("module", "adds", "added up", "MAE", "max", "cosine", "compared with", "tensor")
-_PAGE = (
-    "body{font:14px/1.45 system-ui,sans-serif;margin:1.5rem;background:var(--paper);"
-    "color:var(--ink)}.plot,.scroll{overflow-x:auto}.plot svg{min-width:46rem;width:100%}"
-    "table{border-collapse:collapse}th,td{padding:.2rem .7rem;text-align:right;"
-    "border-bottom:1px solid var(--grid);white-space:nowrap}th:first-child,td:first-child,"
-    "th:nth-last-child(-n+2),td:nth-last-child(-n+2){text-align:left}"
-    "tr.past{color:var(--past);font-weight:600}td:last-child{color:var(--faint)}"
-)
 
 
-def _row(module: ModuleDrift, drift: Drift) -> str:
-    kind = "" if module.own <= drift.tolerance else ' class="past"'
+def _cells(module: ModuleDrift) -> list[str]:
     figures = (module.own, module.relative, module.mae, module.max_error)
-    cells = [
-        html.escape(module.name),
+    return [
+        module.name,
         *(f"{v:.3g}" if math.isfinite(v) else "not a number" for v in figures),
         f"{module.cosine:.6f}",
-        html.escape(module.reference),
-        html.escape(module.tensor),
+        module.reference,
+        module.tensor,
     ]
-    return f"<tr{kind}>{''.join(f'<td>{cell}</td>' for cell in cells)}</tr>"
 
 
 # Pixels per unit of the plot: sharp on dense screens.

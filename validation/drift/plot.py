@@ -110,13 +110,11 @@ def _heading(drift: Drift) -> Iterator[Shape]:
 def _flags(drift: Drift, axes: _Axes) -> Iterator[Shape]:
     """The first module past the tolerance, and the worst one."""
     first, worst = drift.first, drift.worst
-    flags = []
-    if first is not None and first is worst:
-        flags.append((first, "first past the tolerance, and worst"))
-    else:
-        if first is not None:
-            flags.append((first, "first past the tolerance"))
-        flags.append((worst, "worst"))
+    flags = [(worst, "worst")]
+    if first is worst:
+        flags = [(worst, "first past the tolerance, and worst")]
+    elif first is not None:
+        flags.insert(0, (first, "first past the tolerance"))
     for number, (module, text) in enumerate(flags):
         place = drift.modules.index(module)
         x, y = axes.x(place), axes.y(module.own)

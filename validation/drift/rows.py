@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from dataclasses import dataclass
 from typing import cast
 
@@ -63,22 +64,24 @@ def choose_rows(
     tensors, reasons = _tensors(order, tape, network, file, found)
     activated = _activated(network, tensors)
     shown = [number for number in order if number in tensors and number not in activated]
-    rows = [
-        Row(
-            _name(marks[number], number == tape.result),
-            _names(marks[number], number == tape.result),
-            number,
-            str(tensors[number]),
-            *_cut(tape, number, {*shown, IMAGE}),
-        )
-        for number in shown
-    ]
+    names = {number: _name(marks[number], number == tape.result) for number in order}
+    rows: dict[str, Row] = {}
+    for number in shown:
+        # A module that only hands on what another computed says nothing new.
+        if names[number] not in rows:
+            rows[names[number]] = Row(
+                names[number],
+                _names(marks[number], number == tape.result),
+                number,
+                str(tensors[number]),
+                *_cut(tape, number, {*shown, IMAGE}),
+            )
     unmatched = [
-        Unmatched(_name(marks[number], number == tape.result), reasons[number])
+        Unmatched(names[number], reasons[number])
         for number in order
         if number not in tensors and number not in activated
     ]
-    return _distinct(rows), unmatched
+    return list(rows.values()), unmatched
 
 
 def reference_name(name: str) -> str:
@@ -103,9 +106,8 @@ def _tensors(
             continue
         theirs = found.classes.get(own)
         if theirs is None:
-            place = made.get(own)
-            reasons[number] = found.reasons.get(-1 if place is None else place, "")
-            reasons[number] = reasons[number] or "the network only hands it through"
+            reason = found.reasons.get(made.get(own, -1), "")
+            reasons[number] = reason or "the network only hands it through"
             continue
         members = file.members(theirs)
         alike = [key for key in members if file.shapes[key] == tape.shapes[number]]
@@ -137,16 +139,14 @@ def _follow_fused(
 
 def _activated(network: Graph, tensors: dict[int, Key]) -> set[Key]:
     """Values that one operation reads, an activation whose result is compared."""
-    readers: dict[Key, list[int]] = {}
-    for place, operation in enumerate(network.operations):
-        for key in set(operation.reads):
-            readers.setdefault(key, []).append(place)
-    hidden = set()
-    for key, places in readers.items():
-        reader = network.operations[places[0]]
-        if len(places) == 1 and reader.kind in ACTIVATIONS and reader.makes in tensors:
-            hidden.add(key)
-    return hidden
+    readers = Counter(key for operation in network.operations for key in set(operation.reads))
+    return {
+        key
+        for operation in network.operations
+        if operation.kind in ACTIVATIONS and operation.makes in tensors
+        for key in operation.reads
+        if readers[key] == 1
+    }
 
 
 def _cut(tape: Tape, number: int, known: set[int]) -> tuple[tuple[int, ...], tuple[str, ...]]:
@@ -184,14 +184,3 @@ def _names(marks: list[Mark], is_result: bool) -> tuple[str, ...]:
 
 def _plain(name: str) -> str:
     return re.sub(r"^body\.network\.", "", name)
-
-
-def _distinct(rows: list[Row]) -> list[Row]:
-    """One row a name: a module that only hands on what another computed says nothing new."""
-    seen: set[str] = set()
-    kept = []
-    for row in rows:
-        if row.name not in seen:
-            kept.append(row)
-        seen.add(row.name)
-    return kept

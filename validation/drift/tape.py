@@ -7,6 +7,7 @@ alone, are constants. Writing into a tensor in place makes a new value.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -166,7 +167,7 @@ class _Recorder(TorchDispatchMode):
         self.shapes: dict[int, tuple[int, ...]] = {}
         self._numbers: Any = WeakTensorKeyDictionary()
         self._running: list[str] = [""]
-        self._times: dict[str, int] = {}
+        self._times: Counter[str] = Counter()
         self._handles: list[Any] = []
         for name, module in network.named_modules():
             if name:
@@ -210,17 +211,14 @@ class _Recorder(TorchDispatchMode):
 
         def leave(_module: nn.Module, _args: Any, output: Any) -> None:
             self._running.pop()
-            call = self._times.get(name, 0)
-            self._times[name] = call + 1
+            call = self._times[name]
+            self._times[name] += 1
             for part, tensor in tensors_of(output):
                 number = self.known(tensor)
                 if number is not None:
                     self.marks.append(Mark(name, call, part, number))
 
-        return [
-            module.register_forward_pre_hook(enter),
-            module.register_forward_hook(leave),
-        ]
+        return [module.register_forward_pre_hook(enter), module.register_forward_hook(leave)]
 
 
 def tensors_of(output: Any) -> list[tuple[str, Tensor]]:

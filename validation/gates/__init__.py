@@ -6,9 +6,8 @@
 | `gate` | one gate, and how it is written |
 | `selection` | which gates an artifact has to pass, of defaults, a file and the command line |
 | `gate_file` | the TOML file, and the defaults that ship with the package |
-| `baseline` | older results as a gate: nothing may get worse |
-| `notes` | what else differs from the baseline's run |
-| `decide` | gates and results to a verdict and an exit code |
+| `baseline` | older results as a gate: nothing may get worse; what else differs from their run |
+| `verdict` | gates and results to a verdict and an exit code |
 | `sentences` | that verdict in words |
 
 docs/gates.md explains the language and gives the reason of each default.
@@ -16,22 +15,16 @@ docs/gates.md explains the language and gives the reason of each default.
 
 from __future__ import annotations
 
-from .baseline import check_network, check_photos
-from .gate import Bound, Gate, parse_gate, parse_gates
+from .baseline import notes
+from .gate import parse_gate, parse_gates
 from .gate_file import assemble, default_gates, load_gates
-from .notes import notes
-from .quantities import Quantity, known_names, quantity
+from .quantities import known_names, quantity
 from .selection import Gates
 from .verdict import decide, exit_code
 
 __all__ = [
-    "Bound",
-    "Gate",
     "Gates",
-    "Quantity",
     "assemble",
-    "check_network",
-    "check_photos",
     "decide",
     "default_gates",
     "exit_code",

@@ -8,13 +8,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from ...errors import InputError, UsageError
-from ...metrics.conditions import Condition
-from ..results import ArtifactResult, GateResult, Photo, Results
+from ..results import ArtifactResult, GateResult, Machine, Photo, Results
 from .gate import Bound, check_where, parse_where
 from .measure import chosen_photos, measure
-from .notes import of_another_kind
 from .quantities import Quantity, quantity
-from .sentences import described, distance, number
+from .sentences import described, distance, fact, number
 
 __all__ = [
     "LATENCY",
@@ -22,6 +20,7 @@ __all__ = [
     "check_network",
     "check_photos",
     "is_vanished",
+    "notes",
     "parse_tolerance",
     "regressions",
     "vanished",
@@ -35,7 +34,9 @@ _RATIO, _RATIO_OF_FP32 = quantity("latency_to_fp32"), quantity("latency_to_pytor
 NOISE_FACTOR = 2.0
 
 _SOURCE, _PRESENT = "baseline", "present"
-_AMOUNT = re.compile(r"\s*([\d.]+(?:[eE][+-]?\d+)?)\s*(%?)\s*(?:where\s+(.+))?")
+_RUNTIME = {True: "emulated", False: "run by its own runtime"}
+_GONE = "the baseline has it, and the bundle no longer does"
+_AMOUNT = re.compile(r"\s*((?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)\s*(%?)\s*(?:where\s+(.+))?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,8 +68,7 @@ def parse_tolerance(metric: str, value: object) -> Tolerance | None:
         return None
     text = str(value)
     found = _AMOUNT.fullmatch(text)
-    amount = _float(found[1]) if found else math.nan
-    if found is None or not math.isfinite(amount):
+    if found is None or not math.isfinite(amount := float(found[1])):
         raise UsageError(
             f"{text!r} doesn't say how much worse {metric} may be.",
             'Write a number, a share of the old value such as "15%", or false for any.',
@@ -116,10 +116,11 @@ def check_photos(baseline: Results, photos: Iterable[Photo]) -> None:
     Raises:
         InputError: Names or sizes differ; names some.
     """
-    new_photos = {(photo.name, photo.width, photo.height) for photo in photos}
-    old_photos = {(photo.name, photo.width, photo.height) for photo in baseline.photos}
-    if new_photos != old_photos:
-        differing = sorted({name for name, *_ in new_photos ^ old_photos})
+    new, old = (
+        {(photo.name, photo.width, photo.height) for photo in side}
+        for side in (photos, baseline.photos)
+    )
+    if differing := sorted({name for name, *_ in new ^ old}):
         some = ", ".join(differing[:3]) + (", …" if len(differing) > 3 else "")
         raise InputError(
             f"The baseline was measured on other photos: {len(differing)} are not in both, or "
@@ -141,7 +142,7 @@ def regressions(
     before = baseline.artifacts.get(artifact.target)
     if before is None or not before.ran:
         return
-    untimed = results.run.latency == "none" or of_another_kind(results.machine, baseline.machine)
+    untimed = results.run.latency == "none" or _of_another_kind(results.machine, baseline.machine)
     for tolerance in tolerances.values():
         if tolerance.metric != LATENCY:
             wanted = quantity(tolerance.metric)
@@ -164,19 +165,9 @@ def vanished(results: Results, baseline: Results) -> dict[str, ArtifactResult]:
                 "path": "",
                 "bytes": 0,
                 "status": "missing",
-                "reason": "the baseline has it, and the bundle no longer does",
+                "reason": _GONE,
                 "photos": [],
-                "gates": [
-                    GateResult(
-                        gate="still in the bundle",
-                        metric=_PRESENT,
-                        value=None,
-                        limit=None,
-                        passed=False,
-                        source=_SOURCE,
-                        text="the baseline has it, and the bundle no longer does",
-                    )
-                ],
+                "gates": [fact("still in the bundle", _PRESENT, False, _GONE, source=_SOURCE)],
             }
         )
         for target, before in baseline.artifacts.items()
@@ -221,10 +212,8 @@ def _regression(
     share = tolerance.amount * (NOISE_FACTOR if noisy else 1.0)
     room = abs(old) * share if tolerance.relative else share
     higher = wanted.better == "higher"
-    condition = Condition(
-        wanted.name, ">=" if higher else "<=", old - room if higher else old + room
-    )
-    bound = Bound(wanted, condition)
+    least = old - room if higher else old + room
+    bound = Bound(wanted.name, ">=" if higher else "<=", least, wanted)
     passed = new.value is not None and bound.holds(new.value)
     limit = f"{'at least' if higher else 'at most'} {number(bound.limit)} is allowed"
     if noisy:
@@ -235,7 +224,7 @@ def _regression(
         text = f"{described(wanted, new, old)}, {number(old, new.value)} in the baseline: {limit}"
         text += "" if passed else f" ({distance(new.value, bound)})"
     return GateResult(
-        gate=f"{bound.quantity.name} {bound.operator} {number(bound.limit)}",
+        gate=f"{wanted.name} {bound.operator} {number(bound.limit)}",
         metric=wanted.name,
         value=new.value,
         limit=bound.limit,
@@ -254,8 +243,59 @@ def _ratio(artifact: ArtifactResult, before: ArtifactResult) -> Quantity:
     return _RATIO
 
 
-def _float(text: str) -> float:
-    try:
-        return float(text)
-    except ValueError:
-        return math.nan
+def notes(results: Results, baseline: Results) -> list[str]:
+    """What differs between two runs that can be compared, and may explain a difference."""
+    found = []
+    for what, new, old in (
+        ("weights", results.reference.weights, baseline.reference.weights),
+        ("the reference's device", results.reference.device, baseline.reference.device),
+        ("processor", results.machine.processor, baseline.machine.processor),
+        ("threads", results.run.threads, baseline.run.threads),
+        ("compute units", results.run.compute_units, baseline.run.compute_units),
+        ("maskport", results.maskport, baseline.maskport),
+    ):
+        if new != old:
+            found.append(f"{what}: {old} in the baseline, {new} now")
+    for target in results.artifacts:
+        if target not in baseline.artifacts:
+            found.append(f"{target} is new: the baseline doesn't have it")
+            continue
+        new, old = results.artifacts[target].emulated, baseline.artifacts[target].emulated
+        if new != old:
+            found.append(f"{target}: {_RUNTIME[old]} in the baseline, {_RUNTIME[new]} now")
+    elsewhere = _of_another_kind(results.machine, baseline.machine)
+    if elsewhere:
+        found.append(
+            f"another kind of processor: {_kind(baseline.machine)} in the baseline, "
+            f"{_kind(results.machine)} now; sums are added up by other kernels there"
+        )
+    if results.run.latency == "none" or baseline.run.latency == "none":
+        found.append("latency is not compared: one of the runs was without")
+    elif elsewhere:
+        found.append(
+            "latency is not compared: integers are several times as fast, beside float, on one "
+            "kind of processor as on another"
+        )
+    else:
+        found += [
+            f"{target}: latency is not compared: {new.no_latency}"
+            for target, new in results.artifacts.items()
+            if new.ran
+            and new.no_latency
+            and (before := baseline.artifacts.get(target))
+            and before.latency_ms
+        ]
+    return found
+
+
+def _of_another_kind(one: Machine, other: Machine) -> bool:
+    """Two processors that differ in what they offer to kernels; False where one of the results
+    is older than this was recorded, or its system didn't tell."""
+    if one.features is None or other.features is None:
+        return False
+    return (one.architecture, set(one.features)) != (other.architecture, set(other.features))
+
+
+def _kind(machine: Machine) -> str:
+    features = ", ".join(machine.features or ()) or "none of the features that are looked for"
+    return f"{machine.architecture} with {features}"

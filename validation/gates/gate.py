@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from ...errors import UsageError
-from ...metrics.conditions import Condition, Operator, parse_condition
+from ...metrics.conditions import Condition, parse_condition
 from .quantities import Quantity, quantity
 
 __all__ = ["EVERY", "Bound", "Gate", "parse_bound", "parse_gate", "parse_gates"]
@@ -19,25 +19,10 @@ _WHERE = re.compile(r"\s+where\s+")
 
 
 @dataclass(frozen=True, slots=True)
-class Bound:
-    """A quantity on one side of a limit."""
+class Bound(Condition):
+    """A condition on a quantity that there is."""
 
     quantity: Quantity
-    condition: Condition
-
-    @property
-    def operator(self) -> Operator:
-        """How it is compared."""
-        return self.condition.operator
-
-    @property
-    def limit(self) -> float:
-        """With what."""
-        return self.condition.limit
-
-    def holds(self, value: float) -> bool:
-        """Whether a value is on the right side; NaN never is."""
-        return self.condition.holds(value)
 
     def __str__(self) -> str:
         return f"{self.quantity.name} {self.operator} {self.limit:.12g}"
@@ -130,7 +115,7 @@ def parse_bound(text: str) -> tuple[Bound, Bound | None]:
     condition, *clauses = _WHERE.split(text)
     bound = _bound(condition)
     wanted = bound.quantity
-    if bound.condition.wants != wanted.better:
+    if bound.wants != wanted.better:
         expected = ">" if wanted.better == "higher" else "<"
         raise UsageError(
             f"{bound} asks for a bad value: of {wanted.name}, {wanted.better} is better.",
@@ -186,7 +171,7 @@ def _bound(text: str) -> Bound:
             ),
             _CONDITIONS,
         )
-    return Bound(wanted, condition)
+    return Bound(condition.metric, condition.operator, limit, wanted)
 
 
 def _split(text: str, separator: str) -> list[str]:

@@ -51,7 +51,7 @@ def default_gates() -> Gates:
     file.tables |= {name: _as_written(row.bounds) for name, row in rows}
     file.tables[_BESIDE_GPU] = {n: _as_written(row.beside_gpu) for n, row in rows if row.beside_gpu}
     _, gates, tolerances = file.read()
-    return Gates((tuple(gates),), {t.metric: t for t in tolerances.values() if t is not None})
+    return Gates((tuple(gates),), _asked(tolerances))
 
 
 def load_gates(path: Path, known: Iterable[str] = ()) -> Gates:
@@ -67,12 +67,8 @@ def load_gates(path: Path, known: Iterable[str] = ()) -> Gates:
     """
     with_defaults, gates, tolerances = _File(path, path.name).read()
     base = default_gates() if with_defaults else Gates()
-    merged: dict[str, Tolerance | None] = {**base.tolerances, **tolerances}
-    return Gates(
-        (*base.layers, tuple(gates)),
-        {name: tolerance for name, tolerance in merged.items() if tolerance is not None},
-        frozenset(known),
-    )
+    merged = {**base.tolerances, **tolerances}
+    return Gates((*base.layers, tuple(gates)), _asked(merged), frozenset(known))
 
 
 def assemble(path: Path | None, texts: Sequence[str], known: Iterable[str] = ()) -> Gates:
@@ -193,6 +189,11 @@ class _File:
         depth = 2 if key[0] == _BESIDE_GPU else 1
         section, metric = ".".join(key[:depth]), ".".join(key[depth:])
         return f"{self.path}{where}, {f'[{section}] {metric}' if metric else section}"
+
+
+def _asked(tolerances: Mapping[str, Tolerance | None]) -> dict[str, Tolerance]:
+    """Those that were not lifted."""
+    return {name: found for name, found in tolerances.items() if found is not None}
 
 
 def _as_written(bounds: Bounds) -> dict[str, str]:

@@ -9,8 +9,7 @@ from typing import Literal
 
 from ...errors import UsageError, did_you_mean
 from ...metrics import AGREEMENT, PSNR_CEILING, SALIENCY, Better
-from ..counted import counted
-from ..results import ArtifactResult, Latency, PhotoResult, Results
+from ..results import ArtifactResult, Latency, PhotoResult, Results, counted
 
 __all__ = ["Quantity", "known_names", "photo_values", "quantity", "value_of", "why_no_value"]
 
@@ -100,25 +99,22 @@ def quantity(name: str) -> Quantity:
 
 def value_of(results: Results, artifact: ArtifactResult, wanted: Quantity) -> float | None:
     """An artifact's value; None where nothing was measured."""
-    key = wanted.key
-    if wanted.family == "fidelity":
-        return (artifact.fidelity or {}).get(wanted.name)
-    if wanted.family == "class":
-        if wanted.over == "mean":
-            return (artifact.class_iou or {}).get(key)
+    if wanted.family == "class" and wanted.over == "worst":
         present = [v for v in photo_values(results, artifact, wanted).values() if v is not None]
         return min(present, default=None)
-    if wanted.family == "truth":
-        return (artifact.truth or {}).get(key)
-    if wanted.family == "drop":
-        return (artifact.truth_drop or {}).get(key)
     holder = {
+        "fidelity": artifact.fidelity,
+        "class": artifact.class_iou,
+        "truth": artifact.truth,
+        "drop": artifact.truth_drop,
         "latency": artifact.latency_ms,
         "timing": artifact.timing,
         "cost": artifact.cost,
         "process": artifact,
     }[wanted.family]
-    value: float | None = getattr(holder, key, None)
+    if isinstance(holder, dict):
+        return holder.get(wanted.name if wanted.family == "fidelity" else wanted.key)
+    value: float | None = getattr(holder, wanted.key, None)
     return value
 
 

@@ -6,9 +6,10 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
-from typing import Protocol
 
+from ...artifacts.manifest import Artifact
 from ...errors import InputError, UsageError, did_you_mean
+from ..results import ArtifactResult
 from .baseline import Tolerance
 from .gate import Gate
 
@@ -17,15 +18,8 @@ __all__ = ["Gates", "Selectable"]
 _NAME, _PATTERN, _GROUP, _ALL = 3, 2, 1, 0
 
 
-class Selectable(Protocol):
-    """What selectors look at: an artifact of a manifest, or the results of one."""
-
-    @property
-    def target(self) -> str: ...
-    @property
-    def format(self) -> str: ...
-    @property
-    def precision(self) -> str: ...
+# What selectors look at.
+Selectable = Artifact | ArtifactResult
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,13 +58,10 @@ class Gates:
                 if fit < 0 or (gate.beside_gpu and not beside_gpu):
                     continue
                 rank = (depth, fit, int(gate.beside_gpu))
-                before = chosen.get(gate.quantity.name)
-                if (
-                    before is None
-                    or rank > before[0]
-                    or (rank == before[0] and _is_stricter(gate, before[1]))
-                ):
-                    chosen[gate.quantity.name] = rank, gate
+                name = gate.quantity.name
+                before, other = chosen.get(name, ((-1, 0, 0), gate))
+                if rank > before or (rank == before and _is_stricter(gate, other)):
+                    chosen[name] = rank, gate
         return [gate for _, gate in chosen.values() if gate.bound is not None]
 
     def check(self, artifacts: Iterable[Selectable], labels: Iterable[str]) -> None:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+from ..results import GateResult
 from .gate import Bound
 from .measure import Measured
 from .quantities import Quantity
 
-__all__ = ["described", "distance", "number", "verdict"]
+__all__ = ["described", "distance", "fact", "number", "verdict"]
 
 _ASKED = {">=": "at least", ">": "more than", "<=": "at most", "<": "less than"}
 
@@ -15,15 +18,35 @@ def verdict(bound: Bound, found: Measured, where: Bound | None = None) -> str:
     """A sentence such as ``worst_iou 0.871 on boat.jpg, at least 0.95 is asked (short by
     0.079)``; of a gate that holds without the distance."""
     wanted = bound.quantity
-    asked = f"{_ASKED[bound.operator]} {number(bound.limit)} is asked"
     if found.value is None and not found.why:
         lack = f"no photo has {where}" if where else "the network draws no object in any photo"
         return f"{lack}, so {bound} has nothing to hold for"
+    asked = f"{_ASKED[bound.operator]} {number(bound.limit, found.value)} is asked"
     if found.value is None:
         return f"{wanted.name} has no value ({found.why}), {asked}"
-    text = f"{described(wanted, found, bound.limit)}{_among(found, where)}"
-    text += f", {_ASKED[bound.operator]} {number(bound.limit, found.value)} is asked"
+    text = f"{described(wanted, found, bound.limit)}{_among(found, where)}, {asked}"
     return text if bound.holds(found.value) else text + f" ({distance(found.value, bound)})"
+
+
+def fact(
+    gate: str,
+    metric: str,
+    passed: bool,
+    text: str,
+    photos: Sequence[str] = (),
+    source: str = "built-in",
+) -> GateResult:
+    """The result of a gate that has no number: on the first of ``photos``, where it is of some."""
+    return GateResult(
+        gate=gate,
+        metric=metric,
+        value=None,
+        limit=None,
+        passed=passed,
+        photo=photos[0] if photos else "",
+        source=source,
+        text=text,
+    )
 
 
 def described(wanted: Quantity, found: Measured, beside: float) -> str:

@@ -8,12 +8,11 @@ from ...artifacts.onnx_saturation import explained
 from ...errors import InputError
 from ...metrics import Objection
 from ..results import ArtifactResult, GateResult, Results
-from .baseline import check_network, check_photos, is_vanished, regressions, vanished
+from .baseline import check_network, check_photos, is_vanished, notes, regressions, vanished
 from .gate import Gate
 from .measure import Measured, chosen_photos, measure
-from .notes import notes
 from .selection import Gates
-from .sentences import verdict
+from .sentences import fact, verdict
 
 __all__ = ["decide", "exit_code"]
 
@@ -96,19 +95,14 @@ def _judged(
     found = [*_built_in(results, artifact)]
     if not artifact.ran:
         return artifact.model_copy(update={"gates": found})
-    beside_gpu = results.reference.device != "cpu"
-    found += [
-        _result(results, artifact, gate) for gate in gates.of(artifact, beside_gpu=beside_gpu)
-    ]
+    asked = gates.of(artifact, beside_gpu=results.reference.device != "cpu")
+    found += [_result(results, artifact, gate) for gate in asked]
     if baseline is not None:
         found += regressions(results, artifact, baseline, gates.tolerances)
     failed = [gate.text for gate in found if not gate.passed]
+    status = "failed" if failed else "passed"
     return artifact.model_copy(
-        update={
-            "gates": found,
-            "status": "failed" if failed else "passed",
-            "reason": "; ".join(failed),
-        }
+        update={"gates": found, "status": status, "reason": "; ".join(failed)}
     )
 
 
@@ -116,45 +110,28 @@ def _built_in(results: Results, artifact: ArtifactResult) -> Iterator[GateResult
     """What no file switches off."""
     if artifact.status != "unavailable":
         text = "it runs" if artifact.ran else f"{artifact.status}: {artifact.reason}"
-        yield _fact("runs", "status", artifact.ran, text)
+        yield fact("runs", "status", artifact.ran, text)
     if artifact.checksum_holds is not None:
-        text = "its bytes are the manifest's"
-        if not artifact.checksum_holds:
-            text = "its bytes are not those that the manifest was written for"
-        yield _fact("checksum holds", "checksum", artifact.checksum_holds, text)
+        wrong = "its bytes are not those that the manifest was written for"
+        text = "its bytes are the manifest's" if artifact.checksum_holds else wrong
+        yield fact("checksum holds", "checksum", artifact.checksum_holds, text)
     if not artifact.ran:
         return
     text = "its integers' sums are the same on every processor"
     if artifact.saturating:
         text = f"its mask depends on the processor: {explained(artifact.saturating)}"
-    yield _fact("no saturating sums", "saturating", not artifact.saturating, text)
+    yield fact("no saturating sums", "saturating", not artifact.saturating, text)
     compared = {photo.photo for photo in artifact.photos}
     lacking = [photo.name for photo in results.photos if photo.name not in compared]
-    if not results.photos:
-        yield _fact("every photo compared", "photos", False, "no photo was compared")
-    else:
-        text = f"compared on {len(compared)} of {len(results.photos)} photos"
-        text += f", not on {_some(lacking)}" if lacking else ""
-        yield _fact("every photo compared", "photos", not lacking, text, lacking)
+    text = f"compared on {len(compared)} of {len(results.photos)} photos"
+    text += f", not on {_some(lacking)}" if lacking else ""
+    text = text if results.photos else "no photo was compared"
+    whole = bool(results.photos) and not lacking
+    yield fact("every photo compared", "photos", whole, text, lacking)
     for flag, (gate, complaint) in FATAL_FLAGS.items():
         photos = [photo.photo for photo in artifact.photos if flag in photo.flags]
         text = f"{complaint}, on {_some(photos)}" if photos else gate
-        yield _fact(gate, flag, not photos, text, photos)
-
-
-def _fact(
-    gate: str, metric: str, passed: bool, text: str, photos: list[str] | None = None
-) -> GateResult:
-    return GateResult(
-        gate=gate,
-        metric=metric,
-        value=None,
-        limit=None,
-        passed=passed,
-        photo=photos[0] if photos else "",
-        source="built-in",
-        text=text,
-    )
+        yield fact(gate, flag, not photos, text, photos)
 
 
 def _result(results: Results, artifact: ArtifactResult, gate: Gate) -> GateResult:

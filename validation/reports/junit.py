@@ -7,11 +7,12 @@ keeps to what the readers agree on (testmo's collection, github.com/testmoapp/ju
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
-from ..results import ArtifactResult, GateResult, Results
+from ..results import ArtifactResult, Results
 from .files import write_whole
 from .wording import STATUSES, problems
 
@@ -41,60 +42,45 @@ def write_junit(results: Results, path: Path) -> None:
 
 
 def _suite(root: ET.Element, artifact: ArtifactResult, results: Results) -> None:
-    suite = ET.SubElement(
-        root, "testsuite", name=_clean(artifact.target), timestamp=_clean(results.started)
-    )
-    properties = ET.SubElement(suite, "properties")
+    suite = _add(root, "testsuite", name=artifact.target, timestamp=results.started)
+    properties = _add(suite, "properties")
     for name, value in _properties(artifact, results):
-        ET.SubElement(properties, "property", name=_clean(name), value=_clean(value))
+        _add(properties, "property", name=name, value=value)
     runs = _case(suite, artifact, "runs", _time(artifact))
     if artifact.status == "unavailable":
         _outcome(runs, "skipped", artifact.reason)
     elif not artifact.ran:
-        _outcome(runs, "error", " ".join(problems(artifact)), artifact.status)
-    seen: set[str] = set()
+        _outcome(runs, "error", " ".join(problems(artifact)), type=artifact.status)
+    seen: Counter[str] = Counter()
     for gate in artifact.gates:
         if gate.metric == "status":
             continue  # the case ``runs`` says it
         # A report groups by name: two gates of one name would be one case with two outcomes.
-        name = _gate_name(gate, seen)
-        seen.add(name)
-        case = _case(suite, artifact, name, 0)
+        name = f"{gate.gate} · {gate.source}"
+        seen[name] += 1
+        case = _case(suite, artifact, name + f" ({seen[name]})" * (seen[name] > 1), 0)
         if not artifact.ran and gate.metric != "checksum":
             _outcome(case, "skipped", f"{artifact.target} is {STATUSES[artifact.status].label}")
         elif not gate.passed:
-            _outcome(case, "failure", gate.text, gate.metric)
+            _outcome(case, "failure", gate.text, type=gate.metric)
     _count(suite)
     suite.set("time", _seconds(_time(artifact)))
 
 
-def _gate_name(gate: GateResult, seen: set[str]) -> str:
-    name = f"{gate.gate} · {gate.source}"
-    number = 2
-    while name in seen:
-        name = f"{gate.gate} · {gate.source} ({number})"
-        number += 1
-    return name
-
-
 def _case(suite: ET.Element, artifact: ArtifactResult, name: str, seconds: float) -> ET.Element:
-    return ET.SubElement(
-        suite,
-        "testcase",
-        classname=_clean(f"maskport.{artifact.target}"),
-        name=_clean(name),
-        file=_clean(artifact.path),
-        time=_seconds(seconds),
-    )
+    owner, time = f"maskport.{artifact.target}", _seconds(seconds)
+    return _add(suite, "testcase", classname=owner, name=name, file=artifact.path, time=time)
 
 
-def _outcome(case: ET.Element, kind: str, message: str, sort: str = "") -> None:
-    outcome = ET.SubElement(case, kind, message=_clean(message))
-    if sort:
-        outcome.set("type", _clean(sort))
+def _outcome(case: ET.Element, kind: str, message: str, **attributes: str) -> None:
+    outcome = _add(case, kind, message=message, **attributes)
     if kind != "skipped":
         # GitLab shows the text, Jenkins the message first.
         outcome.text = _clean(message)
+
+
+def _add(parent: ET.Element, tag: str, **attributes: str) -> ET.Element:
+    return ET.SubElement(parent, tag, {name: _clean(v) for name, v in attributes.items()})
 
 
 def _properties(artifact: ArtifactResult, results: Results) -> Iterator[tuple[str, str]]:

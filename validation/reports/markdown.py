@@ -6,21 +6,19 @@ import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from ..counted import counted
-from ..results import ArtifactResult, Results
+from ..results import ArtifactResult, GateResult, Results, counted
 from .files import write_whole
 from .wording import (
     EMULATED,
     STATUSES,
     counting,
+    figures,
     megabytes,
     metric_label,
     metric_value,
-    milliseconds,
     photos_worst_first,
     problems,
     processor,
-    ratio,
     verdict,
 )
 
@@ -43,12 +41,12 @@ def write_markdown(results: Results, path: Path) -> None:
 
 
 def _lines(results: Results) -> Iterator[str]:
-    sign = _SIGNS["good" if results.passed else "bad"]
-    yield f"## {sign} maskport: {_text(results.bundle)} {'passed' if results.passed else 'failed'}"
+    sign, state = (_SIGNS["good"], "passed") if results.passed else (_SIGNS["bad"], "failed")
+    yield f"## {sign} maskport: {_text(results.bundle)} {state}"
     yield ""
     yield f"{verdict(results)} {_text(_setting(results))}"
     yield ""
-    failed = [a for a in results.artifacts.values() if a.status != "passed"]
+    failed = results.failures()
     if failed:
         for artifact in failed:
             words = STATUSES[artifact.status]
@@ -56,16 +54,7 @@ def _lines(results: Results) -> Iterator[str]:
                 yield f"- {_code(artifact.target)} **{words.label}**: {_text(sentence)}"
         yield ""
     yield from _table(
-        (
-            "artifact",
-            "status",
-            "IoU",
-            "worst IoU",
-            "MAE",
-            "p50 ms",
-            "to fp32",
-            "MB",
-        ),
+        ("artifact", "status", "IoU", "worst IoU", "MAE", "p50 ms", "to fp32", "MB"),
         "llrlrrrr",
         (_row(results, a) for a in (*results.pytorch.values(), *results.artifacts.values())),
     )
@@ -88,32 +77,23 @@ def _setting(results: Results) -> str:
 
 
 def _row(results: Results, artifact: ArtifactResult) -> tuple[str, ...]:
-    words, fidelity = STATUSES[artifact.status], artifact.fidelity or {}
-    latency, timing = artifact.latency_ms, artifact.timing
-    worst = metric_value("iou", fidelity.get("worst_iou"))
-    if fidelity.get("worst_iou") is not None and artifact.photos:
+    words, (iou, worst, *others) = STATUSES[artifact.status], figures(artifact)
+    if artifact.fidelity and "worst_iou" in artifact.fidelity and artifact.photos:
         among = set(counted(results.photos, "iou"))
         first = next(p for p in photos_worst_first(artifact) if p.photo in among)
         worst += f" {_code(first.photo)}"
     return (
         _code(artifact.target) + "¹" * artifact.emulated,
         f"{_SIGNS[words.tone]} {words.label}",
-        metric_value("iou", fidelity.get("iou")),
+        iou,
         worst,
-        metric_value("mae", fidelity.get("mae")),
-        milliseconds(latency.p50 if latency else None),
-        ratio(timing.ratio_to_fp32 if timing else None),
+        *others,
         megabytes(artifact.bytes),
     )
 
 
 def _baseline(results: Results) -> Iterator[str]:
-    compared = [
-        (artifact, gate)
-        for artifact in results.artifacts.values()
-        for gate in artifact.gates
-        if gate.source == "baseline"
-    ]
+    compared = [(a, gate) for a, gate in _judged(results) if gate.source == "baseline"]
     if not results.baseline and not compared:
         return
     worse = sum(not gate.passed for _, gate in compared)
@@ -133,14 +113,12 @@ def _baseline(results: Results) -> Iterator[str]:
         )
         for artifact, gate in compared
     )
-    yield from _folded(
-        f"{len(compared)} comparisons",
-        _table(("artifact", "metric", "now", "limit", ""), "llrrl", rows),
-    )
+    header = ("artifact", "metric", "now", "limit", "")
+    yield from _folded(f"{len(compared)} comparisons", header, "llrrl", rows)
 
 
 def _gates(results: Results) -> Iterator[str]:
-    gates = [(a, gate) for a in results.artifacts.values() for gate in a.gates]
+    gates = _judged(results)
     holding = sum(gate.passed for _, gate in gates)
     rows = (
         (
@@ -152,10 +130,12 @@ def _gates(results: Results) -> Iterator[str]:
         )
         for artifact, gate in gates
     )
-    yield from _folded(
-        f"{holding} of {len(gates)} gates hold",
-        _table(("artifact", "gate", "found", "", "from"), "llrll", rows),
-    )
+    header = ("artifact", "gate", "found", "", "from")
+    yield from _folded(f"{holding} of {len(gates)} gates hold", header, "llrll", rows)
+
+
+def _judged(results: Results) -> list[tuple[ArtifactResult, GateResult]]:
+    return [(a, gate) for a in results.artifacts.values() for gate in a.gates]
 
 
 def _truth(results: Results) -> Iterator[str]:
@@ -168,7 +148,7 @@ def _truth(results: Results) -> Iterator[str]:
             found = (metric_value(name, artifact.truth.get(name)) for name in reference)
             rows.append((_code(artifact.target), *found))
     header = ("", *(metric_label(name) for name in reference))
-    yield from _folded("Against the ground truth", _table(header, "l" + "r" * len(reference), rows))
+    yield from _folded("Against the ground truth", header, "l" + "r" * len(reference), rows)
 
 
 def _machine(results: Results) -> Iterator[str]:
@@ -185,7 +165,7 @@ def _machine(results: Results) -> Iterator[str]:
         **machine.versions,
     }
     rows = ((_text(name), _text(value)) for name, value in facts.items())
-    yield from _folded("Machine and versions", _table(("", ""), "ll", rows))
+    yield from _folded("Machine and versions", ("", ""), "ll", rows)
 
 
 def _table(header: Iterable[str], alignment: str, rows: Iterable[Iterable[str]]) -> Iterator[str]:
@@ -197,10 +177,12 @@ def _table(header: Iterable[str], alignment: str, rows: Iterable[Iterable[str]])
     yield ""
 
 
-def _folded(summary: str, lines: Iterable[str]) -> Iterator[str]:
+def _folded(
+    summary: str, header: Iterable[str], alignment: str, rows: Iterable[Iterable[str]]
+) -> Iterator[str]:
     yield f"<details><summary>{summary}</summary>"
     yield ""
-    yield from lines
+    yield from _table(header, alignment, rows)
     yield "</details>"
     yield ""
 

@@ -17,9 +17,11 @@ from .files import write_whole
 from .heat import NOT_A_NUMBER
 from .pictures import CLASS_COLORS, MOST_PHOTOS, gallery
 
-__all__ = ["page_file", "render_page", "write_html"]
+__all__ = ["render_page", "write_html"]
 
 _HERE = Path(__file__).parent
+# What the script takes of the pictures.
+_DATA = ("images", "photos", "cards", "classes")
 
 
 def write_html(results: Results, maps: MapStore | None, out: Path) -> Path:
@@ -36,7 +38,7 @@ def write_html(results: Results, maps: MapStore | None, out: Path) -> Path:
     Raises:
         InputError: The path can't be written.
     """
-    file = page_file(out)
+    file = out if out.suffix.lower() in {".html", ".htm"} else out / "index.html"
     if file != out and out.exists() and not out.is_dir():
         raise InputError(
             f"{out} is a file, so no page can be put into it.",
@@ -44,11 +46,6 @@ def write_html(results: Results, maps: MapStore | None, out: Path) -> Path:
         )
     write_whole(file, render_page(results, maps).encode())
     return file
-
-
-def page_file(out: Path) -> Path:
-    """The file that ``--html out`` means."""
-    return out if out.suffix.lower() in {".html", ".htm"} else out / "index.html"
 
 
 def render_page(results: Results, maps: MapStore | None) -> str:
@@ -65,7 +62,7 @@ def render_page(results: Results, maps: MapStore | None) -> str:
             artifacts=artifacts,
             everything=everything,
             anchors={a.target: f"a-{number}" for number, a in enumerate(everything)},
-            failed=[a for a in artifacts if a.status != "passed"],
+            failed=results.failures(),
             emulated=any(a.emulated for a in everything),
             gates=[gate for a in artifacts for gate in a.gates],
             wording=wording,
@@ -80,12 +77,7 @@ def render_page(results: Results, maps: MapStore | None) -> str:
             untimed=_untimed(artifacts),
             pictures=pictures,
             most_photos=MOST_PHOTOS,
-            data={
-                "images": pictures.images,
-                "photos": pictures.photos,
-                "cards": pictures.cards,
-                "classes": pictures.classes,
-            },
+            data={name: getattr(pictures, name) for name in _DATA},
             class_colors=[_hex(color) for color in CLASS_COLORS],
             not_a_number=_hex(NOT_A_NUMBER),
             style=Markup(style),  # noqa: S704 - ours

@@ -14,7 +14,7 @@ from PIL import Image
 
 from ..maps import MapStore
 from ..results import ArtifactResult, PhotoResult, Results
-from .heat import COLORS, Heat, heat_map
+from .heat import COLORS, heat_map
 from .wording import (
     FLAGS,
     METRICS,
@@ -23,6 +23,7 @@ from .wording import (
     metric_label,
     metric_value,
     photos_worst_first,
+    rank,
 )
 
 __all__ = ["CLASS_COLORS", "MAP_SIDE", "MOST_PHOTOS", "Gallery", "gallery"]
@@ -101,8 +102,7 @@ def gallery(results: Results, maps: MapStore | None) -> Gallery:
             if maps is not None:
                 _draw_photo(made, maps, position)
                 _draw(made, card, maps, artifact.target, photo)
-            key = (photo.metrics.get("iou", -1.0), -photo.metrics.get("mae", np.inf))
-            ranked.append((key, card))
+            ranked.append((rank(photo), card))
     ranked.sort(key=lambda pair: pair[0])
     made.cards = [card for _, card in ranked]
     return made
@@ -123,22 +123,17 @@ def _card(
         "emulated": artifact.emulated,
         "photo": position,
         "flags": flags + [remark] * (remark is not None),
-        "shown": [
-            [metric_label(name), metric_value(name, photo.metrics.get(name))] for name in _SHOWN
-        ],
-        "numbers": [
-            [metric_label(name), metric_value(name, value)]
-            for name, value in sorted(photo.metrics.items(), key=_order)
-        ],
+        "shown": [_labelled(name, photo.metrics.get(name)) for name in _SHOWN],
+        "numbers": [_labelled(*pair) for pair in sorted(photo.metrics.items(), key=_order)],
         "truth": [
-            [
-                metric_label(name),
-                metric_value(name, truth.get(name) if truth else None),
-                metric_value(name, value),
-            ]
+            _labelled(name, (truth or {}).get(name), value)
             for name, value in (photo.truth or {}).items()
         ],
     }
+
+
+def _labelled(name: str, *values: float | None) -> list[str]:
+    return [metric_label(name), *(metric_value(name, value) for value in values)]
 
 
 def _order(metric: tuple[str, float]) -> tuple[bool, int, str]:
@@ -161,17 +156,12 @@ def _draw_photo(made: Gallery, maps: MapStore, position: int) -> None:
 
 
 def _draw(
-    made: Gallery,
-    card: dict[str, Any],
-    maps: MapStore,
-    target: str,
-    photo: PhotoResult,
+    made: Gallery, card: dict[str, Any], maps: MapStore, target: str, photo: PhotoResult
 ) -> None:
-    position = card["photo"]
-    drawn = maps.drawn(target, position)
+    drawn = maps.drawn(target, card["photo"])
     if drawn is None:
         return
-    heat: Heat = heat_map(drawn.error, HEAT_SIDE)
+    heat = heat_map(drawn.error, HEAT_SIDE)
     card["mask"] = made.embed(_mask(drawn.mask), "webp")
     card["heat"] = made.embed(_webp(heat.pixels), "webp")
     card["scale"] = f"{heat.scale:g}"

@@ -13,15 +13,7 @@ from ...svg import Axis, Line, PowerAxis, Text, across, elements, round_values, 
 from ..results import ArtifactResult
 from .wording import metric_value, milliseconds
 
-__all__ = [
-    "Range",
-    "Ranges",
-    "Scatter",
-    "Spot",
-    "latency_ranges",
-    "latency_scatter",
-    "sweep_line",
-]
+__all__ = ["Range", "Ranges", "Scatter", "Spot", "latency_ranges", "latency_scatter", "sweep_line"]
 
 # A 99th percentile beyond this many times the largest 90th is cut off, with its number beside it:
 # one hiccup must not squeeze all the others.
@@ -89,24 +81,15 @@ def latency_ranges(artifacts: Iterable[ArtifactResult]) -> Ranges | None:
     axis = Axis(0, marks[-1], 0, 100)
     rows = []
     for artifact, latency in sorted(timed, key=lambda pair: pair[1].p50):
-        least, p50, p90, p99 = (
-            axis.place(value) for value in (latency.min, latency.p50, latency.p90, latency.p99)
+        times = (latency.min, latency.p50, latency.p90, latency.p99)
+        least, median, most, tail = map(milliseconds, times)
+        text = (
+            f"{artifact.target}: median {median} ms, fastest {least}, 90 % within {most}, "
+            f"99 % within {tail}"
         )
-        rows.append(
-            Range(
-                artifact=artifact,
-                least=least,
-                p50=p50,
-                p90=p90,
-                p99=p99,
-                cut=milliseconds(latency.p99) if latency.p99 > axis.high else "",
-                text=(
-                    f"{artifact.target}: median {milliseconds(latency.p50)} ms, "
-                    f"fastest {milliseconds(latency.min)}, 90 % within "
-                    f"{milliseconds(latency.p90)}, 99 % within {milliseconds(latency.p99)}"
-                ),
-            )
-        )
+        cut = tail if latency.p99 > axis.high else ""
+        start, p50, p90, p99 = map(axis.place, times)
+        rows.append(Range(artifact, start, p50, p90, p99, cut, text))
     return Ranges(rows, [(axis.place(mark), f"{mark:g}") for mark in marks])
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -21,13 +22,15 @@ __all__ = [
     "COLUMNS",
     "Cell",
     "Column",
-    "FidelityRow",
     "TruthTable",
     "fidelity_rows",
     "table_row",
     "tally",
     "truth_table",
 ]
+
+
+Write = Callable[[float | None], str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,24 +73,14 @@ def _metric(name: str) -> Callable[[ArtifactResult], Cell]:
     return cell
 
 
-def _latency(name: str) -> Callable[[ArtifactResult], Cell]:
+def _number(part: str, name: str, write: Write) -> Callable[[ArtifactResult], Cell]:
+    """A number of a part of the result that may be missing."""
+
     def cell(artifact: ArtifactResult) -> Cell:
-        value = getattr(artifact.latency_ms, name, None)
-        return Cell(milliseconds(value), value)
+        value = getattr(getattr(artifact, part), name, None)
+        return Cell(write(value), value)
 
     return cell
-
-
-def _ratio(name: str) -> Callable[[ArtifactResult], Cell]:
-    def cell(artifact: ArtifactResult) -> Cell:
-        value = getattr(artifact.timing, name, None)
-        return Cell(ratio(value), value)
-
-    return cell
-
-
-def _status(artifact: ArtifactResult) -> Cell:
-    return Cell(STATUSES[artifact.status].label, f"{list(STATUSES).index(artifact.status):02}")
 
 
 def _memory(artifact: ArtifactResult) -> Cell:
@@ -95,9 +88,8 @@ def _memory(artifact: ArtifactResult) -> Cell:
     return Cell("–" if value is None else f"{value:.0f}", value)
 
 
-def _macs(artifact: ArtifactResult) -> Cell:
-    value = artifact.cost.macs if artifact.cost else None
-    return Cell("–" if value is None else amount(value), value)
+def _status(artifact: ArtifactResult) -> Cell:
+    return Cell(STATUSES[artifact.status].label, f"{list(STATUSES).index(artifact.status):02}")
 
 
 # fmt: off
@@ -116,18 +108,20 @@ COLUMNS = (
            _metric("max_error")),
     Column("boundary_f", "Bound. F", "How well outlines match within 3 pixels; 1 is the same", 3,
            _metric("boundary_f")),
-    Column("p50", "p50 ms", "Median time of a photo in milliseconds", 1, _latency("p50")),
+    Column("p50", "p50 ms", "Median time of a photo in milliseconds", 1,
+           _number("latency_ms", "p50", milliseconds)),
     Column("p90", "p90 ms", "Nine of ten photos take at most this many milliseconds", 2,
-           _latency("p90")),
+           _number("latency_ms", "p90", milliseconds)),
     Column("to_fp32", "to fp32", "Median over that of the fp32 file of the same format", 2,
-           _ratio("ratio_to_fp32")),
+           _number("timing", "ratio_to_fp32", ratio)),
     Column("to_pytorch", "to PyTorch", "Median over that of the reference in PyTorch, on the CPU",
-           3, _ratio("ratio_to_pytorch")),
+           3, _number("timing", "ratio_to_pytorch", ratio)),
     Column("memory", "Peak MB", "Peak memory of the process that ran it, runtime included", 3,
            _memory),
     Column("size", "Size MB", "Of the file, in millions of bytes", 2,
            lambda a: Cell(megabytes(a.bytes), a.bytes or None)),
-    Column("macs", "MACs", "Multiply-accumulates of one photo", 3, _macs),
+    Column("macs", "MACs", "Multiply-accumulates of one photo", 3,
+           _number("cost", "macs", amount)),
 )
 # fmt: on
 
@@ -150,40 +144,18 @@ def tally(results: Results) -> list[tuple[str, int, float, float]]:
     return parts
 
 
-@dataclass(frozen=True, slots=True)
-class FidelityRow:
-    """A metric of the map at the network's size, and of the mask at the photo's."""
-
-    label: str
-    mean: str
-    worst: str
-    tail: str
-    photo_mean: str
-    photo_worst: str
+# Of the map at the network's size: mean, worst, tail; of the mask at the photo's: mean, worst.
+_OF_EACH = ("", "worst_", "p5_", "photo_", "worst_photo_")
 
 
-def fidelity_rows(artifact: ArtifactResult) -> Iterator[FidelityRow]:
-    """One a metric, known ones first."""
+def fidelity_rows(artifact: ArtifactResult) -> Iterator[list[str]]:
+    """One a metric, known ones first: its label, and a value for each of `_OF_EACH`."""
     fidelity = artifact.fidelity or {}
-    affixes = ("photo_worst_", "worst_photo_", "photo_p5_", "p5_photo_", "photo_", "worst_", "p5_")
-    bases: dict[str, None] = {name: None for name in METRICS if name in fidelity}
-    for name in fidelity:
-        affix = next((a for a in affixes if name.startswith(a)), "")
-        bases.setdefault(name.removeprefix(affix))
+    bases = {name: None for name in METRICS if name in fidelity}
+    bases |= dict.fromkeys(re.sub("^(worst_|p5_)?(photo_)?", "", name) for name in fidelity)
     for base in bases:
-
-        def found(*names: str, base: str = base) -> str:
-            value = next((fidelity[n] for n in names if n in fidelity), None)
-            return metric_value(base, value)
-
-        yield FidelityRow(
-            metric_label(base),
-            found(base),
-            found(f"worst_{base}"),
-            found(f"p5_{base}"),
-            found(f"photo_{base}"),
-            found(f"worst_photo_{base}", f"photo_worst_{base}"),
-        )
+        values = (metric_value(base, fidelity.get(prefix + base)) for prefix in _OF_EACH)
+        yield [metric_label(base), *values]
 
 
 @dataclass(frozen=True, slots=True)

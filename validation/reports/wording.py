@@ -7,8 +7,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from ..counted import counted
-from ..results import ArtifactResult, Machine, PhotoResult, Results, Status
+from ..results import ArtifactResult, Machine, PhotoResult, Results, Status, counted
 
 __all__ = [
     "EMULATED",
@@ -19,6 +18,7 @@ __all__ = [
     "StatusWords",
     "amount",
     "counting",
+    "figures",
     "megabytes",
     "metric_label",
     "metric_value",
@@ -26,6 +26,7 @@ __all__ = [
     "photos_worst_first",
     "problems",
     "processor",
+    "rank",
     "ratio",
     "verdict",
 ]
@@ -151,8 +152,20 @@ def megabytes(size: float | None) -> str:
     return f"{size / 1e6:.2f}" if size < 1e7 else f"{size / 1e6:.1f}"
 
 
-def amount(count: int) -> str:
+def figures(artifact: ArtifactResult) -> list[str]:
+    """IoU, worst IoU, MAE, median milliseconds and how many times fp32's: what each table has."""
+    fidelity, latency, timing = artifact.fidelity or {}, artifact.latency_ms, artifact.timing
+    return [
+        *(metric_value(name, fidelity.get(name)) for name in ("iou", "worst_iou", "mae")),
+        milliseconds(latency.p50 if latency else None),
+        ratio(timing.ratio_to_fp32 if timing else None),
+    ]
+
+
+def amount(count: float | None) -> str:
     """A large count with its unit: 5.87 G."""
+    if count is None:
+        return "–"
     for unit, step in (("T", 1e12), ("G", 1e9), ("M", 1e6), ("k", 1e3)):
         if count >= step:
             return f"{count / step:.3g} {unit}"
@@ -205,9 +218,10 @@ def problems(artifact: ArtifactResult) -> list[str]:
 
 
 def photos_worst_first(artifact: ArtifactResult) -> list[PhotoResult]:
-    """Its photos by IoU and then MAE; those without a number, which are failures, first."""
+    """Its photos by `rank`."""
+    return sorted(artifact.photos, key=rank)
 
-    def order(photo: PhotoResult) -> tuple[float, float]:
-        return (photo.metrics.get("iou", -1.0), -photo.metrics.get("mae", math.inf))
 
-    return sorted(artifact.photos, key=order)
+def rank(photo: PhotoResult) -> tuple[float, float]:
+    """Orders by IoU and then MAE; those without a number, which are failures, come first."""
+    return (photo.metrics.get("iou", -1.0), -photo.metrics.get("mae", math.inf))

@@ -5,8 +5,7 @@ from __future__ import annotations
 import pytest
 
 from maskport.metrics import AGREEMENT, counts
-from maskport.validation.counted import counted
-from maskport.validation.results import Photo
+from maskport.validation.results import Photo, counted
 
 OBJECTS = ("sure", "unsure", "small", "none")
 

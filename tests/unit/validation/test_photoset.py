@@ -24,7 +24,7 @@ def write(path: Path, width: int, height: int, value: int = 100) -> Path:
 
 
 def prepared(images: Path | None, masks: Path | None, folder: Path) -> PhotoSet:
-    photos = PhotoSet(find_photos(images, masks, print), SPEC, folder / "work")
+    photos = PhotoSet(find_photos(images, masks).sources, SPEC, folder / "work")
     photos.prepare(lambda _position, _pixels: None)
     return photos
 
@@ -81,7 +81,7 @@ def test_ground_truth_is_at_the_photos_size_and_what_doesnt_fit_is_named(tmp_pat
 
 def test_identity_changes_with_contents_names_and_truth(tmp_path: Path) -> None:
     def identity(masks: Path | None = None) -> str:
-        return PhotoSet(find_photos(tmp_path / "in", masks, print), SPEC, tmp_path).identity
+        return find_photos(tmp_path / "in", masks).identity
 
     photo = write(tmp_path / "in" / "a.png", 4, 4)
     first = identity()

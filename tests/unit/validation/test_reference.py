@@ -12,6 +12,7 @@ from maskport.artifacts.bundle import Bundle, load_bundle
 from maskport.errors import BundleError, CheckpointError, UsageError
 from maskport.models.seeding import seeded
 from maskport.models.u2net import u2netp
+from maskport.validation.options import NetworkOptions
 from maskport.validation.reference import load_reference, network_view, origin_of
 
 
@@ -50,7 +51,7 @@ def test_both_views_draw_the_same_mask_in_a_process_of_their_own(bundle: Bundle)
 def test_other_weights_can_be_given(bundle: Bundle, tmp_path: Path) -> None:
     other = u2netp()
     torch.save(other.state_dict(), tmp_path / "other.pth")
-    reference = load_reference(bundle, weights=tmp_path / "other.pth")
+    reference = load_reference(bundle, NetworkOptions(weights=tmp_path / "other.pth"))
     assert same_weights(reference.network, other)
 
 
@@ -60,29 +61,31 @@ def test_one_of_several_sets_can_be_given_and_is_said(bundle: Bundle, tmp_path: 
     torch.save({"model": first.state_dict(), "ema": second.state_dict()}, file)
     said: list[str] = []
     with pytest.raises(CheckpointError, match="several sets"):
-        load_reference(bundle, weights=file)
-    reference = load_reference(bundle, weights=file, weights_key="ema", note=said.append)
+        load_reference(bundle, NetworkOptions(weights=file))
+    ema = NetworkOptions(weights=file, weights_key="ema")
+    reference = load_reference(bundle, ema, note=said.append)
     assert same_weights(reference.network, second)
     assert len(said) == 1 and "taken from ema; ignored: model" in said[0]
     # As a process of its own builds it, to be timed.
-    origin = origin_of(bundle, weights=file, weights_key="ema")
+    origin = origin_of(bundle, ema)
     view = network_view(
         str(bundle.path), origin.network, str(origin.weights), origin.key or "", "pytorch"
     )
     assert same_weights(view.network, second)
     with pytest.raises(UsageError, match="no file of weights"):
-        load_reference(bundle, weights_key="ema")
+        load_reference(bundle, NetworkOptions(weights_key="ema"))
 
 
 def test_a_wrapped_network_is_unwrapped(bundle: Bundle) -> None:
     network = u2netp()
-    assert load_reference(bundle, network=torch.nn.DataParallel(network)).network is network
+    wrapped = NetworkOptions(torch.nn.DataParallel(network))
+    assert load_reference(bundle, wrapped).network is network
 
 
 def test_weights_of_another_network_are_refused(bundle: Bundle, tmp_path: Path) -> None:
     torch.save(torch.nn.Linear(2, 2).state_dict(), tmp_path / "linear.pth")
     with pytest.raises(CheckpointError, match="does not fit"):
-        load_reference(bundle, weights=tmp_path / "linear.pth")
+        load_reference(bundle, NetworkOptions(weights=tmp_path / "linear.pth"))
 
 
 def changed(bundle: Bundle, **values: object) -> Bundle:
@@ -112,7 +115,7 @@ def test_weights_that_changed_since_are_not_compared_with(bundle: Bundle, tmp_pa
 
 def test_a_mistyped_network_is_named_with_the_nearest(bundle: Bundle) -> None:
     with pytest.raises(UsageError) as caught:
-        load_reference(bundle, network="u2nepp")
+        load_reference(bundle, NetworkOptions("u2nepp"))
     assert "u2netp" in caught.value.remedy
 
 

@@ -16,7 +16,7 @@ from ..errors import BudgetError, ExportError
 from ..models.devices import best_device
 from ..models.prepared import PreparedMask
 from ..quantization.calibration import CalibrationSet, checksum_of_pixels
-from ..quantization.measure import Watch
+from ..quantization.drawing import Watch
 from ..quantization.mix import Mixed, find_mix, held_out
 from ..quantization.program import quantized_program
 from ..quantization.quantize import quantize

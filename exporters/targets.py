@@ -8,7 +8,7 @@ from ..errors import UsageError, did_you_mean
 from ..formats import FORMATS, TARGETS, Target
 from ..precisions import PRECISIONS
 
-__all__ = ["select", "target"]
+__all__ = ["needs_photos", "select", "target"]
 
 
 def target(name: str) -> Target:
@@ -47,7 +47,9 @@ def select(names: Iterable[str], *, calibrated: bool = True) -> tuple[Target, ..
                 row.name
                 for row in TARGETS
                 if not row.opt_in
-                and (name == "all" or (name == row.format and (calibrated or not _calibrated(row))))
+                and (
+                    name == "all" or (name == row.format and (calibrated or not needs_photos(row)))
+                )
             ]
         )
         if not rows:
@@ -58,7 +60,8 @@ def select(names: Iterable[str], *, calibrated: bool = True) -> tuple[Target, ..
     return tuple(row for row in TARGETS if row.name in chosen)
 
 
-def _calibrated(row: Target) -> bool:
+def needs_photos(row: Target) -> bool:
+    """Whether it can only be made with calibration photos."""
     return PRECISIONS[row.precision].calibrated
 
 

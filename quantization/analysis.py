@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..models.prepared import PreparedMask
+from .drawing import Watch, draw
 from .measure import measure
 from .recipe import Recipe
-from .sensitivity import Fidelity, PartCost, draw, fidelity, sensitivity
+from .sensitivity import Fidelity, PartCost, fidelity, sensitivity
 from .simulation import simulation
 
 __all__ = ["Analysis", "analyse"]
@@ -38,7 +38,7 @@ def analyse(
     photos: NDArray[np.uint8],
     threshold: float,
     recipe: Recipe,
-    watch: Callable[[str, int, int], None] = lambda text, done, total: None,
+    watch: Watch = lambda text, done, total: None,
     device: str = "cpu",
 ) -> Analysis:
     """Find ranges on one set of photos, and round part after part on another.
@@ -66,7 +66,7 @@ def analyse(
         photos,
         threshold,
         wide=measured.wide,
-        watch=lambda done, of: watch("rounding part after part", done, of),
+        watch=watch,
         device=device,
     )
     watch("rounding all of them", 0, 0)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import product
@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from ..errors import ExportError
 from ..models.prepared import PreparedMask, copied
 from .activation_encodings import activation_encodings
+from .drawing import Watch, as_input, counting, draw
 from .encodings import Encoding
 from .equalization import equalize
 from .float_parts import check_float_modules, in_float
@@ -28,10 +29,8 @@ from .simulation import simulation
 from .suitability import LIGHTS, VARIED, evenly_spaced
 from .weight_grids import on_grid, weight_scale
 
-__all__ = ["Measured", "Watch", "measure"]
+__all__ = ["Measured", "measure"]
 
-# What is being done, and how much of how much is done.
-Watch = Callable[[str, int, int], None]
 # Far from where 32 bits end, so that a convolution's sum has room beside it.
 _LARGEST_BIAS = 2.0**26
 # Photos that ranges are tried on; and the mean absolute error of a mask from which others are
@@ -130,14 +129,16 @@ def measure(
     """
     if recipe.ranges != "auto":
         return _measured(view, photos, recipe, watch, device)
-    few = _Photos(photos[evenly_spaced(len(photos), _TRIED)], device, watch)
     widest = _measured(view, photos, replace(recipe, ranges="min-max"), watch, device)
-    lost = _lost(widest, few)
+    few = photos[evenly_spaced(len(photos), _TRIED)]
+    tell = counting(watch, "trying the ranges", len(few))
+    truths = draw(lambda photo: widest.graph.run(photo, None, widest.weights), few, tell, device)
+    lost = _lost(widest, few, truths, device)
     if lost <= _LITTLE:
         return widest
     clipping = replace(recipe, ranges="percentile", relit=False)
     clipped = _measured(view, photos, clipping, watch, device)
-    return clipped if _lost(clipped, few) < lost else widest
+    return clipped if _lost(clipped, few, truths, device) < lost else widest
 
 
 def _measured(
@@ -178,17 +179,12 @@ def _measured(
     return Measured(recipe, rewritten, graph, weights, encodings, survey.patches, relit)
 
 
-def _lost(measured: Measured, photos: _Photos) -> float:
+def _lost(measured: Measured, photos: NDArray[np.uint8], truths: Tensor, device: str) -> float:
     """The mean absolute error of photos' masks, in [0, 1], weights each to the nearest."""
-    graph, weights = measured.graph, dict(measured.weights)
-    _settled(measured, weights, _quantized_weights(graph, measured.recipe), {})
-    rounding = simulation(graph, weights, measured.stored)
-    with torch.no_grad():
-        errors = [
-            (rounding(photo) - graph.run(photo, None, measured.weights)).abs().mean()
-            for photo in photos.telling("trying the ranges")
-        ]
-    return float(torch.stack(errors).mean())
+    weights = dict(measured.weights)
+    _settled(measured, weights, _quantized_weights(measured.graph, measured.recipe), {})
+    rounding = simulation(measured.graph, weights, measured.stored)
+    return float((draw(rounding, photos, device=device) - truths).abs().mean())
 
 
 @dataclass(frozen=True)
@@ -201,7 +197,7 @@ class _Photos:
         """Each photo (1, 3, H, W) in [0, 1], while ``watch`` is told how far it is."""
         for number in range(len(self.pixels)):
             self.watch(text, number, len(self.pixels))
-            yield self._photo(number)
+            yield as_input(self.pixels[number], self.device)
 
     def relit(self, text: str) -> Iterator[Tensor]:
         """Each photo, darker and brighter, while ``watch`` is told how far it is."""
@@ -209,12 +205,7 @@ class _Photos:
         total = len(numbers) * len(LIGHTS)
         for done, (number, light) in enumerate(product(numbers, LIGHTS)):
             self.watch(text, done, total)
-            yield (self._photo(number) * light).clamp_(0, 1)
-
-    def _photo(self, number: int) -> Tensor:
-        pixels = torch.from_numpy(np.ascontiguousarray(self.pixels[number]))[None]
-        photo = pixels.to(self.device).float() / 255
-        return photo.to(memory_format=torch.channels_last)
+            yield (as_input(self.pixels[number], self.device) * light).clamp_(0, 1)
 
 
 def _weights(view: nn.Module) -> dict[str, Tensor]:

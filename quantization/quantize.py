@@ -7,10 +7,11 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from ..models.prepared import PreparedMask
+from .drawing import Watch
 from .encodings import QuantizedNetwork, QuantizedTensor
 from .finetuning import finetuned
 from .graph import capture
-from .measure import Measured, Watch, measure
+from .measure import Measured, measure
 from .recipe import Recipe
 from .simulation import Simulation, simulation
 

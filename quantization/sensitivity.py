@@ -7,7 +7,7 @@ The search that uses these numbers verifies what it finds.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 
 import numpy as np
@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ..metrics import intersection_over_union, mean_absolute_error
+from .drawing import Watch, counting, draw
 from .encodings import Encoding
 from .graph import NetworkGraph
 from .pricing import added_time, multiplications
@@ -25,7 +26,6 @@ from .suitability import NOTHING, unsure
 __all__ = [
     "Fidelity",
     "PartCost",
-    "draw",
     "fidelity",
     "finer_parts",
     "parts_of",
@@ -154,7 +154,7 @@ def sensitivity(
     *,
     parts: Mapping[str, frozenset[str]] | None = None,
     wide: frozenset[str] = frozenset(),
-    watch: Callable[[int, int], None] = lambda done, total: None,
+    watch: Watch = lambda text, done, total: None,
     device: str = "cpu",
 ) -> list[PartCost]:
     """Round each part alone.
@@ -167,7 +167,7 @@ def sensitivity(
         threshold: From which a pixel belongs to the object.
         parts: Points by path; `parts_of` the graph where None.
         wide: Names of points that no recipe rounds to 8 bits.
-        watch: Called with masks drawn and all of them.
+        watch: Told of each mask that is drawn.
         device: Where the network runs.
 
     Returns:
@@ -175,14 +175,7 @@ def sensitivity(
     """
     parts = parts_of(graph) if parts is None else parts
     macs = multiplications(graph, weights)
-    total = len(photos) * (len(parts) + 1)
-    drawn = 0
-
-    def tell() -> None:
-        nonlocal drawn
-        drawn += 1
-        watch(drawn, total)
-
+    tell = counting(watch, "rounding part after part", len(photos) * (len(parts) + 1))
     truths = draw(lambda photo: graph.run(photo, None, weights), photos, tell, device)
     rows = []
     for part, names in parts.items():
@@ -193,22 +186,6 @@ def sensitivity(
         count = sum(macs.get(name, 0) for name in names)
         rows.append(PartCost(part, count, alone, added_time(graph, macs, names)))
     return rows
-
-
-def draw(
-    network: Callable[[Tensor], Tensor],
-    photos: NDArray[np.uint8],
-    tell: Callable[[], None] = lambda: None,
-    device: str = "cpu",
-) -> Tensor:
-    """The masks (N, C, H, W), on the CPU, of photos (N, 3, H, W) in bytes, one by one."""
-    masks = []
-    with torch.no_grad():
-        for photo in photos:
-            image = torch.from_numpy(np.ascontiguousarray(photo))[None].to(device).float() / 255
-            masks.append(network(image.contiguous(memory_format=torch.channels_last)).cpu())
-            tell()
-    return torch.cat(masks)
 
 
 def fidelity(masks: Tensor, truths: Tensor, threshold: float) -> Fidelity:

@@ -5,7 +5,6 @@ It has no secrets and nothing to keep: a file that takes it down ends this proce
 
 from __future__ import annotations
 
-import importlib
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import MaskportError, MissingToolError, NotCoveredError, UsageError
+from ..loading import load
 from ..processes.inside import Parent
 from ..processes.sandbox import confine, peak_memory
 from .base import Runner
@@ -81,8 +81,7 @@ class _Served:
             return runner_for(self.artifact, self.path, self.threads)
         from .pytorch import PyTorchRunner
 
-        module, _, name = build.function.partition(":")
-        function: Callable[..., Any] = getattr(importlib.import_module(module), name)
+        function: Callable[..., Any] = load(build.function)
         return PyTorchRunner(
             self.path,
             self.artifact,

@@ -7,8 +7,8 @@ from pathlib import Path
 from ...artifacts.manifest import Artifact
 from ...errors import RunnerError, UsageError
 from ...formats import FORMATS
+from ...loading import load
 from ...sdks.errors import sdk_errors
-from ...sdks.needs import load
 from ..refusals import remedy
 from .cost import Cost, Uncountable
 

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from ...artifacts.manifest import Artifact
 from ...errors import RunnerError, UsageError
 from ...formats import FORMATS, Format
+from ...loading import load
 from ...sdks.errors import sdk_errors
-from ...sdks.needs import load
 from ..base import planes_shape
 from ..refusals import remedy
 from .nodes import NodeInfo

@@ -17,12 +17,11 @@ from maskport.models.prepared import PreparedMask, prepare
 from maskport.models.seeding import seeded
 from maskport.models.u2net import U2Net
 from maskport.quantization import finetuning
+from maskport.quantization.drawing import Watch, draw
 from maskport.quantization.encodings import Encoding, QuantizedNetwork
 from maskport.quantization.graph import capture
-from maskport.quantization.measure import Watch
 from maskport.quantization.quantize import quantize, simulated
 from maskport.quantization.recipe import BEST, PLAIN, Recipe
-from maskport.quantization.sensitivity import draw
 from maskport.quantization.simulation import rounded
 from maskport.specs import ImageSpec, MaskSpec, ModelSpec
 

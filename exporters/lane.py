@@ -36,7 +36,7 @@ CHECK = "check.npz"
 
 
 def main(parent: Parent, scratch: str) -> None:
-    """Serve orders until told to stop.
+    """Serve requests until told to stop.
 
     Args:
         parent: Where they come from.

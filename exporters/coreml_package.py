@@ -55,8 +55,7 @@ def convert(source: Any, run: Run, precision: str, target: str, remedy: str) -> 
 
 
 def scaled(drawing: Any, run: Run) -> Any:
-    """What draws a mask in [0, 1], with the program's own value of a full one: 8-bit images count to
-    255."""
+    """What draws a mask in [0, 1], to the program's own value of a full one: 255 of an image."""
     import torch
 
     full = 255.0 if _gives_image(run) else 1.0

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable
 from typing import Any
 
@@ -112,7 +111,7 @@ def pad(
     """Before and after each of the last dimensions, in turn."""
     amounts = integers(pad)
     pairs = list(zip(amounts[::2], amounts[1::2], strict=True))
-    backwards = list(itertools.chain.from_iterable(reversed(pairs)))
+    backwards = [amount for pair in reversed(pairs) for amount in pair]
     if mode == "constant":
         return F.pad(x, backwards, value=float(constant_val))
     if mode not in {"reflect", "replicate"}:

@@ -28,11 +28,11 @@ from .models.checksums import digest_of, sha256_of
 from .models.devices import best_device
 from .models.prepared import PreparedMask, Reference, check_output, count_macs, prepare
 from .models.resolve import Resolved, Weights, load, resolve
-from .quantization.analysis import Analysis, analyse
 from .quantization.calibration import generated, load_calibration
 from .quantization.mix import Mixed, check_apart, find_mix, held_out
 from .quantization.recipe import Recipe, named, recipe_of
 from .quantization.search import Budget, Prefer, Try, budget_of
+from .quantization.sensitivity import Analysis, analyse
 from .quantization.suitability import evenly_spaced
 from .scenes import scene
 from .scenes.seeds import EVALUATION

@@ -10,7 +10,7 @@ import click
 from .tables import print_table
 
 if TYPE_CHECKING:
-    from ..quantization.analysis import Analysis
+    from ..quantization.sensitivity import Analysis
     from ..quantization.mix import Mixed
     from ..quantization.search import Try
     from ..quantization.sensitivity import Fidelity

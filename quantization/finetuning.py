@@ -36,7 +36,7 @@ from .drawing import Watch, draw
 from .encodings import Encoding
 from .graph import NetworkGraph
 from .measure import Measured
-from .simulation import Simulation, simulation
+from .simulation import Simulation
 from .suitability import LIGHTS, apart, evenly_spaced
 from .weight_grids import LARGEST_WEIGHT, across, pair_bounds
 
@@ -87,7 +87,7 @@ def finetuned(
     run = _Run(tuner, _place(network, scales, photos))
     run.resume()
     if run.step < recipe.finetune:
-        rounding = simulation(graph, weights, network.stored)
+        rounding = Simulation(graph, weights, network.stored)
         with torch.enable_grad():
             _learn(run, network, rounding, photos, watch)
     return {path: value.cpu() for path, value in run.best_weights().items()}
@@ -223,11 +223,7 @@ class _Run:
     def keep_if_better(self, error: float) -> None:
         """The weights as they are now, where they err less."""
         if error < self.error:
-            self.keep(error)
-
-    def keep(self, error: float) -> None:
-        """The weights as they are now."""
-        self.error, self.best = error, self._state()
+            self.error, self.best = error, self._state()
 
     def best_weights(self) -> dict[str, Tensor]:
         """By path."""

@@ -25,7 +25,7 @@ from .photo_input import pass_bytes
 from .ranges import RangeHistogram, histograms
 from .recipe import Recipe
 from .rounding import PatchCollector, compensated
-from .simulation import simulation
+from .simulation import Simulation
 from .suitability import LIGHTS, VARIED, evenly_spaced
 from .weight_grids import on_grid, weight_scale
 
@@ -174,7 +174,7 @@ def _measured(
         survey.rescale(factors)
     seen = survey.ranges()
     if recipe.ranges != "min-max":
-        seen = histograms(graph, weights, batches.telling("counting values"), recipe.ranges)
+        seen = histograms(graph, weights, batches.telling("counting values"))
     encodings = {**activation_encodings(graph, seen, recipe), **fixed}
     return Measured(recipe, rewritten, graph, weights, encodings, survey.patches, relit)
 
@@ -183,7 +183,7 @@ def _lost(measured: Measured, photos: NDArray[np.uint8], truths: Tensor, device:
     """The mean absolute error of photos' masks, in [0, 1], weights each to the nearest."""
     weights = dict(measured.weights)
     _settled(measured, weights, _quantized_weights(measured.graph, measured.recipe), {})
-    rounding = simulation(measured.graph, weights, measured.stored)
+    rounding = Simulation(measured.graph, weights, measured.stored)
     return float((draw(rounding, photos, device=device) - truths).abs().mean())
 
 

@@ -23,7 +23,7 @@ from .quantize import completed, simulated
 from .recipe import Recipe
 from .search import Budget, Photos, Prefer, SearchResult, Try, search, with_last_resort
 from .sensitivity import Fidelity, PartCost, fidelity, finer_parts, parts_of, sensitivity
-from .simulation import Simulation, simulation
+from .simulation import Simulation
 from .suitability import apart, evenly_spaced
 
 __all__ = ["Mixed", "check_apart", "find_mix", "held_out"]
@@ -217,4 +217,4 @@ def _mixed(measured: Measured, integers: dict[str, Tensor]) -> Simulation:
         for path in (point.weight, point.bias)
     }
     weights = {k: v if k in on_grids else measured.weights[k] for k, v in integers.items()}
-    return simulation(measured.graph, weights, measured.stored)
+    return Simulation(measured.graph, weights, measured.stored)

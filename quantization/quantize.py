@@ -13,7 +13,7 @@ from .finetuning import finetuned
 from .graph import capture
 from .measure import Measured, measure
 from .recipe import Recipe
-from .simulation import Simulation, simulation
+from .simulation import Simulation
 
 __all__ = ["completed", "quantize", "simulated"]
 
@@ -86,7 +86,7 @@ def simulated(network: QuantizedNetwork, view: nn.Module, shape: tuple[int, ...]
     batch, channels, height, width = shape
     graph = capture(view, (batch, channels, height, width))
     encodings = {name: tensor.encoding for name, tensor in network.tensors.items()}
-    return simulation(graph, network.weights, encodings)
+    return Simulation(graph, network.weights, encodings)
 
 
 def _tensors(network: Measured, weights: dict[str, Tensor]) -> dict[str, QuantizedTensor]:

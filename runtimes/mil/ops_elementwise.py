@@ -57,11 +57,6 @@ def gelu(x: Tensor, mode: str = "EXACT") -> Tensor:
     raise Uncovered(f"mode {mode!r}")
 
 
-def prelu(x: Tensor, alpha: Tensor) -> Tensor:
-    """A slope below zero for each channel, (C,)."""
-    return F.prelu(x, alpha)
-
-
 def softplus_parametric(x: Tensor, alpha: Tensor, beta: Tensor) -> Tensor:
     """alpha * log(1 + exp(beta * x)), both (C,)."""
     shape = (-1, *[1] * (x.ndim - 2))
@@ -99,20 +94,12 @@ def dequantize(
 
 def _unary(function: Callable[[Tensor], Tensor]) -> Callable[..., Tensor]:
     """``function`` under MIL's name for its operand."""
-
-    def call(x: Tensor) -> Tensor:
-        return function(x)
-
-    return call
+    return lambda x: function(x)  # noqa: PLW0108
 
 
 def _binary(function: Callable[[Any, Any], Any]) -> Callable[..., Any]:
     """``function`` under MIL's names for its operands."""
-
-    def call(x: Any, y: Any) -> Any:
-        return function(x, y)
-
-    return call
+    return lambda x, y: function(x, y)  # noqa: PLW0108
 
 
 def _of_tensors(function: Callable[[Tensor, Tensor], Tensor]) -> Callable[..., Tensor]:
@@ -178,7 +165,7 @@ OPERATIONS: dict[str, Callable[..., Any]] = {
     "mul": _binary(operator.mul),
     "not_equal": _binary(operator.ne),
     "pow": _of_tensors(torch.pow),
-    "prelu": prelu,
+    "prelu": lambda x, alpha: F.prelu(x, alpha),  # noqa: PLW0108  (names)
     "quantize": quantize,
     "real_div": _binary(operator.truediv),
     "relu": _unary(torch.relu),

@@ -126,13 +126,8 @@ def pad(
     return x
 
 
-def pixel_shuffle(x: Tensor, upscale_factor: int) -> Tensor:
-    """(N, C * f * f, H, W) to (N, C, H * f, W * f), as torch's."""
-    return F.pixel_shuffle(x, upscale_factor)
-
-
 def depth_to_space(x: Tensor, block_size: int) -> Tensor:
-    """Like `pixel_shuffle`, but channels vary slowest over the block, not over depth."""
+    """Like `torch.nn.functional.pixel_shuffle`, but channels vary slowest over the block, not over depth."""
     n, c, h, w = x.shape
     blocks = x.reshape(n, block_size, block_size, c // block_size**2, h, w)
     return blocks.permute(0, 3, 4, 1, 5, 2).reshape(n, -1, h * block_size, w * block_size)
@@ -167,7 +162,7 @@ OPERATIONS: dict[str, Callable[..., Any]] = {
     "gather": gather,
     "identity": lambda x: x,
     "pad": pad,
-    "pixel_shuffle": pixel_shuffle,
+    "pixel_shuffle": lambda x, upscale_factor: F.pixel_shuffle(x, upscale_factor),
     "reshape": reshape,
     "reverse": lambda x, axes=None: x.flip(range(x.ndim) if axes is None else integers(axes)),
     "shape": lambda x: torch.tensor(x.shape, dtype=torch.int32),

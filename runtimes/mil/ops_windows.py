@@ -145,21 +145,11 @@ def l2_pool(x: Tensor, **window: Any) -> Tensor:
     return torch.sqrt(avg_pool(x * x, **window) * count)
 
 
-def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
-    """(..., D) with weights (O, D)."""
-    return F.linear(x, weight, bias)
-
-
 def matmul(x: Tensor, y: Tensor, transpose_x: bool = False, transpose_y: bool = False) -> Tensor:
     """NumPy's broadcasting matrix product; transposition has no effect on vectors."""
     left = x.transpose(-1, -2) if transpose_x and x.ndim > 1 else x
     right = y.transpose(-1, -2) if transpose_y and y.ndim > 1 else y
     return torch.matmul(left, right)
-
-
-def einsum(values: list[Tensor], equation: str) -> Tensor:
-    """Two tensors by an equation such as ``nchw,nwhu->nchu``."""
-    return torch.einsum(equation, *values)
 
 
 def _explicit_padding(
@@ -208,9 +198,9 @@ OPERATIONS: dict[str, Callable[..., Any]] = {
     "avg_pool": avg_pool,
     "conv": conv,
     "conv_transpose": conv_transpose,
-    "einsum": einsum,
+    "einsum": lambda values, equation: torch.einsum(equation, *values),
     "l2_pool": l2_pool,
-    "linear": linear,
+    "linear": lambda x, weight, bias=None: F.linear(x, weight, bias),
     "matmul": matmul,
     "max_pool": max_pool,
 }

@@ -13,8 +13,7 @@ from maskport.errors import MissingToolError, RunnerError, UsageError
 from maskport.formats import FORMATS, Need
 from maskport.loading import load
 from maskport.runtimes.costs import counting
-from maskport.runtimes.costs.cost import Cost, Uncountable
-from maskport.runtimes.costs.counting import cost_of
+from maskport.runtimes.costs.counting import Cost, Uncountable, cost_of
 from maskport.runtimes.costs.operation import (
     Operation,
     convolution,

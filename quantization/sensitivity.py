@@ -259,9 +259,8 @@ def _rounded_alone(
         if point.weight:
             weight, how = weights[point.weight], (point.outputs, SAFE_PAIR)
             values[point.weight] = on_grid(weight, weight_scale(weight, *how), *how)
-    own = {
-        p.name: encodings.get(p.group) if p.name in stored else None for p in graph.points.values()
-    }
+    own: dict[str, Encoding | None] = dict.fromkeys(graph.points)
+    own |= {name: encodings.get(graph.points[name].group) for name in stored}
     return Simulation(graph, values, own)
 
 

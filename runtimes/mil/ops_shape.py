@@ -127,7 +127,7 @@ def pad(
 
 
 def depth_to_space(x: Tensor, block_size: int) -> Tensor:
-    """Like `torch.nn.functional.pixel_shuffle`, but channels vary slowest over the block, not over depth."""
+    """Like ``pixel_shuffle``, but channels vary slowest over the block, not over depth."""
     n, c, h, w = x.shape
     blocks = x.reshape(n, block_size, block_size, c // block_size**2, h, w)
     return blocks.permute(0, 3, 4, 1, 5, 2).reshape(n, -1, h * block_size, w * block_size)
@@ -162,7 +162,7 @@ OPERATIONS: dict[str, Callable[..., Any]] = {
     "gather": gather,
     "identity": lambda x: x,
     "pad": pad,
-    "pixel_shuffle": lambda x, upscale_factor: F.pixel_shuffle(x, upscale_factor),
+    "pixel_shuffle": lambda x, upscale_factor: F.pixel_shuffle(x, upscale_factor),  # noqa: PLW0108
     "reshape": reshape,
     "reverse": lambda x, axes=None: x.flip(range(x.ndim) if axes is None else integers(axes)),
     "shape": lambda x: torch.tensor(x.shape, dtype=torch.int32),

@@ -13,7 +13,6 @@ from torch import Tensor
 
 from ..errors import UsageError
 from ..models.prepared import PreparedMask
-from .calibration import checksum_of_pixels
 from .drawing import Watch, counting, draw
 from .encodings import QuantizedNetwork
 from .graph import NetworkGraph, capture
@@ -168,13 +167,7 @@ def find_mix(
     tuned = None
     if base.finetune and not found.holds:
         recipe = replace(recipe, finetune=base.finetune)
-        tuned = completed(
-            replace(measured, recipe=recipe),
-            calibration,
-            checksum_of_pixels(calibration),
-            watch,
-            device,
-        )
+        tuned = completed(replace(measured, recipe=recipe), calibration, watch, device)
         rounding = simulated(*tuned, graph.shape)
 
         def score_tuned(on: Photos) -> Fidelity:

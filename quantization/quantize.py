@@ -21,7 +21,6 @@ __all__ = ["completed", "quantize", "simulated"]
 def quantize(
     view: PreparedMask,
     photos: NDArray[np.uint8],
-    calibration: str,
     recipe: Recipe,
     watch: Watch = lambda text, done, total: None,
     device: str = "cpu",
@@ -31,7 +30,6 @@ def quantize(
     Args:
         view: The exported view of a network.
         photos: (N, 3, H, W) RGB bytes of the calibration set, at least one.
-        calibration: SHA-256 of the photos, for the record.
         recipe: How.
         watch: Told what is being done.
         device: Where the network runs.
@@ -45,13 +43,12 @@ def quantize(
         NetworkError: The network's graph can't be captured.
     """
     measured = measure(view, photos, recipe, watch, device)
-    return completed(measured, photos, calibration, watch, device)
+    return completed(measured, photos, watch, device)
 
 
 def completed(
     measured: Measured,
     photos: NDArray[np.uint8],
-    calibration: str,
     watch: Watch = lambda text, done, total: None,
     device: str = "cpu",
 ) -> tuple[QuantizedNetwork, PreparedMask]:
@@ -67,7 +64,6 @@ def completed(
     rewritten.load_state_dict(weights)
     network = QuantizedNetwork(
         recipe=measured.recipe,
-        calibration=calibration,
         tensors=_tensors(measured, weights),
         weights=weights,
         weight_scales=scales,

@@ -11,7 +11,7 @@ from typing import cast
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 
 from ..errors import ExportError
 from ..models.prepared import PreparedMask, copied
@@ -73,12 +73,11 @@ class Measured:
 
     @cached_property
     def stored(self) -> dict[str, Encoding | None]:
-        """`encoding` of every point."""
-        return {name: self.encoding(name) for name in self.graph.points}
-
-    def encoding(self, name: str) -> Encoding | None:
-        """What a point's integers stand for; None where it isn't rounded."""
-        return None if name in self.wide else self.encodings[self.graph.points[name].group]
+        """What each point's integers stand for; None where it isn't rounded."""
+        return {
+            name: None if name in self.wide else self.encodings[point.group]
+            for name, point in self.graph.points.items()
+        }
 
     def _stays_wide(self, name: str) -> bool:
         # What is in float is rounded where something in integers reads it.
@@ -161,7 +160,7 @@ def _measured(
             graph = capture(rewritten, shape)
             first = graph.readers[next(iter(graph.points))][0]
             fixed[first.group] = encoding
-    weights = _weights(rewritten)
+    weights = {name: value.detach().clone() for name, value in rewritten.state_dict().items()}
     held = [p.name for g in fixed for p in graph.groups[g]]
     batches = _Photos(photos, device, watch)
     survey = _Survey(graph, weights, recipe, len(photos))
@@ -206,10 +205,6 @@ class _Photos:
         for done, (number, light) in enumerate(product(numbers, LIGHTS)):
             self.watch(text, done, total)
             yield (as_input(self.pixels[number], self.device) * light).clamp_(0, 1)
-
-
-def _weights(view: nn.Module) -> dict[str, Tensor]:
-    return {name: value.detach().clone() for name, value in view.state_dict().items()}
 
 
 class _Survey:

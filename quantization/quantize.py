@@ -94,7 +94,7 @@ def _tensors(network: Measured, weights: dict[str, Tensor]) -> dict[str, Quantiz
             operation=graph.operation_of_maker(point.name),
             module=point.module,
             shape=graph.shape_of(point.name),
-            encoding=network.encoding(point.name),
+            encoding=network.stored[point.name],
             weight=point.weight,
             bias=point.bias,
             outputs=point.outputs,

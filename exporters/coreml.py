@@ -93,7 +93,7 @@ def _traced(run: Run) -> Any:
 
     with torch.no_grad():
         example = torch.full(run.image_shape, 0.5)
-        network = scaled(torch.jit.load(str(run.trace)), run).eval()
+        network = scaled(torch.jit.load(str(run.trace)), "mask", run).eval()
         traced = torch.jit.trace(network, example, check_trace=False)
     # Unfrozen, some constants stay arrays that coremltools 9 can't read with NumPy 2.4.
     return torch.jit.freeze(traced)

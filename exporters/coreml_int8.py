@@ -49,7 +49,7 @@ def _program(run: Run) -> Any:
     _raise_scales(view)
     example = torch.full(run.image_shape, 0.5)
     with warnings.catch_warnings(action="ignore"), torch.no_grad():
-        program = torch.export.export(scaled(view, run), (example,), strict=False)
+        program = torch.export.export(scaled(view, "view", run), (example,), strict=False)
         # coremltools reads functional operations only.
         with one_trace():
             program = program.run_decompositions({})

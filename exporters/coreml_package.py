@@ -54,8 +54,14 @@ def convert(source: Any, run: Run, precision: str, target: str, remedy: str) -> 
         raise ExportError(f"coremltools can't convert {run.spec.name}: {exc}", remedy) from exc
 
 
-def scaled(drawing: Any, run: Run) -> Any:
-    """What draws a mask in [0, 1], to the program's own value of a full one: 255 of an image."""
+def scaled(drawing: Any, name: str, run: Run) -> Any:
+    """What draws a mask in [0, 1], to the program's own value of a full one: 255 of an image.
+
+    Args:
+        drawing: A module.
+        name: What the program's constants are called after.
+        run: Says what goes out.
+    """
     import torch
 
     full = 255.0 if _gives_image(run) else 1.0
@@ -63,10 +69,10 @@ def scaled(drawing: Any, run: Run) -> Any:
     class Scaled(torch.nn.Module):
         def __init__(self) -> None:
             super().__init__()
-            self.drawing = drawing
+            self.add_module(name, drawing)
 
         def forward(self, image: torch.Tensor) -> torch.Tensor:
-            mask: torch.Tensor = self.drawing(image)
+            mask: torch.Tensor = getattr(self, name)(image)
             return mask if full == 1.0 else mask * full
 
     return Scaled()

@@ -51,7 +51,7 @@ def _save(run: Run, path: Path) -> None:
     run.step("saving the TensorFlow model")
     _, channels, height, width = run.image_shape
 
-    class Mask(tf.Module):  # type: ignore[misc]  # untyped base
+    class Mask(tf.Module):  # type: ignore[misc, name-defined]  # of an untyped SDK
         @tf.function(  # type: ignore[untyped-decorator]
             input_signature=[tf.TensorSpec([1, height, width, channels], name="image")]
         )

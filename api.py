@@ -20,7 +20,7 @@ from .errors import UsageError
 from .exporters.export import ExportEvent, ExportRequest, Watcher, default_jobs, run_export
 from .exporters.quantized import RecipeSearch
 from .exporters.run import Card, Options
-from .exporters.targets import select
+from .exporters.targets import needs_photos, select
 from .formats import Target
 from .imaging.convert import photo_to_input
 from .imaging.photos import list_photos, read_photo
@@ -28,12 +28,11 @@ from .models.checksums import digest_of, sha256_of
 from .models.devices import best_device
 from .models.prepared import PreparedMask, Reference, check_output, count_macs, prepare
 from .models.resolve import Resolved, Weights, load, resolve
-from .precisions import PRECISIONS
-from .quantization.analysis import Analysis, analyse
 from .quantization.calibration import generated, load_calibration
 from .quantization.mix import Mixed, check_apart, find_mix, held_out
 from .quantization.recipe import Recipe, named, recipe_of
 from .quantization.search import Budget, Prefer, Try, budget_of
+from .quantization.sensitivity import Analysis, analyse
 from .quantization.suitability import evenly_spaced
 from .scenes import scene
 from .scenes.seeds import EVALUATION
@@ -51,8 +50,6 @@ JUDGED = 8
 # The recipe of targets whose parts in float a search finds, and what it has to hold unless told.
 MIXED = "mixed"
 BUDGET = "iou>=0.999"
-# Targets that promise to be without float.
-ALL_INTEGERS = ("tflite-int8",)
 
 
 def export(
@@ -127,7 +124,7 @@ def export(
         calibration = found.entry.calibration or None
     names = [targets] if isinstance(targets, str) else targets
     rows = select(names, calibrated=calibration is not None)
-    needing = [row.name for row in rows if PRECISIONS[row.precision].calibrated]
+    needing = [row.name for row in rows if needs_photos(row)]
     if calibration is None and needing:
         raise UsageError(
             f"{', '.join(needing)} needs photos to calibrate on: they decide which values its "
@@ -350,7 +347,7 @@ def _recipes(
             f"Nothing is searched for, so {prefer} can't be preferred.",
             "It is for tflite-mixed with a budget; leave it out.",
         )
-    integers = [row.name for row in rows if row.name in ALL_INTEGERS]
+    integers = [row.name for row in rows if row.all_integers]
     if given is not None and given.float_modules and integers:
         raise UsageError(
             f"The recipe leaves {', '.join(given.float_modules)} in float, and "

@@ -2,7 +2,7 @@
 
 A new precision of a known format is a function in the format's module and a row of `TARGETS`; a new
 format is its modules and a row of `FORMATS`. Dotted paths are relative to the package; what they
-name is imported when it is needed (`sdks.loading`).
+name is imported when it is needed (`loading.load`).
 """
 
 from __future__ import annotations
@@ -92,6 +92,8 @@ class Target:
         modules: What must be importable, where that is not its format's.
         opt_in: Made only where it is asked for by its name: neither ``all`` nor its format
             means it.
+        all_integers: It promises integers throughout, so no recipe may leave a part of its network
+            in float.
     """
 
     name: str
@@ -104,6 +106,7 @@ class Target:
     starts_from: Intermediate | None = None
     modules: tuple[str, ...] = ()
     opt_in: bool = False
+    all_integers: bool = False
 
     @property
     def in_halves(self) -> bool:
@@ -251,9 +254,11 @@ TARGETS = (
     Target("tflite-dynamic-int8", "tflite", "dynamic-int8", ".tflite",
            ".exporters.tflite:export_dynamic_int8", "LiteRT, int8 weights, float activations"),
     Target("tflite-int8", "tflite", "int8", ".tflite", ".exporters.tflite:export_int8",
-           "LiteRT, integers up to the last convolutions, uint8 in and out", recipe="best"),
+           "LiteRT, integers up to the last convolutions, uint8 in and out", recipe="best",
+           all_integers=True),
     Target("tflite-int8-full", "tflite", "int8", ".tflite", ".exporters.tflite:export_int8_full",
-           "the same, integers throughout; NPUs, Edge TPU", recipe="full", opt_in=True),
+           "the same, integers throughout; NPUs, Edge TPU", recipe="full", opt_in=True,
+           all_integers=True),
     Target("tflite-int8-plain", "tflite", "int8", ".tflite", ".exporters.tflite:export_int8_plain",
            "the same, as TensorFlow's converter quantises by itself", starts_from="onnx",
            modules=_TENSORFLOW, opt_in=True),

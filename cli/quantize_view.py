@@ -10,10 +10,9 @@ import click
 from .tables import print_table
 
 if TYPE_CHECKING:
-    from ..quantization.analysis import Analysis
     from ..quantization.mix import Mixed
     from ..quantization.search import Try
-    from ..quantization.sensitivity import Fidelity
+    from ..quantization.sensitivity import Analysis, Fidelity
 
 __all__ = ["print_mix", "print_sensitivity", "to_dict", "try_line"]
 

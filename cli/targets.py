@@ -10,8 +10,8 @@ __all__ = ["command"]
 @click.command(name="targets")
 def command() -> None:
     """List every target, whether it can be made here, and what to install if not."""
+    from ..exporters.targets import needs_photos
     from ..formats import TARGETS
-    from ..precisions import PRECISIONS
     from ..sdks.needs import not_installed
     from .tables import print_table
 
@@ -22,7 +22,7 @@ def command() -> None:
         if missing and target.shared.extra not in extras:
             extras.append(target.shared.extra)
         state = f"needs maskport[{target.shared.extra}]" if missing else "ready"
-        needs = "calibration photos" if PRECISIONS[target.precision].calibrated else ""
+        needs = "calibration photos" if needs_photos(target) else ""
         if target.opt_in:
             needs += "; to be named: all leaves it out"
         rows.append((target.name, target.format, target.precision, state, needs, target.summary))

@@ -11,8 +11,7 @@ from typing import Any
 
 from ..artifacts.manifest import Quantization
 from ..sdks.slim import coremltools
-from .coreml_conversion import convert
-from .coreml_package import finish, full_mask
+from .coreml_package import convert, finish, scaled
 from .failures import made_once
 from .run import Exported, Run
 
@@ -81,29 +80,20 @@ def _converted(run: Run, precision: str) -> Any:
 
     def make(path: Path) -> None:
         run.step("converting")
-        traced = _traced(run, full_mask(run))
-        model = convert(traced, run, _PRECISIONS[precision], DEPLOYMENT_TARGET, _REMEDY)
+        model = convert(_traced(run), run, _PRECISIONS[precision], DEPLOYMENT_TARGET, _REMEDY)
         model.save(str(path))
 
     kept = made_once(run.scratch / f"coreml-{precision}.mlpackage", make)
     return ct.models.MLModel(str(kept), skip_model_load=True)
 
 
-def _traced(run: Run, full: float) -> Any:
-    """The run's trace with another real value for a full mask: 8-bit images count to 255."""
+def _traced(run: Run) -> Any:
+    """The run's trace, scaled."""
     import torch
-
-    class Scaled(torch.nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.mask = torch.jit.load(str(run.trace))
-
-        def forward(self, image: torch.Tensor) -> torch.Tensor:
-            mask: torch.Tensor = self.mask(image)
-            return mask if full == 1.0 else mask * full
 
     with torch.no_grad():
         example = torch.full(run.image_shape, 0.5)
-        traced = torch.jit.trace(Scaled().eval(), example, check_trace=False)
+        network = scaled(torch.jit.load(str(run.trace)), "mask", run).eval()
+        traced = torch.jit.trace(network, example, check_trace=False)
     # Unfrozen, some constants stay arrays that coremltools 9 can't read with NumPy 2.4.
     return torch.jit.freeze(traced)

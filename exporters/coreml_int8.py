@@ -13,8 +13,7 @@ from typing import Any
 import numpy as np
 
 from ..quantization.program import load_program, roundings
-from .coreml_conversion import convert
-from .coreml_package import finish, full_mask
+from .coreml_package import convert, finish, scaled
 from .one_trace import one_trace
 from .run import Exported, Run
 
@@ -43,25 +42,14 @@ def export_w8a8(run: Run, path: Path) -> Exported:
 
 
 def _program(run: Run) -> Any:
-    """The run's program with another real value for a full mask, in functional operations."""
+    """The run's program, scaled, in functional operations."""
     import torch
 
-    full = full_mask(run)
     view = load_program(run.program)
     _raise_scales(view)
-
-    class Scaled(torch.nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.view = view
-
-        def forward(self, image: torch.Tensor) -> torch.Tensor:
-            mask: torch.Tensor = self.view(image)
-            return mask if full == 1.0 else mask * full
-
     example = torch.full(run.image_shape, 0.5)
     with warnings.catch_warnings(action="ignore"), torch.no_grad():
-        program = torch.export.export(Scaled(), (example,), strict=False)
+        program = torch.export.export(scaled(view, "view", run), (example,), strict=False)
         # coremltools reads functional operations only.
         with one_trace():
             program = program.run_decompositions({})

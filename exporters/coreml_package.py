@@ -1,52 +1,81 @@
-"""What all Core ML packages of a run have in common: how photos and masks go in and out, what
-Xcode shows of them, and the same bytes from the same network.
+"""What all Core ML packages of a run have in common: coremltools' conversion, how photos and masks
+go in and out, what Xcode shows of them, and the same bytes from the same network.
 """
 
 from __future__ import annotations
 
 import hashlib
+import importlib
 import json
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from ..artifacts.manifest import Quantization, Tensor, TensorQuantization
+from ..errors import ExportError
 from ..sdks.slim import coremltools
 from .run import Exported, Run
 
-__all__ = ["features", "finish", "full_mask", "gives_image"]
+__all__ = ["convert", "finish", "scaled"]
 
 # Apple's keys for what its tools would write themselves.
 _DATE_KEY = "com.github.apple.coremltools.conversion_date"
 
 
-def features(run: Run) -> dict[str, Any]:
-    """``inputs`` and ``outputs`` for `coremltools.convert`: a photo, and an image or an array."""
+def convert(source: Any, run: Run, precision: str, target: str, remedy: str) -> Any:
+    """An ML program of a trace or an exported program.
+
+    Args:
+        source: What coremltools converts.
+        run: Says what goes in and out.
+        precision: coremltools' name: ``FLOAT16`` or ``FLOAT32``.
+        target: coremltools' name of the oldest system that runs it, for example ``iOS16``.
+        remedy: What to do where it fails.
+
+    Raises:
+        ExportError: coremltools can't convert it.
+    """
     ct = coremltools()
-    return {
-        "inputs": [
-            ct.ImageType(
-                name="image",
-                shape=run.image_shape,
-                scale=1 / 255,
-                color_layout=ct.colorlayout.RGB,
+    try:
+        with _one_element_casts():
+            return ct.convert(
+                source,
+                convert_to="mlprogram",
+                **_features(run),
+                compute_precision=getattr(ct.precision, precision),
+                minimum_deployment_target=getattr(ct.target, target),
+                skip_model_load=True,
             )
-        ],
-        "outputs": [
-            ct.ImageType(name="mask", color_layout=ct.colorlayout.GRAYSCALE)
-            if gives_image(run)
-            else ct.TensorType(name="mask", dtype=float)
-        ],
-    }
+    except Exception as exc:  # coremltools raises everything from KeyError to RuntimeError
+        raise ExportError(f"coremltools can't convert {run.spec.name}: {exc}", remedy) from exc
 
 
-def full_mask(run: Run) -> float:
-    """The program's value of a full mask: 8-bit images count to 255."""
-    return 255.0 if gives_image(run) else 1.0
+def scaled(drawing: Any, name: str, run: Run) -> Any:
+    """What draws a mask in [0, 1], to the program's own value of a full one: 255 of an image.
 
+    Args:
+        drawing: A module.
+        name: What the program's constants are called after.
+        run: Says what goes out.
+    """
+    import torch
 
-def gives_image(run: Run) -> bool:
-    return run.options.coreml_output == "image" and run.spec.mask.channels == 1
+    full = 255.0 if _gives_image(run) else 1.0
+
+    class Scaled(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.add_module(name, drawing)
+
+        def forward(self, image: torch.Tensor) -> torch.Tensor:
+            mask: torch.Tensor = getattr(self, name)(image)
+            return mask if full == 1.0 else mask * full
+
+    return Scaled()
 
 
 def finish(
@@ -83,7 +112,7 @@ def finish(
         )
     ]
     _, outputs = run.float_tensors("NCHW")
-    if gives_image(run):
+    if _gives_image(run):
         update = {"dtype": "uint8", "layout": "image", "quantization": pixel}
         outputs = [tensor.model_copy(update=update) for tensor in outputs]
     return Exported(
@@ -94,9 +123,57 @@ def finish(
     )
 
 
+def _features(run: Run) -> dict[str, Any]:
+    """``inputs`` and ``outputs`` for `coremltools.convert`: a photo, and an image or an array."""
+    ct = coremltools()
+    return {
+        "inputs": [
+            ct.ImageType(
+                name="image",
+                shape=run.image_shape,
+                scale=1 / 255,
+                color_layout=ct.colorlayout.RGB,
+            )
+        ],
+        "outputs": [
+            ct.ImageType(name="mask", color_layout=ct.colorlayout.GRAYSCALE)
+            if _gives_image(run)
+            else ct.TensorType(name="mask", dtype=float)
+        ],
+    }
+
+
+def _gives_image(run: Run) -> bool:
+    return run.options.coreml_output == "image" and run.spec.mask.channels == 1
+
+
+@contextmanager
+def _one_element_casts() -> Iterator[None]:
+    """Casts of constant arrays of one element, which coremltools 9 leaves to Python's `int`.
+
+    NumPy 2.4 refuses those, and every size that a network computes (``x.size(2) // 2``, padding by
+    differences, reshaping by sizes) is such an array in a trace.
+    """
+    operations: Any = importlib.import_module("coremltools.converters.mil.frontend.torch.ops")
+    cast = operations._cast
+
+    def cast_one(context: Any, node: Any, kind: type, name: str) -> None:
+        def new(_: type, value: Any) -> Any:
+            return kind(np.asarray(value).item())
+
+        # It asks isinstance, so it wants a type.
+        cast(context, node, type(kind.__name__, (), {"__new__": new}), name)
+
+    operations._cast = cast_one
+    try:
+        yield
+    finally:
+        operations._cast = cast
+
+
 def _mask_text(run: Run) -> str:
     labels = ", ".join(run.spec.mask.labels)
-    if gives_image(run):
+    if _gives_image(run):
         return "Mask, 8-bit grayscale: 255 is the object, 0 the background"
     return f"Mask, values from 0 to 1, one plane each for: {labels}"
 

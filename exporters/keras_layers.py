@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from math import prod
 from typing import Any
 
 import numpy as np
 
 from .keras_graph import NCHW_TO_NHWC, Graph, attributes, keras_layer, unsupported
-from .keras_vectors import expand, fully_connected, reshape
 
 __all__ = ["HANDLERS"]
 
@@ -21,6 +21,13 @@ def _padded(graph: Graph, node: Any, x: Any, pads: list[int], value: float = 0.0
     if value != 0.0 or min(pads) < 0:
         raise unsupported(node, "it pads with something else than zeros, or crops")
     return keras_layer("ZeroPadding2D", ((top, bottom), (left, right)), name=graph.name(node))(x)
+
+
+def _with_weights(layer: Any, x: Any, *weights: np.ndarray[Any, Any] | None) -> Any:
+    """What a layer makes of ``x`` with these weights, but for those that it has none of."""
+    result = layer(x)  # has its weights from now on
+    layer.set_weights([values for values in weights if values is not None])
+    return result
 
 
 def _conv(graph: Graph, node: Any) -> Any:
@@ -54,9 +61,7 @@ def _conv(graph: Graph, node: Any) -> Any:
     else:
         layer = keras_layer("Conv2D", filters=weight.shape[0], groups=groups, name=name, **options)
         kernel_values = weight.transpose(2, 3, 1, 0)
-    result = layer(x)
-    layer.set_weights([kernel_values, *([] if bias is None else [bias])])
-    return result
+    return _with_weights(layer, x, kernel_values, bias)
 
 
 def _conv_transpose(graph: Graph, node: Any) -> Any:
@@ -76,8 +81,7 @@ def _conv_transpose(graph: Graph, node: Any) -> Any:
         use_bias=bias is not None,
         name=graph.name(node),
     )
-    result = layer(x)
-    layer.set_weights([weight.transpose(2, 3, 1, 0), *([] if bias is None else [bias])])
+    result = _with_weights(layer, x, weight.transpose(2, 3, 1, 0), bias)
     # Keras' "valid" result is the whole of it, and at least a stride a pixel.
     wanted = [
         (int(n) - 1) * s - pads[i] - pads[i + 2] + weight.shape[2 + i] + extra[i]
@@ -95,9 +99,7 @@ def _batch_norm(graph: Graph, node: Any) -> Any:
     gamma, beta, mean, variance = (graph.constant(node, i) for i in range(1, 5))
     epsilon = attributes(node).get("epsilon", 1e-5)
     layer = keras_layer("BatchNormalization", epsilon=epsilon, name=graph.name(node))
-    result = layer(graph.value(node))
-    layer.set_weights([gamma, beta, mean, variance])
-    return result
+    return _with_weights(layer, graph.value(node), gamma, beta, mean, variance)
 
 
 def _instance_norm(graph: Graph, node: Any) -> Any:
@@ -111,9 +113,7 @@ def _instance_norm(graph: Graph, node: Any) -> Any:
         epsilon=attributes(node).get("epsilon", 1e-5),
         name=graph.name(node),
     )
-    result = layer(x)
-    layer.set_weights([scale, bias])
-    return result
+    return _with_weights(layer, x, scale, bias)
 
 
 def _max_pool(graph: Graph, node: Any) -> Any:
@@ -289,6 +289,42 @@ def _pass(graph: Graph, node: Any) -> Any:
     return graph.value(node)
 
 
+# What lies between a pool and a gate has one number a channel, (1, C, 1, 1) or (1, C): one order
+# whatever the axes are called, so reshaping is safe there, where for a map it would mix up pixels
+# and channels.
+
+
+def _reshape(graph: Graph, node: Any) -> Any:
+    """Reshape, Flatten, Squeeze and Unsqueeze of a vector."""
+    x, wanted = graph.value(node), graph.shape(node.output[0])
+    count = prod(wanted)
+    if max(int(n) for n in x.shape) != count or len(wanted) not in {2, 4} or wanted[1] != count:
+        raise unsupported(node, "it is of a map, not of one number a channel")
+    shape = (count,) if len(wanted) == 2 else (1, 1, count)
+    return keras_layer("Reshape", shape, name=graph.name(node))(x)
+
+
+def _fully_connected(graph: Graph, node: Any) -> Any:
+    """Gemm and MatMul of a vector and a constant."""
+    x, weight, bias = graph.value(node), graph.constant(node, 1), graph.optional(node, 2)
+    a = attributes(node)
+    if len(x.shape) != 2 or weight.ndim != 2:
+        raise unsupported(node, "it is of a map or of tokens, not of one number a channel")
+    if a.get("alpha", 1.0) != 1.0 or a.get("beta", 1.0) != 1.0 or a.get("transA", 0):
+        raise unsupported(node, "factors, or a transposed value")
+    kernel = weight.T if a.get("transB", 0) else weight
+    dense = keras_layer("Dense", kernel.shape[1], use_bias=bias is not None, name=graph.name(node))
+    return _with_weights(dense, x, kernel, None if bias is None else bias.reshape(-1))
+
+
+def _expand(graph: Graph, node: Any) -> Any:
+    """A number a channel, for each pixel of a map."""
+    import keras
+
+    n, c, h, w = graph.shape(node.output[0])
+    return keras.ops.broadcast_to(graph.value(node), (n, h, w, c))
+
+
 HANDLERS: dict[str, Callable[[Graph, Any], Any]] = {
     "Add": _binary,
     "AveragePool": _average_pool,
@@ -301,29 +337,29 @@ HANDLERS: dict[str, Callable[[Graph, Any], Any]] = {
     "Dropout": _pass,
     "Elu": _elu,
     "Erf": _erf,
-    "Expand": expand,
-    "Flatten": reshape,
-    "Gemm": fully_connected,
+    "Expand": _expand,
+    "Flatten": _reshape,
+    "Gemm": _fully_connected,
     "GlobalAveragePool": _global_average,
     "HardSigmoid": _hard_sigmoid,
     "HardSwish": _activation("hard_silu"),
     "Identity": _pass,
     "InstanceNormalization": _instance_norm,
     "LeakyRelu": _leaky_relu,
-    "MatMul": fully_connected,
+    "MatMul": _fully_connected,
     "MaxPool": _max_pool,
     "Mul": _binary,
     "Pad": _pad,
     "ReduceMean": _global_average,
     "Relu": _activation("relu"),
-    "Reshape": reshape,
+    "Reshape": _reshape,
     "Resize": _resize,
     "Sigmoid": _activation("sigmoid"),
     "Slice": _slice,
     "Softmax": _softmax,
     "Softplus": _activation("softplus"),
-    "Squeeze": reshape,
+    "Squeeze": _reshape,
     "Sub": _binary,
     "Tanh": _activation("tanh"),
-    "Unsqueeze": reshape,
+    "Unsqueeze": _reshape,
 }

@@ -21,8 +21,8 @@ from ..artifacts.inspect.read import declared_by
 from ..artifacts.manifest import Artifact
 from ..errors import ExportError, MaskportError, NotCoveredError
 from ..formats import Target
+from ..loading import load
 from ..processes.inside import Parent
-from ..sdks.needs import load
 from .failures import reason_of
 from .inspection import inspect_artifact
 from .messages import REQUESTS, Failed, Finished, Started, Step, Stop
@@ -36,7 +36,7 @@ CHECK = "check.npz"
 
 
 def main(parent: Parent, scratch: str) -> None:
-    """Serve orders until told to stop.
+    """Serve requests until told to stop.
 
     Args:
         parent: Where they come from.

@@ -1,11 +1,10 @@
-"""The parent's side of the lanes: starting them, ordering targets, hearing what became of them."""
+"""The parent's side of the lanes: starting them, and hearing what became of targets."""
 
 from __future__ import annotations
 
 import queue
 import signal
 from collections.abc import Iterable, Iterator, Sequence
-from types import TracebackType
 from typing import IO
 
 from ..formats import Target
@@ -49,12 +48,7 @@ class Lanes:
     def __enter__(self) -> Lanes:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *exc: object) -> None:
         for lane in self._running.values():
             lane.child.close()
         self._running.clear()

@@ -1,4 +1,4 @@
-"""What the parts of an export run say to each other: orders to a lane, and what has happened."""
+"""What the parts of an export run say to each other: requests to a lane, and what has happened."""
 
 from __future__ import annotations
 

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from ..errors import BudgetError, ExportError
 from ..models.devices import best_device
 from ..models.prepared import PreparedMask
-from ..quantization.calibration import CalibrationSet, checksum_of_pixels
-from ..quantization.measure import Watch
+from ..quantization.calibration import CalibrationSet
+from ..quantization.drawing import Watch
 from ..quantization.mix import Mixed, find_mix, held_out
 from ..quantization.program import quantized_program
 from ..quantization.quantize import quantize
@@ -92,14 +92,13 @@ def _by_recipe(
     recipe: Recipe | RecipeSearch,
     watch: Watch,
 ) -> tuple[Recipe, Any]:
-    pixels, checksum, found = photos.pixels, photos.sha256, None
+    pixels, found = photos.pixels, None
     if isinstance(recipe, RecipeSearch):
         # What was verified is what is made: the photos kept apart stay apart.
         pixels, others = held_out(photos.pixels)
-        checksum = checksum_of_pixels(pixels)
         mixed = _granted(prepared, run, pixels, others, recipe, watch)
         recipe, found = mixed.recipe, mixed.tuned
-    network, view = found or quantize(prepared, pixels, checksum, recipe, watch, best_device())
+    network, view = found or quantize(prepared, pixels, recipe, watch, best_device())
     watch("making the quantised program", 0, 0)
     return network.recipe, quantized_program(view, network, pixels[0])
 

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
+import contextlib
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -53,7 +51,7 @@ def _save(run: Run, path: Path) -> None:
     run.step("saving the TensorFlow model")
     _, channels, height, width = run.image_shape
 
-    class Mask(tf.Module):  # type: ignore[misc]  # untyped base
+    class Mask(tf.Module):  # type: ignore[misc, name-defined]  # of an untyped SDK
         @tf.function(  # type: ignore[untyped-decorator]
             input_signature=[tf.TensorSpec([1, height, width, channels], name="image")]
         )
@@ -84,7 +82,7 @@ def _convert(source: Path, run: Run) -> Any:
     np.save(run.scratch / _SAMPLES, _sample_images())
     adapted = run.scratch / "tensorflow.onnx"
     onnx.save(tensorflow_form(onnx.load(str(source))), str(adapted))
-    with _working_directory(run.scratch):
+    with contextlib.chdir(run.scratch):
         import onnx2tf
 
         try:
@@ -116,13 +114,3 @@ def _sample_images() -> np.ndarray[Any, np.dtype[np.float32]]:
     n, y, x, c = np.ogrid[0:20, 0:128, 0:128, 0:3]
     waves = 0.5 + 0.5 * np.sin(0.11 * y * (1 + n / 20) + 0.07 * x + 2.1 * c + n)
     return waves.astype(np.float32)
-
-
-@contextmanager
-def _working_directory(path: Path) -> Iterator[None]:
-    before = Path.cwd()
-    os.chdir(path)
-    try:
-        yield
-    finally:
-        os.chdir(before)

@@ -8,7 +8,7 @@ from ..errors import UsageError, did_you_mean
 from ..formats import FORMATS, TARGETS, Target
 from ..precisions import PRECISIONS
 
-__all__ = ["select", "target"]
+__all__ = ["needs_photos", "select", "target"]
 
 
 def target(name: str) -> Target:
@@ -38,27 +38,23 @@ def select(names: Iterable[str], *, calibrated: bool = True) -> tuple[Target, ..
         UsageError: A name is neither a target nor a format.
     """
     chosen: set[str] = set()
-    targets = {row.name for row in TARGETS}
     for name in names:
-        rows = (
-            [name]
-            if name in targets
-            else [
-                row.name
-                for row in TARGETS
-                if not row.opt_in
-                and (name == "all" or (name == row.format and (calibrated or not _calibrated(row))))
-            ]
-        )
-        if not rows:
+        named = {row.name for row in TARGETS if row.name == name} or {
+            row.name
+            for row in TARGETS
+            if name in {"all", row.format} and not row.opt_in
+            if name == "all" or calibrated or not needs_photos(row)
+        }
+        if not named:
             raise _unknown(name)
-        chosen.update(rows)
+        chosen |= named
     if not chosen:
         raise UsageError("No target was asked for.", "Give --targets, for example --targets all.")
     return tuple(row for row in TARGETS if row.name in chosen)
 
 
-def _calibrated(row: Target) -> bool:
+def needs_photos(row: Target) -> bool:
+    """Whether it can only be made with calibration photos."""
     return PRECISIONS[row.precision].calibrated
 
 

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ..artifacts.manifest import Quantization, Tensor, TensorQuantization
 from ..errors import ExportError
@@ -122,7 +121,12 @@ def export_int8_plain(run: Run, path: Path) -> Exported:
 
     Activation ranges are the extremes over the calibration photos; its int8 sigmoid can't say 1.
     """
-    path.write_bytes(finish_integer(_plain_integers(run), run.card))
+
+    def choose(converter: Any, tf: Any) -> None:
+        converter.inference_input_type = converter.inference_output_type = tf.uint8
+        converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
+
+    path.write_bytes(finish_integer(_calibrated(run, choose), run.card))
     return Exported(
         *as_bytes(run),
         quantization=Quantization(
@@ -138,15 +142,12 @@ def export_int8x16(run: Run, path: Path) -> Exported:
 
     Few runtimes have fast kernels for it; on CPUs it is slower than float.
     """
-    feed = _Feed(run, run.calibration)
 
     def choose(converter: Any, tf: Any) -> None:
         kind = tf.lite.OpsSet.EXPERIMENTAL_TFLITE_BUILTINS_ACTIVATIONS_INT16_WEIGHTS_INT8
-        converter.optimizations = [tf.lite.Optimize.DEFAULT]
-        converter.representative_dataset = feed
         converter.target_spec.supported_ops = [kind]
 
-    path.write_bytes(finish_float(_convert(run, choose), run.card))
+    path.write_bytes(finish_float(_calibrated(run, choose), run.card))
     return Exported(
         *run.float_tensors("NHWC"),
         quantization=Quantization(
@@ -155,19 +156,6 @@ def export_int8x16(run: Run, path: Path) -> Exported:
         ),
         properties=_ONNX2TF,
     )
-
-
-def _plain_integers(run: Run) -> bytes:
-    feed = _Feed(run, run.calibration)
-
-    def choose(converter: Any, tf: Any) -> None:
-        converter.optimizations = [tf.lite.Optimize.DEFAULT]
-        converter.representative_dataset = feed
-        converter.inference_input_type = tf.uint8
-        converter.inference_output_type = tf.uint8
-        converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
-
-    return _convert(run, choose)
 
 
 def as_bytes(run: Run) -> tuple[list[Tensor], list[Tensor]]:
@@ -179,26 +167,31 @@ def as_bytes(run: Run) -> tuple[list[Tensor], list[Tensor]]:
     return image, mask
 
 
-class _Feed:
-    """Calibration photos, as the converter asks for them."""
+def _calibrated(run: Run, choose: Callable[[Any, Any], None]) -> bytes:
+    """By TensorFlow's own quantiser, which looks at the calibration photos."""
+    photos = run.calibration
+    if not len(photos):
+        raise ExportError(
+            "There are no calibration photos.", "Give a folder of them: --calibration DIR."
+        )
 
-    def __init__(self, run: Run, photos: NDArray[np.uint8]) -> None:
-        if not len(photos):
-            raise ExportError(
-                "There are no calibration photos.", "Give a folder of them: --calibration DIR."
-            )
-        self.run, self.photos = run, photos
-
-    def __call__(self) -> Iterator[dict[str, Any]]:
-        for number, photo in enumerate(self.photos):
-            self.run.step("calibrating", number, len(self.photos))
+    def feed() -> Iterator[dict[str, Any]]:
+        for number, photo in enumerate(photos):
+            run.step("calibrating", number, len(photos))
             image = photo.transpose(1, 2, 0)[None].astype(np.float32) / 255
             if number == 0:
                 # Both ends of the contract's range must be in the ranges, or an input of real
                 # value 0 or 1 would be clipped; two pixels of one photo see to it.
                 image[0, 0, 0], image[0, 0, 1] = 0.0, 1.0
             yield {"image": image}
-        self.run.step("quantising")
+        run.step("quantising")
+
+    def choose_all(converter: Any, tf: Any) -> None:
+        converter.optimizations = [tf.lite.Optimize.DEFAULT]
+        converter.representative_dataset = feed
+        choose(converter, tf)
+
+    return _convert(run, choose_all)
 
 
 _LITERT = {"signature": "serving_default", "converter": "litert-torch"}

@@ -5,17 +5,16 @@ The function is called with the `Parent` and the arguments; the process ends wit
 
 from __future__ import annotations
 
-import importlib
 import sys
 
+from ..loading import load
 from .inside import Parent
 
 
 def main(function: str, *arguments: str) -> None:
     """Take over the streams first: what SDKs print while they are imported is no message."""
     parent = Parent()
-    module, _, name = function.partition(":")
-    getattr(importlib.import_module(module), name)(parent, *arguments)
+    load(function)(parent, *arguments)
 
 
 if __name__ == "__main__":

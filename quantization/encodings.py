@@ -107,7 +107,6 @@ class QuantizedNetwork:
 
     Attributes:
         recipe: How.
-        calibration: SHA-256 of the calibration photos' pixels.
         tensors: By name, in order of execution; the first is the photo, the last the mask.
         weights: The rewritten view's state dict. Quantised weights are whole multiples of their
             scale, at most 127 of them. Biases are not rounded; files store them in 32 bits, in
@@ -117,7 +116,6 @@ class QuantizedNetwork:
     """
 
     recipe: Recipe
-    calibration: str
     tensors: Mapping[str, QuantizedTensor]
     weights: Mapping[str, Tensor]
     weight_scales: Mapping[str, Tensor]

@@ -10,7 +10,7 @@ compared from time to time, and the best is kept, the untouched weights among th
 the squared error never gets larger.
 
 A run of minutes is written down every few steps, in the cache folder under a name that says what
-it is of. The same order goes on from there, on a CPU to the same weights; a finished one is read.
+it is of. The same request goes on from there, on a CPU to the same weights; a finished one is read.
 """
 
 from __future__ import annotations
@@ -32,11 +32,11 @@ from torch import Tensor, nn
 
 from ..models.download import cache_folder
 from .calibration import checksum_of_pixels
+from .drawing import Watch, draw
 from .encodings import Encoding
 from .graph import NetworkGraph
-from .measure import Measured, Watch
-from .sensitivity import draw
-from .simulation import Simulation, simulation
+from .measure import Measured
+from .simulation import Simulation
 from .suitability import LIGHTS, apart, evenly_spaced
 from .weight_grids import LARGEST_WEIGHT, across, pair_bounds
 
@@ -51,7 +51,7 @@ COMPARISONS, COMPARED = 6, 16
 # Steps between two times that it is written down, and how long nobody's files are kept.
 SAVED_EVERY = 10
 KEPT_SECONDS = 14 * 24 * 3600
-# To be counted up when the same order learns other weights than before.
+# To be counted up when the same request learns other weights than before.
 METHOD = 2
 
 
@@ -87,7 +87,7 @@ def finetuned(
     run = _Run(tuner, _place(network, scales, photos))
     run.resume()
     if run.step < recipe.finetune:
-        rounding = simulation(graph, weights, network.stored)
+        rounding = Simulation(graph, weights, network.stored)
         with torch.enable_grad():
             _learn(run, network, rounding, photos, watch)
     return {path: value.cpu() for path, value in run.best_weights().items()}
@@ -223,11 +223,7 @@ class _Run:
     def keep_if_better(self, error: float) -> None:
         """The weights as they are now, where they err less."""
         if error < self.error:
-            self.keep(error)
-
-    def keep(self, error: float) -> None:
-        """The weights as they are now."""
-        self.error, self.best = error, self._state()
+            self.error, self.best = error, self._state()
 
     def best_weights(self) -> dict[str, Tensor]:
         """By path."""

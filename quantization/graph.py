@@ -16,6 +16,7 @@ What integer runtimes have in common (TFLite's quantisation specification, XNNPA
 
 from __future__ import annotations
 
+import operator
 import warnings
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -91,7 +92,7 @@ class NetworkGraph:
     def __init__(self, module: fx.GraphModule, shape: tuple[int, int, int, int]) -> None:
         self.shape = shape
         self._nodes = [node for node in module.graph.nodes if node.op != "output"]
-        self._result: fx.Node = _only(next(n for n in module.graph.nodes if n.op == "output"))
+        (self._result,) = module.graph.output_node().all_input_nodes
         self._constants = {
             str(node.target): _attribute(module, str(node.target))
             for node in self._nodes
@@ -255,7 +256,8 @@ class NetworkGraph:
                         parent[root(source)] = root(node)
         tail = _tail(self._result)
         for node in kept:
-            maker = node.all_input_nodes[0] if _is_merged_rectifier(node, self._merged) else node
+            merged = [n for n in node.all_input_nodes[:1] if n.name in self._merged]
+            maker = merged[0] if merged else node
             weight, bias, outputs = weights(maker)
             yield Point(
                 node.name,
@@ -311,20 +313,9 @@ def captured(view: nn.Module, example: Tensor) -> Any:
     return module
 
 
-def _only(output: fx.Node) -> fx.Node:
-    (result,) = output.all_input_nodes
-    return result
-
-
 def _attribute(module: nn.Module, path: str) -> Tensor:
-    value: Any = module
-    for part in path.split("."):
-        value = getattr(value, part)
+    value: Any = operator.attrgetter(path)(module)
     return value.detach() if isinstance(value, Tensor) else value
-
-
-def _is_merged_rectifier(node: fx.Node, merged: set[str]) -> bool:
-    return bool(node.all_input_nodes) and node.all_input_nodes[0].name in merged
 
 
 def _tail(result: fx.Node) -> set[fx.Node]:

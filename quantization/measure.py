@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import product
@@ -11,11 +11,12 @@ from typing import cast
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 
 from ..errors import ExportError
 from ..models.prepared import PreparedMask, copied
 from .activation_encodings import activation_encodings
+from .drawing import Watch, as_input, counting, draw
 from .encodings import Encoding
 from .equalization import equalize
 from .float_parts import check_float_modules, in_float
@@ -24,14 +25,12 @@ from .photo_input import pass_bytes
 from .ranges import RangeHistogram, histograms
 from .recipe import Recipe
 from .rounding import PatchCollector, compensated
-from .simulation import simulation
+from .simulation import Simulation
 from .suitability import LIGHTS, VARIED, evenly_spaced
 from .weight_grids import on_grid, weight_scale
 
-__all__ = ["Measured", "Watch", "measure"]
+__all__ = ["Measured", "measure"]
 
-# What is being done, and how much of how much is done.
-Watch = Callable[[str, int, int], None]
 # Far from where 32 bits end, so that a convolution's sum has room beside it.
 _LARGEST_BIAS = 2.0**26
 # Photos that ranges are tried on; and the mean absolute error of a mask from which others are
@@ -74,12 +73,11 @@ class Measured:
 
     @cached_property
     def stored(self) -> dict[str, Encoding | None]:
-        """`encoding` of every point."""
-        return {name: self.encoding(name) for name in self.graph.points}
-
-    def encoding(self, name: str) -> Encoding | None:
-        """What a point's integers stand for; None where it isn't rounded."""
-        return None if name in self.wide else self.encodings[self.graph.points[name].group]
+        """What each point's integers stand for; None where it isn't rounded."""
+        return {
+            name: None if name in self.wide else self.encodings[point.group]
+            for name, point in self.graph.points.items()
+        }
 
     def _stays_wide(self, name: str) -> bool:
         # What is in float is rounded where something in integers reads it.
@@ -130,14 +128,16 @@ def measure(
     """
     if recipe.ranges != "auto":
         return _measured(view, photos, recipe, watch, device)
-    few = _Photos(photos[evenly_spaced(len(photos), _TRIED)], device, watch)
     widest = _measured(view, photos, replace(recipe, ranges="min-max"), watch, device)
-    lost = _lost(widest, few)
+    few = photos[evenly_spaced(len(photos), _TRIED)]
+    tell = counting(watch, "trying the ranges", len(few))
+    truths = draw(lambda photo: widest.graph.run(photo, None, widest.weights), few, tell, device)
+    lost = _lost(widest, few, truths, device)
     if lost <= _LITTLE:
         return widest
     clipping = replace(recipe, ranges="percentile", relit=False)
     clipped = _measured(view, photos, clipping, watch, device)
-    return clipped if _lost(clipped, few) < lost else widest
+    return clipped if _lost(clipped, few, truths, device) < lost else widest
 
 
 def _measured(
@@ -160,7 +160,7 @@ def _measured(
             graph = capture(rewritten, shape)
             first = graph.readers[next(iter(graph.points))][0]
             fixed[first.group] = encoding
-    weights = _weights(rewritten)
+    weights = {name: value.detach().clone() for name, value in rewritten.state_dict().items()}
     held = [p.name for g in fixed for p in graph.groups[g]]
     batches = _Photos(photos, device, watch)
     survey = _Survey(graph, weights, recipe, len(photos))
@@ -173,22 +173,17 @@ def _measured(
         survey.rescale(factors)
     seen = survey.ranges()
     if recipe.ranges != "min-max":
-        seen = histograms(graph, weights, batches.telling("counting values"), recipe.ranges)
+        seen = histograms(graph, weights, batches.telling("counting values"))
     encodings = {**activation_encodings(graph, seen, recipe), **fixed}
     return Measured(recipe, rewritten, graph, weights, encodings, survey.patches, relit)
 
 
-def _lost(measured: Measured, photos: _Photos) -> float:
+def _lost(measured: Measured, photos: NDArray[np.uint8], truths: Tensor, device: str) -> float:
     """The mean absolute error of photos' masks, in [0, 1], weights each to the nearest."""
-    graph, weights = measured.graph, dict(measured.weights)
-    _settled(measured, weights, _quantized_weights(graph, measured.recipe), {})
-    rounding = simulation(graph, weights, measured.stored)
-    with torch.no_grad():
-        errors = [
-            (rounding(photo) - graph.run(photo, None, measured.weights)).abs().mean()
-            for photo in photos.telling("trying the ranges")
-        ]
-    return float(torch.stack(errors).mean())
+    weights = dict(measured.weights)
+    _settled(measured, weights, _quantized_weights(measured.graph, measured.recipe), {})
+    rounding = Simulation(measured.graph, weights, measured.stored)
+    return float((draw(rounding, photos, device=device) - truths).abs().mean())
 
 
 @dataclass(frozen=True)
@@ -201,7 +196,7 @@ class _Photos:
         """Each photo (1, 3, H, W) in [0, 1], while ``watch`` is told how far it is."""
         for number in range(len(self.pixels)):
             self.watch(text, number, len(self.pixels))
-            yield self._photo(number)
+            yield as_input(self.pixels[number], self.device)
 
     def relit(self, text: str) -> Iterator[Tensor]:
         """Each photo, darker and brighter, while ``watch`` is told how far it is."""
@@ -209,16 +204,7 @@ class _Photos:
         total = len(numbers) * len(LIGHTS)
         for done, (number, light) in enumerate(product(numbers, LIGHTS)):
             self.watch(text, done, total)
-            yield (self._photo(number) * light).clamp_(0, 1)
-
-    def _photo(self, number: int) -> Tensor:
-        pixels = torch.from_numpy(np.ascontiguousarray(self.pixels[number]))[None]
-        photo = pixels.to(self.device).float() / 255
-        return photo.to(memory_format=torch.channels_last)
-
-
-def _weights(view: nn.Module) -> dict[str, Tensor]:
-    return {name: value.detach().clone() for name, value in view.state_dict().items()}
+            yield (as_input(self.pixels[number], self.device) * light).clamp_(0, 1)
 
 
 class _Survey:

@@ -6,7 +6,6 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import cache
-from itertools import count
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,24 +13,16 @@ from torch import Tensor
 
 from ..errors import UsageError
 from ..models.prepared import PreparedMask
-from .calibration import checksum_of_pixels
+from .drawing import Watch, counting, draw
 from .encodings import QuantizedNetwork
 from .graph import NetworkGraph, capture
-from .measure import Measured, Watch, measure
+from .measure import Measured, measure
 from .pricing import added_time, multiplications
 from .quantize import completed, simulated
 from .recipe import Recipe
 from .search import Budget, Photos, Prefer, SearchResult, Try, search, with_last_resort
-from .sensitivity import (
-    Fidelity,
-    PartCost,
-    draw,
-    fidelity,
-    finer_parts,
-    parts_of,
-    sensitivity,
-)
-from .simulation import Simulation, simulation
+from .sensitivity import Fidelity, PartCost, fidelity, finer_parts, parts_of, sensitivity
+from .simulation import Simulation
 from .suitability import apart, evenly_spaced
 
 __all__ = ["Mixed", "check_apart", "find_mix", "held_out"]
@@ -147,7 +138,7 @@ def find_mix(
         threshold,
         parts=parts,
         wide=measured.wide,
-        watch=lambda done, total: watch("rounding part after part", done, total),
+        watch=watch,
         device=device,
     )
     integers, _ = measured.rounded(watch)
@@ -157,13 +148,13 @@ def find_mix(
     plain = capture(view, graph.shape)
     truths = {}
     for name, some in photos.items():
-        watching = _counting(watch, f"drawing the masks of the {name} photos in float", len(some))
+        watching = counting(watch, f"drawing the masks of the {name} photos in float", len(some))
         truths[name] = draw(plain.run, some, watching, device)
 
     def score(chosen: frozenset[str], on: Photos) -> Fidelity:
         text = f"trying {len(chosen)} of {len(parts)} parts in float"
         mixed = _mixed(_leaving(measured, chosen), integers)
-        masks = draw(mixed, photos[on], _counting(watch, text, len(photos[on])), device)
+        masks = draw(mixed, photos[on], counting(watch, text, len(photos[on])), device)
         return fidelity(masks, truths[on], threshold)
 
     @cache
@@ -176,30 +167,17 @@ def find_mix(
     tuned = None
     if base.finetune and not found.holds:
         recipe = replace(recipe, finetune=base.finetune)
-        tuned = completed(
-            replace(measured, recipe=recipe),
-            calibration,
-            checksum_of_pixels(calibration),
-            watch,
-            device,
-        )
+        tuned = completed(replace(measured, recipe=recipe), calibration, watch, device)
         rounding = simulated(*tuned, graph.shape)
 
         def score_tuned(on: Photos) -> Fidelity:
-            tell_watch = _counting(watch, "trying what was fine-tuned", len(photos[on]))
+            tell_watch = counting(watch, "trying what was fine-tuned", len(photos[on]))
             return fidelity(draw(rounding, photos[on], tell_watch, device), truths[on], threshold)
 
         found = with_last_resort(found, budget, score_tuned, f"{base.finetune} steps fine-tuned")
         for tried in found.tries[-2:]:
             tell(tried)
     return Mixed(recipe, found, tuple(costs), budget, (len(few), len(others)), tuned)
-
-
-def _counting(watch: Watch, text: str, total: int) -> Callable[[], None]:
-    """To be called after each of so many masks."""
-    done = count(1)
-    watch(text, 0, total)
-    return lambda: watch(text, next(done), total)
 
 
 def _choosable(
@@ -232,4 +210,4 @@ def _mixed(measured: Measured, integers: dict[str, Tensor]) -> Simulation:
         for path in (point.weight, point.bias)
     }
     weights = {k: v if k in on_grids else measured.weights[k] for k, v in integers.items()}
-    return simulation(measured.graph, weights, measured.stored)
+    return Simulation(measured.graph, weights, measured.stored)

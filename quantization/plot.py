@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ..svg import Axis, Rectangle, Shape, Text, document
-from .analysis import Analysis
+from .sensitivity import Analysis
 
 __all__ = ["sensitivity_svg"]
 

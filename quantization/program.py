@@ -26,7 +26,7 @@ from torch import Tensor, nn
 from ..errors import ExportError
 from .encodings import Encoding, QuantizedNetwork
 from .graph import NetworkGraph, captured
-from .simulation import simulation
+from .simulation import Simulation
 from .weight_grids import LARGEST_WEIGHT, across
 
 __all__ = ["float_weight", "load_program", "quantized_program", "reexported", "roundings"]
@@ -60,7 +60,7 @@ def quantized_program(view: nn.Module, network: QuantizedNetwork, photo: NDArray
     graph = NetworkGraph(module, network.shape)
     with torch.no_grad():
         exact = module(image)
-        wanted = simulation(graph, network.weights, encodings)(image)
+        wanted = Simulation(graph, network.weights, encodings)(image)
     nodes = {node.name: node for node in module.graph.nodes}
     for name, encoding in _encodings(network).items():
         _round(module.graph, nodes[name], encoding)

@@ -7,12 +7,13 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from ..models.prepared import PreparedMask
+from .drawing import Watch
 from .encodings import QuantizedNetwork, QuantizedTensor
 from .finetuning import finetuned
 from .graph import capture
-from .measure import Measured, Watch, measure
+from .measure import Measured, measure
 from .recipe import Recipe
-from .simulation import Simulation, simulation
+from .simulation import Simulation
 
 __all__ = ["completed", "quantize", "simulated"]
 
@@ -20,7 +21,6 @@ __all__ = ["completed", "quantize", "simulated"]
 def quantize(
     view: PreparedMask,
     photos: NDArray[np.uint8],
-    calibration: str,
     recipe: Recipe,
     watch: Watch = lambda text, done, total: None,
     device: str = "cpu",
@@ -30,7 +30,6 @@ def quantize(
     Args:
         view: The exported view of a network.
         photos: (N, 3, H, W) RGB bytes of the calibration set, at least one.
-        calibration: SHA-256 of the photos, for the record.
         recipe: How.
         watch: Told what is being done.
         device: Where the network runs.
@@ -44,13 +43,12 @@ def quantize(
         NetworkError: The network's graph can't be captured.
     """
     measured = measure(view, photos, recipe, watch, device)
-    return completed(measured, photos, calibration, watch, device)
+    return completed(measured, photos, watch, device)
 
 
 def completed(
     measured: Measured,
     photos: NDArray[np.uint8],
-    calibration: str,
     watch: Watch = lambda text, done, total: None,
     device: str = "cpu",
 ) -> tuple[QuantizedNetwork, PreparedMask]:
@@ -66,7 +64,6 @@ def completed(
     rewritten.load_state_dict(weights)
     network = QuantizedNetwork(
         recipe=measured.recipe,
-        calibration=calibration,
         tensors=_tensors(measured, weights),
         weights=weights,
         weight_scales=scales,
@@ -85,7 +82,7 @@ def simulated(network: QuantizedNetwork, view: nn.Module, shape: tuple[int, ...]
     batch, channels, height, width = shape
     graph = capture(view, (batch, channels, height, width))
     encodings = {name: tensor.encoding for name, tensor in network.tensors.items()}
-    return simulation(graph, network.weights, encodings)
+    return Simulation(graph, network.weights, encodings)
 
 
 def _tensors(network: Measured, weights: dict[str, Tensor]) -> dict[str, QuantizedTensor]:
@@ -97,7 +94,7 @@ def _tensors(network: Measured, weights: dict[str, Tensor]) -> dict[str, Quantiz
             operation=graph.operation_of_maker(point.name),
             module=point.module,
             shape=graph.shape_of(point.name),
-            encoding=network.encoding(point.name),
+            encoding=network.stored[point.name],
             weight=point.weight,
             bias=point.bias,
             outputs=point.outputs,

@@ -87,12 +87,9 @@ class RangeHistogram:
 
 
 def histograms(
-    graph: NetworkGraph,
-    weights: dict[str, Tensor],
-    photos: Iterable[Tensor],
-    estimator: Ranges,
+    graph: NetworkGraph, weights: dict[str, Tensor], photos: Iterable[Tensor]
 ) -> dict[str, RangeHistogram]:
-    """What an estimator needs to know of each group of a graph, over photos of its shape.
+    """The values of each group of a graph, over photos of its shape.
 
     Values that are only moved, pooled or resized are not counted again.
     """
@@ -101,11 +98,7 @@ def histograms(
     def count(name: str, value: Tensor) -> Tensor:
         point = graph.points[name]
         if point.kind != "kept":
-            histogram = found[point.group]
-            if estimator == "min-max":
-                histogram.widen_to(value)
-            else:
-                histogram.add(value)
+            found[point.group].add(value)
         return value
 
     with torch.no_grad():
@@ -118,9 +111,7 @@ def estimate(
     histogram: RangeHistogram, estimator: Ranges, percentile: float
 ) -> tuple[float, float]:
     """The range, lower and upper end, that an estimator gives."""
-    if histogram.minimum == histogram.maximum:
-        return histogram.minimum, histogram.maximum
-    if estimator == "min-max":
+    if estimator == "min-max" or histogram.minimum == histogram.maximum:
         return histogram.minimum, histogram.maximum
     if estimator == "percentile":
         return _percentile(histogram, percentile)

@@ -18,8 +18,7 @@ __all__ = ["RECIPES", "Ranges", "Recipe", "named", "read_recipe", "recipe_of", "
 
 Ranges = Literal["min-max", "percentile", "mse", "kl", "auto"]
 Rounding = Literal["nearest", "compensated"]
-_ROUNDINGS = ("nearest", "compensated")
-_RANGES = get_args(Ranges)
+_RANGES, _ROUNDINGS = get_args(Ranges), get_args(Rounding)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,8 +7,8 @@ The search that uses these numbers verifies what it finds.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 import torch
@@ -16,16 +16,22 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ..metrics import intersection_over_union, mean_absolute_error
+from ..models.prepared import PreparedMask
+from .drawing import Watch, counting, draw
 from .encodings import Encoding
 from .graph import NetworkGraph
+from .measure import measure
 from .pricing import added_time, multiplications
+from .recipe import Recipe
 from .simulation import Simulation
 from .suitability import NOTHING, unsure
+from .weight_grids import SAFE_PAIR, on_grid, weight_scale
 
 __all__ = [
+    "Analysis",
     "Fidelity",
     "PartCost",
-    "draw",
+    "analyse",
     "fidelity",
     "finer_parts",
     "parts_of",
@@ -92,6 +98,59 @@ class PartCost:
         }
 
 
+@dataclass(frozen=True, slots=True)
+class Analysis:
+    """What integers cost a network.
+
+    Attributes:
+        parts: Each part's own cost, in the network's order.
+        whole: Fidelity where all parts are rounded.
+        photos: How many photos masks were compared on.
+    """
+
+    parts: tuple[PartCost, ...]
+    whole: Fidelity
+    photos: int
+
+
+def analyse(
+    view: PreparedMask,
+    calibration: NDArray[np.uint8],
+    photos: NDArray[np.uint8],
+    threshold: float,
+    recipe: Recipe,
+    watch: Watch = lambda text, done, total: None,
+    device: str = "cpu",
+) -> Analysis:
+    """Find ranges on one set of photos, and round part after part on another.
+
+    Args:
+        view: As it is exported; a batch is one photo.
+        calibration: (N, 3, H, W) RGB bytes that give the ranges.
+        photos: (M, 3, H, W) RGB bytes that masks are compared on.
+        threshold: From which a pixel belongs to the object.
+        recipe: Its rewrites and ranges are used; weights go to the nearest integer, so that parts
+            can be told apart.
+        watch: Told what is being done and how far it is.
+        device: Where the network runs.
+
+    Raises:
+        ExportError: There are no calibration photos.
+        NetworkError: The network's graph can't be captured.
+    """
+    measured = measure(view, calibration, replace(recipe, rounding="nearest"), watch, device)
+    graph, weights, encodings = measured.graph, measured.weights, measured.encodings
+    parts = sensitivity(
+        graph, weights, encodings, photos, threshold, wide=measured.wide, watch=watch, device=device
+    )
+    watch("rounding all of them", 0, 0)
+    rounded, _ = measured.rounded(watch)
+    whole = Simulation(graph, rounded, measured.stored)
+    truths = draw(lambda photo: graph.run(photo, None, weights), photos, device=device)
+    found = fidelity(draw(whole, photos, device=device), truths, threshold)
+    return Analysis(tuple(parts), found, len(photos))
+
+
 def parts_of(graph: NetworkGraph, most: int = MOST_PARTS) -> dict[str, frozenset[str]]:
     """The network's parts: the names of their points, by path.
 
@@ -154,7 +213,7 @@ def sensitivity(
     *,
     parts: Mapping[str, frozenset[str]] | None = None,
     wide: frozenset[str] = frozenset(),
-    watch: Callable[[int, int], None] = lambda done, total: None,
+    watch: Watch = lambda text, done, total: None,
     device: str = "cpu",
 ) -> list[PartCost]:
     """Round each part alone.
@@ -167,7 +226,7 @@ def sensitivity(
         threshold: From which a pixel belongs to the object.
         parts: Points by path; `parts_of` the graph where None.
         wide: Names of points that no recipe rounds to 8 bits.
-        watch: Called with masks drawn and all of them.
+        watch: Told of each mask that is drawn.
         device: Where the network runs.
 
     Returns:
@@ -175,40 +234,34 @@ def sensitivity(
     """
     parts = parts_of(graph) if parts is None else parts
     macs = multiplications(graph, weights)
-    total = len(photos) * (len(parts) + 1)
-    drawn = 0
-
-    def tell() -> None:
-        nonlocal drawn
-        drawn += 1
-        watch(drawn, total)
-
+    tell = counting(watch, "rounding part after part", len(photos) * (len(parts) + 1))
     truths = draw(lambda photo: graph.run(photo, None, weights), photos, tell, device)
     rows = []
     for part, names in parts.items():
-        own = {graph.points[name].weight for name in names} - {""}
-        others = (frozenset(graph.points) - names) | wide
-        rounded = Simulation(graph, weights, encodings, frozenset(own), others)
+        rounded = _rounded_alone(graph, weights, encodings, names, names - wide)
         alone = fidelity(draw(rounded, photos, tell, device), truths, threshold)
         count = sum(macs.get(name, 0) for name in names)
         rows.append(PartCost(part, count, alone, added_time(graph, macs, names)))
     return rows
 
 
-def draw(
-    network: Callable[[Tensor], Tensor],
-    photos: NDArray[np.uint8],
-    tell: Callable[[], None] = lambda: None,
-    device: str = "cpu",
-) -> Tensor:
-    """The masks (N, C, H, W), on the CPU, of photos (N, 3, H, W) in bytes, one by one."""
-    masks = []
-    with torch.no_grad():
-        for photo in photos:
-            image = torch.from_numpy(np.ascontiguousarray(photo))[None].to(device).float() / 255
-            masks.append(network(image.contiguous(memory_format=torch.channels_last)).cpu())
-            tell()
-    return torch.cat(masks)
+def _rounded_alone(
+    graph: NetworkGraph,
+    weights: Mapping[str, Tensor],
+    encodings: Mapping[str, Encoding],
+    part: Collection[str],
+    stored: Collection[str],
+) -> Simulation:
+    """The network with the weights of a part each at the nearest on the grid that no 16-bit sum
+    leaves (`weight_grids`), and the points ``stored`` rounded."""
+    values = dict(weights)
+    for point in (graph.points[name] for name in part):
+        if point.weight:
+            weight, how = weights[point.weight], (point.outputs, SAFE_PAIR)
+            values[point.weight] = on_grid(weight, weight_scale(weight, *how), *how)
+    own: dict[str, Encoding | None] = dict.fromkeys(graph.points)
+    own |= {name: encodings.get(graph.points[name].group) for name in stored}
+    return Simulation(graph, values, own)
 
 
 def fidelity(masks: Tensor, truths: Tensor, threshold: float) -> Fidelity:

@@ -108,13 +108,7 @@ class Runner(ABC):
             raise RunnerError(
                 f"The runner of {self.path} is not loaded.", "Use it in a with statement."
             )
-        expected = planes_shape(self.artifact.inputs[0])
-        if image.shape != expected or image.dtype != np.float32:
-            raise RunnerError(
-                f"{self.path} takes an image of shape {expected} in float32; this one is "
-                f"{image.shape} in {image.dtype}.",
-                "Resize the photo by the artifact's specification (imaging.photo_to_input).",
-            )
+        check_image(image, self.artifact, self.path)
         with self._mapped("run"):
             raw = np.asarray(self._infer(stored(image, self.input)))
         mask = real(raw, self.output)
@@ -157,6 +151,21 @@ class Runner(ABC):
             f"Running {self.path.name}",
             load if action == "load" else run,
             needs,
+        )
+
+
+def check_image(image: Array, artifact: Artifact, path: Path) -> None:
+    """See that an image is one that a file takes.
+
+    Raises:
+        RunnerError: It has another shape or type.
+    """
+    expected = planes_shape(artifact.inputs[0])
+    if image.shape != expected or image.dtype != np.float32:
+        raise RunnerError(
+            f"{path} takes an image of shape {expected} in float32; this one is {image.shape} "
+            f"in {image.dtype}.",
+            "Resize the photo by the artifact's specification (imaging.photo_to_input).",
         )
 
 

@@ -16,15 +16,9 @@ from ..sdks.slim import coremltools
 from .base import Array, Runner
 from .mil.package import Feature, Package, read_package
 from .mil.program import Program
-from .torch_threads import torch_threads
+from .pytorch import torch_threads
 
-__all__ = [
-    "CoreMLRunner",
-    "EmulatedCoreMLRunner",
-    "as_pixels",
-    "image_feature",
-    "pixel_values",
-]
+__all__ = ["CoreMLRunner", "EmulatedCoreMLRunner", "as_pixels", "image_feature", "pixel_values"]
 
 ComputeUnits = Literal["ALL", "CPU_ONLY", "CPU_AND_GPU", "CPU_AND_NE"]
 

@@ -11,7 +11,6 @@ import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 from typing import Self, TypeVar
 
 import psutil
@@ -21,28 +20,15 @@ from ..errors import LostError, NotCoveredError, RunnerError
 from ..processes.child import how_it_ended
 from ..processes.limits import LimitedChild, TooMuchMemory
 from ..processes.messages import Array, Garbled
-from .costs.cost import Cost
+from . import isolated_messages as messages
+from .costs.counting import Cost
 from .intermediates.nodes import NodeInfo
-from .isolated_messages import (
-    ANSWERS,
-    Answer,
-    Ask,
-    Build,
-    Infer,
-    Job,
-    Loaded,
-    Node,
-    Peak,
-    Ran,
-    Ready,
-    Refused,
-    Saturating,
-)
+from .isolated_messages import Build, Loaded
 from .refusals import remedy
 
 __all__ = ["Build", "IsolatedRunner", "Limits", "Loaded", "default_memory_limit"]
 
-Expected = TypeVar("Expected", bound=Answer)
+Expected = TypeVar("Expected", bound=messages.Answer)
 
 _CHILD = f"{__package__}.isolated_child:main"
 _NO_MEMORY = (
@@ -94,7 +80,7 @@ class IsolatedRunner:
         self.artifact = artifact
         self.path = path
         self.limits = limits
-        self._job = Job(str(path), artifact, threads, limits.memory, build, compute_units)
+        self._job = messages.Job(str(path), artifact, threads, limits.memory, build, compute_units)
         self._started = self._ready = False
         self._run_seconds = 0.0
 
@@ -103,7 +89,7 @@ class IsolatedRunner:
         if self._started:
             return
         self._words = tempfile.TemporaryFile()  # noqa: SIM115  (`close` closes it)
-        self._child = LimitedChild([_CHILD], ANSWERS, self._words, self.limits.memory)
+        self._child = LimitedChild([_CHILD], messages.ANSWERS, self._words, self.limits.memory)
         self._started = True
         self._child.start()
         # Where it died at once, the first answer will tell.
@@ -117,12 +103,7 @@ class IsolatedRunner:
             raise
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *exc: object) -> None:
         self.close()
 
     def close(self) -> None:
@@ -141,7 +122,7 @@ class IsolatedRunner:
             RunnerError: The runtime refuses the file.
         """
         self._await_runtime()
-        return self._ask(Ask("load"), Loaded, self.limits.load, "loading")[0]
+        return self._ask(messages.Ask("load"), Loaded, self.limits.load, "loading")[0]
 
     def run(self, image: Array) -> tuple[Array, float]:
         """The mask (1, C, H, W) of an image (1, 3, H, W) in [0, 1], and the milliseconds.
@@ -149,7 +130,7 @@ class IsolatedRunner:
         Raises:
             RunnerError, LostError: As `load`.
         """
-        ran, mask = self._run(Infer(0, 1, 0), image, self.limits.run)
+        ran, mask = self._run(messages.Infer(0, 1, 0), image, self.limits.run)
         self._run_seconds = max(self._run_seconds, ran.milliseconds[0] / 1e3)
         return mask, ran.milliseconds[0]
 
@@ -167,7 +148,7 @@ class IsolatedRunner:
         if not self._run_seconds:
             self.run(image)  # how long a run takes says how long many of them may
         limit = self.limits.run + 2 * seconds + 10 * (warm_up + runs) * self._run_seconds
-        ran, _ = self._run(Infer(warm_up, runs, seconds), image, limit)
+        ran, _ = self._run(messages.Infer(warm_up, runs, seconds), image, limit)
         return ran.milliseconds, ran.warm_up
 
     def cost(self) -> Cost:
@@ -176,7 +157,7 @@ class IsolatedRunner:
         Raises:
             RunnerError, LostError: As `load`; or it can't be counted.
         """
-        return self._ask(Ask("count"), Cost, self.limits.load, "counting")[0]
+        return self._ask(messages.Ask("count"), Cost, self.limits.load, "counting")[0]
 
     def saturating(self) -> list[str]:
         """Operations that can saturate on some processors, see `runtimes.saturation`.
@@ -184,7 +165,8 @@ class IsolatedRunner:
         Raises:
             RunnerError, LostError: As `load`; or the file can't be read.
         """
-        return self._ask(Ask("saturating"), Saturating, self.limits.load, "reading")[0].names
+        request, expected = messages.Ask("saturating"), messages.Saturating
+        return self._ask(request, expected, self.limits.load, "reading")[0].names
 
     def peak_memory_mb(self) -> float:
         """The most memory that the process has had resident, in MB.
@@ -192,7 +174,8 @@ class IsolatedRunner:
         Raises:
             LostError: The process is gone.
         """
-        return self._ask(Ask("memory"), Peak, self.limits.load, "answering")[0].megabytes
+        request, expected = messages.Ask("memory"), messages.Peak
+        return self._ask(request, expected, self.limits.load, "answering")[0].megabytes
 
     def intermediates(self, image: Array) -> Iterator[tuple[NodeInfo, Array]]:
         """The file's intermediate tensors for an image, as `runtimes.intermediates` gives them.
@@ -205,11 +188,11 @@ class IsolatedRunner:
         """
         self._await_runtime()
         limit = self.limits.load + self.limits.run
-        self._child.send_within(self.limits.load, Ask("intermediates"), image)
+        self._child.send_within(self.limits.load, messages.Ask("intermediates"), image)
         ended = False
         try:
             while True:
-                node, values = self._answer(Node, limit, "running")
+                node, values = self._answer(messages.Node, limit, "running")
                 if node.info is None:
                     ended = True
                     return
@@ -224,8 +207,10 @@ class IsolatedRunner:
         """Bytes that the process has resident now; 0 where it is gone."""
         return self._child.resident_memory() if self._started else 0
 
-    def _run(self, request: Infer, image: Array, limit: float) -> tuple[Ran, Array]:
-        ran, mask = self._ask(request, Ran, limit, "running", image)
+    def _run(
+        self, request: messages.Infer, image: Array, limit: float
+    ) -> tuple[messages.Ran, Array]:
+        ran, mask = self._ask(request, messages.Ran, limit, "running", image)
         if mask is None or mask.ndim != 4 or mask.shape[0] != 1:
             raise self._nonsense("an answer without a mask")
         if len(ran.milliseconds) < request.runs:
@@ -234,7 +219,7 @@ class IsolatedRunner:
 
     def _ask(
         self,
-        request: Ask | Infer,
+        request: messages.Ask | messages.Infer,
         expected: type[Expected],
         limit: float,
         doing: str,
@@ -248,7 +233,7 @@ class IsolatedRunner:
         """Wait until the process has imported what it needs; it says so once."""
         self.start()
         if not self._ready:
-            self._answer(Ready, self.limits.load, "starting its runtime")
+            self._answer(messages.Ready, self.limits.load, "starting its runtime")
             self._ready = True
 
     def _answer(
@@ -269,7 +254,7 @@ class IsolatedRunner:
             raise self._death(doing) from None
         except Garbled as exc:
             raise self._nonsense(str(exc)) from exc
-        if isinstance(answer, Refused):
+        if isinstance(answer, messages.Refused):
             if answer.kind == "memory" or any(sign in answer.what.lower() for sign in _NO_MEMORY):
                 raise self._out_of_memory("running")
             error = NotCoveredError if answer.kind == "unavailable" else RunnerError

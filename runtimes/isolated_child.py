@@ -5,34 +5,20 @@ It has no secrets and nothing to keep: a file that takes it down ends this proce
 
 from __future__ import annotations
 
-import importlib
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ..errors import MaskportError, MissingToolError, NotCoveredError, UsageError
+from ..loading import load
 from ..processes.inside import Parent
+from ..processes.messages import Array
 from ..processes.sandbox import confine, peak_memory
+from . import isolated_messages as messages
 from .base import Runner
-from .isolated_messages import (
-    REQUESTS,
-    Answer,
-    Ask,
-    Build,
-    Infer,
-    Job,
-    Loaded,
-    Node,
-    Peak,
-    Ran,
-    Ready,
-    Refused,
-    Saturating,
-)
 from .runners import runner_for
 
 __all__ = ["main"]
@@ -41,12 +27,12 @@ __all__ = ["main"]
 def main(parent: Parent) -> None:
     """Serve requests, of which the first is the job, until the parent ends this process."""
     served: _Served | None = None
-    for request, array in parent.requests(REQUESTS):
+    for request, array in parent.requests(messages.REQUESTS):
         try:
-            if isinstance(request, Job):
+            if isinstance(request, messages.Job):
                 confine(request.memory)
                 served = _Served(request)
-                parent.send(Ready())
+                parent.send(messages.Ready())
                 continue
             assert served is not None  # noqa: S101  (the job comes first)
             if array is not None:
@@ -54,11 +40,11 @@ def main(parent: Parent) -> None:
             for answer, values in served.answers(request):
                 parent.send(answer, values)
         except MemoryError:
-            parent.send(Refused("memory"))
+            parent.send(messages.Refused("memory"))
             return
         except MaskportError as exc:
             here = not isinstance(exc, MissingToolError | NotCoveredError | UsageError)
-            parent.send(Refused("broken" if here else "unavailable", exc.what, exc.remedy))
+            parent.send(messages.Refused("broken" if here else "unavailable", exc.what, exc.remedy))
             if served is None:
                 return
 
@@ -66,23 +52,22 @@ def main(parent: Parent) -> None:
 class _Served:
     """One artifact's runner, and the requests it serves."""
 
-    def __init__(self, job: Job) -> None:
+    def __init__(self, job: messages.Job) -> None:
         self.path = Path(job.path)
         self.artifact = job.artifact
         self.threads = job.threads
-        self.image: NDArray[np.float32] = np.zeros((1, 3, 1, 1), np.float32)
+        self.image: Array = np.zeros((1, 3, 1, 1), np.float32)
         self.runner = self._runner(job.build)
         if job.compute_units and hasattr(self.runner, "compute_units"):
             self.runner.compute_units = job.compute_units
         self.runner.prepare()
 
-    def _runner(self, build: Build | None) -> Runner:
+    def _runner(self, build: messages.Build | None) -> Runner:
         if build is None:
             return runner_for(self.artifact, self.path, self.threads)
         from .pytorch import PyTorchRunner
 
-        module, _, name = build.function.partition(":")
-        function: Callable[..., Any] = getattr(importlib.import_module(module), name)
+        function: Callable[..., Any] = load(build.function)
         return PyTorchRunner(
             self.path,
             self.artifact,
@@ -90,15 +75,17 @@ class _Served:
             build=lambda: function(**build.arguments),
         )
 
-    def answers(self, request: Ask | Infer) -> Iterator[tuple[Answer, NDArray[np.float32] | None]]:
-        if isinstance(request, Infer):
+    def answers(
+        self, request: messages.Ask | messages.Infer
+    ) -> Iterator[tuple[messages.Answer, Array | None]]:
+        if isinstance(request, messages.Infer):
             yield self._run(request)
             return
         runner = self.runner
         match request.what:
             case "load":
                 runner.__enter__()
-                yield Loaded(runner.name, runner.emulated, runner.load_seconds * 1e3), None
+                yield messages.Loaded(runner.name, runner.emulated, runner.load_seconds * 1e3), None
             case "count":
                 from .costs.counting import cost_of
 
@@ -106,19 +93,19 @@ class _Served:
             case "saturating":
                 from .saturation import saturating
 
-                yield Saturating(saturating(self.artifact, self.path)), None
+                yield messages.Saturating(saturating(self.artifact, self.path)), None
             case "intermediates":
                 from .intermediates.stream import intermediates
 
                 for node, values in intermediates(
                     self.artifact, self.path, self.image, self.threads
                 ):
-                    yield Node(node), values
-                yield Node(None), None
+                    yield messages.Node(node), values
+                yield messages.Node(None), None
             case "memory":
-                yield Peak(peak_memory() / 1e6), None
+                yield messages.Peak(peak_memory() / 1e6), None
 
-    def _run(self, request: Infer) -> tuple[Ran, NDArray[np.float32]]:
+    def _run(self, request: messages.Infer) -> tuple[messages.Ran, Array]:
         began = time.perf_counter()
         for _ in range(request.warm_up):
             self.runner.run(self.image)
@@ -128,4 +115,4 @@ class _Served:
             started = time.perf_counter()
             mask = self.runner.run(self.image)
             times.append((time.perf_counter() - started) * 1e3)
-        return Ran(times, warm_up_ms), mask
+        return messages.Ran(times, warm_up_ms), mask

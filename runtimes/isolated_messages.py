@@ -9,7 +9,7 @@ from pydantic import FiniteFloat
 
 from ..artifacts.manifest import Artifact
 from ..processes.messages import Vocabulary
-from .costs.cost import Cost
+from .costs.counting import Cost
 from .intermediates.nodes import NodeInfo
 
 __all__ = [

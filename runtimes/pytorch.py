@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
@@ -10,9 +11,8 @@ from torch import nn
 
 from ..artifacts.manifest import Artifact
 from .base import Array, Runner
-from .torch_threads import torch_threads
 
-__all__ = ["PyTorchRunner"]
+__all__ = ["PyTorchRunner", "torch_threads"]
 
 
 class PyTorchRunner(Runner):
@@ -49,3 +49,20 @@ class PyTorchRunner(Runner):
 
     def _close(self) -> None:
         del self._module
+
+
+@contextmanager
+def torch_threads(count: int | None) -> Iterator[None]:
+    """Let torch use ``count`` CPU threads inside the block; None changes nothing.
+
+    The count is one for the whole process.
+    """
+    before = torch.get_num_threads()
+    if count is None or count == before:
+        yield
+        return
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

@@ -8,7 +8,7 @@ from pathlib import Path
 from ..artifacts.manifest import Artifact
 from ..errors import UsageError, did_you_mean
 from ..formats import FORMATS, Runtime
-from ..sdks.needs import load
+from ..loading import load
 from .base import Runner
 
 __all__ = ["exact_runner_for", "runner_for"]

@@ -8,7 +8,7 @@ import torch
 
 from ..sdks.quiet import quiet
 from .base import Array, Runner
-from .torch_threads import torch_threads
+from .pytorch import torch_threads
 
 __all__ = ["TorchScriptLiteRunner"]
 

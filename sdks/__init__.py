@@ -1,1 +1,1 @@
-"""What SDKs have in common: what must be installed, loading what a table names, their errors."""
+"""What SDKs have in common: what must be installed, loaders and readers, their errors."""

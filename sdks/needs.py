@@ -2,24 +2,16 @@
 
 from __future__ import annotations
 
-import importlib
 import importlib.metadata
 import importlib.util
 from collections.abc import Iterable
-from typing import Any
 
 from ..formats import FORMATS, Need
 
-__all__ = ["installed", "load", "needs_of", "not_installed"]
+__all__ = ["installed", "needs_of", "not_installed"]
 
 # What runs TorchScript is a dependency of maskport itself.
 _TORCH = Need("torch", "torch", "")
-
-
-def load(dotted: str) -> Any:
-    """What a path of `formats` names, ``".runtimes.onnx:OnnxRunner"``; its module is imported."""
-    module, _, name = dotted.partition(":")
-    return getattr(importlib.import_module(module, __package__.rpartition(".")[0]), name)
 
 
 def not_installed(modules: Iterable[str]) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from ...formats import FORMATS
-from ...sdks.needs import load
+from ...loading import load
 from ..manifest import Artifact
 from .declared import Declared
 

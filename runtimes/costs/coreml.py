@@ -10,7 +10,7 @@ import numpy as np
 
 from ...artifacts.manifest import Artifact
 from ..mil.package import read_package
-from .cost import Cost
+from .counting import Cost
 from .operation import Formula, Operation, Shape, convolution, count, einsum, product, transposed
 
 __all__ = ["cost"]

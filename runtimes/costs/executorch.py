@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from math import prod
 from pathlib import Path
+from typing import Any
 
-from ...artifacts.inspect.executorch import XNNPACK, Program
+from ...artifacts.inspect.executorch import XNNPACK, Program, xnnpack_graph
 from ...artifacts.manifest import Artifact
-from .cost import Cost, Uncountable
-from .operation import Formula, Operation, Shape, convolution, count, product, transposed
-from .xnnpack import FORMULAS as XNNPACK_FORMULAS
-from .xnnpack import XnnpackGraph
+from .counting import Cost, Uncountable
+from .operation import Formula, Operation, Shape, convolution, count, fixed, product, transposed
 
 __all__ = ["cost"]
 
@@ -28,8 +27,8 @@ def cost(artifact: Artifact, path: Path) -> Cost:
     macs, kinds = count(operations, _FORMULAS, strange)
     weights = program.constants()
     for payload in program.delegates():
-        graph = XnnpackGraph(payload)
-        more, inside = count(graph.operations(), XNNPACK_FORMULAS, ())
+        graph = _XnnpackGraph(payload)
+        more, inside = count(graph.operations(), _XNNPACK_FORMULAS, ())
         macs += more
         kinds += inside
         weights |= graph.constants()
@@ -92,6 +91,43 @@ class _Program(Program):
         return tensor["sizes"] if fixed else [None] * len(tensor["sizes"])
 
 
+class _XnnpackGraph:
+    """One delegated graph; its images are NHWC.
+
+    Args:
+        payload: What the program hands to XNNPACK: a header, a flatbuffer, and constants.
+    """
+
+    def __init__(self, payload: bytes) -> None:
+        self._graph = xnnpack_graph(payload)
+        self._tensors = {
+            tensor["id_out"]: tensor
+            for tensor in (_tensor(value) for value in self._graph["xvalues"])
+        }
+
+    def operations(self) -> Iterator[Operation]:
+        """Every node; the first inputs in the order of the schema, the filter second."""
+        for number, node in enumerate(self._graph["xnodes"]):
+            fields = node["xnode_union"]
+            yield Operation(
+                node["xnode_union_type"],
+                f"number {number}",
+                [self._shape(fields[name]) for name in _XNNPACK_INPUTS if name in fields],
+                [self._shape(fields["output_id"])] if "output_id" in fields else [],
+            )
+
+    def constants(self) -> dict[str, int]:
+        """The bytes of each constant, by name; graphs of one program share them by name."""
+        return {
+            entry.get("named_key") or f"{id(self)} {number}": entry["size"]
+            for number, entry in enumerate(self._graph["constant_data"])
+        }
+
+    def _shape(self, identity: int) -> Shape:
+        tensor = self._tensors.get(identity)
+        return None if tensor is None else list(tensor["dims"])
+
+
 def _convolution(operation: Operation) -> int:
     """x, weights, bias, stride, padding, dilation, transposed, …"""
     turned = operation.settings["values"][6]["bool_val"]
@@ -121,4 +157,31 @@ _HARMLESS = (
 _ITEM_BYTES = {
     **{"DOUBLE": 8, "FLOAT": 4, "HALF": 2, "BFLOAT16": 2},
     **{"SHORT": 2, "UINT16": 2, "CHAR": 1, "BYTE": 1},
+}
+
+
+def _tensor(value: dict[str, Any]) -> dict[str, Any]:
+    """A value's dimensions, whether it is quantised or not."""
+    tensor: dict[str, Any] = value["xvalue_union"]
+    inner: dict[str, Any] = tensor.get("tensor_value", tensor)
+    return inner
+
+
+def _attention(operation: Operation) -> int:
+    """Query (…, T, C), key (…, S, C), value (…, S, D): two products."""
+    query, key, value = (fixed(shape) for shape in operation.inputs[:3])
+    return prod(query[:-1]) * key[-2] * (query[-1] + value[-1])
+
+
+_XNNPACK_INPUTS = (
+    *("input_id", "input1_id", "query_id", "filter_id", "input2_id", "key_id", "value_id"),
+    *("input3_id", "input4_id", "input5_id"),
+)
+_XNNPACK_FORMULAS: dict[str, Formula] = {
+    "XNNConv2d": convolution(kernel=1, channels=-1),
+    "XNNDepthwiseConv2d": convolution(kernel=1, channels=-1),
+    "XNNConvTranspose2d": transposed(kernel=1, source=0, channels=-1),
+    "XNNFullyConnected": convolution(kernel=1, channels=-1),
+    "XNNBatchMatrixMultiply": product,
+    "XNNScaledDotProductAttention": _attention,
 }

@@ -12,7 +12,7 @@ from typing import Any
 from ...artifacts.manifest import Artifact
 from ...sdks.quiet import quiet_native
 from ...sdks.slim import tensorflow
-from .cost import Cost
+from .counting import Cost
 from .tensorflow import count_graph
 
 __all__ = ["cost"]

@@ -8,17 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from ...artifacts.manifest import Artifact
-from .cost import Cost
-from .operation import (
-    Formula,
-    Operation,
-    Shape,
-    convolution,
-    count,
-    einsum,
-    product,
-    transposed,
-)
+from .counting import Cost
+from .operation import Formula, Operation, Shape, convolution, count, einsum, product, transposed
 
 __all__ = ["cost"]
 

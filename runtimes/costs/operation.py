@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from math import prod
 from typing import Any
 
-from .cost import Uncountable
+from .counting import Uncountable
 
 __all__ = [
     "Formula",

@@ -10,7 +10,7 @@ from typing import Any
 from ...artifacts.manifest import Artifact
 from ...sdks.quiet import quiet_native
 from ...sdks.slim import tensorflow
-from .cost import Cost
+from .counting import Cost
 from .operation import Formula, Operation, Shape, count, einsum, placed, product
 
 __all__ = ["cost", "count_graph"]

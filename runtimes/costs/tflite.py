@@ -8,7 +8,7 @@ from typing import Any
 
 from ...artifacts.manifest import Artifact
 from ...sdks.tflite import names_of, opened, operator_name
-from .cost import Cost
+from .counting import Cost
 from .operation import Formula, Operation, Shape, convolution, count, product, transposed
 
 __all__ = ["cost"]

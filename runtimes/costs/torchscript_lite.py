@@ -8,7 +8,7 @@ from pathlib import Path
 from ...artifacts.inspect.torchscript_lite import Bytecode, shapeless_run
 from ...artifacts.manifest import Artifact
 from ...sdks.quiet import quiet
-from .cost import Cost, Uncountable
+from .counting import Cost, Uncountable
 
 __all__ = ["cost"]
 

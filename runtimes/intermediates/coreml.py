@@ -15,8 +15,8 @@ from ...artifacts.manifest import Artifact
 from ..coreml import image_feature, pixel_values
 from ..mil.package import read_package
 from ..mil.program import Program
-from ..torch_threads import torch_threads
-from .nodes import INPUT, NodeInfo, sketch
+from ..pytorch import torch_threads
+from .nodes import INPUT, NodeInfo, weighted
 
 __all__ = ["coreml_intermediates"]
 
@@ -59,7 +59,7 @@ def _nodes(function: Any) -> dict[str, list[NodeInfo]]:
         inputs = tuple(v.name for v in read if v is not None and v.name in live)
         if not inputs:
             continue
-        weights = _weights(operation, live)
+        seen = weighted(_weights(operation, live))
         nodes[operation.name] = [
             NodeInfo(
                 operation.name,
@@ -68,8 +68,7 @@ def _nodes(function: Any) -> dict[str, list[NodeInfo]]:
                 variable.name,
                 position,
                 (),
-                kernel=() if weights is None else weights.shape,
-                sketch=() if weights is None else sketch(weights),
+                **seen,
             )
             for position, variable in enumerate(operation.outputs)
         ]

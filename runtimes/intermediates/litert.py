@@ -19,13 +19,12 @@ from numpy.typing import NDArray
 
 from ...artifacts.manifest import Artifact, Tensor, TensorQuantization
 from ...sdks.quiet import quiet_native
+from ...sdks.tflite import names_of
 from ..base import stored
-from .nodes import INPUT, NodeInfo, planes, sketch
+from .nodes import INPUT, NodeInfo, batches, planes, weighted
 
 __all__ = ["litert_intermediates"]
 
-# Bytes of tensors that one run gives.
-AT_ONCE = 1 << 28
 # Where an operation's weights stand among its inputs.
 _WEIGHTED = {
     "BATCH_MATMUL": 1,
@@ -44,7 +43,7 @@ def litert_intermediates(
     source = graph.input
     fed = stored(image, _described(artifact.inputs[0], graph, source))
     yield NodeInfo("", INPUT, (), graph.name(source), 0, image.shape), graph.real(source, fed)
-    for batch in _batches(graph, graph.nodes()):
+    for batch in batches(graph.nodes(), lambda item: item[1]):
         values = _run(graph.with_outputs([index for index, _ in batch]), source, fed, threads)
         for index, node in batch:
             value = graph.real(index, values.pop(index))
@@ -65,22 +64,6 @@ def _run(
     return {index: interpreter.get_tensor(index) for index in outputs}
 
 
-def _batches(
-    graph: _Graph, nodes: Iterator[tuple[int, NodeInfo]]
-) -> Iterator[list[tuple[int, NodeInfo]]]:
-    batch: list[tuple[int, NodeInfo]] = []
-    size = 0
-    for index, node in nodes:
-        own = 4 * math.prod(graph.shape(index))
-        if batch and size + own > AT_ONCE:
-            yield batch
-            batch, size = [], 0
-        batch.append((index, node))
-        size += own
-    if batch:
-        yield batch
-
-
 class _Graph:
     """A TFLite file's main graph, tensors by their number."""
 
@@ -91,10 +74,10 @@ class _Graph:
         self._model.signatureDefs = None  # they would name outputs that are none now
         self._subgraph: Any = self._model.subgraphs[0]
         self._tensors: list[Any] = self._subgraph.tensors
-        self._kinds = _names(schema.BuiltinOperator)
+        self._kinds = names_of(schema.BuiltinOperator)
         self._custom = schema.BuiltinOperator.CUSTOM
-        self._activations = _names(schema.ActivationFunctionType)
-        types = {name: number for number, name in _names(schema.TensorType).items()}
+        self._activations = names_of(schema.ActivationFunctionType)
+        types = {name: number for number, name in names_of(schema.TensorType).items()}
         known = ("FLOAT16", "FLOAT32", "FLOAT64", "INT8", "INT16", "INT32", "UINT8")
         self._dtypes = {types[name]: np.dtype(name.lower()) for name in known}
         self._producers = {int(i): op for op in self._subgraph.operators for i in op.outputs}
@@ -117,7 +100,7 @@ class _Graph:
             if not inputs:
                 continue
             kind = self._kind(operator)
-            weights = self._weights(kind, operator, live)
+            seen = weighted(self._weights(kind, operator, live))
             for position, index in enumerate(map(int, operator.outputs)):
                 if not self._is_real(index):
                     continue
@@ -132,8 +115,7 @@ class _Graph:
                         position,
                         self.shape(index),
                         self._activation(operator),
-                        () if weights is None else weights.shape,
-                        () if weights is None else sketch(weights),
+                        **seen,
                     ),
                 )
 
@@ -222,10 +204,6 @@ class _Graph:
 
 
 _WIDENING = {"CAST", "DENSIFY", "DEQUANTIZE"}
-
-
-def _names(enumeration: Any) -> dict[int, str]:
-    return {v: k for k, v in vars(enumeration).items() if isinstance(v, int)}
 
 
 def _described(tensor: Tensor, graph: _Graph, index: int) -> Tensor:

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["INPUT", "SKETCH", "NodeInfo", "planes", "sketch"]
+__all__ = ["INPUT", "SKETCH", "NodeInfo", "batches", "planes", "sketch", "weighted"]
+
+Item = TypeVar("Item")
 
 # The kind of a stream's first item: the image as the file takes it.
 INPUT = "input"
+# Bytes of tensors that one run gives; a graph with more is run again for the rest.
+AT_ONCE = 1 << 28
 # Numbers in a sketch. Two unrelated weights then have a similarity of 0 ± 0.13.
 SKETCH = 64
 
@@ -71,6 +76,26 @@ def sketch(weights: NDArray[Any]) -> tuple[float, ...]:
     sums = np.bincount(bins, weights=flat * signs, minlength=SKETCH)
     length = math.sqrt(float(sums @ sums))
     return tuple((sums / length).tolist()) if length else (0.0,) * SKETCH
+
+
+def weighted(weights: NDArray[Any] | None) -> dict[str, Any]:
+    """Fields of a `NodeInfo` by weights, as PyTorch would store them; nothing of none."""
+    return {} if weights is None else {"kernel": weights.shape, "sketch": sketch(weights)}
+
+
+def batches(items: Iterable[Item], node: Callable[[Item], NodeInfo]) -> Iterator[list[Item]]:
+    """Items whose nodes' tensors one run may give, in order; each batch has at least one."""
+    batch: list[Item] = []
+    size = 0
+    for item in items:
+        own = 4 * math.prod(node(item).shape)
+        if batch and size + own > AT_ONCE:
+            yield batch
+            batch, size = [], 0
+        batch.append(item)
+        size += own
+    if batch:
+        yield batch
 
 
 def planes(values: NDArray[Any]) -> NDArray[np.float32]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -13,12 +12,10 @@ from numpy.typing import NDArray
 
 from ...artifacts.manifest import Artifact
 from ..base import stored
-from .nodes import INPUT, NodeInfo, sketch
+from .nodes import INPUT, NodeInfo, batches, weighted
 
 __all__ = ["onnx_intermediates"]
 
-# Bytes of tensors that one run fetches; a graph with more is run again for the rest.
-AT_ONCE = 1 << 28
 # Where a node's weights stand among its inputs.
 _WEIGHTED = {"Conv": 1, "ConvTranspose": 1, "Gemm": 1, "MatMul": 1}
 
@@ -49,17 +46,13 @@ def onnx_intermediates(
     fed = stored(image, artifact.inputs[0])
     name = artifact.inputs[0].name
     yield NodeInfo("", INPUT, (), name, 0, fed.shape), fed.astype(np.float32)
-    for batch in _batches(nodes):
+    for batch in batches(nodes, lambda node: node):
         values = session.run([node.output for node in batch], {name: fed})[::-1]
         for node in batch:
             value = values.pop()
             if value.dtype.kind == "f":
-                yield _shaped(node, value), value.astype(np.float32)
-
-
-def _shaped(node: NodeInfo, value: NDArray[Any]) -> NodeInfo:
-    """With the shape that the run gave, which inference may not have known."""
-    return replace(node, shape=value.shape)
+                # Inference may not have known the shape.
+                yield replace(node, shape=value.shape), value.astype(np.float32)
 
 
 def _nodes(graph: Any) -> list[NodeInfo]:
@@ -90,6 +83,7 @@ def _nodes(graph: Any) -> list[NodeInfo]:
         place = _WEIGHTED.get(node.op_type)
         if place is not None and node.input[place] in constants:
             weights = _canonical(node, numpy_helper.to_array(constants[node.input[place]]))
+        seen = weighted(weights)
         for position, output in enumerate(node.output):
             if not output or kinds.get(output, 0) not in floats:
                 continue
@@ -102,8 +96,7 @@ def _nodes(graph: Any) -> list[NodeInfo]:
                     output,
                     position,
                     shapes.get(output, ()),
-                    kernel=() if weights is None else weights.shape,
-                    sketch=() if weights is None else sketch(weights),
+                    **seen,
                 )
             )
     return nodes
@@ -115,17 +108,3 @@ def _canonical(node: Any, weights: NDArray[Any]) -> NDArray[Any]:
     if node.op_type in {"Gemm", "MatMul"} and weights.ndim == 2 and not transposed:
         return weights.T
     return weights
-
-
-def _batches(nodes: list[NodeInfo]) -> Iterator[list[NodeInfo]]:
-    batch: list[NodeInfo] = []
-    size = 0
-    for node in nodes:
-        own = 4 * math.prod(node.shape)
-        if batch and size + own > AT_ONCE:
-            yield batch
-            batch, size = [], 0
-        batch.append(node)
-        size += own
-    if batch:
-        yield batch

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from ...artifacts.manifest import Artifact
 from ...errors import RunnerError, UsageError
 from ...formats import FORMATS, Format
+from ...loading import load
 from ...sdks.errors import sdk_errors
-from ...sdks.needs import load
-from ..base import planes_shape
+from ..base import check_image
 from ..refusals import remedy
 from .nodes import NodeInfo
 
@@ -53,13 +53,7 @@ def intermediates(
             "tensors between image and mask.",
             f"Formats that do: {', '.join(SHOWN)}.",
         )
-    expected = planes_shape(artifact.inputs[0])
-    if image.shape != expected or image.dtype != np.float32:
-        raise RunnerError(
-            f"{path} takes an image of shape {expected} in float32; this one is {image.shape} "
-            f"in {image.dtype}.",
-            "Resize the photo by the artifact's specification (imaging.photo_to_input).",
-        )
+    check_image(image, artifact, path)
     return _mapped(row, artifact, path, image, threads)
 
 

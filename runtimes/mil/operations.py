@@ -10,31 +10,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from . import (
-    ops_activation,
-    ops_convolution,
-    ops_elementwise,
-    ops_normalization,
-    ops_pooling,
-    ops_quantization,
-    ops_reduction,
-    ops_resize,
-    ops_shape,
-)
+from . import ops_elementwise, ops_reduction, ops_resize, ops_shape, ops_windows
 
 __all__ = ["EXACT", "OPERATIONS"]
 
-_TABLES = (
-    ops_activation,
-    ops_convolution,
-    ops_elementwise,
-    ops_normalization,
-    ops_pooling,
-    ops_quantization,
-    ops_reduction,
-    ops_resize,
-    ops_shape,
-)
+_TABLES = (ops_elementwise, ops_reduction, ops_resize, ops_shape, ops_windows)
 
 OPERATIONS: dict[str, Callable[..., Any]] = {
     name: function for table in _TABLES for name, function in table.OPERATIONS.items()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable
 from typing import Any
 
@@ -112,7 +111,7 @@ def pad(
     """Before and after each of the last dimensions, in turn."""
     amounts = integers(pad)
     pairs = list(zip(amounts[::2], amounts[1::2], strict=True))
-    backwards = list(itertools.chain.from_iterable(reversed(pairs)))
+    backwards = [amount for pair in reversed(pairs) for amount in pair]
     if mode == "constant":
         return F.pad(x, backwards, value=float(constant_val))
     if mode not in {"reflect", "replicate"}:
@@ -127,13 +126,8 @@ def pad(
     return x
 
 
-def pixel_shuffle(x: Tensor, upscale_factor: int) -> Tensor:
-    """(N, C * f * f, H, W) to (N, C, H * f, W * f), as torch's."""
-    return F.pixel_shuffle(x, upscale_factor)
-
-
 def depth_to_space(x: Tensor, block_size: int) -> Tensor:
-    """Like `pixel_shuffle`, but channels vary slowest over the block, not over depth."""
+    """Like ``pixel_shuffle``, but channels vary slowest over the block, not over depth."""
     n, c, h, w = x.shape
     blocks = x.reshape(n, block_size, block_size, c // block_size**2, h, w)
     return blocks.permute(0, 3, 4, 1, 5, 2).reshape(n, -1, h * block_size, w * block_size)
@@ -168,7 +162,7 @@ OPERATIONS: dict[str, Callable[..., Any]] = {
     "gather": gather,
     "identity": lambda x: x,
     "pad": pad,
-    "pixel_shuffle": pixel_shuffle,
+    "pixel_shuffle": lambda x, upscale_factor: F.pixel_shuffle(x, upscale_factor),  # noqa: PLW0108
     "reshape": reshape,
     "reverse": lambda x, axes=None: x.flip(range(x.ndim) if axes is None else integers(axes)),
     "shape": lambda x: torch.tensor(x.shape, dtype=torch.int32),

@@ -20,7 +20,7 @@ from maskport.api import export
 from maskport.cli.main import cli
 from maskport.errors import BundleError, ImageError, InputError, LostError, UsageError
 from maskport.models.u2net import U2Net
-from maskport.runtimes.costs.cost import Cost
+from maskport.runtimes.costs.counting import Cost
 from maskport.runtimes.isolated import IsolatedRunner
 from maskport.scenes import scene
 from maskport.specs import ImageSpec, MaskSpec, ModelSpec

@@ -13,7 +13,7 @@ from PIL import Image
 from maskport.api import ExportEvent, export
 from maskport.artifacts.bundle import Bundle
 from maskport.errors import MaskportError
-from maskport.exporters.likeness import bounds_of, objection
+from maskport.exporters.inspection import bounds_of, objection
 from maskport.imaging.convert import photo_to_input
 from maskport.metrics import intersection_over_union, mean_absolute_error
 from maskport.models.checkpoints import load_weights

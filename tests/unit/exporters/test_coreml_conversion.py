@@ -16,7 +16,7 @@ from torch.nn import functional as F
 from maskport.artifacts.manifest import Artifact
 from maskport.errors import ExportError
 from maskport.exporters import coreml
-from maskport.exporters.coreml_conversion import convert
+from maskport.exporters.coreml_package import convert
 from maskport.exporters.intermediates import make
 from maskport.exporters.run import Card, Options, Run
 from maskport.models.prepared import Reference, prepare

@@ -68,7 +68,7 @@ def sample_of(
     run = Run(folder, spec, CARD, Options(coreml_output=output))  # type: ignore[arg-type]
     photo = scene(0, HEIGHT, WIDTH).photo.transpose(2, 0, 1)
     recipe = Recipe("own", pass_bytes=True, wide_tail=True)
-    quantized, view = quantize(prepare(network, spec), photo[None], "", recipe)
+    quantized, view = quantize(prepare(network, spec), photo[None], recipe)
     quantized = change(quantized)
     keep_program(quantized_program(view, quantized, photo), run)
     write_recipe(recipe, run.recipe)

@@ -5,23 +5,25 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any
 
 import numpy as np
 import pytest
 
+from maskport.artifacts.bundle import Bundle
+from maskport.artifacts.manifest import Artifact, Checkpoint, FileEntry, Network
 from maskport.errors import ExportError
 from maskport.exporters import export
+from maskport.exporters.export import ExportEvent, Watcher
 from maskport.exporters.failures import made_once, reason_of
 from maskport.exporters.lanes import Lanes
 from maskport.exporters.messages import Failed, Finished, News, Step
-from maskport.exporters.run import Card, Run
+from maskport.exporters.run import Card, Options, Run
 from maskport.exporters.targets import select
 from maskport.exporters.tflite import refusal
 from maskport.formats import Target
-from maskport.models.prepared import Reference, prepare
+from maskport.models.prepared import Reference
 from maskport.models.seeding import seeded
 from maskport.models.u2net import U2Net
 from maskport.quantization.calibration import CalibrationSet
@@ -38,11 +40,18 @@ EVERY_KIND = [
 ]
 
 
-class NoLanes:
-    """Takes orders and makes nothing."""
+class FakeLanes:
+    """Takes requests, and makes nothing or, where it ``makes``, a file of a byte for each."""
 
     def __init__(self) -> None:
         self.ordered: list[str] = []
+        self.makes = False
+
+    def __enter__(self) -> FakeLanes:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        pass
 
     def warm_up(self, rows: object) -> None:
         pass
@@ -53,98 +62,131 @@ class NoLanes:
     def so_far(self) -> Iterator[News]:
         return iter(())
 
-    finish = so_far
+    def finish(self) -> Iterator[News]:
+        for name in self.ordered if self.makes else ():
+            files = [FileEntry(path="file", bytes=1, sha256="0" * 64)]
+            artifact = Artifact(
+                target=name,
+                path="file",
+                format="onnx",
+                precision="fp32",
+                bytes=1,
+                sha256="0" * 64,
+                files=files,
+                inputs=[],
+                outputs=[],
+            )
+            yield Finished(name, artifact, 0, {})
 
 
-class Session:
-    """The parent's part of an export of two targets of the float network and one of a recipe."""
+class Exporting:
+    """An export of two targets of the float network and one of a recipe, without its lanes."""
 
     def __init__(self, folder: Path, network: U2Net, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.log = folder / "export.log"
-        self.lanes = NoLanes()
-        self.made: list[str] = []
-        self.run = Run(folder, SPEC, Card("nano", "", "", "", ""))
+        self.folder = folder
+        self.lanes = FakeLanes()
         seeded(network, 0, (32, 48))
-        self.prepared = prepare(network, SPEC)
         photos = np.zeros((2, 3, 32, 48), np.uint8)
-        self.order: Any = SimpleNamespace(
+        self.request = export.ExportRequest(
             reference=Reference(network, SPEC),
             spec=SPEC,
             targets=select(["onnx-fp32", "torchscript-lite", "onnx-int8"]),
+            network=Network(name="nano", factory="", parameters=1, macs=1),
+            checkpoint=Checkpoint(file="", sha256="0" * 64, source="", license=""),
+            card=Card("nano", "", "", "", ""),
+            options=Options(),
             calibration=CalibrationSet(("a", "b"), photos, "0" * 64, 0),
             recipes={"best": BEST},
             check=np.random.default_rng(0).random((1, 3, 32, 48), np.float32),
+            jobs=1,
         )
-        monkeypatch.setattr(export, "make", lambda source, *_: self.made.append(source))
+        monkeypatch.setattr(export, "Lanes", lambda *_: self.lanes)
+        monkeypatch.setattr(export, "make", lambda *_: None)
         monkeypatch.setattr(export, "quantized", lambda *_: iter(()))
         monkeypatch.setattr(export, "not_installed", lambda _: [])
+        monkeypatch.chdir(folder)
 
-    def messages(self) -> list[object]:
-        lanes: Any = self.lanes
-        return list(export._make_all(self.order, self.prepared, self.run, lanes, self.log))
+    def bundle(self, watch: Watcher = lambda event: None) -> Bundle:
+        return export.run_export(self.request, self.folder / "bundle", watch)
 
     def failures(self) -> dict[str, str]:
-        return {m.target: m.reason for m in self.messages() if isinstance(m, Failed)}
+        """Reasons by target, of an export that gives no bundle."""
+        events: list[ExportEvent] = []
+        with pytest.raises(ExportError, match="No target could be made"):
+            self.bundle(events.append)
+        return {event.target: event.text for event in events if event.kind == "failed"}
+
+    def log(self) -> str:
+        """Of an export that gave no bundle, which is kept where it was started."""
+        (kept,) = self.folder.glob("maskport-export-*.log")
+        return kept.read_text()
 
 
 @pytest.fixture
-def parent(nano: Callable[..., U2Net], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Session:
-    return Session(tmp_path, nano(), monkeypatch)
+def exporting(
+    nano: Callable[..., U2Net], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Exporting:
+    return Exporting(tmp_path, nano(), monkeypatch)
 
 
 @pytest.mark.parametrize("error", EVERY_KIND, ids=lambda e: type(e).__name__)
 def test_whatever_a_recipe_raises_fails_its_targets_only(
-    error: Exception, parent: Session, monkeypatch: pytest.MonkeyPatch
+    error: Exception, exporting: Exporting, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def broken(*_: object) -> Iterator[Step]:
         yield Step("measuring")
         raise error
 
     monkeypatch.setattr(export, "quantized", broken)
-    failed = parent.failures()
+    failed = exporting.failures()
     assert list(failed) == ["onnx-int8"]
-    assert parent.lanes.ordered == ["onnx-fp32", "torchscript-lite"]
+    assert exporting.lanes.ordered == ["onnx-fp32", "torchscript-lite"]
     what, remedy = failed["onnx-int8"].splitlines()
     assert what.startswith(f"Failed while quantising by the recipe best: {type(error).__name__}")
     assert "The log has the traceback" in remedy
-    assert "in broken" in parent.log.read_text()
+    assert "in broken" in exporting.log()
 
 
 @pytest.mark.parametrize("error", EVERY_KIND, ids=lambda e: type(e).__name__)
 def test_whatever_making_an_intermediate_raises_fails_what_starts_from_it(
-    error: Exception, parent: Session, monkeypatch: pytest.MonkeyPatch
+    error: Exception, exporting: Exporting, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def broken(source: str, *_: object) -> None:
         if source == "onnx":
             raise error
 
     monkeypatch.setattr(export, "make", broken)
-    failed = parent.failures()
+    failed = exporting.failures()
     assert list(failed) == ["onnx-fp32"]
     # What is quantised starts from a program of its own.
-    assert parent.lanes.ordered == ["torchscript-lite", "onnx-int8"]
+    assert exporting.lanes.ordered == ["torchscript-lite", "onnx-int8"]
     assert failed["onnx-fp32"].startswith("Failed while making the ONNX graph")
 
 
 @pytest.mark.parametrize("broken", [("program",), ("onnx",), ("program", "onnx")])
 def test_what_can_start_from_another_intermediate_does(
-    broken: tuple[str, ...], parent: Session, monkeypatch: pytest.MonkeyPatch
+    broken: tuple[str, ...], exporting: Exporting, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def make(source: str, *_: object) -> None:
         if source in broken:
             raise ValueError(source)
 
     monkeypatch.setattr(export, "make", make)
-    parent.order.targets = select(["tflite-fp32", "savedmodel", "executorch"])
-    failed = parent.failures()
+    targets = select(["tflite-fp32", "savedmodel", "executorch"])
+    exporting.request = replace(exporting.request, targets=targets)
+    failed = exporting.failures()
     assert ("tflite-fp32" in failed) == (len(broken) == 2)
     assert ("savedmodel" in failed) == ("onnx" in broken)
     assert ("executorch" in failed) == ("program" in broken)
-    assert sorted([*parent.lanes.ordered, *failed]) == ["executorch", "savedmodel", "tflite-fp32"]
+    assert sorted([*exporting.lanes.ordered, *failed]) == [
+        "executorch",
+        "savedmodel",
+        "tflite-fp32",
+    ]
 
 
 def test_ctrl_c_within_a_recipe_is_no_failure(
-    parent: Session, monkeypatch: pytest.MonkeyPatch
+    exporting: Exporting, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def interrupted(*_: object) -> Iterator[Step]:
         yield Step("measuring")
@@ -152,18 +194,23 @@ def test_ctrl_c_within_a_recipe_is_no_failure(
 
     monkeypatch.setattr(export, "quantized", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        parent.messages()
+        exporting.bundle()
 
 
 def test_calibration_photos_that_the_network_fails_on_are_warned_of(
-    parent: Session, monkeypatch: pytest.MonkeyPatch
+    exporting: Exporting, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fails(*_: object) -> None:
         raise ValueError("too dark")
 
     monkeypatch.setattr(export, "objections", fails)
-    (warned,) = [m.texts for m in parent.messages() if isinstance(m, export._Doubts)]
-    assert warned == ("the network fails on a calibration photo: ValueError: too dark",)
+    exporting.request = replace(exporting.request, targets=select(["onnx-fp32"]))
+    exporting.lanes.makes = True
+    calibration = exporting.bundle().manifest.calibration
+    assert calibration is not None
+    assert calibration.warnings == [
+        "the network fails on a calibration photo: ValueError: too dark"
+    ]
 
 
 def test_what_several_targets_start_from_is_made_once(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from maskport.exporters.likeness import bounds_of, objection
+from maskport.exporters.inspection import bounds_of, objection
 from maskport.formats import TARGETS
 from maskport.precisions import Bounds
 from maskport.scenes import scene

@@ -9,8 +9,9 @@ import pytest
 from maskport.errors import UsageError
 from maskport.exporters.targets import select, target
 from maskport.formats import FORMATS, TARGETS, Target
+from maskport.loading import load
 from maskport.precisions import PRECISIONS
-from maskport.sdks.needs import load, not_installed
+from maskport.sdks.needs import not_installed
 
 
 def test_names_are_unique_and_every_format_has_a_target() -> None:

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from maskport.exporters.intermediates import OPSET
-from maskport.exporters.tensorflow_pools import adapt_pools
+from maskport.exporters.tensorflow_form import adapt_pools
 
 pytestmark = pytest.mark.sdk
 

@@ -69,9 +69,7 @@ def test_it_loads_and_draws_what_the_simulation_says(
     labels = tuple(map(str, range(planes)))
     spec = ModelSpec("ended", ImageSpec(SIDE, SIDE), MaskSpec(planes, labels=labels))
     photos = np.stack([scene(seed, SIDE, SIDE).photo.transpose(2, 0, 1) for seed in range(4)])
-    network, view = quantize(
-        prepare(Ended(end, planes, steep).eval(), spec), photos, "0" * 64, recipe
-    )
+    network, view = quantize(prepare(Ended(end, planes, steep).eval(), spec), photos, recipe)
     run = Run(tmp_path, spec, Card("ended", "author", "license", "0" * 12, "Draws."))
     keep_program(quantized_program(view, network, photos[0]), run)
     write_recipe(recipe, run.recipe)

@@ -49,7 +49,7 @@ class Made:
         self.network: QuantizedNetwork
         self.view: PreparedMask
         view = prepare(self.module, spec)
-        self.network, self.view = quantize(view, self.photos[:6], "0" * 64, recipe)
+        self.network, self.view = quantize(view, self.photos[:6], recipe)
         self.run = Run(folder, spec, CARD)
         write_recipe(recipe, self.run.recipe)
         keep_program(quantized_program(self.view, self.network, self.photos[0]), self.run)

@@ -17,12 +17,11 @@ from maskport.models.prepared import PreparedMask, prepare
 from maskport.models.seeding import seeded
 from maskport.models.u2net import U2Net
 from maskport.quantization import finetuning
+from maskport.quantization.drawing import Watch, draw
 from maskport.quantization.encodings import Encoding, QuantizedNetwork
 from maskport.quantization.graph import capture
-from maskport.quantization.measure import Watch
 from maskport.quantization.quantize import quantize, simulated
 from maskport.quantization.recipe import BEST, PLAIN, Recipe
-from maskport.quantization.sensitivity import draw
 from maskport.quantization.simulation import rounded
 from maskport.specs import ImageSpec, MaskSpec, ModelSpec
 
@@ -40,7 +39,7 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture
 def quantized(view: PreparedMask, photos: np.ndarray) -> Quantize:
     def run(recipe: Recipe = TUNED, watch: Watch = lambda *_: None) -> QuantizedNetwork:
-        return quantize(view, photos, "0" * 64, recipe, watch)[0]
+        return quantize(view, photos, recipe, watch)[0]
 
     return run
 
@@ -49,7 +48,7 @@ def _error(view: PreparedMask, photos: np.ndarray, recipe: Recipe) -> float:
     """Mean squared, on the photos that are not learned from."""
     apart = photos[2::3]
     shape = (1, *photos.shape[1:])
-    rounded = simulated(*quantize(view, photos, "0" * 64, recipe), shape)
+    rounded = simulated(*quantize(view, photos, recipe), shape)
     truths = draw(capture(view, shape).run, apart)
     return float((draw(rounded, apart) - truths).square().mean())
 
@@ -160,7 +159,7 @@ def test_whatever_decides_makes_it_another_run(
     recipe = replace(TUNED, finetune=1)
 
     def files(recipe: Recipe, view: PreparedMask, photos: np.ndarray) -> int:
-        quantize(view, photos, "0" * 64, recipe)
+        quantize(view, photos, recipe)
         return len(list(cache.rglob("*.pt")))
 
     network = nano()
@@ -205,7 +204,7 @@ def test_the_photos_bytes_still_pass_unrounded(
 
 
 def test_two_photos_will_do(view: PreparedMask, photos: np.ndarray) -> None:
-    assert quantize(view, photos[:2], "0" * 64, replace(TUNED, finetune=2))[0].weights
+    assert quantize(view, photos[:2], replace(TUNED, finetune=2))[0].weights
 
 
 @pytest.mark.parametrize("spoil", [lambda b: b[: len(b) // 2], lambda b: b"", lambda b: b"x" * 99])

@@ -13,12 +13,13 @@ from click.testing import CliRunner
 from maskport.cli.main import cli
 from maskport.errors import UsageError
 from maskport.models.prepared import PreparedMask
+from maskport.quantization.drawing import draw
 from maskport.quantization.graph import capture
 from maskport.quantization.mix import Mixed, check_apart, find_mix, held_out
 from maskport.quantization.quantize import quantize, simulated
 from maskport.quantization.recipe import BEST, PLAIN, read_recipe
 from maskport.quantization.search import Budget, read_budget
-from maskport.quantization.sensitivity import Fidelity, draw, fidelity
+from maskport.quantization.sensitivity import Fidelity, fidelity
 
 HARD = "mae<=1e-4"
 
@@ -44,7 +45,7 @@ def test_what_was_verified_is_what_the_recipe_gives(
 ) -> None:
     """The search puts float weights beside rounded ones; quantising by the recipe does the same."""
     shown, others = held_out(photos)
-    network, rewritten = quantize(view, shown, "0" * 64, mixed.recipe)
+    network, rewritten = quantize(view, shown, mixed.recipe)
     shape = (1, *photos.shape[1:])
     plain = capture(view, shape)
     truths = draw(lambda photo: plain.run(photo, None, None), others)
@@ -81,7 +82,7 @@ def test_a_module_that_is_not_there_is_refused_with_those_that_are_meant(
 ) -> None:
     recipe = replace(BEST, float_modules=("stage2d",))
     with pytest.raises(UsageError) as raised:
-        quantize(view, photos, "0" * 64, recipe)
+        quantize(view, photos, recipe)
     assert "Did you mean body.network.stage2d?" in str(raised.value)
 
 
@@ -89,7 +90,7 @@ def test_a_sum_between_parts_in_float_is_not_rounded(
     view: PreparedMask, photos: np.ndarray
 ) -> None:
     parts = ("body.network.side1", "body.network.stage1d.rebnconv1d")
-    network, _ = quantize(view, photos[:2], "0" * 64, replace(BEST, float_modules=parts))
+    network, _ = quantize(view, photos[:2], replace(BEST, float_modules=parts))
     sums = [t for t in network.tensors.values() if t.kind == "sum" and t.in_float]
     assert [t.module for t in sums] == ["body.network.stage1d"]
     assert sums[0].encoding is None

@@ -18,12 +18,10 @@ from maskport.quantization.quantize import quantize, simulated
 from maskport.quantization.recipe import BEST, PLAIN, Recipe, named, read_recipe, write_recipe
 from maskport.specs import ImageSpec, MaskSpec, ModelSpec
 
-CALIBRATION = "0" * 64
-
 
 @pytest.fixture(scope="module")
 def best(view: PreparedMask, photos: np.ndarray) -> tuple[QuantizedNetwork, PreparedMask]:
-    return quantize(view, photos[:4], CALIBRATION, BEST)
+    return quantize(view, photos[:4], BEST)
 
 
 def error(
@@ -60,7 +58,7 @@ def test_the_best_recipe_is_nearer_to_float_than_the_plain_one(
     photos: np.ndarray,
     images: Tensor,
 ) -> None:
-    plain = quantize(view, photos[:4], CALIBRATION, PLAIN)
+    plain = quantize(view, photos[:4], PLAIN)
     unseen = images[4:]
     assert error(best, view, unseen) < error(plain, view, unseen)
 
@@ -68,7 +66,7 @@ def test_the_best_recipe_is_nearer_to_float_than_the_plain_one(
 def test_the_same_photos_give_the_same_numbers(
     best: tuple[QuantizedNetwork, PreparedMask], view: PreparedMask, photos: np.ndarray
 ) -> None:
-    again, _ = quantize(view, photos[:4], CALIBRATION, BEST)
+    again, _ = quantize(view, photos[:4], BEST)
     assert dict(again.tensors) == dict(best[0].tensors)
     assert all(torch.equal(again.weights[k], v) for k, v in best[0].weights.items())
 
@@ -77,7 +75,7 @@ def test_no_photos_is_an_error_that_says_what_to_give(
     view: PreparedMask, photos: np.ndarray
 ) -> None:
     with pytest.raises(ExportError, match="no calibration photos") as caught:
-        quantize(view, photos[:0], CALIBRATION, BEST)
+        quantize(view, photos[:0], BEST)
     assert "--calibration" in caught.value.remedy
 
 
@@ -148,8 +146,8 @@ def test_auto_ranges_clip_where_extremes_lose_the_mask(
     chosen = measure(flare, lit, plain).recipe
     assert (chosen.ranges, chosen.relit) == ("percentile", False)
     seen = torch.from_numpy(lit).float() / 255
-    extremes = quantize(flare, lit, CALIBRATION, replace(plain, ranges="min-max", relit=False))
-    fitting = quantize(flare, lit, CALIBRATION, plain)
+    extremes = quantize(flare, lit, replace(plain, ranges="min-max", relit=False))
+    fitting = quantize(flare, lit, plain)
     assert fitting[0].recipe.ranges == "percentile"
     assert error(fitting, flare, seen) < 0.1 * error(extremes, flare, seen)
 

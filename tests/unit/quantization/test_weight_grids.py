@@ -103,7 +103,7 @@ def test_every_recipe_gives_weights_that_cannot_saturate(
     tmp_path: pytest.TempPathFactory,
 ) -> None:
     monkeypatch.setenv("MASKPORT_CACHE", str(tmp_path))
-    numbers, _ = quantize(view, photos[:3], "0" * 64, recipe)
+    numbers, _ = quantize(view, photos[:3], recipe)
     assert numbers.weight_scales
     for path in numbers.weight_scales:
         steps = torch.from_numpy(numbers.integers(path)).int()
@@ -129,7 +129,7 @@ class Odd(nn.Module):
 def test_any_operation_has_a_scale_for_each_output_channel(photos: np.ndarray) -> None:
     torch.manual_seed(0)
     view = PreparedMask(nn.Identity(), Odd())
-    numbers, _ = quantize(view, photos[:2], "0" * 64, RECIPES["best"])
+    numbers, _ = quantize(view, photos[:2], RECIPES["best"])
     sizes = {path: len(scales) for path, scales in numbers.weight_scales.items()}
     assert sizes == {
         "body.first.weight": 6,

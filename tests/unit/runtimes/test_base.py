@@ -11,9 +11,9 @@ import pytest
 from maskport.artifacts.manifest import Artifact, Tensor, TensorQuantization
 from maskport.errors import MaskportError, MissingToolError, RunnerError, UsageError
 from maskport.formats import FORMATS, Need, Runtime
+from maskport.loading import load
 from maskport.runtimes.base import Array, Runner, real, stored
 from maskport.runtimes.runners import runner_for
-from maskport.sdks.needs import load
 
 Build = Callable[..., Artifact]
 GRAY = np.full((1, 3, 32, 32), 0.5, np.float32)

@@ -11,9 +11,9 @@ import pytest
 from maskport.artifacts.manifest import Artifact
 from maskport.errors import MissingToolError, RunnerError, UsageError
 from maskport.formats import FORMATS, Need
+from maskport.loading import load
 from maskport.runtimes.costs import counting
-from maskport.runtimes.costs.cost import Cost, Uncountable
-from maskport.runtimes.costs.counting import cost_of
+from maskport.runtimes.costs.counting import Cost, Uncountable, cost_of
 from maskport.runtimes.costs.operation import (
     Operation,
     convolution,
@@ -22,7 +22,6 @@ from maskport.runtimes.costs.operation import (
     product,
     transposed,
 )
-from maskport.sdks.needs import load
 
 Build = Callable[..., Artifact]
 

@@ -11,8 +11,7 @@ import pytest
 
 from maskport.artifacts.manifest import Artifact
 from maskport.errors import RunnerError
-from maskport.runtimes.costs.cost import Cost
-from maskport.runtimes.costs.counting import cost_of
+from maskport.runtimes.costs.counting import Cost, cost_of
 
 from ...sdks import needed
 

@@ -13,7 +13,7 @@ from torch import nn
 
 from maskport.artifacts.manifest import Artifact
 from maskport.errors import RunnerError, UsageError
-from maskport.runtimes.intermediates import litert, onnx
+from maskport.runtimes.intermediates import nodes
 from maskport.runtimes.intermediates.nodes import INPUT
 from maskport.runtimes.intermediates.stream import intermediates
 
@@ -107,8 +107,7 @@ def test_values_don_t_depend_on_how_many_are_fetched_at_once(
     file: tuple[Artifact, Path], image: Array, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     together = [values for _, values in intermediates(*file, image, 1)]
-    for module in (onnx, litert):
-        monkeypatch.setattr(module, "AT_ONCE", 1)
+    monkeypatch.setattr(nodes, "AT_ONCE", 1)
     alone = [values for _, values in intermediates(*file, image, 1)]
     for first, second in zip(together, alone, strict=True):
         np.testing.assert_allclose(first, second, atol=2e-6)

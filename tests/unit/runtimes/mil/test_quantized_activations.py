@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from maskport.runtimes.mil.ops_quantization import dequantize, quantize
+from maskport.runtimes.mil.ops_elementwise import dequantize, quantize
 from maskport.runtimes.mil.program import Program
 
 pytestmark = pytest.mark.sdk

@@ -15,18 +15,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .artifacts.bundle import Bundle
-from .artifacts.manifest import Checkpoint, Network
+from .artifacts.manifest import Checkpoint
 from .errors import UsageError
 from .exporters.export import ExportEvent, ExportRequest, Watcher, default_jobs, run_export
 from .exporters.quantized import RecipeSearch
 from .exporters.run import Card, Options
+from .exporters.subject import subject_of
 from .exporters.targets import needs_photos, select
 from .formats import Target
 from .imaging.convert import photo_to_input
 from .imaging.photos import list_photos, read_photo
-from .models.checksums import digest_of, sha256_of
 from .models.devices import best_device
-from .models.prepared import PreparedMask, Reference, check_output, count_macs, prepare
+from .models.prepared import PreparedMask, Reference, check_output, prepare
 from .models.resolve import Resolved, Weights, load, resolve
 from .quantization.calibration import generated, load_calibration
 from .quantization.mix import Mixed, check_apart, find_mix, held_out
@@ -141,9 +141,7 @@ def export(
 
     taken = load(found, weights, weights_key)
     _say_taken(taken, note)
-    checkpoint = _checkpoint(found, taken, source, license)
-    reference = Reference(found.module, found.spec)
-    check_output(reference, found.spec)
+    subject = subject_of(found, taken, source, license)
     calibrated = load_calibration(calibration, found.spec.image) if calibration else None
     image = found.spec.image
     seen = photos or (None if generated(calibration) else calibration)
@@ -151,17 +149,9 @@ def export(
     _say_left_out([*(calibrated.unread if calibrated is not None else ()), *unread], note)
     side = str(image.height) if image.height == image.width else f"{image.height}x{image.width}"
     request = ExportRequest(
-        reference=reference,
-        spec=found.spec,
+        subject=subject,
         targets=rows,
-        network=Network(
-            name=found.spec.name,
-            factory=found.factory,
-            parameters=sum(p.numel() for p in found.module.parameters()),
-            macs=count_macs(reference, image),
-        ),
-        checkpoint=checkpoint,
-        card=_card(found, checkpoint, author),
+        card=_card(found, subject.checkpoint, author),
         options=Options(coreml_output=coreml_output),
         calibration=calibrated,
         recipes=recipes,
@@ -304,21 +294,6 @@ def _say_taken(weights: Weights, note: Callable[[str], None]) -> None:
     """What of a file was taken for weights, where it is more than weights."""
     if str(weights.taken):
         note(f"Weights of {weights.file}: {weights.taken}")
-
-
-def _checkpoint(found: Resolved, weights: Weights, source: str, license: str) -> Checkpoint:
-    """What the manifest says of them; the user's word before what is known."""
-    taken = weights.taken
-    return Checkpoint(
-        file=weights.file,
-        sha256=sha256_of(weights.path) if weights.path else digest_of(found.module),
-        source=source or weights.source,
-        license=license or weights.license,
-        key=taken.key,
-        prefix=taken.prefix,
-        ignored=list(taken.ignored),
-        notes=list(taken.notes),
-    )
 
 
 def _say_left_out(reasons: Iterable[str], note: Callable[[str], None]) -> None:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import importlib.metadata
 import os
-import platform
 import re
 import shutil
 import time
@@ -16,12 +14,10 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from ..artifacts.bundle import (
     LOG,
-    REFERENCE,
     Bundle,
     describe_files,
     load_bundle,
@@ -29,26 +25,21 @@ from ..artifacts.bundle import (
     writing,
 )
 from ..artifacts.manifest import (
-    SCHEMA_VERSION,
     Artifact,
     Calibration,
-    Checkpoint,
     Failure,
     FileEntry,
     HalfPrecision,
     Manifest,
-    Network,
 )
-from ..artifacts.processor import this_processor
-from ..errors import BudgetError, ExportError, MaskportError, MissingToolError, NetworkError
+from ..errors import BudgetError, ExportError, MaskportError, MissingToolError
 from ..formats import TARGETS, Target
 from ..models.devices import best_device
-from ..models.prepared import PreparedMask, Reference, prepare
+from ..models.prepared import PreparedMask, prepare
 from ..quantization.calibration import CalibrationSet
 from ..quantization.recipe import Recipe, read_recipe, write_recipe
 from ..quantization.suitability import evenly_spaced, objections
 from ..sdks.needs import not_installed
-from ..specs import ModelSpec
 from .failures import reason_of
 from .half_precision import tried_in_halves
 from .intermediates import make
@@ -58,6 +49,7 @@ from .messages import Failed, Finished, News, Started, Step
 from .probes import draw_references
 from .quantized import RecipeSearch, quantized
 from .run import Card, Options, Run
+from .subject import Subject, keep_weights, manifest_of
 
 __all__ = ["ExportEvent", "ExportRequest", "Watcher", "run_export"]
 
@@ -93,11 +85,8 @@ class ExportRequest:
     """What is to be exported, and everything that the manifest says of it.
 
     Attributes:
-        reference: The untouched network.
-        spec: Its specification, at the size to export.
+        subject: The network.
         targets: What to make.
-        network: For the manifest.
-        checkpoint: For the manifest.
         card: Texts to embed in the files.
         options: Choices that change what is inside the files.
         calibration: Photos for INT8 targets.
@@ -106,11 +95,8 @@ class ExportRequest:
         jobs: Lanes at once.
     """
 
-    reference: Reference
-    spec: ModelSpec
+    subject: Subject
     targets: tuple[Target, ...]
-    network: Network
-    checkpoint: Checkpoint
     card: Card
     options: Options
     calibration: CalibrationSet | None
@@ -127,16 +113,16 @@ def run_export(request: ExportRequest, out: Path, watch: Watcher) -> Bundle:
         BudgetError: The same, and it was nothing but budgets that were missed.
         MaskportError: What is given can't be exported at all.
     """
-    prepared = prepare(request.reference.network, request.spec)
+    prepared = prepare(request.subject.reference.network, request.subject.spec)
     with writing(out) as folder:
         log_path = folder / LOG
         scratch = folder / "scratch"
         scratch.mkdir()
-        run = Run(scratch, request.spec, request.card, request.options)
+        run = Run(scratch, request.subject.spec, request.card, request.options)
         run.save(scratch / PLAN)
         if request.calibration is not None:
             np.save(scratch / "calibration.npy", request.calibration.pixels)
-        reference = _keep_reference(request, folder)
+        reference = keep_weights(request.subject, folder)
         journal = _Journal(watch)
         with (
             log_path.open("ab") as log,
@@ -169,7 +155,7 @@ def _make_all(
             available.append(row)
     lanes.warm_up(available)
     yield Step("drawing the reference's masks")
-    references = draw_references(request.reference, prepared, request.check, run)
+    references = draw_references(request.subject.reference, prepared, request.check, run)
     check = {"images": request.check, "references": references}
     if any(row.in_halves for row in available):
         yield Step("drawing masks in half precision")
@@ -254,8 +240,8 @@ def _doubts(request: ExportRequest, calibration: CalibrationSet) -> tuple[str, .
     pixels = calibration.pixels
     some = pixels[evenly_spaced(len(pixels), LOOKED_AT)].astype(np.float32) / np.float32(255)
     try:
-        masks = request.reference.draw(some, best_device())
-        return objections(pixels, masks, request.spec.mask.threshold)
+        masks = request.subject.reference.draw(some, best_device())
+        return objections(pixels, masks, request.subject.spec.mask.threshold)
     except Exception as exc:  # the user's own code may raise anything
         return (f"the network fails on a calibration photo: {reason_of(exc)}",)
 
@@ -297,29 +283,6 @@ class _Journal:
                 self.warnings += texts
 
 
-def _keep_reference(request: ExportRequest, folder: Path) -> FileEntry:
-    """The untouched network's weights, so that the bundle can be compared with it anywhere."""
-    from safetensors.torch import save
-
-    file = folder / REFERENCE
-    try:
-        # Copies, because the format refuses tensors that share their memory.
-        state = {
-            name: tensor.detach().cpu().clone().contiguous()
-            for name, tensor in request.reference.network.state_dict().items()
-            if isinstance(tensor, torch.Tensor)
-        }
-        data = save(state)
-    except Exception as exc:  # sparse tensors, for one
-        raise NetworkError(
-            f"The weights of {request.spec.name} can't be kept: {reason_of(exc)}",
-            "Store plain tensors in it: .to_dense(), .resolve_conj(), a type that safetensors has.",
-        ) from exc
-    file.write_bytes(data)
-    entries, _, _ = describe_files(file, folder)
-    return entries[0]
-
-
 def _keep_recipes(run: Run, artifacts: list[Artifact], folder: Path) -> list[FileEntry]:
     """What each file was quantised by, as `--recipe` takes it; one file a recipe."""
     made = {artifact.target for artifact in artifacts}
@@ -340,16 +303,12 @@ def _manifest(
 ) -> Manifest:
     position = {row.name: i for i, row in enumerate(TARGETS)}
     calibration = request.calibration
-    return Manifest(
-        schema_version=SCHEMA_VERSION,
-        network=request.network,
-        checkpoint=request.checkpoint,
-        spec=request.spec.to_dict(),
-        reference_device=best_device(),
-        processor=this_processor(),
-        reference=reference,
+    return manifest_of(
+        request.subject,
+        reference,
+        sorted(journal.artifacts, key=lambda a: position[a.target]),
+        journal.tools,
         recipes=recipes,
-        artifacts=sorted(journal.artifacts, key=lambda a: position[a.target]),
         failures=sorted(journal.failures, key=lambda f: position[f.target]),
         calibration=None
         if calibration is None
@@ -361,12 +320,6 @@ def _manifest(
             warnings=journal.warnings,
         ),
         half_precision=journal.half_precision,
-        tools={
-            "maskport": importlib.metadata.version("maskport"),
-            "python": platform.python_version(),
-            "torch": torch.__version__,
-            **dict(sorted(journal.tools.items())),
-        },
     )
 
 

@@ -20,6 +20,7 @@ from maskport.exporters.failures import made_once, reason_of
 from maskport.exporters.lanes import Lanes
 from maskport.exporters.messages import Failed, Finished, News, Step
 from maskport.exporters.run import Card, Options, Run
+from maskport.exporters.subject import Subject
 from maskport.exporters.targets import select
 from maskport.exporters.tflite import refusal
 from maskport.formats import Target
@@ -88,11 +89,13 @@ class Exporting:
         seeded(network, 0, (32, 48))
         photos = np.zeros((2, 3, 32, 48), np.uint8)
         self.request = export.ExportRequest(
-            reference=Reference(network, SPEC),
-            spec=SPEC,
+            subject=Subject(
+                Reference(network, SPEC),
+                SPEC,
+                Network(name="nano", factory="", parameters=1, macs=1),
+                Checkpoint(file="", sha256="0" * 64, source="", license=""),
+            ),
             targets=select(["onnx-fp32", "torchscript-lite", "onnx-int8"]),
-            network=Network(name="nano", factory="", parameters=1, macs=1),
-            checkpoint=Checkpoint(file="", sha256="0" * 64, source="", license=""),
             card=Card("nano", "", "", "", ""),
             options=Options(),
             calibration=CalibrationSet(("a", "b"), photos, "0" * 64, 0),

@@ -33,7 +33,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "apps": {"runtimes", "imaging"},
     "training": {"models", "imaging", "metrics", "scenes"},
 }
-MAY_IMPORT_EVERYTHING = {"__init__", "__main__", "api", "cli"}
+MAY_IMPORT_EVERYTHING = {"__init__", "__main__", "api", "cli", "testing"}
 
 SDKS = {
     "ai_edge_litert",

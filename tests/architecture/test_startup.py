@@ -61,7 +61,13 @@ def loaded_by(code: str) -> set[str]:
     return set(last.removeprefix("loaded:").split())
 
 
-@pytest.mark.parametrize("code", [IMPORT, HELP], ids=["import maskport", "maskport --help"])
+# pytest loads it wherever maskport is installed.
+PLUGIN = "import maskport.testing.plugin"
+
+
+@pytest.mark.parametrize(
+    "code", [IMPORT, HELP, PLUGIN], ids=["import maskport", "maskport --help", "pytest"]
+)
 def test_starting_loads_nothing_heavy(code: str) -> None:
     loaded = loaded_by(code)
     assert "maskport" in loaded

@@ -491,7 +491,7 @@ def test_an_interrupted_export_leaves_the_old_bundle_and_nothing_else(
     exporting.until(moment)
     assert exporting.lanes()  # or it shows nothing that they are gone
     exporting.process.send_signal(number)
-    assert exporting.process.wait(10) == INTERRUPTED
+    assert exporting.process.wait(60) == INTERRUPTED
     assert contents(exporting.bundle) == exporting.before
     assert verify(exporting.bundle) == []
     assert exporting.leftovers() == set()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import sys
+from contextlib import suppress
 from typing import Any
 
 __all__ = ["coremltools", "tensorflow"]
@@ -21,7 +22,16 @@ def coremltools() -> Any:
 
 
 def tensorflow() -> Any:
-    """TensorFlow with its Keras, imported in half of its time."""
+    """TensorFlow with its Keras, imported in half of its time, and after Triton if there is one.
+
+    Both hold an LLVM. TensorFlow's wheels for Linux load theirs for all to see (RTLD_GLOBAL), so
+    that a Triton imported afterwards is bound to it and the process dies; the other way round
+    works (https://github.com/tensorflow/tensorflow/issues/124205). PyTorch's CUDA build depends on
+    Triton, and imports it with torch.export or the first optimizer.
+    """
+    if "tensorflow" not in sys.modules:
+        with suppress(ImportError):
+            importlib.import_module("triton")
     return _imported("tensorflow")
 
 

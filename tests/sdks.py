@@ -9,7 +9,12 @@ from typing import Any
 
 import pytest
 
+from maskport.sdks.slim import coremltools, tensorflow
+
 __all__ = ["needed"]
+
+# What has an order of import (`sdks.slim`), first; the others are imported as they are.
+_FIRST = {"coremltools": coremltools, "keras": tensorflow, "tensorflow": tensorflow}
 
 
 class _Later:
@@ -19,6 +24,8 @@ class _Later:
         self._name = name
 
     def __getattr__(self, name: str) -> Any:
+        if self._name in _FIRST:
+            _FIRST[self._name]()
         return getattr(importlib.import_module(self._name), name)
 
 

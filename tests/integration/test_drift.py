@@ -22,6 +22,8 @@ from maskport.validation.drift.find import find_drift
 from maskport.validation.drift.locate import locate
 from maskport.validation.options import NetworkOptions
 
+from ..sdks import needed
+
 pytestmark = [pytest.mark.sdk, pytest.mark.slow]
 
 SPEC = ModelSpec("nano", ImageSpec(64, 64), MaskSpec(), output=0)
@@ -47,7 +49,7 @@ def network(nano: Callable[..., U2Net]) -> U2Net:
 @pytest.fixture(scope="module")
 def bundle(network: U2Net, tmp_path_factory: pytest.TempPathFactory) -> Bundle:
     for sdk in ("onnxsim", "onnx2tf", "coremltools"):
-        pytest.importorskip(sdk, reason="needs maskport[all]")
+        needed(sdk, "all")
     out = tmp_path_factory.mktemp("exports") / "nano"
     made = export(network, spec=SPEC, targets=TARGETS, out=out)
     assert made.manifest.failures == []

@@ -18,6 +18,8 @@ from maskport.models.seeding import seeded
 from maskport.models.u2net import FLAT, Stage, U2Net
 from maskport.specs import ImageSpec, MaskSpec, ModelSpec
 
+from ...sdks import needed
+
 pytestmark = pytest.mark.sdk
 
 # Neither square nor even: swapped sides show.
@@ -29,7 +31,7 @@ Export = Callable[[Run, Path], Exported]
 @pytest.fixture(scope="module", autouse=True)
 def coremltools() -> Any:
     pytest.importorskip("sklearn", reason="needs maskport[coreml]")
-    return pytest.importorskip("coremltools", reason="needs maskport[coreml]")
+    return needed("coremltools", "coreml")
 
 
 # Like the nano network, but with convolutions beyond the 512 weights from which compressing

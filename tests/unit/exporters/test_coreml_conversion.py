@@ -24,6 +24,8 @@ from maskport.models.seeding import seeded
 from maskport.runtimes.runners import runner_for
 from maskport.specs import ImageSpec, MaskSpec, ModelSpec
 
+from ...sdks import needed
+
 pytestmark = pytest.mark.sdk
 
 # Odd and not square: a half is no whole number, and swapped sides show.
@@ -32,7 +34,7 @@ SPEC = ModelSpec("sized", ImageSpec(33, 26), MaskSpec(activation="sigmoid"))
 
 @pytest.fixture(scope="module", autouse=True)
 def coremltools() -> Any:
-    return pytest.importorskip("coremltools", reason="needs maskport[coreml]")
+    return needed("coremltools", "coreml")
 
 
 class Sized(nn.Module):

@@ -29,6 +29,8 @@ from maskport.runtimes.mil.program import Program
 from maskport.scenes import scene
 from maskport.specs import ImageSpec, MaskSpec, ModelSpec
 
+from ...sdks import needed
+
 pytestmark = pytest.mark.sdk
 
 # Neither square nor even: swapped sides show.
@@ -44,7 +46,7 @@ NANO = (
 @pytest.fixture(scope="module", autouse=True)
 def coremltools() -> Any:
     pytest.importorskip("sklearn", reason="needs maskport[coreml]")
-    return pytest.importorskip("coremltools", reason="needs maskport[coreml]")
+    return needed("coremltools", "coreml")
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,8 @@ from maskport.exporters.run import Card, Run
 from maskport.models.prepared import _Selected
 from maskport.specs import ImageSpec, MaskSpec, ModelSpec
 
+from ...sdks import needed
+
 pytestmark = [pytest.mark.sdk, pytest.mark.kernels]
 
 # Odd and not square: swapped axes, wrong rounding and padding on the wrong side all show.
@@ -32,8 +34,8 @@ def keras() -> Any:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ.setdefault("KERAS_BACKEND", "tensorflow")
     for name in ("onnx", "onnxsim", "tensorflow"):
-        pytest.importorskip(name, reason="needs maskport[tflite]")
-    return pytest.importorskip("keras", reason="needs maskport[tflite]")
+        needed(name, "tflite")
+    return needed("keras", "tflite")
 
 
 class Function(nn.Module):

@@ -19,6 +19,8 @@ from maskport.models.seeding import seeded
 from maskport.scenes import scene
 from maskport.specs import ImageSpec, MaskSpec, ModelSpec
 
+from ...sdks import needed
+
 
 def block(inputs: int, outputs: int) -> nn.Module:
     conv = nn.Conv2d(inputs, outputs, 3, padding=1, bias=False)
@@ -143,7 +145,7 @@ def test_a_network_becomes_what_every_format_starts_from(
 ) -> None:
     """The trace and the ONNX graph are held against it in two lights and on a second photo."""
     for name in ("onnx", "onnxruntime", "onnxsim"):
-        pytest.importorskip(name, reason="needs maskport[onnx]")
+        needed(name, "onnx")
     from maskport.exporters.onnx import simplified
 
     network = kind().eval()

@@ -24,6 +24,8 @@ from maskport.models.u2net import U2Net
 from maskport.scenes import scene
 from maskport.specs import ImageSpec, MaskSpec, ModelSpec
 
+from ...sdks import needed
+
 pytestmark = pytest.mark.sdk
 
 SIZE = (50, 38)
@@ -33,7 +35,7 @@ CARD = Card("nano", "the author", "the licence", "0123456789ab", "Draws a mask")
 @pytest.fixture(scope="module")
 def onnx() -> Any:
     for name in ("onnxruntime", "onnxsim"):
-        pytest.importorskip(name, reason="needs maskport[onnx]")
+        needed(name, "onnx")
     return pytest.importorskip("onnx", reason="needs maskport[onnx]")
 
 

@@ -19,6 +19,8 @@ from torch.nn import functional as F
 from maskport.exporters.intermediates import OPSET
 from maskport.exporters.tensorflow_form import tensorflow_form
 
+from ...sdks import needed
+
 pytestmark = pytest.mark.sdk
 
 
@@ -177,7 +179,7 @@ print("tflite", np.abs(drawn - expected).max())
 @pytest.mark.slow
 def test_files_run_where_tensorflow_has_its_own_kernels_only(tmp_path: Path) -> None:
     for name in ("tensorflow", "onnx2tf", "keras", "ai_edge_litert"):
-        pytest.importorskip(name, reason="needs maskport[tflite]")
+        needed(name, "tflite")
     done = subprocess.run(
         [sys.executable, "-c", ON_ITS_OWN_KERNELS, str(tmp_path / "files")],
         env={**os.environ, "TF_ENABLE_ONEDNN_OPTS": "0", "TF_CPP_MIN_LOG_LEVEL": "3"},

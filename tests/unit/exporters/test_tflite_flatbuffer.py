@@ -23,6 +23,8 @@ from maskport.exporters.tflite import (
 from maskport.exporters.tflite_flatbuffer import Flatbuffer
 from maskport.specs import ImageSpec, MaskSpec, ModelSpec
 
+from ...sdks import needed
+
 pytestmark = [
     pytest.mark.sdk,
     # TensorFlow's own, about the interpreter that its converter calibrates with.
@@ -39,8 +41,8 @@ STEP = 1 / 255
 def tf() -> Any:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     for name in ("ai_edge_litert", "flatbuffers"):
-        pytest.importorskip(name, reason="needs maskport[tflite]")
-    return pytest.importorskip("tensorflow", reason="needs maskport[tflite]")
+        needed(name, "tflite")
+    return needed("tensorflow", "tflite")
 
 
 @pytest.fixture(scope="module")

@@ -21,6 +21,8 @@ from maskport.runtimes.costs.counting import cost_of
 from maskport.runtimes.mil.package import coremltools
 from maskport.sdks.quiet import quiet
 
+from ...sdks import needed
+
 Build = Callable[..., Artifact]
 
 pytestmark = pytest.mark.sdk
@@ -178,7 +180,7 @@ def test_an_executorch_program_for_any_size_is_an_error(artifact: Build, tmp_pat
 
 @pytest.fixture(scope="module")
 def ct() -> Any:
-    pytest.importorskip("coremltools", reason="needs maskport[coreml]")
+    needed("coremltools", "coreml")
     with quiet():
         return coremltools()
 

@@ -17,6 +17,8 @@ from maskport.errors import RunnerError
 from maskport.runtimes.base import Array
 from maskport.runtimes.runners import runner_for
 
+from ...sdks import needed
+
 Build = Callable[..., Artifact]
 
 # float32 sums in another order: a few units in the last place of values near 1
@@ -50,7 +52,7 @@ def test_random_bytes_are_no_onnx_file(tmp_path: Path, artifact: Build) -> None:
 def tensorflow() -> Any:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ.setdefault("KERAS_BACKEND", "tensorflow")
-    return pytest.importorskip("tensorflow", reason="needs maskport[tflite]")
+    return needed("tensorflow", "tflite")
 
 
 @pytest.fixture(scope="session")
@@ -145,7 +147,7 @@ def test_litert_takes_type_and_quantization_from_the_file(
 def test_keras_draws_the_networks_mask(
     tensorflow: Any, tiny: Any, artifact: Build, image: Array, expected: Array, tmp_path: Path
 ) -> None:
-    keras = pytest.importorskip("keras", reason="needs maskport[tflite]")
+    keras = needed("keras", "tflite")
     source = keras.Input((32, 32, 3), batch_size=1, name="image")
     first = keras.layers.Conv2D(8, 3, padding="same", activation="relu")
     last = keras.layers.Conv2D(1, 1, activation="sigmoid")
@@ -162,7 +164,7 @@ def test_keras_draws_the_networks_mask(
 def test_code_in_a_keras_file_does_not_run(
     tensorflow: Any, artifact: Build, tmp_path: Path
 ) -> None:
-    keras = pytest.importorskip("keras", reason="needs maskport[tflite]")
+    keras = needed("keras", "tflite")
     source = keras.Input((32, 32, 3), batch_size=1, name="image")
     model = keras.Model(source, keras.layers.Lambda(lambda x: x[..., :1])(source))
     path = tmp_path / "code.keras"

@@ -17,6 +17,8 @@ from maskport.runtimes.intermediates import nodes
 from maskport.runtimes.intermediates.nodes import INPUT
 from maskport.runtimes.intermediates.stream import intermediates
 
+from ....sdks import needed
+
 pytestmark = pytest.mark.sdk
 Build = Callable[..., Artifact]
 Array = np.ndarray[Any, np.dtype[np.float32]]
@@ -25,7 +27,7 @@ PIXEL = {"dtype": "uint8", "quantization": {"scale": 1 / 255, "zero_point": 0}}
 
 @pytest.fixture(scope="module")
 def tflite_file(tiny: nn.Module, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    tf = pytest.importorskip("tensorflow", reason="writing TFLite needs maskport[tflite]")
+    tf = needed("tensorflow", "tflite")
     first, last = (
         [p.detach().numpy() for p in (layer.weight, layer.bias)]
         for layer in (tiny.first, tiny.last)
@@ -45,7 +47,7 @@ def tflite_file(tiny: nn.Module, tmp_path_factory: pytest.TempPathFactory) -> Pa
 
 @pytest.fixture(scope="module")
 def coreml_file(tiny: nn.Module, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    pytest.importorskip("coremltools", reason="writing Core ML needs maskport[coreml]")
+    needed("coremltools", "coreml")
     from maskport.sdks.slim import coremltools
 
     ct = coremltools()

@@ -1,0 +1,1 @@
+"""What is embedded in files: their contract and their texts."""

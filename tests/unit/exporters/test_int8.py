@@ -112,6 +112,27 @@ def test_onnx_runtime_draws_what_the_simulation_draws(
     assert np.abs(mask - sample.mask).mean() < TOLERANCE
 
 
+def test_its_nodes_have_the_names_of_the_networks_modules(onnx_file: Path) -> None:
+    import onnx
+
+    graph = onnx.load(str(onnx_file)).graph
+    ends = [value.name for value in (*graph.input, *graph.output)]
+    assert ends == ["image", "mask"]
+    names = {node.name for node in graph.node if node.op_type == "Conv"}
+    assert "/stage1/rebnconvin/conv_s1/Conv" in names
+    assert not [name for name in names if "body" in name or "network" in name]
+
+
+def test_phones_find_constant_scales_in_each_of_its_resizes(onnx_file: Path) -> None:
+    import onnx
+
+    graph = onnx.load(str(onnx_file)).graph
+    constants = {tensor.name for tensor in graph.initializer}
+    resizes = [node for node in graph.node if node.op_type == "Resize"]
+    assert resizes
+    assert all(constants.issuperset(node.input[1:]) for node in resizes)
+
+
 def test_no_sum_of_two_products_leaves_16_bits(sample: Sample, onnx_file: Path) -> None:
     import onnx
 

@@ -163,7 +163,7 @@ FORMATS = {
         extra="onnx",
         modules=_ONNX,
     ),
-    "ort": Format(
+    "onnx-ort": Format(
         needs=(Need("onnxruntime", "onnxruntime", "onnx"),),
         runtimes=(Runtime("onnxruntime", ".runtimes.onnx:OrtRunner"),),
         reader=".artifacts.inspect.ort:declared",
@@ -256,7 +256,7 @@ TARGETS = (
     Target("onnx-int8", "onnx", "int8", ".onnx", ".exporters.onnx_int8:export_int8",
            "ONNX Runtime, integers inside (QDQ); float32 in and out", recipe="best",
            modules=(*_ONNX, "onnxscript")),
-    Target("onnx-ort", "ort", "fp32", "", ".exporters.ort:export",
+    Target("onnx-ort", "onnx-ort", "fp32", "", ".exporters.ort:export",
            "ONNX Runtime's own format, and what a reduced build of it needs", opt_in=True),
     Target("tflite-fp32", "tflite", "fp32", ".tflite", ".exporters.tflite:export_fp32",
            "LiteRT (TFLite), Android"),

@@ -64,7 +64,7 @@ def entry(run: Run, path: Path) -> Artifact:
     return Artifact(
         target="onnx-ort",
         path=path.name,
-        format="ort",
+        format="onnx-ort",
         precision="fp32",
         bytes=0,
         sha256="0" * 64,

@@ -167,6 +167,7 @@ FORMATS = {
         needs=(Need("onnxruntime", "onnxruntime", "onnx"),),
         runtimes=(Runtime("onnxruntime", ".runtimes.onnx:OrtRunner"),),
         reader=".artifacts.inspect.ort:declared",
+        counter=".runtimes.costs.ort:cost",
         source="onnx",
         lane="tensorflow",
         extra="onnx",

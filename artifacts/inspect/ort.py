@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -81,27 +83,54 @@ class OrtFile:
             for kind in kinds
         }
 
+    @cached_property
+    def weights(self) -> dict[str, Port]:
+        """The constants by their names."""
+        tensors = [self.graph.Initializers(i) for i in range(self.graph.InitializersLength())]
+        return {
+            tensor.Name().decode(): Port(
+                tensor.Name().decode(),
+                tuple(int(tensor.Dims(axis)) for axis in range(tensor.DimsLength())),
+                _dtype(tensor.DataType()),
+            )
+            for tensor in tensors
+        }
+
+    @property
+    def nodes(self) -> Iterator[Any]:
+        """The operations, by the bindings of their table."""
+        return (self.graph.Nodes(i) for i in range(self.graph.NodesLength()))
+
     def ports(self, side: str) -> tuple[Port, ...]:
         """``Inputs`` or ``Outputs`` of the graph, without what has a value in the file."""
-        graph = self.graph
-        values = [graph.NodeArgs(i) for i in range(graph.NodeArgsLength())]
-        types = {value.Name(): value.Type() for value in values}
-        constants = {graph.Initializers(i).Name() for i in range(graph.InitializersLength())}
-        length = getattr(graph, f"{side}Length")()
-        names = [getattr(graph, side)(i) for i in range(length)]
-        return tuple(self._port(name, types[name]) for name in names if name not in constants)
+        names = [
+            getattr(self.graph, side)(i).decode()
+            for i in range(getattr(self.graph, f"{side}Length")())
+        ]
+        return tuple(self.values[name] for name in names if name not in self.weights)
 
-    def _port(self, name: bytes, kind: Any) -> Port:
-        import onnx
+    @cached_property
+    def values(self) -> dict[str, Port]:
+        """All values by their names; without size and type, where the file says none."""
+        args = [self.graph.NodeArgs(i) for i in range(self.graph.NodeArgsLength())]
+        return {arg.Name().decode(): self._port(arg.Name().decode(), arg.Type()) for arg in args}
 
+    def _port(self, name: str, kind: Any) -> Port:
+        if kind is None or kind.Value() is None:
+            return Port(name)
         tensor = self._bindings.TensorTypeAndShape.TensorTypeAndShape()
         tensor.Init(kind.Value().Bytes, kind.Value().Pos)
-        # Its numbers of types are ONNX's.
-        dtype = np.dtype(onnx.helper.tensor_dtype_to_np_dtype(tensor.ElemType())).name
-        dims = tensor.Shape()
+        dtype, dims = _dtype(tensor.ElemType()), tensor.Shape()
         if dims is None:
-            return Port(name.decode(), None, dtype)
+            return Port(name, None, dtype)
         sizes = [dims.Dim(i).Value() for i in range(dims.DimLength())]
         known = self._bindings.DimensionValueType.DimensionValueType.VALUE
         shape = tuple(int(d.DimValue()) if d.DimType() == known else None for d in sizes)
-        return Port(name.decode(), shape, dtype)
+        return Port(name, shape, dtype)
+
+
+def _dtype(number: int) -> str:
+    """NumPy's name of a type; the format's numbers are ONNX's."""
+    import onnx
+
+    return str(np.dtype(onnx.helper.tensor_dtype_to_np_dtype(number)).name)

@@ -1,4 +1,4 @@
-"""What a file says of itself in words."""
+"""The texts that formats embed."""
 
 from __future__ import annotations
 

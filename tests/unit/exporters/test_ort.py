@@ -18,12 +18,14 @@ from maskport.artifacts.metadata.contract import contract
 from maskport.errors import RunnerError
 from maskport.exporters import ort
 from maskport.exporters.intermediates import make
+from maskport.exporters.onnx import export_fp32
 from maskport.exporters.ort_flatbuffer import with_kernel_types_in_order
 from maskport.exporters.run import Card, Run
 from maskport.imaging.convert import photo_to_input
 from maskport.models.prepared import Reference, prepare
 from maskport.models.seeding import seeded
 from maskport.models.u2net import U2Net
+from maskport.runtimes.costs.counting import cost_of
 from maskport.runtimes.runners import runner_for
 from maskport.scenes import scene
 from maskport.specs import ImageSpec, MaskSpec, ModelSpec
@@ -139,3 +141,14 @@ def test_what_is_no_such_file_is_named(tmp_path: Path) -> None:
     (tmp_path / "model.ort").write_bytes(b"PK" * 40)
     with pytest.raises(RunnerError, match=r"model\.ort"):
         OrtFile(tmp_path / "model.ort")
+
+
+def test_merging_leaves_what_is_multiplied(made: tuple[Run, Path], tmp_path: Path) -> None:
+    run, path = made
+    export_fp32(run, tmp_path / "nano.onnx")
+    whole = cost_of(entry(run, path).model_copy(update={"format": "onnx"}), tmp_path / "nano.onnx")
+    merged = cost_of(entry(run, path), path)
+    assert merged.macs == whole.macs > 0
+    assert merged.operations["com.microsoft:FusedConv"] > 0
+    assert "Relu" not in merged.operations
+    assert 0 < merged.weight_bytes <= whole.weight_bytes

@@ -259,6 +259,18 @@ def test_the_file_says_what_it_is(
     assert not any(node.doc_string for node in model.graph.node)
 
 
+def test_phones_take_a_size_that_is_halved_without_a_remainder_whole(
+    network: U2Net, tmp_path: Path
+) -> None:
+    run = run_of(network, tmp_path, (64, 48))
+    for export in (export_fp32, export_fp16):
+        providers = export(run, tmp_path / "whole.onnx").properties["mobile_providers"]
+        assert len(providers) == 3
+        for said in providers.values():
+            assert (said["verdict"], said["partitions"], said["whole"]) == ("YES", 1, True)
+            assert "Resize" in said["conditional"]
+
+
 def test_the_same_network_gives_the_same_bytes(
     network: U2Net, files: dict[str, Path], tmp_path: Path
 ) -> None:

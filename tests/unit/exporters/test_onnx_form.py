@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from maskport.artifacts.inspect.onnx_mobile import mobile_providers
+from maskport.exporters.onnx import to_half
 from maskport.exporters.onnx_form import mobile_form
 
 from ...sdks import needed
@@ -205,3 +206,29 @@ def test_an_input_that_is_left_out_at_the_end_is_not_named() -> None:
     opsets = [helper.make_opsetid("", 17)]
     changed = written_out(helper.make_model(graph, opset_imports=opsets, ir_version=8))
     assert list(changed.graph.node[0].input) == ["image", "pads"]
+
+
+def test_what_is_resized_between_integers_keeps_its_bits() -> None:
+    model = resizing()
+    pairs = [("small", "few"), ("large", "many")]
+    for place, (name, rounded) in zip((1, 4), pairs, strict=True):
+        model.graph.node.insert(
+            place, helper.make_node("QuantizeLinear", [name, "step", "zero"], [f"{rounded}_q"])
+        )
+        model.graph.node.insert(
+            place + 1,
+            helper.make_node("DequantizeLinear", [f"{rounded}_q", "step", "zero"], [rounded]),
+        )
+    resize, last = resize_of(model), model.graph.node[-1]
+    resize.input[0], last.input[0] = "few", "many"
+    for name, value in (("step", np.float32(1 / 256)), ("zero", np.uint8(0))):
+        model.graph.initializer.append(numpy_helper.from_array(np.array(value), name))
+    node = resize_of(written_out(model))
+    assert list(node.input) == ["few", "no_roi", "large_scales"]
+
+
+@pytest.mark.parametrize("after", [(1, 2, 20, 12), (1, 2, 15, 9)])
+def test_halves_are_resized_to_the_same_bits(after: tuple[int, ...]) -> None:
+    model = resizing(after)
+    to_half(model)
+    assert len(resize_of(written_out(model)).input) == 3

@@ -61,15 +61,16 @@ class _Resizes:
         from onnx import numpy_helper
 
         attributes = {attribute.name: attribute for attribute in node.attribute}
+        said = {name: attribute.s for name, attribute in attributes.items()}
         before, after = (self.shapes.get(name) for name in (node.input[0], node.output[0]))
-        coordinates = attributes.get("coordinate_transformation_mode")
+        coordinates = said.get("coordinate_transformation_mode")
         roi, scales, sizes = [*node.input[1:], "", "", ""][:3]
         if not before or not after or len(before) != len(after):
             return
-        if "keep_aspect_ratio_policy" in attributes or (
-            coordinates is not None and coordinates.s == b"tf_crop_and_resize"
-        ):
-            return  # sizes mean something else there, and so does the region
+        if coordinates == b"tf_crop_and_resize":
+            return  # there the region counts
+        if said.get("keep_aspect_ratio_policy", b"stretch") != b"stretch":
+            return  # there sizes are bounds
         axes = list(attributes["axes"].ints) if "axes" in attributes else range(len(before))
         factors = np.ones(len(before), np.float32)
         if sizes:
@@ -83,12 +84,10 @@ class _Resizes:
             return
         if "axes" in attributes:
             node.attribute.remove(attributes["axes"])
-        if (
-            coordinates is not None
-            and coordinates.s == b"pytorch_half_pixel"
-            and all(size > 1 or scale == 1 for size, scale in zip(after, factors, strict=True))
+        if coordinates == b"pytorch_half_pixel" and all(
+            size > 1 or scale == 1 for size, scale in zip(after, factors, strict=True)
         ):
-            coordinates.s = b"half_pixel"
+            attributes["coordinate_transformation_mode"].s = b"half_pixel"
         self.no_roi = self.no_roi or self._constant("no_roi", np.empty(0, np.float32))
         self.replaced.update({roi, scales, sizes} - {""})
         node.input[1:] = [self.no_roi, self._constant(f"{node.output[0]}_scales", factors)]

@@ -11,7 +11,7 @@ import numpy as np
 
 from ...artifacts.inspect.ort import OrtFile
 from ...artifacts.manifest import Artifact
-from .cost import Cost
+from .counting import Cost
 from .onnx import FORMULAS, HIDDEN, OWN_DOMAINS
 from .operation import Formula, Operation, Shape, convolution, count, fixed, product
 

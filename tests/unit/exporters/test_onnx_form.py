@@ -105,6 +105,7 @@ WRITTEN_OUT: dict[str, dict[str, Any]] = {
         "after": (1, 2, 13, 7),
         "scales": (1, 1, 1.33, 1.3),
     },
+    "as torch writes it of a program": {"opset": 18, "keep_aspect_ratio_policy": "stretch"},
     "some axes": {"opset": 18, "axes": [2, 3], "scales": (2, 2)},
     "its axes' sizes": {"opset": 18, "axes": [3, 2], "sizes": (12, 20)},
 }
@@ -148,6 +149,12 @@ def test_a_region_that_counts_is_kept() -> None:
     region = np.float32([0, 0, 0.1, 0.1, 1, 1, 0.9, 0.9])
     model.graph.initializer.append(numpy_helper.from_array(region, "region"))
     assert list(resize_of(written_out(model)).input) == ["small", "region", "scales"]
+
+
+def test_sizes_that_are_bounds_are_kept() -> None:
+    policy = {"keep_aspect_ratio_policy": "not_larger", "axes": [2, 3]}
+    model = resizing((1, 2, 20, 12), sizes=(20, 30), opset=18, **policy)
+    assert list(resize_of(written_out(model)).input) == ["small", "", "", "sizes"]
 
 
 def test_torchs_coordinates_get_the_name_that_nnapi_knows() -> None:

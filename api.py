@@ -346,6 +346,7 @@ def _card(found: Resolved, checkpoint: Checkpoint, author: str) -> Card:
         license=checkpoint.license,
         version=checkpoint.sha256[:12],
         description=f"{summary}. Takes {image.width}x{image.height} RGB.",
+        source=checkpoint.source,
     )
 
 

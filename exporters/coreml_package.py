@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from ..artifacts.manifest import Quantization, Tensor, TensorQuantization
+from ..artifacts.metadata.contract import contract
 from ..errors import ExportError
 from ..sdks.slim import coremltools
 from .run import Exported, Run
@@ -96,7 +97,7 @@ def finish(
     image = run.spec.image
     model.input_description["image"] = f"Photo, RGB, {image.width} x {image.height} pixels"
     model.output_description["mask"] = _mask_text(run)
-    model.user_defined_metadata["maskport.spec"] = json.dumps(run.spec.to_dict(), sort_keys=True)
+    model.user_defined_metadata.update(contract(run.spec, run.card, "image"))
     model.save(str(path))
     # What coremltools notes of a torch.export program, for ExecuTorch's debugger.
     (path / "executorch_debug_handle_mapping.json").unlink(missing_ok=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import json
 import logging
 import re
 import warnings
@@ -14,13 +13,25 @@ from typing import Any
 import numpy as np
 import torch
 
+from ..artifacts.inspect.onnx_mobile import mobile_providers
+from ..artifacts.metadata.contract import contract
 from ..errors import ExportError
 from .failures import made_once
 from .one_trace import one_trace
+from .onnx_form import mobile_form
 from .probes import check_probes
 from .run import Exported, Run
 
-__all__ = ["export_fp16", "export_fp32", "finish", "from_program", "own_name", "simplified"]
+__all__ = [
+    "export_fp16",
+    "export_fp32",
+    "finish",
+    "from_program",
+    "own_name",
+    "simplified",
+    "to_half",
+    "write",
+]
 
 # The oldest opset that torch writes of a program; ONNX Runtime reads it since 1.14.
 _PROGRAM_OPSET = 18
@@ -174,24 +185,32 @@ def _reroute(graph: Any, old: str, new: str, *, outputs: bool) -> None:
 
 
 def finish(model: Any, run: Run, path: Path) -> Exported:
+    """Write a model as `write` does, and ask who takes it."""
+    write(model, run, path)
+    run.step("asking for mobile providers")
+    providers = mobile_providers(path)
+    properties = {"mobile_providers": providers} if providers else {}
+    return Exported(*run.float_tensors("NCHW"), properties=properties)
+
+
+def write(model: Any, run: Run, path: Path) -> None:
+    """Write a model in the form that phones take whole, with what it says of itself."""
     import onnx
 
+    mobile_form(model)
     model.graph.name = run.spec.name
     model.doc_string = run.card.description
     del model.metadata_props[:]
-    properties = {
-        "author": run.card.author,
-        "description": run.card.description,
-        "license": run.card.license,
-        "spec": json.dumps(run.spec.to_dict(), sort_keys=True),
-        "version": run.card.version,
+    said = contract(run.spec, run.card, "NCHW") | {
+        # ONNX's own names of these (docs/IR.md, "Optional Metadata").
+        "model_author": run.card.author,
+        "model_license": run.card.license,
     }
-    onnx.helper.set_model_props(model, properties)
+    onnx.helper.set_model_props(model, dict(sorted(said.items())))
     for node in model.graph.node:
         node.ClearField("doc_string")
     onnx.checker.check_model(model, full_check=True)
     path.write_bytes(model.SerializeToString(deterministic=True))
-    return Exported(*run.float_tensors("NCHW"))
 
 
 def from_program(program: Any, *, optimize: bool) -> Any:

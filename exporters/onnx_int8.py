@@ -13,6 +13,7 @@ weights of matrix products as they are read, and scales that keep it from resizi
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -45,10 +46,8 @@ def export_int8(run: Run, path: Path) -> Exported:
             f"{reason_of(exc)}",
             "The log says at which operation; other formats don't depend on it.",
         ) from exc
-    exported = finish(model, run, path)
-    return Exported(
-        exported.inputs,
-        exported.outputs,
+    return replace(
+        finish(model, run, path),
         quantization=run.quantization(
             "uint8, per tensor; float32 where the recipe keeps it, and the mask"
         ),

@@ -13,22 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..artifacts.manifest import Quantization, Tensor
+from ..artifacts.metadata.card import Card
 from ..errors import UsageError
 from ..quantization.recipe import Recipe, read_recipe
 from ..specs import ModelSpec
 
 __all__ = ["Card", "Exported", "Options", "Run"]
-
-
-@dataclass(frozen=True, slots=True)
-class Card:
-    """What a file says of itself: the texts that formats embed."""
-
-    name: str
-    author: str
-    license: str
-    version: str
-    description: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 from .base import Array, Runner
 
-__all__ = ["OnnxRunner", "PreciseOnnxRunner"]
+__all__ = ["OnnxRunner", "OrtRunner", "PreciseOnnxRunner"]
 
 
 class OnnxRunner(Runner):
@@ -15,6 +15,8 @@ class OnnxRunner(Runner):
 
     name = "onnxruntime"
     settings: ClassVar[Mapping[str, str]] = {}
+    # Of the file, where the artifact is a folder.
+    file: ClassVar[str] = ""
 
     def _import(self) -> None:
         import onnxruntime  # noqa: F401
@@ -30,7 +32,7 @@ class OnnxRunner(Runner):
         for key, value in self.settings.items():
             options.add_session_config_entry(key, value)
         self._session: Any = ort.InferenceSession(
-            str(self.path), options, providers=["CPUExecutionProvider"]
+            str(self.path / self.file), options, providers=["CPUExecutionProvider"]
         )
 
     def _infer(self, image: Array) -> Array:
@@ -51,3 +53,9 @@ class PreciseOnnxRunner(OnnxRunner):
     """
 
     settings: ClassVar[Mapping[str, str]] = {"session.x64quantprecision": "1"}
+
+
+class OrtRunner(OnnxRunner):
+    """The same for its own format, ``model.ort`` in a folder."""
+
+    file: ClassVar[str] = "model.ort"

@@ -11,9 +11,9 @@ from ...artifacts.manifest import Artifact
 from .counting import Cost
 from .operation import Formula, Operation, Shape, convolution, count, einsum, product, transposed
 
-__all__ = ["cost"]
+__all__ = ["FORMULAS", "HIDDEN", "OWN_DOMAINS", "cost"]
 
-_FORMULAS: dict[str, Formula] = {
+FORMULAS: dict[str, Formula] = {
     "Conv": convolution(kernel=1, channels=1),
     "ConvInteger": convolution(kernel=1, channels=1),
     "QLinearConv": convolution(kernel=3, channels=1),
@@ -26,10 +26,10 @@ _FORMULAS: dict[str, Formula] = {
     "Einsum": einsum,
 }
 # Whole layers in one operation, and what runs another graph some number of times.
-_HIDDEN = frozenset(
+HIDDEN = frozenset(
     ("Attention", "GRU", "LSTM", "LinearAttention", "RNN", "If", "Loop", "Scan", "SequenceMap")
 )
-_OWN_DOMAINS = ("", "ai.onnx")
+OWN_DOMAINS = ("", "ai.onnx")
 # Of other domains, and without a product in them.
 _HARMLESS = ("QuantizeLinear", "DequantizeLinear")
 
@@ -45,7 +45,7 @@ def cost(artifact: Artifact, path: Path) -> Cost:
     graph = shape_inference.infer_shapes(model, data_prop=True).graph
     operations = list(_operations(graph))
     foreign = {operation.kind for operation in operations if ":" in operation.kind}
-    macs, kinds = count(operations, _FORMULAS, _HIDDEN | foreign)
+    macs, kinds = count(operations, FORMULAS, HIDDEN | foreign)
     return Cost.of(macs, sum(_stored_bytes(tensor) for tensor in _constants(graph)), kinds)
 
 
@@ -57,7 +57,7 @@ def _operations(graph: Any) -> Iterator[Operation]:
     for node in graph.node:
         if node.op_type == "Constant":
             continue
-        known = node.domain in _OWN_DOMAINS or node.op_type in _HARMLESS
+        known = node.domain in OWN_DOMAINS or node.op_type in _HARMLESS
         yield Operation(
             node.op_type if known else f"{node.domain}:{node.op_type}",
             node.name or ", ".join(node.output),

@@ -69,7 +69,7 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> Exported:
 @pytest.fixture(scope="session")
 def portable(tmp_path_factory: pytest.TempPathFactory) -> Exported:
     """The same for the formats whose runtimes are tried in older releases, and once."""
-    ready = [row for row in TARGETS if row.format in {"onnx", "tflite"}]
+    ready = [row for row in TARGETS if row.format in {"onnx", "onnx-ort", "tflite"}]
     return export(tmp_path_factory.mktemp("portable"), ready, ("first",))
 
 

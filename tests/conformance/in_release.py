@@ -7,6 +7,7 @@ runtime's reason. It needs NumPy and the runtime, and knows nothing of maskport:
 app does that has only the file.
 """
 
+import os
 import sys
 
 import numpy as np
@@ -15,6 +16,8 @@ import numpy as np
 def onnx(path):
     import onnxruntime
 
+    if os.path.isdir(path):
+        path = os.path.join(path, "model.ort")
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
     return lambda image: session.run(["mask"], {"image": image})[0]
 
@@ -40,7 +43,7 @@ def tflite(path):
 
 def main(path, images, masks):
     try:
-        draw = (onnx if path.endswith(".onnx") else tflite)(path)
+        draw = (tflite if path.endswith(".tflite") else onnx)(path)
     except ImportError:
         raise  # says nothing of the file
     except Exception as exc:

@@ -41,6 +41,8 @@ RELEASES = (
     Release("tflite", "TensorFlow Lite", "2.14.0", ("tflite-runtime==2.14.0", "numpy<2"), (3, 11)),
     Release("tflite", "LiteRT", "1.4.0", ("ai-edge-litert==1.4.0",), (3, 12)),
     Release("onnx", "ONNX Runtime", "1.17.3", ("onnxruntime==1.17.3", "numpy<2"), (3, 12)),
+    Release("onnx-ort", "ONNX Runtime", "1.17.3", ("onnxruntime==1.17.3", "numpy<2"), (3, 12)),
+    Release("onnx-ort", "ONNX Runtime", "1.15.1", ("onnxruntime==1.15.1", "numpy<2"), (3, 11)),
 )
 EACH = [
     pytest.param(release, row, id=f"{row.name} in {release.name}")

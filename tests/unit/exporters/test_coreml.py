@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from maskport.artifacts.metadata.contract import contract
 from maskport.exporters import coreml
 from maskport.exporters.intermediates import make
 from maskport.exporters.run import Card, Exported, Options, Run
@@ -118,9 +119,8 @@ def test_xcode_is_told_author_license_version_and_what_goes_in_and_out(
     assert metadata.license == "the licence"
     assert metadata.versionString == "0123456789ab"
     assert metadata.shortDescription == "Draws a mask"
-    assert json.loads(metadata.userDefined["maskport.spec"]) == json.loads(
-        json.dumps(run.spec.to_dict())
-    )
+    own = {key: text for key, text in metadata.userDefined.items() if key.startswith("maskport.")}
+    assert own == contract(run.spec, CARD, "image")
     image, mask = features(package[0])
     assert f"{WIDTH} x {HEIGHT}" in image.shortDescription
     assert "255 is the object" in mask.shortDescription

@@ -112,6 +112,28 @@ def test_onnx_runtime_draws_what_the_simulation_draws(
     assert np.abs(mask - sample.mask).mean() < TOLERANCE
 
 
+def test_its_nodes_have_the_names_of_the_networks_modules(onnx_file: Path) -> None:
+    import onnx
+
+    graph = onnx.load(str(onnx_file)).graph
+    ends = [value.name for value in (*graph.input, *graph.output)]
+    assert ends == ["image", "mask"]
+    names = {node.name for node in graph.node if node.op_type == "Conv"}
+    assert "/stage1/rebnconvin/conv_s1/Conv" in names
+    assert not [name for name in names if "body" in name or "network" in name]
+
+
+def test_phones_find_constant_scales_in_resizes_that_these_give(onnx_file: Path) -> None:
+    import onnx
+
+    graph = onnx.load(str(onnx_file)).graph
+    constants = {tensor.name for tensor in graph.initializer}
+    resizes = [node for node in graph.node if node.op_type == "Resize"]
+    scaled = [node for node in resizes if len(node.input) == 3]
+    assert len(scaled) > len(resizes) / 2  # the others are of odd sizes
+    assert all(constants.issuperset(node.input[1:]) for node in scaled)
+
+
 def test_no_sum_of_two_products_leaves_16_bits(sample: Sample, onnx_file: Path) -> None:
     import onnx
 

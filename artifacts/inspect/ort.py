@@ -1,0 +1,136 @@
+"""What a file of ONNX Runtime's own format declares, and the oldest release that takes it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ...errors import RunnerError
+from ..manifest import Artifact, OldestRuntime
+from .declared import Declared, Port
+
+__all__ = ["OrtFile", "declared"]
+
+# The first release that takes a version of the format: ONNX Runtime's docs, "ORT model format";
+# of version 6 its maintainers (microsoft/onnxruntime#20670).
+_RELEASES = {4: "1.8", 5: "1.13", 6: "1.16"}
+
+
+def declared(_artifact: Artifact, path: Path) -> Declared:
+    """Of ``model.ort`` in the folder."""
+    file = OrtFile(path / "model.ort")
+    oldest = None
+    if file.version in _RELEASES:
+        oldest = OldestRuntime(
+            runtime="ONNX Runtime",
+            version=_RELEASES[file.version],
+            because=f"version {file.version} of the format",
+        )
+    return Declared(
+        inputs=file.ports("Inputs"),
+        outputs=file.ports("Outputs"),
+        operators=tuple(sorted(file.operators)),
+        properties={"ort_format_version": file.version},
+        oldest_runtime=oldest,
+    )
+
+
+class OrtFile:
+    """A file, by the bindings that ONNX Runtime's wheel has.
+
+    Attributes:
+        version: Of the format.
+        needed: The kinds of operators by their domain and the version since which it has them so,
+            sorted.
+
+    Args:
+        path: The ``.ort`` file.
+
+    Raises:
+        RunnerError: It is none.
+    """
+
+    def __init__(self, path: Path) -> None:
+        # Its import makes the bindings importable.
+        import onnxruntime.tools.ort_format_model as tools
+
+        self._bindings: Any = tools.ort_model_processor.fbs
+        session = self._bindings.InferenceSession.InferenceSession
+        data = bytearray(path.read_bytes())
+        if not session.InferenceSessionBufferHasIdentifier(data, 0):
+            raise RunnerError(f"{path} is no file of ONNX Runtime's format.", "Export it again.")
+        root = session.GetRootAs(data, 0)
+        self.version = int(root.OrtVersion())
+        self.graph: Any = root.Model().Graph()
+        needed: dict[Any, dict[Any, set[str]]] = {}
+        tools.OrtFormatModelProcessor(str(path), needed, None).process()
+        self.needed = [
+            ((domain, int(version)), kinds)
+            for domain, versions in sorted(needed.items())
+            for version, kinds in sorted(versions.items())
+        ]
+
+    @property
+    def operators(self) -> set[str]:
+        """The kinds of operators; those that ONNX doesn't define with their domain."""
+        return {
+            kind if domain == "ai.onnx" else f"{domain}:{kind}"
+            for (domain, _), kinds in self.needed
+            for kind in kinds
+        }
+
+    @cached_property
+    def weights(self) -> dict[str, Port]:
+        """The constants by their names."""
+        tensors = [self.graph.Initializers(i) for i in range(self.graph.InitializersLength())]
+        return {
+            tensor.Name().decode(): Port(
+                tensor.Name().decode(),
+                tuple(int(tensor.Dims(axis)) for axis in range(tensor.DimsLength())),
+                _dtype(tensor.DataType()),
+            )
+            for tensor in tensors
+        }
+
+    @property
+    def nodes(self) -> Iterator[Any]:
+        """The operations, by the bindings of their table."""
+        return (self.graph.Nodes(i) for i in range(self.graph.NodesLength()))
+
+    def ports(self, side: str) -> tuple[Port, ...]:
+        """``Inputs`` or ``Outputs`` of the graph, without what has a value in the file."""
+        names = [
+            getattr(self.graph, side)(i).decode()
+            for i in range(getattr(self.graph, f"{side}Length")())
+        ]
+        return tuple(self.values[name] for name in names if name not in self.weights)
+
+    @cached_property
+    def values(self) -> dict[str, Port]:
+        """All values by their names; without size and type, where the file says none."""
+        args = [self.graph.NodeArgs(i) for i in range(self.graph.NodeArgsLength())]
+        return {arg.Name().decode(): self._port(arg.Name().decode(), arg.Type()) for arg in args}
+
+    def _port(self, name: str, kind: Any) -> Port:
+        if kind is None or kind.Value() is None:
+            return Port(name)
+        tensor = self._bindings.TensorTypeAndShape.TensorTypeAndShape()
+        tensor.Init(kind.Value().Bytes, kind.Value().Pos)
+        dtype, dims = _dtype(tensor.ElemType()), tensor.Shape()
+        if dims is None:
+            return Port(name, None, dtype)
+        sizes = [dims.Dim(i).Value() for i in range(dims.DimLength())]
+        known = self._bindings.DimensionValueType.DimensionValueType.VALUE
+        shape = tuple(int(d.DimValue()) if d.DimType() == known else None for d in sizes)
+        return Port(name, shape, dtype)
+
+
+def _dtype(number: int) -> str:
+    """NumPy's name of a type; the format's numbers are ONNX's."""
+    import onnx
+
+    return str(np.dtype(onnx.helper.tensor_dtype_to_np_dtype(number)).name)

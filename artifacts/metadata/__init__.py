@@ -1,0 +1,1 @@
+"""What is embedded in files about them: texts, how a photo goes in, and what comes out."""

@@ -128,7 +128,7 @@ class Schema:
         return builder.EndVector()
 
     def _read(self, table: str, found: Any) -> dict[str, Any]:
-        values = {}
+        values: dict[str, Any] = {}
         for name, (slot, many, of) in self._slots(table).items():
             offset = found.Offset(4 + 2 * slot)
             if not offset:

@@ -35,12 +35,14 @@ class Runtime:
         platform: The `sys.platform` it needs; empty for any.
         exact: Dotted path of the runner that does integers' sums without saturating, where the
             runtime has such a mode and doesn't take it by itself.
+        needs: What must be installed, where that is not what its format needs.
     """
 
     name: str
     runner: str
     platform: str = ""
     exact: str = ""
+    needs: tuple[Need, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +52,7 @@ class Format:
     Attributes:
         needs: What reads, counts and runs its files; the first is the runtime. Nothing where
             PyTorch does.
-        runtimes: The first that the platform allows is taken.
+        runtimes: The first that the platform allows is taken, unless another is asked for.
         reader: Dotted path of a function of artifact and path: what a file says of itself.
         counter: Likewise: what a file costs; empty where that isn't counted.
         tensors: Dotted path of a function that shows the tensors between image and mask; empty
@@ -175,7 +177,14 @@ FORMATS = {
     ),
     "tflite": Format(
         needs=(Need("ai_edge_litert", "ai-edge-litert", "tflite"),),
-        runtimes=(Runtime("litert", ".runtimes.litert:LiteRTRunner"),),
+        runtimes=(
+            Runtime("litert", ".runtimes.litert:LiteRTRunner"),
+            Runtime(
+                "mediapipe",
+                ".runtimes.mediapipe:MediaPipeRunner",
+                needs=(Need("mediapipe", "mediapipe", "mediapipe"),),
+            ),
+        ),
         reader=".artifacts.inspect.tflite:declared",
         counter=".runtimes.costs.tflite:cost",
         tensors=".runtimes.intermediates.litert:litert_intermediates",

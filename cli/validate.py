@@ -36,6 +36,12 @@ __all__ = ["command"]
     help="Write a page with every mask, to look at: DIR/index.html, or a name ending in .html.",
 )
 @run_options
+@click.option(
+    "--runtime",
+    default="",
+    metavar="NAME",
+    help="Another of the runtimes of a format: mediapipe for TFLite.",
+)
 @click.option("--no-latency", is_flag=True, help="Compare masks only.")
 def command(
     bundle: Path,
@@ -44,6 +50,7 @@ def command(
     judging: Judging,
     html: Path | None,
     options: RunOptions,
+    runtime: str,
     no_latency: bool,
 ) -> int:
     """Compare every artifact of BUNDLE with PyTorch on the same photos, time it, and gate it.
@@ -63,7 +70,7 @@ def command(
         from ..validation.gates import exit_code
         from ..validation.validate import validate_with
 
-        options = replace(options, images=images, masks=masks)
+        options = replace(options, images=images, masks=masks, runtime=runtime)
         if no_latency:
             options = replace(options, latency="none")
         results = validate_with(

@@ -38,14 +38,14 @@ BYTE = TensorQuantization(scale=1 / 255, zero_point=0)
 def export_fp32(run: Run, path: Path) -> Exported:
     """Write the float32 file."""
     model, properties = _float_file(run)
-    path.write_bytes(finish_float(model, run.card))
+    path.write_bytes(finish_float(model, run))
     return Exported(*run.float_tensors("NHWC"), properties=properties)
 
 
 def export_fp16(run: Run, path: Path) -> Exported:
     """Write the file with float16 weights; float32 in and out."""
     model, properties = _float_file(run)
-    path.write_bytes(finish_half(model, run.card))
+    path.write_bytes(finish_half(model, run))
     return Exported(*run.float_tensors("NHWC"), properties=properties)
 
 
@@ -59,7 +59,7 @@ def export_dynamic_int8(run: Run, path: Path) -> Exported:
     from ai_edge_quantizer import quantizer, recipe
 
     quantized = quantizer.Quantizer(bytearray(model), recipe.dynamic_wi8_afp32())
-    data, found = finish_dynamic(bytes(quantized.quantize().quantized_model), run.card)
+    data, found = finish_dynamic(bytes(quantized.quantize().quantized_model), run)
     path.write_bytes(data)
     rest = "; the first convolution in float" if found else ""
     return Exported(
@@ -93,7 +93,7 @@ def export_int8(run: Run, path: Path) -> Exported:
 
 def export_mixed(run: Run, path: Path) -> Exported:
     """Write the same with the parts in float32 that the recipe leaves in float."""
-    path.write_bytes(with_bytes(litert.convert(run, integers=True), run.card, floats=True))
+    path.write_bytes(with_bytes(litert.convert(run, integers=True), run, floats=True))
     return Exported(
         *as_bytes(run),
         quantization=run.quantization("int8, per tensor; float32 behind the last convolutions"),
@@ -110,7 +110,7 @@ def export_int8_full(run: Run, path: Path) -> Exported:
         ExportError: An operation has no int8 form, or the recipe leaves a part in float.
     """
     model = litert.convert(run, integers=True, mask_in_integers=True)
-    path.write_bytes(with_bytes(model, run.card, floats=False))
+    path.write_bytes(with_bytes(model, run, floats=False))
     return Exported(
         *as_bytes(run), quantization=run.quantization("int8, per tensor"), properties=_LITERT
     )
@@ -126,7 +126,7 @@ def export_int8_plain(run: Run, path: Path) -> Exported:
         converter.inference_input_type = converter.inference_output_type = tf.uint8
         converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
 
-    path.write_bytes(finish_integer(_calibrated(run, choose), run.card))
+    path.write_bytes(finish_integer(_calibrated(run, choose), run))
     return Exported(
         *as_bytes(run),
         quantization=Quantization(
@@ -147,7 +147,7 @@ def export_int8x16(run: Run, path: Path) -> Exported:
         kind = tf.lite.OpsSet.EXPERIMENTAL_TFLITE_BUILTINS_ACTIVATIONS_INT16_WEIGHTS_INT8
         converter.target_spec.supported_ops = [kind]
 
-    path.write_bytes(finish_float(_calibrated(run, choose), run.card))
+    path.write_bytes(finish_float(_calibrated(run, choose), run))
     return Exported(
         *run.float_tensors("NHWC"),
         quantization=Quantization(

@@ -12,8 +12,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..artifacts.metadata.tflite import METADATA_NAME, metadata_of, with_labels
 from ..errors import ExportError
-from .run import Card
+from .run import Run
 
 __all__ = [
     "Flatbuffer",
@@ -41,22 +42,22 @@ _PIXEL_BY_PIXEL = frozenset(
 )
 
 
-def finish_float(model: bytes, card: Card) -> bytes:
+def finish_float(model: bytes, run: Run) -> bytes:
     """A float file with its card, and without what would differ between equal runs."""
     graph = Flatbuffer(model)
-    graph.describe(card)
+    graph.describe(run)
     return graph.pack()
 
 
-def finish_half(model: bytes, card: Card) -> bytes:
+def finish_half(model: bytes, run: Run) -> bytes:
     """A float file whose constants are halves, each behind a DEQUANTIZE, as delegates know it."""
     graph = Flatbuffer(model)
-    graph.describe(card)
+    graph.describe(run)
     graph.halve_constants()
     return graph.pack()
 
 
-def finish_dynamic(model: bytes, card: Card) -> tuple[bytes, bool]:
+def finish_dynamic(model: bytes, run: Run) -> tuple[bytes, bool]:
     """A float file with int8 weights, whose first convolution computes in float.
 
     It would round the normalised photo to 8 bits again, which on a photo that the network is
@@ -66,7 +67,7 @@ def finish_dynamic(model: bytes, card: Card) -> tuple[bytes, bool]:
         The file, and whether a first convolution was found.
     """
     graph = Flatbuffer(model)
-    graph.describe(card)
+    graph.describe(run)
     convolutions = graph.first_convolutions()
     for convolution in convolutions:
         graph.give_float_weights(convolution)
@@ -75,14 +76,14 @@ def finish_dynamic(model: bytes, card: Card) -> tuple[bytes, bool]:
     return graph.pack(), bool(convolutions)
 
 
-def finish_integer(model: bytes, card: Card) -> bytes:
+def finish_integer(model: bytes, run: Run) -> bytes:
     """A file that TensorFlow quantised, with bytes of the contract's scale in and out.
 
     Raises:
         ExportError: The converter left a float tensor in it.
     """
     graph = Flatbuffer(model)
-    graph.describe(card)
+    graph.describe(run)
     for index in (*graph.subgraph.inputs, *graph.subgraph.outputs):
         # Its neighbour QUANTIZE reads the scale from here, so it stays right.
         graph.encode(graph.tensor(index), _BYTE_SCALE, 0)
@@ -91,12 +92,12 @@ def finish_integer(model: bytes, card: Card) -> bytes:
     return graph.pack()
 
 
-def with_bytes(model: bytes, card: Card, *, floats: bool) -> bytes:
+def with_bytes(model: bytes, run: Run, *, floats: bool) -> bytes:
     """A file that takes int8 or float32 and gives them, with bytes of the contract at its borders.
 
     Args:
         model: The file.
-        card: Texts to embed.
+        run: Whose texts and labels to embed.
         floats: There may be float tensors in it.
 
     Raises:
@@ -104,7 +105,7 @@ def with_bytes(model: bytes, card: Card, *, floats: bool) -> bytes:
     """
     graph = Flatbuffer(model)
     graph.give_bytes(through_floats=floats)
-    graph.describe(card)
+    graph.describe(run)
     if not floats:
         graph.refuse_floats()
     graph.prune()
@@ -124,6 +125,7 @@ class Flatbuffer:
                 buffer.data = np.frombuffer(data, np.uint8, buffer.size, buffer.offset)
                 buffer.offset = buffer.size = 0
         self.subgraph: Any = self.model.subgraphs[0]
+        self.labels: tuple[str, ...] = ()
         self._kinds = {
             value: key
             for key, value in vars(schema.BuiltinOperator).items()
@@ -135,7 +137,8 @@ class Flatbuffer:
 
         builder = flatbuffers.Builder(1 << 20)
         builder.Finish(self.model.Pack(builder), b"TFL3")
-        return bytes(builder.Output())
+        packed = bytes(builder.Output())
+        return with_labels(packed, self.labels) if self.labels else packed
 
     def prune(self) -> None:
         """Drop tensors and buffers that nothing reads any more."""
@@ -166,16 +169,25 @@ class Flatbuffer:
         for holder in holders:
             holder.buffer = buffers[int(holder.buffer)]
 
-    def describe(self, card: Card) -> None:
-        """Embed the card; the image is called so, and the mask, in the signature as well."""
+    def describe(self, run: Run) -> None:
+        """Embed the card and TFLite's metadata; the image is called so, and the mask, in the
+        signature as well. The image has its final type."""
+        card = run.card
         self.model.description = (
             f"{card.name} {card.version}: {card.description} {card.author}. {card.license}."
         )
-        self.tensor(self.subgraph.inputs[0]).name = b"image"
-        self.tensor(self.subgraph.outputs[0]).name = b"mask"
+        graph = self.subgraph
+        image, mask = self.tensor(graph.inputs[0]), self.tensor(graph.outputs[0])
+        image.name, mask.name = b"image", b"mask"
         for signature in self.model.signatureDefs or ():
             for entry, name in ((signature.inputs[0], b"image"), (signature.outputs[0], b"mask")):
                 entry.name = name
+        metadata = self.schema.MetadataT()
+        metadata.name = METADATA_NAME.encode()
+        largest = 1.0 if image.type == self.schema.TensorType.FLOAT32 else 255.0
+        self._fill(metadata, np.frombuffer(metadata_of(card, largest=largest), np.uint8))
+        self.model.metadata = [*(self.model.metadata or ()), metadata]
+        self.labels = run.spec.mask.labels
 
     def give_bytes(self, *, through_floats: bool) -> None:
         """Put a QUANTIZE from bytes behind the input and one to bytes before the output.
@@ -358,9 +370,10 @@ class Flatbuffer:
         self.subgraph.tensors.append(tensor)
         return len(self.subgraph.tensors) - 1
 
-    def _fill(self, tensor: Any, values: Any) -> None:
-        """Give a tensor constant values, in a buffer of its own."""
+    def _fill(self, holder: Any, values: Any) -> None:
+        """Give a tensor constant values, or an entry of metadata its bytes, in a buffer of its
+        own."""
         buffer = self.schema.BufferT()
         buffer.data = np.frombuffer(np.ascontiguousarray(values).tobytes(), np.uint8)
         self.model.buffers.append(buffer)
-        tensor.buffer = len(self.model.buffers) - 1
+        holder.buffer = len(self.model.buffers) - 1

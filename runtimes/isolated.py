@@ -65,6 +65,7 @@ class IsolatedRunner:
         limits: What it may take.
         build: Where it is no file but the network itself.
         compute_units: For Core ML on macOS.
+        runtime: Which of the format's runtimes; the first where empty.
     """
 
     def __init__(
@@ -76,11 +77,14 @@ class IsolatedRunner:
         limits: Limits,
         build: Build | None = None,
         compute_units: str = "",
+        runtime: str = "",
     ) -> None:
         self.artifact = artifact
         self.path = path
         self.limits = limits
-        self._job = messages.Job(str(path), artifact, threads, limits.memory, build, compute_units)
+        self._job = messages.Job(
+            str(path), artifact, threads, limits.memory, build, compute_units, runtime
+        )
         self._started = self._ready = False
         self._run_seconds = 0.0
 

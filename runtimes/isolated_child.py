@@ -57,14 +57,14 @@ class _Served:
         self.artifact = job.artifact
         self.threads = job.threads
         self.image: Array = np.zeros((1, 3, 1, 1), np.float32)
-        self.runner = self._runner(job.build)
+        self.runner = self._runner(job.build, job.runtime)
         if job.compute_units and hasattr(self.runner, "compute_units"):
             self.runner.compute_units = job.compute_units
         self.runner.prepare()
 
-    def _runner(self, build: messages.Build | None) -> Runner:
+    def _runner(self, build: messages.Build | None, runtime: str) -> Runner:
         if build is None:
-            return runner_for(self.artifact, self.path, self.threads)
+            return runner_for(self.artifact, self.path, self.threads, runtime)
         from .pytorch import PyTorchRunner
 
         function: Callable[..., Any] = load(build.function)

@@ -53,6 +53,7 @@ class Job:
     memory: int
     build: Build | None
     compute_units: str
+    runtime: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,30 +11,45 @@ from ..formats import FORMATS, Runtime
 from ..loading import load
 from .base import Runner
 
-__all__ = ["exact_runner_for", "runner_for"]
+__all__ = ["exact_runner_for", "runner_for", "runtimes_of"]
 
 
-def runner_for(artifact: Artifact, path: Path, threads: int | None = None) -> Runner:
+def runner_for(
+    artifact: Artifact, path: Path, threads: int | None = None, runtime: str = ""
+) -> Runner:
     """The runner of an artifact, not yet loaded: enter it with ``with``.
 
     Args:
         artifact: Its entry in the manifest; its format chooses the runner.
         path: Where the file is.
         threads: CPU threads; the runtime's own choice where not given.
+        runtime: One of `runtimes_of`; the first where empty.
 
     Raises:
-        UsageError: Nothing here runs that format.
+        UsageError: Nothing here runs that format, or that runtime doesn't.
         RunnerError: The artifact has several inputs, or no output.
     """
-    row = _runtime(artifact)
+    row = _runtime(artifact, runtime)
     if row is not None:
         return _made(row.runner, artifact, path, threads)
+    if names := runtimes_of(artifact.format):
+        raise UsageError(
+            f"{runtime} doesn't run {artifact.target}.",
+            f"{did_you_mean(runtime, names)}It is run by {' or '.join(names)}.",
+        )
     known = sorted(FORMATS)
     hint = did_you_mean(artifact.format, known)
     raise UsageError(
         f"{artifact.target} has the format {artifact.format!r}, which nothing here runs.",
         f"{hint}Formats with a runner: {', '.join(known)}.",
     )
+
+
+def runtimes_of(format_name: str) -> list[str]:
+    """What runs a format on this platform, the one that is taken by itself first."""
+    row = FORMATS.get(format_name)
+    here = (r.name for r in row.runtimes if r.platform in {"", sys.platform}) if row else ()
+    return list(dict.fromkeys(here))
 
 
 def exact_runner_for(artifact: Artifact, path: Path, threads: int | None = None) -> Runner | None:
@@ -53,10 +68,10 @@ def exact_runner_for(artifact: Artifact, path: Path, threads: int | None = None)
     return _made(row.exact, artifact, path, threads)
 
 
-def _runtime(artifact: Artifact) -> Runtime | None:
+def _runtime(artifact: Artifact, name: str = "") -> Runtime | None:
     row = FORMATS.get(artifact.format)
     here = (r for r in row.runtimes if r.platform in {"", sys.platform}) if row else iter(())
-    return next(here, None)
+    return next((r for r in here if name in {"", r.name}), None)
 
 
 def _made(dotted: str, artifact: Artifact, path: Path, threads: int | None) -> Runner:

@@ -21,8 +21,8 @@ def not_installed(modules: Iterable[str]) -> list[str]:
 
 def needs_of(runtime: str) -> tuple[Need, ...]:
     """What the runtime of that name needs installed; nothing for PyTorch's, or no such runtime."""
-    rows = (row for row in FORMATS.values() if runtime in {r.name for r in row.runtimes})
-    return next((row.needs for row in rows), ())
+    rows = ((row, way) for row in FORMATS.values() for way in row.runtimes)
+    return next((way.needs or row.needs for row, way in rows if way.name == runtime), ())
 
 
 def installed(runtime: str) -> tuple[str, str]:

@@ -46,6 +46,7 @@ FIDELITY: Mapping[str, Better] = {
 _RUNTIMES = (
     *("torch", "onnxruntime", "ai-edge-litert", "tensorflow", "keras", "coremltools"),
     "executorch",
+    "mediapipe",
 )
 EMULATED = "emulated here, so its time says nothing of the system's own runtime"
 

@@ -47,4 +47,5 @@ class RunOptions:
     time_limit: float | None = None
     memory_limit: int | None = None
     compute_units: str = ""
+    runtime: str = ""
     resume: bool = False

@@ -45,12 +45,20 @@ class Pool:
         budget: Bytes that all of them may have resident together; the one used longest ago
             makes room, and is loaded again when its turn comes.
         compute_units: For Core ML on macOS.
+        runtime: Which of a format's runtimes; the first where empty.
 
     Attributes:
         load_seconds: Spent waiting for processes and files.
     """
 
-    def __init__(self, threads: int, limits: Limits, budget: int, compute_units: str = "") -> None:
+    def __init__(
+        self,
+        threads: int,
+        limits: Limits,
+        budget: int,
+        compute_units: str = "",
+        runtime: str = "",
+    ) -> None:
         self.load_seconds = 0.0
         self._make: Callable[[Job], IsolatedRunner] = lambda job: IsolatedRunner(
             job.artifact,
@@ -59,6 +67,7 @@ class Pool:
             limits=limits,
             build=job.build,
             compute_units=compute_units,
+            runtime=runtime,
         )
         self._budget = budget
         self._loaded: dict[str, tuple[IsolatedRunner, Loaded]] = {}  # the one used last comes last

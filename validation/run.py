@@ -128,8 +128,8 @@ class _Validation:
             scores, truths = score_references(self.photos, self.references, spec)
             if scores is not None:
                 self.scores[""] = scores
-        units = request.options.compute_units
-        with Pool(request.threads, self._limits(), memory_budget(), units) as pool:
+        chosen = (request.options.compute_units, request.options.runtime)
+        with Pool(request.threads, self._limits(), memory_budget(), *chosen) as pool:
             self.pool = pool
             for job, following in zip(self.jobs, [*self.jobs[1:], None], strict=True):
                 self._guarded(job, partial(self._examine, job, following))
@@ -185,6 +185,7 @@ class _Validation:
             "threads": request.threads,
             "maps": request.keep_maps,
             "units": request.options.compute_units,
+            "runtime": request.options.runtime,
             "maskport": version("maskport"),
         }
         return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()

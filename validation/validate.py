@@ -17,6 +17,7 @@ from ..artifacts.bundle import Bundle, load_bundle
 from ..artifacts.manifest import Artifact
 from ..errors import BundleError, InputError, UsageError, did_you_mean
 from ..models.download import cache_folder
+from ..runtimes.runners import runtimes_of
 from .assemble import results_of
 from .gates import Gates, decide, default_gates
 from .gates.baseline import check_network
@@ -49,6 +50,7 @@ def validate(
     time_limit: float | None = None,
     memory_limit: int | None = None,
     compute_units: str = "",
+    runtime: str = "",
     resume: bool = False,
     html: Path_ | None = None,
     report: Report | None = None,
@@ -74,6 +76,8 @@ def validate(
             and at least 60, where None. Loading gets at least two minutes.
         memory_limit: Bytes that one artifact's process may take; half of the memory where None.
         compute_units: For Core ML on macOS: ``ALL``, ``CPU_ONLY``, ``CPU_AND_GPU``, ``CPU_AND_NE``.
+        runtime: Another of a format's runtimes than the one that is taken by itself
+            (`formats.FORMATS`): ``mediapipe`` for TFLite. All targets must have it.
         resume: Go on where an interrupted run of the same bundle, photos and options ended.
         html: Write the report there: a page, or a folder for one.
         report: Called with the results before what the run kept is removed, so that a report
@@ -96,6 +100,7 @@ def validate(
         time_limit=time_limit,
         memory_limit=memory_limit,
         compute_units=compute_units,
+        runtime=runtime,
         resume=resume,
     )
     watch = watch or _unwatched
@@ -190,6 +195,8 @@ def _request(
     if seconds is not None and seconds <= 0:
         raise UsageError(f"Nothing runs within {seconds} s.", "Give a longer --time-limit.")
     targets, spec = _selected(bundle, options.targets), bundle_spec(bundle)
+    if options.runtime:
+        _check_runtime(options.runtime, targets)
     reference, origin = None, None
     if compare:
         reference = load_reference(
@@ -248,6 +255,26 @@ def _selected(bundle: Bundle, names: Sequence[str]) -> tuple[Artifact, ...]:
     if not chosen:
         raise UsageError("No target was asked for.", "Give --targets, or leave it out for all.")
     return chosen
+
+
+def _check_runtime(name: str, targets: tuple[Artifact, ...]) -> None:
+    """
+    Raises:
+        UsageError: It doesn't run the format of one of the targets.
+    """
+    by_format = {kind: runtimes_of(kind) for kind in dict.fromkeys(a.format for a in targets)}
+    others = [kind for kind, names in by_format.items() if name not in names]
+    if not others:
+        return
+    fitting = ",".join(kind for kind in by_format if kind not in others)
+    known = {runtime for names in by_format.values() for runtime in names}
+    possible = "; ".join(f"{kind} by {' or '.join(by_format[kind])}" for kind in others)
+    hint = "" if name in known else did_you_mean(name, known)
+    raise UsageError(
+        f"{name} doesn't run {', '.join(others)}.",
+        f"{hint}Here are run {possible}. "
+        + (f"Give --targets {fitting}, or one of these." if fitting else "Give one of these."),
+    )
 
 
 def _work_folder(bundle: Bundle) -> Path:

@@ -8,6 +8,7 @@ from typing import Any
 
 from ...sdks.tflite import names_of, opened, operator_name
 from ..manifest import Artifact, TensorQuantization
+from ..metadata.tflite import METADATA_NAME, read_metadata
 from .declared import Declared, Port
 from .tflite_releases import Use, oldest
 
@@ -27,7 +28,9 @@ def declared(_artifact: Artifact, path: Path) -> Declared:
     graph = model.Subgraphs(0)
     types = names_of(schema.TensorType)
     uses = list(_uses(schema, model))
-    properties = {}
+    properties: dict[str, Any] = {}
+    if embedded := _embedded(model):
+        properties["metadata"] = embedded
     inputs: Ends = [(None, graph.Inputs(i)) for i in range(graph.InputsLength())]
     outputs: Ends = [(None, graph.Outputs(i)) for i in range(graph.OutputsLength())]
     if model.SignatureDefsLength():
@@ -42,6 +45,23 @@ def declared(_artifact: Artifact, path: Path) -> Declared:
         properties=properties,
         oldest_runtime=oldest(uses),
     )
+
+
+def _embedded(model: Any) -> dict[str, Any]:
+    """What the manifest says of TFLite's metadata: what reads it, and what is packed with it."""
+    for entry in map(model.Metadata, range(model.MetadataLength())):
+        if entry.Name() == METADATA_NAME.encode():
+            data = model.Buffers(entry.Buffer()).DataAsNumpy().tobytes()
+            found = read_metadata(data)
+            tensors = [t for g in found.get("subgraph_metadata", ()) for t in _tensors_of(g)]
+            files = [f["name"] for t in tensors for f in t.get("associated_files", ())]
+            return {"min_parser_version": found.get("min_parser_version", ""), "files": files}
+    return {}
+
+
+def _tensors_of(graph: dict[str, Any]) -> list[dict[str, Any]]:
+    ends = ("input_tensor_metadata", "output_tensor_metadata")
+    return [tensor for end in ends for tensor in graph.get(end, ())]
 
 
 def _uses(schema: Any, model: Any) -> Iterator[Use]:

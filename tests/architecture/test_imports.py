@@ -41,6 +41,7 @@ SDKS = {
     "executorch",
     "gdown",
     "keras",
+    "mediapipe",
     "onnx",
     "onnx2tf",
     "onnxruntime",

@@ -14,6 +14,7 @@ HEAVY = {
     "executorch",
     "gdown",
     "keras",
+    "mediapipe",
     "numpy",
     "onnx",
     "onnx2tf",

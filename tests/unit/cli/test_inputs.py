@@ -181,3 +181,15 @@ def test_a_search_says_what_it_took_and_left_out(maskport: Run, phone: str, comm
     assert code == 2
     assert f"Photos left out: {SAID}" in err
     assert "Weights of w.pth: taken from model; ignored: ema (2 tensors)" in err
+
+
+@pytest.mark.parametrize("name", ["mediapipe", "torchscript-light"])
+def test_a_runtime_that_does_not_run_the_files_is_answered_with_those_that_do(
+    maskport: Run, name: str
+) -> None:
+    code, _, _ = maskport(*EXPORT, "--weights", "random:0", "--out", "out")
+    assert code == 0
+    code, _, said = maskport("validate", "out", "--runtime", name, "--no-latency")
+    assert code == 2
+    assert f"{name} doesn't run torchscript-lite." in said
+    assert "torchscript-lite by torchscript-lite" in said

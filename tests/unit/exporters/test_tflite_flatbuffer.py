@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import zipfile
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -11,7 +12,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from maskport.artifacts.manifest import TensorQuantization
+from maskport.artifacts.inspect.read import declared_by
+from maskport.artifacts.manifest import Artifact, FileEntry, Tensor, TensorQuantization
+from maskport.artifacts.metadata.tflite import METADATA_NAME, read_metadata
 from maskport.errors import ExportError
 from maskport.exporters.run import Card, Run
 from maskport.exporters.tflite import (
@@ -21,6 +24,7 @@ from maskport.exporters.tflite import (
     export_int8_plain,
 )
 from maskport.exporters.tflite_flatbuffer import Flatbuffer
+from maskport.runtimes.runners import runner_for
 from maskport.specs import ImageSpec, MaskSpec, ModelSpec
 
 from ...sdks import needed
@@ -269,3 +273,91 @@ def test_constants_that_several_read_become_halves_for_each(
     (floats, size), (halves, half) = seen
     assert half < 0.8 * size
     assert 0 < np.abs(halves - floats).max() < 1e-3
+
+
+def entry(path: Path, labels: tuple[str, ...] = ("mask",)) -> Artifact:
+    """What a manifest says of a float file."""
+    return Artifact(
+        target="tflite-fp32",
+        path=path.name,
+        format="tflite",
+        precision="fp32",
+        bytes=1,
+        sha256="0" * 64,
+        files=[FileEntry(path=path.name, bytes=1, sha256="0" * 64)],
+        inputs=[Tensor(name="image", shape=[1, HEIGHT, WIDTH, 3], dtype="float32", layout="NHWC")],
+        outputs=[
+            Tensor(
+                name="mask",
+                shape=[1, HEIGHT, WIDTH, len(labels)],
+                dtype="float32",
+                layout="NHWC",
+            )
+        ],
+    )
+
+
+FLOAT = (export_fp32, export_fp16, export_dynamic_int8)
+
+
+@pytest.mark.parametrize("export", [*FLOAT, export_int8_plain])
+def test_files_have_metadata_of_what_they_take(
+    export: Callable[[Run, Path], Any], tf: Any, photos: np.ndarray, tmp_path: Path
+) -> None:
+    path = exported(tf, SURE, photos[:1], tmp_path, export)
+    declared = declared_by(entry(path), path)
+    assert declared.properties["metadata"] == {
+        "min_parser_version": "1.5.0",
+        "files": ["labels.txt"],
+    }
+    model = Flatbuffer(path.read_bytes()).model
+    (held,) = (m for m in model.metadata if m.name == METADATA_NAME.encode())
+    found = read_metadata(bytes(model.buffers[held.buffer].data))
+    image = found["subgraph_metadata"][0]["input_tensor_metadata"][0]
+    assert image["stats"]["max"] == [1.0 if export in FLOAT else 255.0]
+    with zipfile.ZipFile(path) as archive:
+        assert archive.read("labels.txt") == b"class 0"
+
+
+@pytest.mark.parametrize("export", [*FLOAT, export_int8_plain])
+def test_mediapipe_draws_what_litert_draws(
+    export: Callable[[Run, Path], Any], tf: Any, photos: np.ndarray, tmp_path: Path
+) -> None:
+    pytest.importorskip("mediapipe", reason="needs maskport[mediapipe]")
+    path = exported(tf, SURE, photos[:1], tmp_path, export)
+    image = np.ascontiguousarray(photos[1].transpose(2, 0, 1)[None] / np.float32(255))
+    with runner_for(entry(path), path) as first, runner_for(entry(path), path, 1, "mediapipe") as m:
+        assert (first.name, m.name) == ("litert", "mediapipe")
+        # Both are XNNPACK, of two releases: float32 sums in another order at logits up to 30.
+        np.testing.assert_allclose(m.run(image), first.run(image), atol=1e-5)
+
+
+def test_mediapipes_category_of_one_channel_is_0_for_the_object(
+    tf: Any, photos: np.ndarray, tmp_path: Path
+) -> None:
+    """As docs/runtimes.md says; of several channels it is the number of the surest."""
+    mediapipe = pytest.importorskip("mediapipe", reason="needs maskport[mediapipe]")
+    tasks = mediapipe.tasks
+
+    def categories(network: Network, folder: str) -> tuple[np.ndarray, list[str]]:
+        (tmp_path / folder).mkdir()
+        path = exported(tf, network, photos[:1], tmp_path / folder, export_fp32)
+        options = tasks.vision.ImageSegmenterOptions(
+            tasks.BaseOptions(model_asset_path=str(path)), output_category_mask=True
+        )
+        image = mediapipe.Image(image_format=mediapipe.ImageFormat.SRGB, data=photos[1])
+        with tasks.vision.ImageSegmenter.create_from_options(options) as segmenter:
+            found = segmenter.segment(image).category_mask.numpy_view()
+            return found.reshape(HEIGHT, WIDTH).copy(), segmenter.labels
+
+    one, labels = categories(SURE, "one")
+    assert labels == ["class 0"]
+    inside = expected(tf, SURE, photos[1])[..., 0] > 0.5
+    np.testing.assert_array_equal(one, np.where(inside, 0, 255))
+
+    def colours(tf: Any, x: Any) -> Any:
+        return tf.nn.softmax(x * np.float32(9))
+
+    several, labels = categories(colours, "several")
+    assert labels == ["class 0", "class 1", "class 2"]
+    np.testing.assert_array_equal(several, photos[1].argmax(-1))

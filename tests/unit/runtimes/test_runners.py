@@ -13,9 +13,9 @@ import pytest
 import torch
 
 from maskport.artifacts.manifest import Artifact
-from maskport.errors import RunnerError
+from maskport.errors import RunnerError, UsageError
 from maskport.runtimes.base import Array
-from maskport.runtimes.runners import runner_for
+from maskport.runtimes.runners import runner_for, runtimes_of
 
 from ...sdks import needed
 
@@ -231,3 +231,14 @@ def test_random_bytes_are_no_file_of_any_format(
     path.write_bytes(np.random.default_rng(0).bytes(999))
     with pytest.raises(RunnerError, match=r"noise\.bin"), runner_for(artifact(format), path):
         pass
+
+
+def test_a_runtime_is_taken_where_its_format_has_it(artifact: Build, tmp_path: Path) -> None:
+    assert runtimes_of("tflite") == ["litert", "mediapipe"]
+    assert runtimes_of("coreml") == ["coreml"]
+    assert runtimes_of("tarot") == []
+    found = runner_for(artifact("tflite", "NHWC"), tmp_path / "any", runtime="mediapipe")
+    assert found.name == "mediapipe"
+    with pytest.raises(UsageError, match="mediapipe doesn't run") as caught:
+        runner_for(artifact("onnx"), tmp_path / "any", runtime="mediapipe")
+    assert "onnxruntime" in caught.value.remedy

@@ -6,19 +6,19 @@ from pathlib import Path
 
 import click
 
-__all__ = ["command"]
+from .network_options import PATH
 
-_PATH = click.Path(path_type=Path)
+__all__ = ["command"]
 
 
 @click.command(name="snippet")
-@click.argument("bundle", type=_PATH)
+@click.argument("bundle", type=PATH)
 @click.argument("target")
 @click.option("--language", metavar="NAME", help="Print one of this language.")
 @click.option(
     "--by", metavar="NAME", help="By this runtime or interface, where a language has several."
 )
-@click.option("--out", metavar="DIR", type=_PATH, help="Write files into this folder instead.")
+@click.option("--out", metavar="DIR", type=PATH, help="Write files into this folder instead.")
 def command(
     bundle: Path, target: str, language: str | None, by: str | None, out: Path | None
 ) -> None:

@@ -10,10 +10,21 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-__all__ = ["FORMATS", "TARGETS", "Format", "Intermediate", "Lane", "Need", "Runtime", "Target"]
+__all__ = [
+    "FORMATS",
+    "TARGETS",
+    "Format",
+    "Intermediate",
+    "Lane",
+    "Need",
+    "Platform",
+    "Runtime",
+    "Target",
+]
 
 Intermediate = Literal["onnx", "trace", "program"]
 Lane = Literal["litert", "tensorflow", "coreml", "torch", "openvino"]
+Platform = Literal["ios", "android", "web"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +73,7 @@ class Format:
         lane: Targets of one lane share a process, and so their SDK and what it has converted.
         extra: The extra of maskport that installs what makes its files.
         modules: What must be importable to make them.
+        platforms: Whose apps run its files, and so get them by ``maskport package``.
     """
 
     needs: tuple[Need, ...]
@@ -74,6 +86,7 @@ class Format:
     fallback: Intermediate | None = None
     extra: str = ""
     modules: tuple[str, ...] = ()
+    platforms: tuple[Platform, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,6 +177,7 @@ FORMATS = {
         lane="tensorflow",
         extra="onnx",
         modules=_ONNX,
+        platforms=("web",),
     ),
     "onnx-ort": Format(
         needs=(Need("onnxruntime", "onnxruntime", "onnx"),),
@@ -174,6 +188,7 @@ FORMATS = {
         lane="tensorflow",
         extra="onnx",
         modules=_ONNX,
+        platforms=("ios", "android", "web"),
     ),
     "tflite": Format(
         needs=(Need("ai_edge_litert", "ai-edge-litert", "tflite"),),
@@ -193,6 +208,7 @@ FORMATS = {
         lane="litert",
         extra="tflite",
         modules=("litert_torch", "ai_edge_litert", "ai_edge_quantizer"),
+        platforms=("android", "web"),
     ),
     "savedmodel": Format(
         needs=(Need("tensorflow", "tensorflow", "tflite"),),
@@ -227,6 +243,7 @@ FORMATS = {
         lane="coreml",
         extra="coreml",
         modules=("coremltools", "sklearn"),
+        platforms=("ios",),
     ),
     "torchscript-lite": Format(
         needs=(),
@@ -235,6 +252,7 @@ FORMATS = {
         counter=".runtimes.costs.torchscript_lite:cost",
         source="trace",
         lane="torch",
+        platforms=("ios", "android"),
     ),
     "openvino": Format(
         needs=(Need("openvino", "openvino", "openvino"),),
@@ -254,6 +272,7 @@ FORMATS = {
         lane="torch",
         extra="executorch",
         modules=("executorch",),
+        platforms=("ios", "android"),
     ),
 }
 

@@ -23,6 +23,7 @@ __all__ = [
     "Bundle",
     "describe_files",
     "load_bundle",
+    "manifest_text",
     "verify",
     "verify_artifact",
     "verify_reference",
@@ -107,10 +108,12 @@ def verify(path: str | os.PathLike[str]) -> list[str]:
     bundle = load_bundle(path)
     manifest = bundle.manifest
     differences = [d for artifact in manifest.artifacts for d in verify_artifact(bundle, artifact)]
-    beside = [entry for entry in (manifest.reference, *manifest.recipes) if entry is not None]
+    held = (manifest.reference, *manifest.recipes, *manifest.documents)
+    beside = [entry for entry in held if entry is not None]
     for entry in beside:
         differences.extend(_compare(bundle.path, entry))
-    known = {MANIFEST, LOG, *(a.path for a in manifest.artifacts), *(e.path for e in beside)}
+    known = {MANIFEST, LOG, *(a.path for a in manifest.artifacts)}
+    known |= {entry.path.partition("/")[0] for entry in beside}
     strays = sorted(p.name for p in bundle.path.iterdir() if p.name not in known)
     return [*differences, *(f"{name}: not in the manifest" for name in strays)]
 
@@ -189,8 +192,12 @@ def writing(out: Path) -> Iterator[Path]:
 
 def write_manifest(folder: Path, manifest: Manifest) -> None:
     """Write the manifest; the last step, because with it the folder is a bundle."""
-    text = manifest.model_dump_json(indent=2, exclude_none=True)
-    (folder / MANIFEST).write_text(text + "\n", encoding="utf-8")
+    (folder / MANIFEST).write_text(manifest_text(manifest), encoding="utf-8")
+
+
+def manifest_text(manifest: Manifest) -> str:
+    """A manifest as its file holds it."""
+    return manifest.model_dump_json(indent=2, exclude_none=True) + "\n"
 
 
 def _replace(partial: Path, out: Path) -> None:

@@ -238,7 +238,8 @@ class Manifest(_Record):
 
     ``reference`` is the network's state dict as it was before anything was rewritten, for
     `maskport validate`; no app needs it. ``recipes`` are those that its files were quantised by.
-    ``processor`` is where files were made and inspected.
+    ``documents`` are what people read, and an app's code in a package. ``processor`` is where files
+    were made and inspected.
     """
 
     model_config = ConfigDict(
@@ -253,6 +254,7 @@ class Manifest(_Record):
     processor: Processor | None = None
     reference: FileEntry | None = None
     recipes: list[FileEntry] = Field(default_factory=list)
+    documents: list[FileEntry] = Field(default_factory=list)
     artifacts: list[Artifact] = Field(min_length=1)
     failures: list[Failure] = Field(default_factory=list)
     calibration: Calibration | None = None

@@ -27,6 +27,8 @@ _COMMANDS = {
     "evaluate": "Measure a checkpoint or an artifact against ground truth.",
     "sensitivity": "Show what INT8 costs each part of a network.",
     "quantize": "Find the recipe whose masks hold a budget.",
+    "snippet": "Print code for an app that runs an artifact.",
+    "package": "Put a platform's files into one zip, with code and a card.",
     "verify": "Hold a bundle's files against its manifest.",
     "targets": "List the targets and what is installed for them.",
     "catalog": "List the networks that have a name.",

@@ -24,6 +24,7 @@ from ..artifacts.bundle import (
     write_manifest,
     writing,
 )
+from ..artifacts.documents import documents
 from ..artifacts.manifest import (
     Artifact,
     Calibration,
@@ -137,7 +138,8 @@ def run_export(request: ExportRequest, out: Path, watch: Watcher) -> Bundle:
             if all(failure.missed for failure in journal.failures):
                 raise BudgetError(reasons)
             raise ExportError(f"No target could be made. {reasons}", _keep_log(log_path))
-        write_manifest(folder, _manifest(request, journal, reference, recipes))
+        manifest = _manifest(request, journal, reference, recipes)
+        write_manifest(folder, _with_documents(manifest, folder))
     return load_bundle(out)
 
 
@@ -296,6 +298,15 @@ def _keep_recipes(run: Run, artifacts: list[Artifact], folder: Path) -> list[Fil
         write_recipe(recipe, file)
         kept += describe_files(file, folder)[0]
     return kept
+
+
+def _with_documents(manifest: Manifest, folder: Path) -> Manifest:
+    """The manifest with what it says to people, which is written."""
+    entries = []
+    for name, text in documents(manifest).items():
+        (folder / name).write_text(text, encoding="utf-8")
+        entries += describe_files(folder / name, folder)[0]
+    return manifest.model_copy(update={"documents": entries})
 
 
 def _manifest(

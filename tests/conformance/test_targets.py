@@ -9,11 +9,15 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from maskport.artifacts.bundle import verify
 from maskport.artifacts.inspect.declared import differences
 from maskport.artifacts.inspect.read import declared_by
+from maskport.artifacts.snippets import snippets
+from maskport.artifacts.snippets.render import spec_of
 from maskport.formats import TARGETS, Target
+from maskport.imaging.convert import mask_for_photo, photo_to_input
 from maskport.precisions import PRECISIONS
 from maskport.quantization.recipe import read_recipe
 from maskport.runtimes.costs.counting import cost_of
@@ -97,6 +101,23 @@ def test_its_cost_is_counted_in_its_own_graph(exported: Any, row: Target) -> Non
     assert 0.9 * macs <= cost.macs <= (3 if row.format in {"savedmodel", "keras"} else 1.05) * macs
     assert sum(cost.operations.values()) > 10
     assert 0 < cost.weight_bytes <= exported.bundle.artifact(row.name).bytes
+
+
+def test_its_python_snippet_draws_what_its_runner_draws(exported: Any, row: Target) -> None:
+    manifest, artifact = exported.bundle.manifest, exported.bundle.artifact(row.name)
+    code = [s for s in snippets(manifest, artifact) if s.language.name == "python"]
+    if not code:
+        pytest.skip(f"there is no snippet for {row.format} in Python")
+    names: dict[str, Any] = {}
+    exec(code[0].text, names)
+    (segmenter,) = (names[name] for name in names if name.endswith("Segmenter"))
+    photo = scene(12, 70, 90).photo
+    drawn = segmenter(str(exported.bundle.file(row.name))).masks(Image.fromarray(photo))
+    spec = spec_of(manifest)
+    with runner_for(artifact, exported.bundle.file(row.name)) as runner:
+        mask = runner.run(photo_to_input(photo, spec.image))[0]
+    final = mask_for_photo(mask, spec.mask, *photo.shape[:2])
+    np.testing.assert_allclose(drawn, final, atol=1e-6)
 
 
 def test_the_bundle_holds_and_nothing_failed(exported: Any) -> None:

@@ -59,6 +59,7 @@ def test_a_script_without_a_main_guard_exports_its_own_network(tmp_path: Path) -
     assert (done.returncode, done.stdout.strip()) == (0, "2"), done.stderr
     assert done.stderr == ""  # SDKs print into the log
     assert verify(tmp_path / "out") == []
+    assert (tmp_path / "out" / "README.md").read_text().startswith("# local\n")
 
 
 def test_events_tell_the_whole_story(nano: Callable[..., U2Net], tmp_path: Path) -> None:

@@ -1,0 +1,121 @@
+"""Packages: what one platform's apps need of a bundle, as one zip.
+
+Unpacked, a package is a bundle: its manifest has the platform's artifacts only, and
+`maskport verify` holds its files against it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from zipfile import ZIP_STORED, ZipFile, ZipInfo
+
+from ..errors import InputError, UsageError, did_you_mean
+from ..formats import FORMATS, Platform
+from .bundle import MANIFEST, Bundle, manifest_text
+from .documents import Fidelity, documents
+from .manifest import Artifact, FileEntry, Manifest
+from .snippets import snippets
+
+__all__ = ["write_package"]
+
+_PERMISSIONS = 0o644 << 16
+
+
+def write_package(
+    bundle: Bundle,
+    platform: Platform,
+    out: Path | None = None,
+    *,
+    targets: Iterable[str] = ("all",),
+    fidelity: Fidelity | None = None,
+) -> Path:
+    """Write a package; it is there whole or not at all, and the same inputs give the same bytes.
+
+    Files are stored as they are: weights hardly shrink, and how they do depends on the library.
+
+    Args:
+        bundle: Whose files hold what its manifest says (`bundle.verify`).
+        platform: Whose files are taken.
+        out: The zip; beside the bundle, called after it and the platform, where left out.
+        targets: Targets or formats of the bundle, or ``"all"``.
+        fidelity: For the card.
+
+    Returns:
+        The zip.
+
+    Raises:
+        UsageError: The bundle has nothing for the platform, or no such target.
+        InputError: The zip can't be written.
+    """
+    chosen = _chosen(bundle, platform, list(targets))
+    top = f"{bundle.path.resolve().name}-{platform}"
+    out = out or bundle.path.resolve().with_name(f"{top}.zip")
+    manifest = bundle.manifest.model_copy(
+        update={"artifacts": chosen, "reference": None, "recipes": [], "documents": []}
+    )
+    texts = {name: text.encode() for name, text in _texts(manifest, platform, fidelity)}
+    entries = [
+        FileEntry(path=name, bytes=len(text), sha256=hashlib.sha256(text).hexdigest())
+        for name, text in sorted(texts.items())
+    ]
+    texts[MANIFEST] = manifest_text(manifest.model_copy(update={"documents": entries})).encode()
+    files = {entry.path: bundle.path / entry.path for a in chosen for entry in a.files}
+    partial = out.with_name(f".{out.name}.partial-{os.getpid()}")
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with ZipFile(partial, "w", ZIP_STORED) as archive:
+                for name in sorted({*texts, *files}):
+                    info = ZipInfo(f"{top}/{name}")  # of 1980
+                    info.create_system, info.external_attr = 3, _PERMISSIONS  # as on Unix
+                    archive.writestr(
+                        info, texts[name] if name in texts else files[name].read_bytes()
+                    )
+            partial.replace(out)
+        finally:
+            partial.unlink(missing_ok=True)
+    except OSError as exc:
+        raise InputError(
+            f"{out} can't be written: {exc.strerror or exc}.", "Give another --out."
+        ) from exc
+    return out
+
+
+def _chosen(bundle: Bundle, platform: Platform, names: list[str]) -> list[Artifact]:
+    artifacts = bundle.manifest.artifacts
+    known = {"all", *(a.target for a in artifacts), *(a.format for a in artifacts)}
+    for name in names:
+        if name not in known:
+            raise UsageError(
+                f"{bundle.path} has no {name}.",
+                f"{did_you_mean(name, known)}It has {', '.join(a.target for a in artifacts)}.",
+            )
+    named = [a for a in artifacts if {"all", a.target, a.format} & set(names)]
+    taken = [a for a in named if a.format in FORMATS and platform in FORMATS[a.format].platforms]
+    if not taken:
+        runs = [name for name, row in FORMATS.items() if platform in row.platforms]
+        raise UsageError(
+            f"Nothing of {', '.join(a.target for a in named) or 'nothing'} is for {platform}.",
+            f"Export one of its formats: {', '.join(runs)}.",
+        )
+    return taken
+
+
+def _texts(
+    manifest: Manifest, platform: Platform, fidelity: Fidelity | None
+) -> Iterator[tuple[str, str]]:
+    """Name and text of each document."""
+    yield from documents(manifest, fidelity, platform).items()
+    checkpoint = manifest.checkpoint
+    yield (
+        "LICENSE.txt",
+        f"License of the weights, as far as it is known: {checkpoint.license}\n"
+        f"They come from: {checkpoint.source}\n",
+    )
+    for artifact in manifest.artifacts:
+        for snippet in snippets(manifest, artifact):
+            if platform in snippet.language.platforms:
+                yield f"snippets/{artifact.target}/{snippet.file}", snippet.text

@@ -1,0 +1,194 @@
+"""Snippets do to photos and masks what `imaging` does, where a compiler or an interpreter is here.
+
+SDKs that are not here are stood in for by `stubs/`, which has as much of each as snippets use. What
+runs a real file is in tests/conformance.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from maskport.artifacts.manifest import Artifact
+from maskport.artifacts.snippets import Snippet, snippets
+from maskport.artifacts.snippets.render import spec_of
+from maskport.imaging.convert import mask_for_photo, photo_to_input
+from maskport.runtimes.base import real, stored
+from maskport.scenes import scene
+from maskport.specs import ModelSpec
+
+from .test_snippets import HEIGHT, KINDS, WIDTH, entry
+
+STUBS = Path(__file__).with_name("stubs")
+# Each takes seconds to compile; between them they have all that differs.
+COMPILED = ["tflite", "tflite, signed bytes", "tflite, bytes, as U²-Net"]
+WEB = [kind for kind in KINDS if not kind.startswith("coreml")]
+
+
+def stubs(name: str, folder: Path) -> list[Path]:
+    """Unpack stand-ins: ``== path`` begins a file."""
+    files = []
+    for part in re.split(r"^== ", (STUBS / f"{name}.txt").read_text(), flags=re.MULTILINE)[1:]:
+        path, _, text = part.partition("\n")
+        file = folder / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text)
+        files.append(file)
+    return files
+
+
+def run(*command: str | Path, cwd: Path) -> str:
+    done = subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def tool(name: str) -> str:
+    found = shutil.which(name)
+    if found is None:
+        pytest.skip(f"there is no {name}")
+    return found
+
+
+def made(kind: str, variant: str, language: str) -> tuple[Snippet, Artifact, ModelSpec]:
+    manifest, artifact = entry(*KINDS[kind])
+    every = snippets(manifest, artifact)
+    [snippet] = [s for s in every if (s.variant, s.language.name) == (variant, language)]
+    return snippet, artifact, spec_of(manifest)
+
+
+@pytest.fixture
+def photo() -> NDArray[np.uint8]:
+    """Larger than the network's size, and with a maximum below 255."""
+    return (scene(3, 120, 90).photo * 0.8).astype(np.uint8)
+
+
+def assert_fed(
+    content: bytes, photo: NDArray[np.uint8], artifact: Artifact, spec: ModelSpec
+) -> None:
+    """What was fed is what maskport feeds, but for bytes that lie in the middle of two: Pillow has
+    its shares in 22 bits."""
+    wanted = stored(photo_to_input(photo, spec.image), artifact.inputs[0])
+    fed = np.frombuffer(content, wanted.dtype).reshape(wanted.shape)
+    difference = np.abs(fed.astype(float) - wanted.astype(float))
+    byte = 1 if wanted.dtype.kind in "iu" else 1 / 255
+    # Dividing by the maximum stretches the byte, and rounds it again.
+    assert difference.max() <= 2 * byte + 1e-6
+    assert (difference > 1e-6).mean() < 0.02
+
+
+JAVA = """
+public final class Main {
+  public static void main(String[] sizes) throws Exception {
+    int width = Integer.parseInt(sizes[0]);
+    int height = Integer.parseInt(sizes[1]);
+    byte[] rgba = java.nio.file.Files.readAllBytes(java.nio.file.Paths.get("pixels"));
+    int[] colors = new int[width * height];
+    for (int i = 0; i < colors.length; i++) {
+      colors[i] = 255 << 24 | (rgba[4 * i] & 255) << 16 | (rgba[4 * i + 1] & 255) << 8
+          | (rgba[4 * i + 2] & 255);
+    }
+    try (%s segmenter = new %s(new android.content.Context())) {
+      segmenter.masks(new android.graphics.Bitmap(colors, width, height));
+    }
+  }
+}
+"""
+
+
+@pytest.mark.parametrize("kind", COMPILED)
+def test_java_feeds_what_imaging_feeds(kind: str, tmp_path: Path, photo: NDArray[np.uint8]) -> None:
+    compiler, java = tool("javac"), tool("java")
+    snippet, artifact, spec = made(kind, "interpreter", "java")
+    (tmp_path / snippet.file).write_text(snippet.text, encoding="utf-8")
+    name = snippet.file.removesuffix(".java")
+    (tmp_path / "Main.java").write_text(JAVA.replace("%s", name))
+    (tmp_path / "pixels").write_bytes(rgba(photo))
+    files = stubs("java", tmp_path)
+    options = ("-encoding", "UTF-8", "-Xlint:all", "-d", ".")
+    run(compiler, *options, "Main.java", snippet.file, *files, cwd=tmp_path)
+    run(java, "-cp", ".", "Main", str(photo.shape[1]), str(photo.shape[0]), cwd=tmp_path)
+    assert_fed((tmp_path / "fed").read_bytes(), photo, artifact, spec)
+
+
+def rgba(photo: NDArray[np.uint8]) -> bytes:
+    opaque = np.full(photo.shape[:2], 255, np.uint8)
+    return np.dstack([photo, opaque]).tobytes()
+
+
+MAIN = """
+#include <cstdio>
+int main(int, char** sizes) {
+  const int width = std::stoi(sizes[1]), height = std::stoi(sizes[2]);
+  std::vector<uint8_t> rgb(3 * width * height);
+  if (std::fread(rgb.data(), 1, rgb.size(), stdin) != rgb.size()) return 1;
+  const auto fed = %s::Fed(rgb, width, height);
+  std::fwrite(fed.data(), sizeof(fed[0]), fed.size(), stdout);
+  %s segmenter("file");
+  const auto masks = segmenter.Masks(rgb, width, height);
+  return %s::Cutout(rgb, masks[0]).size() == 4 * rgb.size() / 3 ? 0 : 2;
+}
+"""
+
+
+@pytest.mark.parametrize("kind", COMPILED)
+def test_cpp_feeds_what_imaging_feeds(kind: str, tmp_path: Path, photo: NDArray[np.uint8]) -> None:
+    compiler = tool("g++")
+    snippet, artifact, spec = made(kind, "litert", "cpp")
+    name = re.search(r"^class (\w+) \{", snippet.text, re.MULTILINE)
+    assert name is not None
+    stubs("cpp", tmp_path)
+    (tmp_path / "main.cc").write_text(snippet.text + MAIN.replace("%s", name[1]), encoding="utf-8")
+    flags = ("-std=c++17", "-Wall", "-Wextra", "-Werror", "-O1", "-I.")
+    run(compiler, *flags, "main.cc", "-o", "main", cwd=tmp_path)
+    height, width = photo.shape[:2]
+    done = subprocess.run(
+        [tmp_path / "main", str(width), str(height)],
+        input=photo.tobytes(),
+        capture_output=True,
+        check=True,
+    )
+    assert_fed(done.stdout, photo, artifact, spec)
+
+
+SCRIPT = """
+import fs from "node:fs";
+import * as code from "./%s";
+const [pixels, maximum, given] = [fs.readFileSync("pixels"), %d, fs.readFileSync("given")];
+const values = code.fed(code.resized(pixels, %d, %d), maximum);
+fs.writeFileSync("fed", Buffer.from(values.buffer));
+const bytes = given.buffer.slice(given.byteOffset, given.byteOffset + given.length);
+const planes = code.planesOf(new values.constructor(bytes));
+fs.writeFileSync("planes", Buffer.concat(planes.map((plane) => Buffer.from(plane.buffer))));
+"""
+
+
+@pytest.mark.parametrize("kind", WEB)
+def test_javascript_converts_as_imaging_does(
+    kind: str, tmp_path: Path, photo: NDArray[np.uint8]
+) -> None:
+    node = tool("node")
+    snippet, artifact, spec = made(
+        kind, "ort_web" if kind.startswith("onnx") else "litertjs", "javascript"
+    )
+    stubs("javascript", tmp_path)
+    file = snippet.file.replace(".js", ".mjs")
+    (tmp_path / file).write_text(snippet.text, encoding="utf-8")
+    height, width = photo.shape[:2]
+    (tmp_path / "pixels").write_bytes(rgba(photo))
+    tensor = artifact.outputs[0]
+    masks = np.random.default_rng(0).uniform(0.1, 0.8, (1, spec.mask.channels, HEIGHT, WIDTH))
+    given = stored(masks.astype(np.float32), tensor)
+    (tmp_path / "given").write_bytes(given.tobytes())
+    (tmp_path / "script.mjs").write_text(SCRIPT % (file, photo.max(), width, height))
+    run(node, "script.mjs", cwd=tmp_path)
+    assert_fed((tmp_path / "fed").read_bytes(), photo, artifact, spec)
+    planes = np.frombuffer((tmp_path / "planes").read_bytes(), np.float32)
+    final = mask_for_photo(real(given, tensor)[0], spec.mask, HEIGHT, WIDTH)
+    np.testing.assert_allclose(planes.reshape(final.shape), final, atol=1e-6)

@@ -9,22 +9,16 @@ from pathlib import Path
 import click
 
 from ..errors import UsageError
-from .network_options import PATH
+from .network_options import PATH, json_option
 
 __all__ = ["command"]
 
-_STDOUT = "-"
+_STDOUT = Path("-")
 
 
 @click.command(name="inspect")
 @click.argument("file", type=PATH)
-@click.option(
-    "--json",
-    "json_out",
-    metavar="FILE",
-    type=click.Path(allow_dash=True),
-    help="Write everything found; - writes it to the output instead of tables.",
-)
+@json_option("Write everything found; - writes it to the output, instead of tables.")
 @click.option(
     "--time-limit",
     type=click.FloatRange(0, min_open=True),
@@ -38,7 +32,7 @@ _STDOUT = "-"
     help="For the process that reads it.  [default: half of the memory]",
 )
 def command(
-    file: Path, json_out: str | None, time_limit: float | None, memory_limit: float | None
+    file: Path, json_out: Path | None, time_limit: float | None, memory_limit: float | None
 ) -> None:
     """Say what is in FILE, whoever made it: inputs and outputs, precision, operations, cost,
     metadata, and what takes it.
@@ -50,8 +44,8 @@ def command(
     maskport inspect exports/sky/u2netp-tflite-int8.tflite
     maskport inspect theirs.onnx --json - | jq .oldest_runtime
     """
-    if json_out not in {None, _STDOUT}:
-        _check(Path(str(json_out)))
+    if json_out is not None and json_out != _STDOUT:
+        _check(json_out)
     from ..runtimes.inspect.isolated import TIME_LIMIT, inspect
     from .inspect_view import print_inspected
 
@@ -60,7 +54,7 @@ def command(
         time_limit=time_limit or TIME_LIMIT,
         memory_limit=None if memory_limit is None else int(memory_limit * 1e9),
     )
-    if json_out is None or json_out != _STDOUT:
+    if json_out != _STDOUT:
         print_inspected(found)
     if json_out is None:
         return
@@ -74,7 +68,7 @@ def command(
     if json_out == _STDOUT:
         click.echo(text)
     else:
-        _write(Path(json_out), text)
+        _write(json_out, text)
 
 
 def _check(path: Path) -> None:

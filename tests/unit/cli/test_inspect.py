@@ -92,7 +92,7 @@ def test_json_that_could_not_be_written_is_refused_first(inspect: Command, tmp_p
 def test_names_from_a_file_do_not_steer_the_terminal(inspect: Command, tmp_path: Path) -> None:
     ended = inspect(write_xml(tmp_path, NET.replace('name="conv"', 'name="&#x9b;31m&#xa;conv"')))
     assert ended.code == OK
-    assert "\x9b" not in ended.out and " 31m conv\t" in ended.out
+    assert "\x9b" not in ended.out and " 31m conv\n" in ended.out
 
 
 def test_what_is_not_there_or_no_file_is_refused(inspect: Command, tmp_path: Path) -> None:

@@ -195,3 +195,51 @@ def test_an_empty_file_is_no_onnx_file(read: Read, tmp_path: Path) -> None:
     (tmp_path / "net.onnx").touch()
     with pytest.raises(RunnerError, match="has no graph"):
         read("onnx", tmp_path / "net.onnx")
+
+
+@pytest.mark.sdk
+def test_a_neural_network_of_core_ml_says_its_layers_and_weights(
+    read: Read, tmp_path: Path
+) -> None:
+    pytest.importorskip("coremltools", reason="needs maskport[coreml]")
+    from maskport.artifacts.inspect import coreml
+    from maskport.sdks.slim import coremltools
+
+    coremltools()
+    from coremltools.proto import Model_pb2
+
+    model = Model_pb2.Model(specificationVersion=3)
+    model.description.metadata.author = "somebody"
+    image = model.description.input.add(name="image").type.imageType
+    image.width, image.height, image.colorSpace = 5, 4, image.ColorSpace.Value("RGB")
+    layer = model.neuralNetwork.layers.add(name="stem")
+    layer.convolution.weights.float16Value = bytes(2 * 54)
+    layer.convolution.bias.floatValue.extend([0.0, 1.0])
+    table = model.neuralNetwork.layers.add(name="table")
+    table.innerProduct.weights.rawValue = bytes(10)
+    table.innerProduct.weights.quantization.numberOfBits = 4
+    table.innerProduct.weights.quantization.lookupTableQuantization.floatValue.extend([0.0] * 16)
+    path = tmp_path / "net.mlmodel"
+    path.write_bytes(model.SerializeToString())
+    found = read("coreml", path)
+    assert found.inputs == (Port("image", (1, 3, 4, 5), "uint8", image=True),)
+    assert found.operators == ("convolution", "innerProduct")
+    assert found.oldest_runtime is not None and found.oldest_runtime.version.startswith("iOS 12")
+    held = coreml.contents(path)
+    assert [(w.name, w.dtype, w.values, w.bytes) for w in held.weights] == [
+        ("stem.weights", "float16", 54, 108),
+        ("stem.bias", "float32", 2, 8),
+        ("table.weights", "palette4", 20, 10),
+    ]
+    assert held.metadata == {"author": "somebody"}
+
+
+@pytest.mark.sdk
+@pytest.mark.parametrize("content", [b"", bytes(64)])
+def test_what_says_of_no_model_is_no_core_ml_file(
+    content: bytes, read: Read, tmp_path: Path
+) -> None:
+    pytest.importorskip("coremltools", reason="needs maskport[coreml]")
+    (tmp_path / "net.mlmodel").write_bytes(content)
+    with pytest.raises(Exception, match=r"no kind of model|parsing"):
+        read("coreml", tmp_path / "net.mlmodel")

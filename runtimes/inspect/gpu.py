@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import IO
 
 from ...sdks.quiet import quiet
+from ...texts import first_line
 from .findings import Acceptance
 
 __all__ = ["litert"]
@@ -30,7 +31,7 @@ def litert(path: Path) -> list[Acceptance]:
                 compiled = CompiledModel.from_file(str(path), HardwareAccelerator.GPU)
                 whole = bool(compiled.is_fully_accelerated())
             except (RuntimeError, ValueError) as exc:
-                refused = (str(exc).strip().splitlines() or [type(exc).__name__])[0]
+                refused = first_line(exc)
         log.seek(0)
         said = log.read().decode("utf-8", "replace")
     # It says so in its log alone; the error is the same as for a file that it can't take.

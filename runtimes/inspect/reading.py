@@ -21,6 +21,7 @@ from ...errors import MaskportError
 from ...formats import FORMATS
 from ...loading import load
 from ...sdks.errors import sdk_errors
+from ...texts import first_line
 from ..costs.counting import Work
 from .findings import Acceptance, End, Inspected, Share
 
@@ -111,8 +112,7 @@ def _work(entry: Artifact, path: Path) -> Work:
 
 
 def _reason(exc: Exception) -> str:
-    words = exc.what if isinstance(exc, MaskportError) else str(exc).strip()
-    return _told((words.splitlines() or [type(exc).__name__])[0], _LONGEST_TEXT)
+    return _told(exc.what if isinstance(exc, MaskportError) else first_line(exc), _LONGEST_TEXT)
 
 
 def _found(

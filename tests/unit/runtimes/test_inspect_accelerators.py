@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from maskport.formats import FORMATS
 from maskport.loading import load
-from maskport.runtimes.inspect import delegates, reading
+from maskport.runtimes.inspect import delegates, gpu, reading
 from maskport.runtimes.inspect.findings import Acceptance
 
 
@@ -125,12 +128,65 @@ def test_onnx_runtimes_checker_says_what_phones_take(tmp_path: Path) -> None:
     assert all("lacks CumSum" in a.says for a in left)
 
 
+LOADED = "INFO: [gpu_registry.cc:138] Dynamically loaded GPU accelerator(libX.so) registered.\n"
+NO_ADAPTER = "ERROR: [d.cc:359] Failed to initialize WebGPU environment: No adapters found\n"
+TAKEN = """QUANTIZE: Tensor type(INT16) is not supported. model/relu_36
+QUANTIZE: Tensor type(INT16) is not supported. model/relu_4
+LOGISTIC: Tensor type(INT16) is not supported. model/end
+2 operations will run on the GPU, and the remaining 110 operations will run on the CPU.
+"""
+
+
+@pytest.mark.parametrize(
+    ("log", "compiles", "whole", "says"),
+    [
+        (LOADED, True, True, "all of it"),
+        (LOADED, False, False, "a part of it; the CPU runs the rest"),
+        (LOADED + NO_ADAPTER, None, None, "there is no GPU here"),
+        ("", None, None, "there is no GPU here"),
+        (
+            LOADED + TAKEN,
+            None,
+            False,
+            "2 operations will run on the GPU; QUANTIZE: Tensor type(INT16) is not supported, "
+            "LOGISTIC: Tensor type(INT16) is not supported",
+        ),
+        (LOADED, None, False, "refused: some ops are not accelerated"),
+    ],
+)
+def test_litert_says_in_its_log_what_a_gpu_takes(
+    log: str,
+    compiles: bool | None,
+    whole: bool | None,
+    says: str,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    class CompiledModel:
+        @classmethod
+        def from_file(cls, *_: object) -> CompiledModel:
+            os.write(2, log.encode())
+            if compiles is None:
+                raise RuntimeError("some ops are not accelerated\ntrace")
+            return cls()
+
+        def is_fully_accelerated(self) -> bool | None:
+            return compiles
+
+    accelerators = SimpleNamespace(HardwareAccelerator=SimpleNamespace(GPU=2))
+    compiled = SimpleNamespace(CompiledModel=CompiledModel)
+    monkeypatch.setitem(sys.modules, "ai_edge_litert", SimpleNamespace())
+    monkeypatch.setitem(sys.modules, "ai_edge_litert.compiled_model", compiled)
+    monkeypatch.setitem(sys.modules, "ai_edge_litert.hardware_accelerator", accelerators)
+    (found,) = gpu.litert(tmp_path)
+    assert found.whole is whole
+    assert says in found.says
+
+
 @pytest.mark.sdk
 def test_a_gpu_is_asked_only_where_there_is_one(tmp_path: Path) -> None:
     schema = pytest.importorskip("ai_edge_litert.schema_py_generated")
     flatbuffers = pytest.importorskip("flatbuffers", reason="needs maskport[tflite]")
-    from maskport.runtimes.inspect.gpu import litert
-
     tensors = [schema.TensorT(), schema.TensorT()]
     for tensor, name in zip(tensors, (b"x", b"y"), strict=True):
         tensor.name, tensor.shape, tensor.type, tensor.buffer = name, [1, 4, 4, 1], 0, 0
@@ -145,6 +201,6 @@ def test_a_gpu_is_asked_only_where_there_is_one(tmp_path: Path) -> None:
     builder = flatbuffers.Builder(1024)
     builder.Finish(model.Pack(builder), b"TFL3")
     (tmp_path / "net.tflite").write_bytes(builder.Output())
-    (found,) = litert(tmp_path / "net.tflite")
+    (found,) = gpu.litert(tmp_path / "net.tflite")
     assert found.whole in {True, None}
     assert found.whole or "there is no GPU here" in found.says

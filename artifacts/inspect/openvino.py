@@ -76,9 +76,14 @@ def declared(_artifact: Artifact, path: Path) -> Declared:
 
 
 def contents(path: Path) -> Contents:
-    """Weights are described in the XML; the file beside it that holds them is not opened."""
+    """Weights are described in the XML; the file beside it that holds them is not opened.
+
+    Raises:
+        RunnerError: That file is there, and ends before they do.
+    """
     root = _root(path)
     found = list(_nodes(root))
+    _check_length(path, found)
     sources = _sources(root)
     fixed = set[str]()
     activations = []
@@ -139,7 +144,7 @@ _SETTINGS = frozenset(("bool", "int32", "int64", "uint64", "str"))
 
 def _root(path: Path) -> Element:
     """Of an XML file, or of the one in a folder."""
-    file = path if path.is_file() else path / "model.xml"
+    file = _xml(path)
     try:
         # Expat opens no other files, and limits what entities grow to.
         root = ElementTree.parse(file).getroot()  # noqa: S314
@@ -153,6 +158,21 @@ def _root(path: Path) -> Element:
             "Give the .xml file that OpenVINO saved.",
         )
     return root
+
+
+def _check_length(path: Path, found: list[Node]) -> None:
+    file = _xml(path).with_suffix(".bin")
+    places = (node.data for node in found if node.kind == "Const")
+    needed = max((int(place["offset"]) + int(place["size"]) for place in places), default=0)
+    if file.is_file() and file.stat().st_size < needed:
+        raise RunnerError(
+            f"{file} has {file.stat().st_size} bytes, and the XML describes {needed}.",
+            "One of the two is damaged, or of another model; export them again.",
+        )
+
+
+def _xml(path: Path) -> Path:
+    return path if path.is_file() else path / "model.xml"
 
 
 def _sources(root: Element) -> dict[str, set[str]]:

@@ -72,6 +72,15 @@ def test_xml_that_is_no_net_is_an_error(text: str, read: Read, tmp_path: Path) -
         read("openvino", write_xml(tmp_path, text))
 
 
+def test_weights_that_end_before_the_xml_says_are_an_error(tmp_path: Path) -> None:
+    path = write_xml(tmp_path)
+    path.with_suffix(".bin").write_bytes(bytes(28))
+    assert len(openvino.contents(path).weights) == 1
+    path.with_suffix(".bin").write_bytes(bytes(27))
+    with pytest.raises(RunnerError, match=r"net\.bin has 27 bytes, and the XML describes 28"):
+        openvino.contents(path)
+
+
 class Net(nn.Module):
     def __init__(self) -> None:
         super().__init__()

@@ -37,7 +37,7 @@ def command(
     """Say what is in FILE, whoever made it: inputs and outputs, precision, operations, cost,
     metadata, and what takes it.
 
-    FILE is an ONNX, TFLite, Core ML, TorchScript Lite, ExecuTorch or Keras file, a SavedModel
+    FILE is an ONNX, ORT, TFLite, Core ML, TorchScript Lite, ExecuTorch or Keras file, a SavedModel
     folder, or OpenVINO's XML. It is read in a process of its own, and nothing of it is run.
 
     \b

@@ -53,8 +53,7 @@ def contents(path: Path) -> Contents:
             fixed.update(gives)
             continue
         activations += [_value(file.values[name]) for name in gives if name in file.values]
-    metadata = {"ort_format_version": str(file.version)}
-    return Contents(tuple(weights_of(file)), tuple(activations), metadata)
+    return Contents(tuple(weights_of(file)), tuple(activations))
 
 
 def weights_of(file: OrtFile) -> Iterator[Stored]:

@@ -27,7 +27,7 @@ def print_inspected(found: Inspected) -> None:
     details = ", ".join(
         f"{name.replace('_', ' ')} {value}"
         for name, value in found.properties.items()
-        if not isinstance(value, list)
+        if not isinstance(value, list | dict)
     )
     _say(f"{found.file}: {found.format}, {_size(found.bytes)}{f', {details}' if details else ''}")
     _say(f"SHA-256 {found.sha256}")

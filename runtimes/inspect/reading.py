@@ -204,6 +204,8 @@ def _sum(sizes: Iterable[int | None]) -> int | None:
 
 def _plain(value: Any) -> Any:
     """What a format says of itself, no longer than it is looked at."""
+    if isinstance(value, dict):
+        return {_told(str(key)): _plain(value[key]) for key in list(value)[:_MOST_KINDS]}
     if isinstance(value, list | tuple):
         return [_plain(part) for part in value[:_MOST_KINDS]]
     return value if isinstance(value, int) else _told(str(value))

@@ -207,6 +207,42 @@ def test_an_empty_file_is_no_onnx_file(read: Read, tmp_path: Path) -> None:
 
 
 @pytest.mark.sdk
+def test_tflites_metadata_is_unpacked(tmp_path: Path) -> None:
+    schema = pytest.importorskip("ai_edge_litert.schema_py_generated")
+    flatbuffers = pytest.importorskip("flatbuffers", reason="needs maskport[tflite]")
+    from maskport.artifacts.inspect import tflite
+    from maskport.artifacts.metadata.tflite import METADATA_NAME, SCHEMA
+
+    said = {"name": "net", "subgraph_metadata": [{"input_tensor_metadata": [{"name": "x"}]}]}
+    contents = (
+        np.zeros(6, np.int8).tobytes(),
+        SCHEMA.write("ModelMetadata", said, b"M001"),
+        b"1.5.0\0\0",
+        b"\1\2\3",
+    )
+    model, graph, weight = schema.ModelT(), schema.SubGraphT(), schema.TensorT()
+    model.buffers = [schema.BufferT() for _ in range(5)]
+    for buffer, content in zip(model.buffers[1:], contents, strict=True):
+        buffer.data = np.frombuffer(content, np.uint8)
+    model.metadata = [schema.MetadataT() for _ in range(3)]
+    names = (METADATA_NAME, "min_runtime_version", "other")
+    for number, (entry, name) in enumerate(zip(model.metadata, names, strict=True)):
+        entry.name, entry.buffer = name, number + 2
+    weight.name, weight.shape, weight.type, weight.buffer = "w", [2, 3], schema.TensorType.INT8, 1
+    graph.tensors, graph.operators, graph.inputs, graph.outputs = [weight, weight], [], [], []
+    model.version, model.operatorCodes, model.subgraphs = 3, [], [graph]
+    builder = flatbuffers.Builder(1024)
+    builder.Finish(model.Pack(builder), b"TFL3")
+    (tmp_path / "net.tflite").write_bytes(builder.Output())
+    held = tflite.contents(tmp_path / "net.tflite")
+    assert held.weights == (Stored("w", "int8", (2, 3), 6, 6),)  # a buffer counts once
+    found = held.metadata
+    assert found[f"{METADATA_NAME}.name"] == "net"
+    assert '"name": "x"' in found[f"{METADATA_NAME}.subgraph_metadata"]
+    assert (found["min_runtime_version"], found["other"]) == ("1.5.0", "3 bytes")
+
+
+@pytest.mark.sdk
 def test_a_neural_network_of_core_ml_says_its_layers_and_weights(
     read: Read, tmp_path: Path
 ) -> None:

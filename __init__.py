@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from .api import export, quantize, sensitivity
     from .artifacts.bundle import Bundle, load_bundle, verify
+    from .runtimes.inspect.isolated import inspect
     from .specs import ImageSpec, MaskSpec, ModelSpec
     from .validation.validate import bench, validate
 
@@ -27,6 +28,7 @@ __all__ = [
     "__version__",
     "bench",
     "export",
+    "inspect",
     "load_bundle",
     "quantize",
     "sensitivity",
@@ -41,6 +43,7 @@ _HOMES = {
     "ModelSpec": ".specs",
     "bench": ".validation.validate",
     "export": ".api",
+    "inspect": ".runtimes.inspect.isolated",
     "load_bundle": ".artifacts.bundle",
     "quantize": ".api",
     "sensitivity": ".api",

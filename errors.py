@@ -7,7 +7,8 @@
     │   ├── CheckpointError   2    a weights file
     │   ├── NetworkError      2    a user's own network, or what it returned
     │   ├── ImageError        2    a photo, or a folder of photos
-    │   └── BundleError       2    a folder that is not a readable bundle
+    │   ├── BundleError       2    a folder that is not a readable bundle
+    │   └── ArtifactError     2    a file that is not a readable artifact
     ├── BudgetError           1    an export for which no recipe holds what masks must hold
     └── ToolError             3    something we rely on is missing or broke
         ├── MissingToolError  3    an SDK is not installed
@@ -29,6 +30,7 @@ from collections.abc import Iterable
 from typing import Literal
 
 __all__ = [
+    "ArtifactError",
     "BudgetError",
     "BundleError",
     "CheckpointError",
@@ -94,6 +96,10 @@ class ImageError(InputError):
 
 class BundleError(InputError):
     """A folder is not a bundle, or not one that this version reads."""
+
+
+class ArtifactError(InputError):
+    """A file from anywhere is not one of its format, or reading it takes more than it may."""
 
 
 class BudgetError(MaskportError):

@@ -65,7 +65,13 @@ class Format:
             PyTorch does.
         runtimes: The first that the platform allows is taken, unless another is asked for.
         reader: Dotted path of a function of artifact and path: what a file says of itself.
-        counter: Likewise: what a file costs; empty where that isn't counted.
+        contents: Likewise, of the path alone: what a file holds.
+        suffixes: Of its files' names, in small letters; the first is what is meant where a
+            folder has none.
+        magic: What its files have from their fifth byte on, where the format has such a mark.
+        members: Patterns of what lies in its folders or ZIP archives, all of which must be there.
+        accelerators: Dotted paths of functions of the path: what takes a file whole, and what not.
+        counter: As the reader: what a file costs; empty where that isn't counted.
         tensors: Dotted path of a function that shows the tensors between image and mask; empty
             where the runtime shows none.
         source: The intermediate that its targets start from.
@@ -79,8 +85,13 @@ class Format:
     needs: tuple[Need, ...]
     runtimes: tuple[Runtime, ...]
     reader: str
+    contents: str
     source: Intermediate
     lane: Lane
+    suffixes: tuple[str, ...] = ()
+    magic: bytes = b""
+    members: tuple[str, ...] = ()
+    accelerators: tuple[str, ...] = ()
     counter: str = ""
     tensors: str = ""
     fallback: Intermediate | None = None
@@ -171,7 +182,10 @@ FORMATS = {
             ),
         ),
         reader=".artifacts.inspect.onnx:declared",
-        counter=".runtimes.costs.onnx:cost",
+        contents=".artifacts.inspect.onnx:contents",
+        suffixes=(".onnx",),
+        accelerators=(".runtimes.inspect.mobile:onnx_runtime",),
+        counter=".runtimes.costs.onnx:work",
         tensors=".runtimes.intermediates.onnx:onnx_intermediates",
         source="onnx",
         lane="tensorflow",
@@ -183,7 +197,11 @@ FORMATS = {
         needs=(Need("onnxruntime", "onnxruntime", "onnx"),),
         runtimes=(Runtime("onnxruntime", ".runtimes.onnx:OrtRunner"),),
         reader=".artifacts.inspect.ort:declared",
-        counter=".runtimes.costs.ort:cost",
+        contents=".artifacts.inspect.ort:contents",
+        suffixes=(".ort",),
+        magic=b"ORTM",
+        members=("model.ort",),
+        counter=".runtimes.costs.ort:work",
         source="onnx",
         lane="tensorflow",
         extra="onnx",
@@ -201,7 +219,11 @@ FORMATS = {
             ),
         ),
         reader=".artifacts.inspect.tflite:declared",
-        counter=".runtimes.costs.tflite:cost",
+        contents=".artifacts.inspect.tflite:contents",
+        suffixes=(".tflite",),
+        magic=b"TFL3",
+        accelerators=(".runtimes.inspect.gpu:litert",),
+        counter=".runtimes.costs.tflite:work",
         tensors=".runtimes.intermediates.litert:litert_intermediates",
         source="program",
         fallback="onnx",
@@ -214,7 +236,9 @@ FORMATS = {
         needs=(Need("tensorflow", "tensorflow", "tflite"),),
         runtimes=(Runtime("tensorflow", ".runtimes.savedmodel:SavedModelRunner"),),
         reader=".artifacts.inspect.savedmodel:declared",
-        counter=".runtimes.costs.tensorflow:cost",
+        contents=".artifacts.inspect.savedmodel:contents",
+        members=("saved_model.pb",),
+        counter=".runtimes.costs.tensorflow:work",
         source="onnx",
         lane="tensorflow",
         extra="tflite",
@@ -224,7 +248,10 @@ FORMATS = {
         needs=(Need("keras", "keras", "tflite"),),
         runtimes=(Runtime("keras", ".runtimes.keras:KerasRunner"),),
         reader=".artifacts.inspect.keras:declared",
-        counter=".runtimes.costs.keras:cost",
+        contents=".artifacts.inspect.keras:contents",
+        suffixes=(".keras",),
+        members=("config.json", "model.weights.h5"),
+        counter=".runtimes.costs.keras:work",
         source="onnx",
         lane="tensorflow",
         extra="tflite",
@@ -237,7 +264,10 @@ FORMATS = {
             Runtime("coreml", ".runtimes.coreml:EmulatedCoreMLRunner"),
         ),
         reader=".artifacts.inspect.coreml:declared",
-        counter=".runtimes.costs.coreml:cost",
+        contents=".artifacts.inspect.coreml:contents",
+        suffixes=(".mlpackage", ".mlmodel"),
+        members=("Manifest.json", "Data/*/*.mlmodel"),
+        counter=".runtimes.costs.coreml:work",
         tensors=".runtimes.intermediates.coreml:coreml_intermediates",
         source="trace",
         lane="coreml",
@@ -249,7 +279,10 @@ FORMATS = {
         needs=(),
         runtimes=(Runtime("torchscript-lite", ".runtimes.torchscript_lite:TorchScriptLiteRunner"),),
         reader=".artifacts.inspect.torchscript_lite:declared",
-        counter=".runtimes.costs.torchscript_lite:cost",
+        contents=".artifacts.inspect.torchscript_lite:contents",
+        suffixes=(".ptl",),
+        members=("*/bytecode.pkl",),
+        counter=".runtimes.costs.torchscript_lite:work",
         source="trace",
         lane="torch",
         platforms=("ios", "android"),
@@ -257,7 +290,11 @@ FORMATS = {
     "openvino": Format(
         needs=(Need("openvino", "openvino", "openvino"),),
         runtimes=(Runtime("openvino", ".runtimes.openvino:OpenVINORunner"),),
-        reader=".runtimes.openvino:declared",
+        reader=".artifacts.inspect.openvino:declared",
+        contents=".artifacts.inspect.openvino:contents",
+        suffixes=(".xml",),
+        members=("model.xml",),
+        counter=".runtimes.costs.openvino:work",
         source="onnx",
         lane="openvino",
         extra="openvino",
@@ -267,7 +304,11 @@ FORMATS = {
         needs=(Need("executorch", "executorch", "executorch"),),
         runtimes=(Runtime("executorch", ".runtimes.executorch:ExecuTorchRunner"),),
         reader=".artifacts.inspect.executorch:declared",
-        counter=".runtimes.costs.executorch:cost",
+        contents=".artifacts.inspect.executorch:contents",
+        suffixes=(".pte",),
+        magic=b"ET1",
+        accelerators=(".runtimes.inspect.delegates:executorch",),
+        counter=".runtimes.costs.executorch:work",
         source="program",
         lane="torch",
         extra="executorch",

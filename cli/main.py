@@ -30,6 +30,7 @@ _COMMANDS = {
     "snippet": "Print code for an app that runs an artifact.",
     "package": "Put a platform's files into one zip, with code and a card.",
     "verify": "Hold a bundle's files against its manifest.",
+    "inspect": "Say what is in any file of these formats, ours or not.",
     "targets": "List the targets and what is installed for them.",
     "catalog": "List the networks that have a name.",
     "fetch": "Download published weights.",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import queue
 import threading
 import time
@@ -11,12 +12,25 @@ from typing import IO, TypeVar
 from .child import Child, Heard
 from .messages import Array, Garbled, Vocabulary
 
-__all__ = ["LimitedChild", "TooMuchMemory"]
+__all__ = ["LimitedChild", "TooMuchMemory", "says_no_memory"]
 
 Message = TypeVar("Message")
 
 # How often a waiting parent looks at the clock and at the process's memory, in seconds.
 _LOOK = 0.1
+# How native code says that it got none.
+_NO_MEMORY = (
+    "bad_alloc",
+    "can't allocate memory",
+    "cannot allocate memory",
+    "failed to allocate",
+    "out of memory",
+)
+
+
+def says_no_memory(words: str) -> bool:
+    """Whether an error's words tell of memory that there wasn't."""
+    return any(sign in words.lower() for sign in _NO_MEMORY)
 
 
 class TooMuchMemory(Exception):
@@ -79,6 +93,17 @@ class LimitedChild(Child[Message]):
             self.kill()
             raise heard
         return heard
+
+    def last_words(self) -> str:
+        """The last line that the process wrote to its log, at most 200 characters of it.
+
+        The log must be a file that can be read.
+        """
+        size = self._log.seek(0, os.SEEK_END)
+        self._log.seek(max(0, size - 4096))
+        text = self._log.read().decode("utf-8", "replace")
+        lines = [line.strip() for line in text.splitlines() if line.strip()]
+        return "".join(c if c.isprintable() else " " for c in lines[-1][:200]) if lines else ""
 
     def close(self) -> None:
         """As for `Child`; what it still says is not kept."""

@@ -6,7 +6,6 @@ malformed ones. Here that is an error of that artifact, with its cause.
 
 from __future__ import annotations
 
-import os
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -18,7 +17,7 @@ import psutil
 from ..artifacts.manifest import Artifact
 from ..errors import LostError, NotCoveredError, RunnerError
 from ..processes.child import how_it_ended
-from ..processes.limits import LimitedChild, TooMuchMemory
+from ..processes.limits import LimitedChild, TooMuchMemory, says_no_memory
 from ..processes.messages import Array, Garbled
 from . import isolated_messages as messages
 from .costs.counting import Cost
@@ -31,13 +30,6 @@ __all__ = ["Build", "IsolatedRunner", "Limits", "Loaded", "default_memory_limit"
 Expected = TypeVar("Expected", bound=messages.Answer)
 
 _CHILD = f"{__package__}.isolated_child:main"
-_NO_MEMORY = (
-    "bad_alloc",
-    "can't allocate memory",
-    "cannot allocate memory",
-    "failed to allocate",
-    "out of memory",
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -259,7 +251,7 @@ class IsolatedRunner:
         except Garbled as exc:
             raise self._nonsense(str(exc)) from exc
         if isinstance(answer, messages.Refused):
-            if answer.kind == "memory" or any(sign in answer.what.lower() for sign in _NO_MEMORY):
+            if answer.kind == "memory" or says_no_memory(answer.what):
                 raise self._out_of_memory("running")
             error = NotCoveredError if answer.kind == "unavailable" else RunnerError
             raise error(answer.what, answer.remedy)
@@ -270,8 +262,8 @@ class IsolatedRunner:
     def _death(self, doing: str) -> LostError:
         """Why the process is gone."""
         how = how_it_ended(self._child.wait())
-        words = self._last_words()
-        if any(sign in words.lower() for sign in _NO_MEMORY):
+        words = self._child.last_words()
+        if says_no_memory(words):
             return self._out_of_memory(doing)
         said = f": {words}" if words else ""
         return LostError(
@@ -300,14 +292,6 @@ class IsolatedRunner:
             f"{self.path.name} took more than {self.limits.memory / 1e9:.1f} GB while {doing}.",
             "Give it more with --memory-limit GB, if the file is sound.",
         )
-
-    def _last_words(self) -> str:
-        """The last line that the process wrote, at most 200 characters of it."""
-        size = self._words.seek(0, os.SEEK_END)
-        self._words.seek(max(0, size - 4096))
-        text = self._words.read().decode("utf-8", "replace")
-        lines = [line.strip() for line in text.splitlines() if line.strip()]
-        return "".join(c if c.isprintable() else " " for c in lines[-1][:200]) if lines else ""
 
 
 def default_memory_limit() -> int:

@@ -1,4 +1,4 @@
-"""What a Core ML package declares, and the oldest systems that take it."""
+"""What a Core ML file declares and holds, and the oldest systems that take it."""
 
 from __future__ import annotations
 
@@ -6,15 +6,23 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from ...errors import RunnerError
+from ...sdks.quiet import quiet
 from ...sdks.slim import coremltools
 from ..manifest import Artifact, OldestRuntime
+from .contents import Contents, Value
+from .coreml_weights import network_weights, program_values, program_weights
 from .declared import Declared, Port
 
-__all__ = ["declared"]
+__all__ = ["contents", "declared"]
 
 # Apple's systems by the specification version that each introduced (coremltools'
 # `AvailableTarget`, and its table of deployment targets).
 _SYSTEMS = {
+    1: "iOS 11, macOS 10.13",
+    2: "iOS 11.2, macOS 10.13.2",
+    3: "iOS 12, macOS 10.14",
+    4: "iOS 13, macOS 10.15",
     5: "iOS 14, macOS 11",
     6: "iOS 15, macOS 12",
     7: "iOS 16, macOS 13",
@@ -25,19 +33,16 @@ _SYSTEMS = {
 
 
 def declared(_artifact: Artifact, path: Path) -> Declared:
-    """Of the package's description and the main function of its program."""
-    coremltools()
-    from coremltools.proto import FeatureTypes_pb2, Model_pb2
+    """Of the description, and of the program or the network's layers."""
+    specification = _specification(path)
+    from coremltools.proto import FeatureTypes_pb2
 
-    specification = Model_pb2.Model()
-    (model,) = path.glob("Data/*/*.mlmodel")
-    specification.ParseFromString(model.read_bytes())
     description, version = specification.description, int(specification.specificationVersion)
     arrays = FeatureTypes_pb2.ArrayFeatureType.ArrayDataType
     return Declared(
         inputs=tuple(_port(feature, arrays) for feature in description.input),
         outputs=tuple(_port(feature, arrays) for feature in description.output),
-        operators=tuple(sorted(set(_kinds(specification.mlProgram)))),
+        operators=tuple(sorted(set(_kinds(specification)))),
         properties={"specification_version": version},
         oldest_runtime=OldestRuntime(
             runtime="Core ML", version=_SYSTEMS[version], because=f"specification version {version}"
@@ -47,6 +52,51 @@ def declared(_artifact: Artifact, path: Path) -> Declared:
     )
 
 
+def contents(path: Path) -> Contents:
+    """Of the main function of an ML program, or of a neural network's layers.
+
+    What decompresses weights counts as a weight of the compressed type.
+    """
+    specification = _specification(path)
+    given = specification.description.metadata
+    metadata = {
+        name: str(getattr(given, name))
+        for name in ("shortDescription", "versionString", "author", "license")
+        if getattr(given, name)
+    }
+    metadata |= dict(sorted(given.userDefined.items()))
+    kind = specification.WhichOneof("Type")
+    if kind != "mlProgram":
+        layers = getattr(getattr(specification, kind), "layers", ())
+        return Contents(tuple(network_weights(layers)), metadata=metadata)
+    functions = specification.mlProgram.functions
+    name = specification.description.defaultFunctionName or "main"
+    function = functions[name if name in functions else next(iter(sorted(functions)))]
+    operations = list(function.block_specializations[function.opset].operations)
+    activations: list[Value] = list(program_values(operations))
+    return Contents(tuple(program_weights(operations)), tuple(activations), metadata)
+
+
+def _specification(path: Path) -> Any:
+    """Of a package, or of a file as iOS 14 and older have it."""
+    with quiet():
+        coremltools()
+        from coremltools.proto import Model_pb2
+
+    found = [path] if path.is_file() else sorted(path.glob("Data/*/*.mlmodel"))
+    specification = Model_pb2.Model()
+    if len(found) == 1:
+        specification.ParseFromString(found[0].read_bytes())
+    if specification.WhichOneof("Type") is None:
+        raise RunnerError(
+            f"{path} is not a Core ML file: it holds {len(found)} models."
+            if len(found) != 1
+            else f"{path} is not a Core ML file: it says of no kind of model.",
+            "The file is damaged or of another format; export it again.",
+        )
+    return specification
+
+
 def _port(feature: Any, arrays: Any) -> Port:
     kind = feature.type
     if kind.WhichOneof("Type") == "imageType":
@@ -54,14 +104,21 @@ def _port(feature: Any, arrays: Any) -> Port:
         channels = 1 if "GRAYSCALE" in image.ColorSpace.Name(image.colorSpace) else 3
         shape = (1, channels, int(image.height), int(image.width))
         return Port(feature.name, shape, "uint8", image=True)
+    if kind.WhichOneof("Type") != "multiArrayType":  # a number, a text, a dictionary
+        return Port(feature.name, None, (kind.WhichOneof("Type") or "").removesuffix("Type"))
     array = kind.multiArrayType
-    dtype = arrays.Name(array.dataType).lower()
+    dtype = arrays.Name(array.dataType).lower().replace("double", "float64")
     return Port(feature.name, tuple(map(int, array.shape)) or None, dtype)
 
 
-def _kinds(program: Any) -> Iterator[str]:
+def _kinds(specification: Any) -> Iterator[str]:
     """Constants are not operations."""
-    for function in program.functions.values():
+    kind = specification.WhichOneof("Type")
+    if kind != "mlProgram":
+        for layer in getattr(getattr(specification, kind), "layers", ()):
+            yield layer.WhichOneof("layer") or "unknown"
+        return
+    for function in specification.mlProgram.functions.values():
         for operation in function.block_specializations[function.opset].operations:
             if operation.type != "const":
                 yield operation.type

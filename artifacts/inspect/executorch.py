@@ -8,14 +8,16 @@ import subprocess
 import tempfile
 from collections.abc import Iterator
 from importlib.resources import as_file, files
+from math import prod
 from pathlib import Path
 from typing import Any
 
 from ...errors import RunnerError
 from ..manifest import Artifact
+from .contents import Contents, Stored, Value, stored
 from .declared import Declared, Port
 
-__all__ = ["XNNPACK", "Program", "declared", "read_flatbuffer", "xnnpack_graph"]
+__all__ = ["XNNPACK", "Program", "contents", "declared", "read_flatbuffer", "xnnpack_graph"]
 
 XNNPACK = "XnnpackBackend"
 
@@ -39,6 +41,44 @@ def declared(_artifact: Artifact, path: Path) -> Declared:
         operators=tuple(sorted({*left, *inside})),
         properties={"backend": "xnnpack" if inside else "none", "undelegated_operators": left},
     )
+
+
+def contents(path: Path) -> Contents:
+    """Of portable operators and of XNNPACK's parts. Constants have no names but their readers'."""
+    program = Program(path)
+    weights: dict[str, Stored] = {}
+    activations: list[Value] = []
+    for number, value in enumerate(program.values):
+        if value.get("val_type") != "Tensor":
+            continue
+        tensor = value["val"]
+        dtype = _type(tensor["scalar_type"])
+        if not tensor["data_buffer_idx"]:
+            fixed = tensor["shape_dynamism"] == "STATIC"
+            activations.append(Value(dtype, prod(tensor["sizes"]) if fixed else None))
+        elif dtype not in _SETTINGS:
+            key = f"buffer {tensor['data_buffer_idx']}"
+            weights[key] = stored(f"value {number}", dtype, tensor["sizes"])
+    for part, payload in enumerate(program.payloads()):
+        graph = xnnpack_graph(payload)
+        readers = _readers(graph)
+        constants = graph["constant_data"]
+        unread = dict.fromkeys(range(len(constants)))
+        for value in graph["xvalues"]:
+            inner = value["xvalue_union"].get("tensor_value", value["xvalue_union"])
+            dtype, index = _xnn_type(inner["datatype"]), inner["constant_buffer_idx"]
+            if not index:
+                activations.append(Value(dtype, prod(inner["dims"])))
+                continue
+            unread.pop(index, None)
+            name = readers.get(inner["id_out"], "")
+            key = constants[index].get("named_key") or f"{part} {index}"
+            weights[key] = stored(name, dtype, inner["dims"], constants[index]["size"])
+        for index in unread:  # scales of channels, by which other constants are read
+            if size := constants[index]["size"]:
+                key = constants[index].get("named_key") or f"{part} {index}"
+                weights.setdefault(key, stored("scales", "float32", (size // 4,), size))
+    return Contents(tuple(weights.values()), tuple(activations), program.metadata())
 
 
 class Program:
@@ -76,6 +116,11 @@ class Program:
             )
         self.plan: dict[str, Any] = forward[0]
         self.values: list[dict[str, Any]] = self.plan["values"]
+
+    def metadata(self) -> dict[str, str]:
+        """What the file says beside the method."""
+        methods = ", ".join(plan["name"] for plan in self._tables["execution_plan"])
+        return {"version": str(self._tables["version"]), "methods": methods}
 
     def operators(self) -> list[str]:
         """The portable operators of its table, as PyTorch names them: ``aten::mm.out``."""
@@ -121,12 +166,39 @@ def xnnpack_graph(payload: bytes) -> dict[str, Any]:
 
 
 def _port(value: dict[str, Any]) -> Port:
+    if value.get("val_type") != "Tensor":
+        return Port(dtype=str(value.get("val_type")).lower())
     tensor = value["val"]
     fixed = tensor["shape_dynamism"] == "STATIC"
     sizes = tuple(tensor["sizes"] if fixed else [None] * len(tensor["sizes"]))
-    return Port(shape=sizes, dtype=_TYPES.get(tensor["scalar_type"], tensor["scalar_type"].lower()))
+    return Port(shape=sizes, dtype=_type(tensor["scalar_type"]))
 
 
+def _type(name: str) -> str:
+    return _TYPES.get(name, name.lower())
+
+
+def _xnn_type(name: str) -> str:
+    """``xnn_datatype_qcint8`` is int8, with a scale for each channel."""
+    bare = name.removeprefix("xnn_datatype_")
+    if bare.startswith("fp"):
+        return f"float{bare[2:]}"
+    return bare[bare.index("int") - bare.count("uint") :] if "int" in bare else bare
+
+
+def _readers(graph: dict[str, Any]) -> dict[int, str]:
+    """What reads each value of XNNPACK's, and as what: ``XNNConv2d 3: filter``."""
+    found = {}
+    for number, node in enumerate(graph["xnodes"]):
+        kind = node["xnode_union_type"]
+        for role, value in node["xnode_union"].items():
+            if role.endswith("_id") and role != "output_id":
+                found[value] = f"{kind} {number}: {role.removesuffix('_id')}"
+    return found
+
+
+# The wide integers are indices and sizes.
+_SETTINGS = frozenset(("bool", "int32", "int64"))
 _TYPES = {
     **{"FLOAT": "float32", "HALF": "float16", "DOUBLE": "float64", "BFLOAT16": "bfloat16"},
     **{"BYTE": "uint8", "CHAR": "int8", "SHORT": "int16", "INT": "int32", "LONG": "int64"},

@@ -1,9 +1,10 @@
-"""What a file of ONNX Runtime's own format declares, and the oldest release that takes it."""
+"""What a file of ONNX Runtime's own format declares and holds, and the oldest release for it."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import cached_property
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +12,10 @@ import numpy as np
 
 from ...errors import RunnerError
 from ..manifest import Artifact, OldestRuntime
+from .contents import Contents, Stored, Value, stored
 from .declared import Declared, Port
 
-__all__ = ["OrtFile", "declared"]
+__all__ = ["OrtFile", "contents", "declared", "weights_of"]
 
 # The first release that takes a version of the format: ONNX Runtime's docs, "ORT model format";
 # of version 6 its maintainers (microsoft/onnxruntime#20670).
@@ -21,8 +23,8 @@ _RELEASES = {4: "1.8", 5: "1.13", 6: "1.16"}
 
 
 def declared(_artifact: Artifact, path: Path) -> Declared:
-    """Of ``model.ort`` in the folder."""
-    file = OrtFile(path / "model.ort")
+    """Of a file, or of ``model.ort`` in a folder."""
+    file = OrtFile(path)
     oldest = None
     if file.version in _RELEASES:
         oldest = OldestRuntime(
@@ -39,6 +41,34 @@ def declared(_artifact: Artifact, path: Path) -> Declared:
     )
 
 
+def contents(path: Path) -> Contents:
+    """Of the outermost graph."""
+    file = OrtFile(path)
+    fixed = set(file.weights)
+    activations = []
+    for node in file.nodes:
+        takes = [node.Inputs(i).decode() for i in range(node.InputsLength())]
+        gives = [node.Outputs(i).decode() for i in range(node.OutputsLength())]
+        if all(name in fixed for name in takes if name):  # made of constants
+            fixed.update(gives)
+            continue
+        activations += [_value(file.values[name]) for name in gives if name in file.values]
+    return Contents(tuple(weights_of(file)), tuple(activations))
+
+
+def weights_of(file: OrtFile) -> Iterator[Stored]:
+    """The constants but shapes and axes, which are int64."""
+    for name, port in file.weights.items():
+        if port.dtype != "int64":
+            yield stored(name, str(port.dtype), tuple(size or 0 for size in port.shape or ()))
+
+
+def _value(port: Port) -> Value:
+    known = port.shape is not None and None not in port.shape
+    sizes = (size or 0 for size in port.shape or ())
+    return Value(str(port.dtype), prod(sizes) if known else None)
+
+
 class OrtFile:
     """A file, by the bindings that ONNX Runtime's wheel has.
 
@@ -48,7 +78,7 @@ class OrtFile:
             sorted.
 
     Args:
-        path: The ``.ort`` file.
+        path: The ``.ort`` file, or the folder of a bundle that has it as ``model.ort``.
 
     Raises:
         RunnerError: It is none.
@@ -58,6 +88,7 @@ class OrtFile:
         # Its import makes the bindings importable.
         import onnxruntime.tools.ort_format_model as tools
 
+        path = path if path.is_file() else path / "model.ort"
         self._bindings: Any = tools.ort_model_processor.fbs
         session = self._bindings.InferenceSession.InferenceSession
         data = bytearray(path.read_bytes())

@@ -1,4 +1,7 @@
-"""What a TorchScript Lite file declares: its bytecode. Its shapes and types only a run tells."""
+"""What a TorchScript Lite file declares and holds. Its shapes and types only a run tells.
+
+Its pickles are read by a reader of our own: nothing that they name is imported or called.
+"""
 
 from __future__ import annotations
 
@@ -6,15 +9,17 @@ import io
 import pickle
 import zipfile
 from collections import Counter
+from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from ...errors import RunnerError
 from ..manifest import Artifact, OldestRuntime
+from .contents import Contents, Stored, stored
 from .declared import Declared, Port
 
-__all__ = ["Bytecode", "declared", "shapeless_run"]
+__all__ = ["Bytecode", "contents", "declared", "shapeless_run"]
 
 # PyTorch's own reasons for its bytecode versions: caffe2/serialize/versions.h. Version 8 was
 # merged in February 2022 (pytorch/pytorch#71662), and 1.12 is the first release after it.
@@ -24,12 +29,20 @@ _RELEASES = {8: "1.12"}
 def declared(artifact: Artifact, path: Path) -> Declared:
     """Of the bytecode, and of a run on tensors that have the manifest's shapes and no values.
 
-    Arguments have a position and no name that an app uses.
+    Where no manifest gives shapes, nothing is run: arguments have their names alone. Otherwise they
+    have a position and no name that an app uses.
     """
-    from torch.jit import mobile
-
-    given = shapeless_run(path, artifact.inputs[0].shape)
-    version = int(mobile._get_model_bytecode_version(str(path)))
+    bytecode = Bytecode(path)
+    version = bytecode.version
+    inputs = tuple(Port(name) for name in bytecode.inputs)
+    outputs = tuple(Port() for _ in range(bytecode.outputs))
+    if artifact.inputs:
+        given = shapeless_run(path, artifact.inputs[0].shape)
+        inputs = tuple(Port(shape=tuple(t.shape), dtype=t.dtype) for t in artifact.inputs[:1])
+        outputs = tuple(
+            Port(shape=tuple(tensor.shape), dtype=str(tensor.dtype).removeprefix("torch."))
+            for tensor in (given if isinstance(given, list | tuple) else [given])
+        )
     oldest = None
     if version in _RELEASES:
         because = f"bytecode version {version}"
@@ -37,15 +50,35 @@ def declared(artifact: Artifact, path: Path) -> Declared:
             runtime="PyTorch Mobile", version=_RELEASES[version], because=because
         )
     return Declared(
-        inputs=tuple(Port(shape=tuple(t.shape), dtype=t.dtype) for t in artifact.inputs[:1]),
-        outputs=tuple(
-            Port(shape=tuple(tensor.shape), dtype=str(tensor.dtype).removeprefix("torch."))
-            for tensor in (given if isinstance(given, list | tuple) else [given])
-        ),
-        operators=tuple(sorted(Bytecode(path).operators)),
+        inputs=inputs,
+        outputs=outputs,
+        operators=tuple(sorted(bytecode.operators)),
         properties={"bytecode_version": version},
         oldest_runtime=oldest,
     )
+
+
+def contents(path: Path) -> Contents:
+    """The tensors among the bytecode's constants and the module's attributes.
+
+    The file doesn't tell of the values between operations.
+    """
+    weights: dict[str, Stored] = {}
+    with zipfile.ZipFile(path) as archive:
+        folder = _folder(archive)
+        for part in ("constants.pkl", "data.pkl"):
+            if f"{folder}/{part}" not in archive.namelist():
+                continue
+            found = _Tables(io.BytesIO(archive.read(f"{folder}/{part}"))).load()
+            for name, tensor in _tensors("", found, set()):
+                if tensor.dtype not in _SETTINGS:
+                    key = f"{part} {tensor.storage}"
+                    weights.setdefault(key, stored(name, tensor.dtype, tensor.shape))
+    return Contents(tuple(weights.values()), (), {})
+
+
+# Shapes and axes.
+_SETTINGS = frozenset(("bool", "int64"))
 
 
 def shapeless_run(
@@ -79,20 +112,19 @@ class Bytecode:
     """The instructions of a file's ``forward``.
 
     Attributes:
+        version: Of the bytecode's form.
+        inputs: Names of its arguments.
+        outputs: How many tensors it gives.
         operators: How often each operator is called, by name and overload.
         calls: It calls other functions, whose operators are not counted.
     """
 
     def __init__(self, path: Path) -> None:
         with zipfile.ZipFile(path) as archive:
-            # All lies in one folder, whose name the file's maker chose.
-            folder = archive.namelist()[0].partition("/")[0]
-            tables = _Tables(io.BytesIO(archive.read(f"{folder}/bytecode.pkl"))).load()
-        functions = {
-            entry[0]: dict(entry[1])
-            for entry in tables
-            if isinstance(entry, tuple)  # the first is the format's version
-        }
+            tables = _Tables(io.BytesIO(archive.read(f"{_folder(archive)}/bytecode.pkl"))).load()
+        self.version = next((int(entry) for entry in tables if isinstance(entry, int)), 0)
+        entries = {entry[0]: entry for entry in tables if isinstance(entry, tuple)}
+        functions = {name: dict(entry[1]) for name, entry in entries.items()}
         name = next((name for name in functions if name.endswith(".forward")), None)
         if name is None:
             raise RunnerError(
@@ -103,23 +135,98 @@ class Bytecode:
         instructions = [(row[0], row[1]) for row in code["instructions"]]
         self.operators = Counter(names[i] for kind, i in instructions if kind in {"OP", "OPN"})
         self.calls = any(kind in {"CALL", "INTERFACE_CALL"} for kind, _ in instructions)
+        # The first versions of the form had no schema.
+        schema = dict(entries[name][2]) if len(entries[name]) > 2 else {}
+        arguments = [dict(argument) for argument in schema.get("arguments", ())]
+        names = [str(argument["name"]) for argument in arguments]
+        self.inputs = [name for name in names if name != "self"]
+        self.outputs = len(schema.get("returns", ()))
+
+
+def _folder(archive: zipfile.ZipFile) -> str:
+    """All lies in one folder, whose name the file's maker chose."""
+    return archive.namelist()[0].partition("/")[0]
 
 
 class _Tables(pickle.Unpickler):
-    """Reads the bytecode's tables. Nothing that a file names is imported or called."""
+    """Reads pickles. Nothing that a file names is imported or called."""
 
     def find_class(self, module: str, name: str) -> type[_Object]:
-        return _Object
+        """A class of that name that does nothing; one for tensors that keeps what it is given."""
+        kind = _Tensor if name.startswith("_rebuild_tensor") else _Object
+        return type(name[:100], (kind,), {})
 
-    def persistent_load(self, key: Any) -> None:
-        return None
+    def persistent_load(self, key: Any) -> tuple[str, str]:
+        """Of a storage: its type and its key."""
+        _, kind, name, *_ = key
+        return getattr(kind, "__name__", ""), str(name)
 
 
 class _Object:
-    """Stands for every tensor and object among the constants."""
+    """Stands for every object that a file makes."""
 
-    def __new__(cls, *arguments: Any) -> _Object:
+    state: Any = None
+
+    def __new__(cls, *arguments: Any) -> Self:
         return super().__new__(cls)
 
     def __setstate__(self, state: Any) -> None:
+        self.state = state
+
+    def __setitem__(self, key: Any, value: Any) -> None:
         return
+
+    def append(self, value: Any) -> None:
+        """Where it stands for a list."""
+
+    def extend(self, values: Any) -> None:
+        """Likewise."""
+
+
+class _Tensor(_Object):
+    """Stands for a tensor: what its storage is, and its shape."""
+
+    dtype = storage = ""
+    shape: tuple[int, ...] = ()
+
+    def __new__(cls, *arguments: Any) -> Self:
+        self = super().__new__(cls)
+        # Quantized ones begin alike: storage, offset, sizes, strides.
+        if len(arguments) > 2 and isinstance(arguments[0], tuple):
+            kind, self.storage = arguments[0]
+            self.dtype = _STORAGES.get(kind, kind.removesuffix("Storage").lower())
+            self.shape = tuple(int(size) for size in arguments[2])
+        return self
+
+
+_STORAGES = {
+    **{"DoubleStorage": "float64", "FloatStorage": "float32", "HalfStorage": "float16"},
+    **{"BFloat16Storage": "bfloat16", "LongStorage": "int64", "IntStorage": "int32"},
+    **{"ShortStorage": "int16", "CharStorage": "int8", "ByteStorage": "uint8"},
+    **{"BoolStorage": "bool", "QInt8Storage": "int8", "QUInt8Storage": "uint8"},
+    **{"QInt32Storage": "int32"},
+}
+
+
+def _tensors(name: str, found: Any, seen: set[int]) -> Iterator[tuple[str, _Tensor]]:
+    """The tensors in what a pickle gave, each with the way to it."""
+    waiting = [(name, found)]
+    while waiting:
+        name, value = waiting.pop()
+        if id(value) in seen:
+            continue
+        if isinstance(value, _Tensor):
+            yield name, value
+            continue
+        inner: Iterator[tuple[Any, Any]]
+        if isinstance(value, _Object):
+            inner = iter([("", value.state)])
+        elif isinstance(value, dict):
+            inner = iter(value.items())
+        elif isinstance(value, list | tuple):
+            inner = iter(enumerate(value))
+        else:
+            continue
+        seen.add(id(value))
+        parts = [(".".join(filter(None, (name, str(key)))), part) for key, part in inner]
+        waiting.extend(reversed(parts))

@@ -10,18 +10,18 @@ import numpy as np
 
 from ...artifacts.manifest import Artifact
 from ..mil.package import read_package
-from .counting import Cost
+from .counting import Work
 from .operation import Formula, Operation, Shape, convolution, count, einsum, product, transposed
 
-__all__ = ["cost"]
+__all__ = ["work"]
 
 
-def cost(artifact: Artifact, path: Path) -> Cost:
+def work(artifact: Artifact, path: Path) -> Work:
     """Of the main function. What decompresses weights (``constexpr_``) counts as an operation."""
     function = read_package(path).function
-    macs, kinds = count(_operations(function), _FORMULAS, _HIDDEN)
+    counted = count(_operations(function), _FORMULAS, _HIDDEN)
     weights = sum(_stored_bytes(o) for o in function.operations if o.op_type == "const")
-    return Cost.of(macs, weights, kinds)
+    return counted.work(weights)
 
 
 def _operations(function: Any) -> Iterator[Operation]:

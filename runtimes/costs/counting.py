@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
 
@@ -14,7 +14,7 @@ from ...loading import load
 from ...sdks.errors import sdk_errors
 from ..refusals import remedy
 
-__all__ = ["Cost", "Uncountable", "cost_of"]
+__all__ = ["Cost", "Layer", "Uncountable", "Work", "cost_of", "work_of"]
 
 _APART = "Its latency and fidelity don't depend on this count."
 
@@ -46,12 +46,77 @@ class Cost:
         return cls(macs, weight_bytes, dict(ordered))
 
 
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """An operation that multiplies and accumulates.
+
+    Attributes:
+        kind: What the format calls it.
+        name: Its own, or what tells it from its like.
+        shape: Of what it gives; None in the place of a size that is open.
+        macs: How often.
+    """
+
+    kind: str
+    name: str
+    shape: tuple[int | None, ...]
+    macs: int
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What one run of a file computes, as far as that can be counted.
+
+    Attributes:
+        kinds: How often each kind of operation stands in the file.
+        macs: Multiply-accumulates of what could be counted.
+        weight_bytes: As in `Cost`.
+        layers: Those that multiply, in the file's order; none where only their sum is known.
+        unknown: Why something could not be counted; empty where all was.
+    """
+
+    kinds: Mapping[str, int]
+    macs: int
+    weight_bytes: int
+    layers: tuple[Layer, ...] = field(default=())
+    unknown: str = ""
+
+    def cost(self) -> Cost:
+        """Of all of it.
+
+        Raises:
+            Uncountable: It could not all be counted.
+        """
+        if self.unknown:
+            raise Uncountable(self.unknown)
+        return Cost.of(self.macs, self.weight_bytes, self.kinds)
+
+
 class Uncountable(Exception):
     """A file is readable, and its cost isn't in it: a size that only a run gives, say."""
 
 
 def cost_of(artifact: Artifact, path: Path) -> Cost:
-    """The static cost of a file, counted on the graph that it holds.
+    """The static cost of a file: all of what `work_of` counts.
+
+    Args:
+        artifact: As for `work_of`.
+        path: Likewise.
+
+    Raises:
+        UsageError, MissingToolError: Likewise.
+        RunnerError: Likewise; or a part of it can't be counted, such as a convolution whose size
+            is known only when it runs.
+    """
+    work = work_of(artifact, path)
+    try:
+        return work.cost()
+    except Uncountable as exc:
+        raise RunnerError(f"{_what(path)}: {exc}.", _APART) from exc
+
+
+def work_of(artifact: Artifact, path: Path) -> Work:
+    """What one run of a file computes, counted on the graph that it holds.
 
     No image is put through it. It belongs into a child process, as running the file does: SDKs
     crash on malformed files.
@@ -63,8 +128,7 @@ def cost_of(artifact: Artifact, path: Path) -> Cost:
     Raises:
         UsageError: Nothing here counts that format.
         MissingToolError: The format's SDK is not installed.
-        RunnerError: There is no such file, it can't be read, or a part of it can't be counted,
-            such as a convolution whose size is known only when it runs.
+        RunnerError: There is no such file, it can't be read, or nothing of it can be counted.
     """
     row = FORMATS.get(artifact.format)
     if row is None or not row.counter:
@@ -75,15 +139,18 @@ def cost_of(artifact: Artifact, path: Path) -> Cost:
         )
     if not path.exists():
         raise RunnerError(f"There is no {path}.", "Check the bundle: maskport verify.")
-    what = f"The cost of {path} can't be counted"
     with sdk_errors(
-        what,
+        _what(path),
         f"Counting the cost of {path.name}",
         lambda: remedy(artifact, path, f"Report it. {_APART}"),
         row.needs,
     ):
         try:
-            found: Cost = load(row.counter)(artifact, path)
+            found: Work = load(row.counter)(artifact, path)
             return found
         except Uncountable as exc:
-            raise RunnerError(f"{what}: {exc}.", _APART) from exc
+            raise RunnerError(f"{_what(path)}: {exc}.", _APART) from exc
+
+
+def _what(path: Path) -> str:
+    return f"The cost of {path} can't be counted"

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from math import prod
 from pathlib import Path
 from typing import Any
 
 from ...artifacts.inspect.executorch import XNNPACK, Program, xnnpack_graph
 from ...artifacts.manifest import Artifact
-from .counting import Cost, Uncountable
+from .counting import Work
 from .operation import Formula, Operation, Shape, convolution, count, fixed, product, transposed
 
-__all__ = ["cost"]
+__all__ = ["work"]
 
 
-def cost(artifact: Artifact, path: Path) -> Cost:
+def work(artifact: Artifact, path: Path) -> Work:
     """Of the method ``forward``.
 
     XNNPACK's operations are named as its graph names them (``XNNConv2d``), the others as
@@ -24,15 +25,14 @@ def cost(artifact: Artifact, path: Path) -> Cost:
     program = _Program(path)
     operations = list(program.operations())
     strange = {o.kind for o in operations if not o.kind.startswith(_HARMLESS)}
-    macs, kinds = count(operations, _FORMULAS, strange)
+    counted = count(operations, _FORMULAS, strange)
     weights = program.constants()
-    for payload in program.delegates():
+    for payload in program.payloads():
         graph = _XnnpackGraph(payload)
-        more, inside = count(graph.operations(), _XNNPACK_FORMULAS, ())
-        macs += more
-        kinds += inside
+        counted += count(graph.operations(), _XNNPACK_FORMULAS, ())
         weights |= graph.constants()
-    return Cost.of(macs, sum(weights.values()), kinds)
+    unknown = program.unknown() or counted.unknown
+    return replace(counted, unknown=unknown).work(sum(weights.values()))
 
 
 class _Program(Program):
@@ -42,8 +42,6 @@ class _Program(Program):
         """The portable operators that the method calls."""
         names = self.operators()
         for number, (kind, call) in enumerate(self.calls()):
-            if kind == "JumpFalseCall":
-                raise Uncountable("how often its loops and branches run is not in the file")
             if kind == "KernelCall":
                 name, given = names[call["op_index"]], call["args"]
                 yield Operation(
@@ -54,22 +52,20 @@ class _Program(Program):
                     {"values": [self.values[index]["val"] for index in given]},
                 )
 
-    def delegates(self) -> Iterator[bytes]:
-        """The payload of each call of XNNPACK.
-
-        Raises:
-            Uncountable: Another back end took a part, or its images may have any size.
-        """
+    def unknown(self) -> str:
+        """Why what its calls compute can't be counted; empty where it can."""
         for kind, call in self.calls():
+            if kind == "JumpFalseCall":
+                return "how often its loops and branches run is not in the file"
             if kind != "DelegateCall":
                 continue
             delegate = self.delegate(call)
             if delegate["id"] != XNNPACK:
-                raise Uncountable(f"what {delegate['id']} computes is not known")
+                return f"what {delegate['id']} computes is not known"
             if any(None in (self._shape(index) or ()) for index in call["args"]):
                 # The payload has the largest sizes that are allowed.
-                raise Uncountable("XNNPACK's part has sizes that are known only when it runs")
-            yield self.payload(delegate)
+                return "XNNPACK's part has sizes that are known only when it runs"
+        return ""
 
     def constants(self) -> dict[str, int]:
         """The bytes of each constant of portable operators, by where it lies."""

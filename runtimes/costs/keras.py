@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -12,13 +13,13 @@ from typing import Any
 from ...artifacts.manifest import Artifact
 from ...sdks.quiet import quiet_native
 from ...sdks.slim import tensorflow
-from .counting import Cost
+from .counting import Work
 from .tensorflow import count_graph
 
-__all__ = ["cost"]
+__all__ = ["work"]
 
 
-def cost(artifact: Artifact, path: Path) -> Cost:
+def work(artifact: Artifact, path: Path) -> Work:
     """Of a batch of one photo.
 
     Loaded in Keras's safe mode, as it is to be run. A layer counts once, however often it is
@@ -33,10 +34,10 @@ def cost(artifact: Artifact, path: Path) -> Cost:
         inputs = [tf.TensorSpec((1, *t.shape[1:]), t.dtype) for t in model.inputs]
         call = tf.function(lambda *images: model(_one_or_list(images), training=False))
         graph = call.get_concrete_function(*inputs).graph
-    macs, _ = count_graph(graph.get_operations())
+    counted = count_graph(graph.get_operations())
     kinds = Counter(type(part).__name__ for part in _parts(model, keras))
     weights = sum(prod(w.shape) * _item_bytes(w.dtype) for w in model.weights)
-    return Cost.of(macs, weights, kinds)
+    return replace(counted, kinds=kinds).work(weights)
 
 
 def _one_or_list(images: tuple[Any, ...]) -> Any:

@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from math import prod
 from pathlib import Path
 from typing import Any
 
+from ...artifacts.inspect.onnx import inferred, weights
 from ...artifacts.manifest import Artifact
-from .counting import Cost
-from .operation import Formula, Operation, Shape, convolution, count, einsum, product, transposed
+from .counting import Work
+from .operation import (
+    Formula,
+    Operation,
+    Shape,
+    convolution,
+    count,
+    einsum,
+    product,
+    transposed,
+)
 
-__all__ = ["FORMULAS", "HIDDEN", "OWN_DOMAINS", "cost"]
+__all__ = ["FORMULAS", "HIDDEN", "OWN_DOMAINS", "work"]
 
 FORMULAS: dict[str, Formula] = {
     "Conv": convolution(kernel=1, channels=1),
@@ -34,19 +43,13 @@ OWN_DOMAINS = ("", "ai.onnx")
 _HARMLESS = ("QuantizeLinear", "DequantizeLinear")
 
 
-def cost(artifact: Artifact, path: Path) -> Cost:
+def work(artifact: Artifact, path: Path) -> Work:
     """Weights that the file keeps in other files are counted, and not opened."""
-    import onnx
-    from onnx import inliner, shape_inference
-
-    model = onnx.load(str(path), load_external_data=False)
-    if model.functions:
-        model = inliner.inline_local_functions(model)
-    graph = shape_inference.infer_shapes(model, data_prop=True).graph
+    graph = inferred(path).graph
     operations = list(_operations(graph))
     foreign = {operation.kind for operation in operations if ":" in operation.kind}
-    macs, kinds = count(operations, FORMULAS, HIDDEN | foreign)
-    return Cost.of(macs, sum(_stored_bytes(tensor) for tensor in _constants(graph)), kinds)
+    counted = count(operations, FORMULAS, HIDDEN | foreign)
+    return counted.work(sum(weight.bytes for weight in weights(graph)))
 
 
 def _operations(graph: Any) -> Iterator[Operation]:
@@ -81,32 +84,3 @@ def _settings(node: Any) -> dict[str, Any]:
     if node.op_type == "Gemm" and "transA" in attributes:
         settings["left_transposed"] = bool(attributes["transA"].i)
     return settings
-
-
-def _constants(graph: Any) -> Iterator[Any]:
-    yield from graph.initializer
-    for tensor in graph.sparse_initializer:
-        yield from (tensor.values, tensor.indices)
-    for node in graph.node:
-        if node.op_type == "Constant":
-            yield from (a.t for a in node.attribute if a.name == "value")
-
-
-def _stored_bytes(tensor: Any) -> int:
-    """Of one constant. Shapes and axes, which ONNX keeps in int64, are no weights."""
-    import onnx
-
-    if tensor.data_type in {
-        onnx.TensorProto.INT64,
-        onnx.TensorProto.BOOL,
-        onnx.TensorProto.STRING,
-    }:
-        return 0
-    name = str(onnx.TensorProto.DataType.Name(tensor.data_type))
-    whole = 8 * int(onnx.helper.tensor_dtype_to_np_dtype(tensor.data_type).itemsize)
-    bits = next((bits for kind, bits in _NARROW.items() if kind in name), whole)
-    return -(-int(prod(tensor.dims)) * bits // 8)
-
-
-# Types that are packed several to the byte: INT4, UINT4, FLOAT4E2M1, …
-_NARROW = {"INT4": 4, "FLOAT4": 4, "INT2": 2, "FLOAT2": 2}

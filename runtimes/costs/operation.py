@@ -10,13 +10,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import prod
-from typing import Any
+from typing import Any, Self
 
-from .counting import Uncountable
+from .counting import Layer, Uncountable, Work
 
 __all__ = [
+    "Counted",
     "Formula",
     "Operation",
     "Shape",
@@ -56,10 +57,42 @@ class Operation:
 Formula = Callable[[Operation], int]
 
 
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """A graph, counted.
+
+    Attributes:
+        kinds: How many operations there are of each kind.
+        layers: Those that multiply and accumulate, in their order.
+        unknown: Why the first one that could not be counted couldn't; empty where all could.
+    """
+
+    kinds: Counter[str]
+    layers: tuple[Layer, ...]
+    unknown: str = ""
+
+    @property
+    def macs(self) -> int:
+        """Of all layers."""
+        return sum(layer.macs for layer in self.layers)
+
+    def __add__(self, other: Self) -> Self:
+        return replace(
+            self,
+            kinds=self.kinds + other.kinds,
+            layers=self.layers + other.layers,
+            unknown=self.unknown or other.unknown,
+        )
+
+    def work(self, weight_bytes: int) -> Work:
+        """With the bytes of the file's weights."""
+        return Work(self.kinds, self.macs, weight_bytes, self.layers, self.unknown)
+
+
 def count(
     operations: Iterable[Operation], formulas: Mapping[str, Formula], hidden: Collection[str]
-) -> tuple[int, Counter[str]]:
-    """Add up a graph.
+) -> Counted:
+    """Count a graph.
 
     Args:
         operations: All of it.
@@ -67,23 +100,25 @@ def count(
         hidden: The kinds that may, where nothing here knows how often.
 
     Returns:
-        Multiply-accumulates, and how many operations there are of each kind.
-
-    Raises:
-        Uncountable: An operation is hidden, or has a shape that isn't fixed.
+        What could be counted. An operation that is hidden, or has a shape that isn't fixed, is
+        its ``unknown``.
     """
-    macs = 0
     kinds: Counter[str] = Counter()
+    layers: list[Layer] = []
+    unknown = ""
     for operation in operations:
-        kinds[operation.kind] += 1
-        if operation.kind in hidden:
-            raise Uncountable(f"what {operation.kind} ({operation.name}) multiplies is not known")
-        if operation.kind in formulas:
+        kind, name = operation.kind, operation.name
+        kinds[kind] += 1
+        if kind in hidden:
+            unknown = unknown or f"what {kind} ({name}) multiplies is not known"
+        if kind in formulas:
             try:
-                macs += formulas[operation.kind](operation)
+                macs = formulas[kind](operation)
             except Uncountable as exc:
-                raise Uncountable(f"{operation.kind} ({operation.name}) {exc}") from exc
-    return macs, kinds
+                unknown = unknown or f"{kind} ({name}) {exc}"
+            else:
+                layers.append(Layer(kind, name, tuple(operation.outputs[0] or ()), macs))
+    return Counted(kinds, tuple(layers), unknown)
 
 
 def convolution(*, kernel: int, channels: int) -> Formula:

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from math import prod
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from ...artifacts.inspect.ort import OrtFile
+from ...artifacts.inspect.ort import OrtFile, weights_of
 from ...artifacts.manifest import Artifact
-from .counting import Cost
+from .counting import Work
 from .onnx import FORMULAS, HIDDEN, OWN_DOMAINS
-from .operation import Formula, Operation, Shape, convolution, count, fixed, product
+from .operation import Formula, Operation, Shape, convolution, count, product
 
-__all__ = ["cost"]
+__all__ = ["work"]
 
 # Operations that ONNX Runtime merges others into: ours, and one that follows.
 _MERGED: dict[str, Formula] = {
@@ -26,21 +23,15 @@ _MERGED: dict[str, Formula] = {
 _WITHOUT_PRODUCT = ("com.microsoft:Gelu", "com.microsoft:BiasGelu", "com.microsoft:QuickGelu")
 
 
-def cost(_artifact: Artifact, path: Path) -> Cost:
-    """Of ``model.ort`` in the folder."""
-    file = OrtFile(path / "model.ort")
+def work(_artifact: Artifact, path: Path) -> Work:
+    """Of a file, or of ``model.ort`` in a folder."""
+    file = OrtFile(path)
     operations = list(_operations(file))
     formulas = FORMULAS | _MERGED
     foreign = {operation.kind for operation in operations if ":" in operation.kind}
     hidden = HIDDEN | foreign.difference(_MERGED, _WITHOUT_PRODUCT)
-    macs, kinds = count(operations, formulas, hidden)
-    # Shapes and axes, which are int64, are no weights.
-    stored = sum(
-        prod(fixed(port.shape)) * np.dtype(port.dtype).itemsize
-        for port in file.weights.values()
-        if port.dtype != "int64"
-    )
-    return Cost.of(macs, stored, kinds)
+    weights = sum(weight.bytes for weight in weights_of(file))
+    return count(operations, formulas, hidden).work(weights)
 
 
 def _operations(file: OrtFile) -> Iterator[Operation]:

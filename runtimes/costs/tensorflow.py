@@ -3,75 +3,72 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from math import prod
 from pathlib import Path
 from typing import Any
 
+from ...artifacts.inspect.savedmodel import nodes_of, weight_of
+from ...artifacts.inspect.savedmodel_graph import NO_WORK
 from ...artifacts.manifest import Artifact
-from ...sdks.quiet import quiet_native
-from ...sdks.slim import tensorflow
-from .counting import Cost
-from .operation import Formula, Operation, Shape, count, einsum, placed, product
+from .counting import Work
+from .operation import Counted, Formula, Operation, Shape, count, einsum, placed, product
 
-__all__ = ["cost", "count_graph"]
+__all__ = ["count_graph", "work"]
 
 
-def cost(artifact: Artifact, path: Path) -> Cost:
-    """Of the signature that the manifest names, functions inlined and variables frozen.
+def work(artifact: Artifact, path: Path) -> Work:
+    """Of the signature that the manifest names, functions inlined.
 
     The same network often lies in the file twice, once for each way to call it; constants of
     ways that the signature doesn't take are not counted.
     """
-    with quiet_native():
-        tf = tensorflow()
-        from tensorflow.python.framework.convert_to_constants import (
-            convert_variables_to_constants_v2,
+    nodes = nodes_of(path, artifact.properties.get("signature", "serving_default"))
+    operations = [
+        Operation(
+            node.kind,
+            node.name,
+            node.inputs,
+            [shape for _, shape in node.outputs],
+            {
+                name: _plain(getattr(node.attributes[attribute], kind))
+                for attribute, (name, kind) in _SETTINGS.items()
+                if attribute in node.attributes
+            },
         )
-
-        model = tf.saved_model.load(str(path))
-        key = artifact.properties.get("signature", "serving_default")
-        frozen = convert_variables_to_constants_v2(model.signatures[key])
-        operations = frozen.graph.get_operations()
-        weights = sum(_stored_bytes(o, tf) for o in operations if o.type == "Const")
-    macs, kinds = count_graph(operations)
-    return Cost.of(macs, weights, kinds)
+        for node in nodes
+        if node.kind not in NO_WORK
+    ]
+    weights = {node.place: weight.bytes for node in nodes if (weight := weight_of(node))}
+    return count(operations, _FORMULAS, _HIDDEN).work(sum(weights.values()))
 
 
-def count_graph(operations: Iterable[Any]) -> tuple[int, dict[str, int]]:
-    """Multiply-accumulates and kinds of a graph's operations.
-
-    Raises:
-        Uncountable: One calls a function, or has a shape that isn't fixed.
-    """
+def count_graph(operations: Iterable[Any]) -> Counted:
+    """Count a graph's operations; one that calls a function is not known."""
     return count(_operations(operations), _FORMULAS, _HIDDEN)
 
 
 def _operations(graph: Iterable[Any]) -> Iterator[Operation]:
     for operation in graph:
-        if operation.type not in _NO_WORK:
+        if operation.type not in NO_WORK:
             yield Operation(
                 operation.type,
                 operation.name,
                 [_shape(tensor) for tensor in operation.inputs],
                 [_shape(tensor) for tensor in operation.outputs],
                 {
-                    name: operation.get_attr(attribute)
-                    for attribute, name in _SETTINGS.items()
+                    name: _plain(operation.get_attr(attribute))
+                    for attribute, (name, _) in _SETTINGS.items()
                     if attribute in operation.node_def.attr
                 },
             )
 
 
+def _plain(setting: bytes | bool) -> str | bool:
+    """TensorFlow's texts are bytes."""
+    return setting.decode() if isinstance(setting, bytes) else setting
+
+
 def _shape(tensor: Any) -> Shape:
     return None if tensor.shape.rank is None else list(tensor.shape)
-
-
-def _stored_bytes(constant: Any, tf: Any) -> int:
-    dtype = constant.outputs[0].dtype
-    # Shapes and axes are the only wide integers of a network.
-    if dtype in {tf.bool, tf.int32, tf.int64, tf.string}:
-        return 0
-    return int(prod(constant.outputs[0].shape.as_list()) * dtype.size)
 
 
 def _convolution(operation: Operation) -> int:
@@ -85,8 +82,8 @@ def _transposed(operation: Operation) -> int:
 
 def _channels(operation: Operation) -> int:
     """The axis that its ``data_format``, such as NHWC or NDHWC, gives them."""
-    layout: bytes = operation.settings.get("layout", b"C")
-    return 1 if layout.startswith(b"NC") else -1
+    layout: str = operation.settings.get("layout", "C")
+    return 1 if layout.startswith("NC") else -1
 
 
 _FORMULAS: dict[str, Formula] = {
@@ -113,12 +110,10 @@ _HIDDEN = frozenset(
         *("EagerPyFunc", "PyFunc", "PyFuncStateless", "XlaCallModule", "XlaConvV2", "XlaDotV2"),
     )
 )
-# Constants and variables, and the names that freezing and tracing give to them.
-_NO_WORK = frozenset(("Const", "Identity", "NoOp", "Placeholder", "ReadVariableOp", "VarHandleOp"))
-# TensorFlow's attribute → ours.
+# TensorFlow's attribute → ours, and the field of its message that holds it.
 _SETTINGS = {
-    "data_format": "layout",
-    "equation": "equation",
-    "transpose_a": "left_transposed",
-    "adj_x": "left_transposed",
+    "data_format": ("layout", "s"),
+    "equation": ("equation", "s"),
+    "transpose_a": ("left_transposed", "b"),
+    "adj_x": ("left_transposed", "b"),
 }

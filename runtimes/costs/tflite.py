@@ -6,12 +6,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from ...artifacts.inspect.tflite import weights
 from ...artifacts.manifest import Artifact
 from ...sdks.tflite import names_of, opened, operator_name
-from .counting import Cost
+from .counting import Work
 from .operation import Formula, Operation, Shape, convolution, count, product, transposed
 
-__all__ = ["cost"]
+__all__ = ["work"]
 
 _FORMULAS: dict[str, Formula] = {
     "CONV_2D": convolution(kernel=1, channels=-1),
@@ -34,13 +35,12 @@ _HIDDEN = frozenset(
 )
 
 
-def cost(artifact: Artifact, path: Path) -> Cost:
+def work(artifact: Artifact, path: Path) -> Work:
     """Of the first subgraph, which is the network; the others belong to control flow."""
     model = _File(path)
     operations = list(model.operations())
     custom = {operation.kind for operation in operations if operation.kind.startswith("custom ")}
-    macs, kinds = count(operations, _FORMULAS, _HIDDEN | custom)
-    return Cost.of(macs, model.weight_bytes(), kinds)
+    return count(operations, _FORMULAS, _HIDDEN | custom).work(model.weight_bytes())
 
 
 class _File:
@@ -50,7 +50,6 @@ class _File:
         self._schema, self._model = opened(path)
         self._graph: Any = self._model.Subgraphs(0)
         self._kinds = names_of(self._schema.BuiltinOperator)
-        self._types = names_of(self._schema.TensorType)
 
     def operations(self) -> Iterator[Operation]:
         for index in range(self._graph.OperatorsLength()):
@@ -59,36 +58,19 @@ class _File:
             kind = operator_name(code, self._kinds)
             yield Operation(
                 kind,
-                f"number {index}",
+                self._name(operator) or f"number {index}",
                 [self._shape(operator.Inputs(i)) for i in range(operator.InputsLength())],
                 [self._shape(operator.Outputs(i)) for i in range(operator.OutputsLength())],
                 {"left_transposed": self._left_transposed(operator, kind)},
             )
 
     def weight_bytes(self) -> int:
-        """Of the buffers that tensors use; metadata lies in buffers too.
+        return sum(weight.bytes for weight in weights(self._schema, self._model))
 
-        Scales and zero points belong to their tensor's description and are not counted.
-        """
-        buffers = set()
-        for tensor in self._tensors():
-            quantization = tensor.Quantization()
-            scaled = quantization is not None and quantization.ScaleLength() > 0
-            # Wide integers are biases where they have a scale, else shapes and axes.
-            if scaled or self._types[tensor.Type()] not in _SETTINGS:
-                buffers.add(tensor.Buffer())
-        return sum(self._stored_bytes(self._model.Buffers(index)) for index in buffers)
-
-    def _tensors(self) -> Iterator[Any]:
-        """Of all subgraphs: one of them may only fill variables."""
-        for number in range(self._model.SubgraphsLength()):
-            graph = self._model.Subgraphs(number)
-            yield from (graph.Tensors(index) for index in range(graph.TensorsLength()))
-
-    @staticmethod
-    def _stored_bytes(buffer: Any) -> int:
-        # Size is used where the data lies behind the flatbuffer, in files beyond 2 GB.
-        return int(buffer.DataLength() or buffer.Size())
+    def _name(self, operator: Any) -> str:
+        """Operators have none of their own; what they give has."""
+        gives = operator.Outputs(0) if operator.OutputsLength() else -1
+        return "" if gives < 0 else (self._graph.Tensors(gives).Name() or b"").decode()
 
     def _shape(self, index: int) -> Shape:
         if index < 0:  # an optional input that is left out
@@ -108,6 +90,3 @@ class _File:
         table = operator.BuiltinOptions()
         options.Init(table.Bytes, table.Pos)
         return bool(options.AdjX())
-
-
-_SETTINGS = frozenset(("BOOL", "INT32", "INT64", "STRING", "UINT32", "UINT64"))

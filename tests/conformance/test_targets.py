@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import shutil
 import sys
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +19,13 @@ from maskport.artifacts.inspect.declared import differences
 from maskport.artifacts.inspect.read import declared_by
 from maskport.artifacts.snippets import snippets
 from maskport.artifacts.snippets.render import spec_of
+from maskport.errors import ArtifactError
 from maskport.formats import TARGETS, Target
 from maskport.imaging.convert import mask_for_photo, photo_to_input
 from maskport.precisions import PRECISIONS
 from maskport.quantization.recipe import read_recipe
 from maskport.runtimes.costs.counting import cost_of
+from maskport.runtimes.inspect.isolated import Inspector
 from maskport.runtimes.runners import runner_for
 from maskport.scenes import scene
 from maskport.sdks.needs import not_installed
@@ -35,6 +40,13 @@ def row(request: pytest.FixtureRequest) -> Target:
     if lacking:
         pytest.skip(f"{', '.join(lacking)} not installed")
     return target
+
+
+@pytest.fixture(scope="module")
+def inspector() -> Iterator[Inspector]:
+    """One process for all files, so that each SDK is imported once."""
+    with Inspector() as found:
+        yield found
 
 
 def test_its_file_draws_the_references_mask(exported: Any, row: Target) -> None:
@@ -118,6 +130,51 @@ def test_its_python_snippet_draws_what_its_runner_draws(exported: Any, row: Targ
         mask = runner.run(photo_to_input(photo, spec.image))[0]
     final = mask_for_photo(mask, spec.mask, *photo.shape[:2])
     np.testing.assert_allclose(drawn, final, atol=1e-6)
+
+
+def test_inspecting_its_file_finds_what_its_entry_says(
+    exported: Any, row: Target, inspector: Inspector
+) -> None:
+    artifact, path = exported.bundle.artifact(row.name), exported.bundle.file(row.name)
+    found = inspector.inspect(path)
+    assert (found.format, found.bytes, found.sha256) == (
+        row.format,
+        artifact.bytes,
+        artifact.sha256,
+    )
+    assert found.oldest_runtime == artifact.oldest_runtime
+    assert set(artifact.properties["operators"]) <= found.operations.keys()
+    cost = cost_of(artifact, path)
+    assert sum(share.bytes or 0 for share in found.weights) == cost.weight_bytes
+    if row.format == "torchscript-lite":  # its file has no shapes, and is not run
+        assert found.macs is None and "no shapes" in found.uncounted
+        return
+    assert found.macs == cost.macs >= sum(layer.macs for layer in found.heaviest_layers) > 0
+    for ends, said in ((found.inputs, artifact.inputs), (found.outputs, artifact.outputs)):
+        assert [end.shape for end in ends] == [tensor.shape for tensor in said]
+        assert [end.layout for end in ends] == [tensor.layout for tensor in said]
+    assert found.activations and all(share.bytes for share in found.activations)
+
+
+@pytest.mark.parametrize("damage", ["cut off", "zeros", "flipped"])
+def test_inspecting_a_damaged_file_reads_or_refuses_it(
+    exported: Any, row: Target, inspector: Inspector, damage: str, tmp_path: Path
+) -> None:
+    whole = exported.bundle.file(row.name)
+    path = tmp_path / f"damaged{whole.suffix}"
+    (shutil.copytree if whole.is_dir() else shutil.copyfile)(whole, path)
+    file = max((p for p in (path, *path.rglob("*")) if p.is_file()), key=lambda p: p.stat().st_size)
+    data = bytearray(file.read_bytes())
+    if damage == "cut off":
+        del data[len(data) // 2 :]
+    elif damage == "zeros":
+        data = bytearray(len(data))
+    else:
+        for place in np.random.default_rng(0).integers(len(data), size=20):
+            data[place] ^= 0xFF
+    file.write_bytes(data)
+    with contextlib.suppress(ArtifactError):
+        assert inspector.inspect(path).format == row.format
 
 
 def test_the_bundle_holds_and_nothing_failed(exported: Any) -> None:

@@ -13,7 +13,7 @@ from maskport.errors import MissingToolError, RunnerError, UsageError
 from maskport.formats import FORMATS, Need
 from maskport.loading import load
 from maskport.runtimes.costs import counting
-from maskport.runtimes.costs.counting import Cost, Uncountable, cost_of
+from maskport.runtimes.costs.counting import Cost, Layer, Uncountable, cost_of
 from maskport.runtimes.costs.operation import (
     Operation,
     convolution,
@@ -87,6 +87,9 @@ def test_operations_are_sorted_by_count_and_then_by_name() -> None:
     assert list(cost.operations.items()) == [("Conv", 3), ("MaxPool", 2), ("Relu", 2), ("Add", 1)]
 
 
+RELU = Operation("Relu", "a", [None], [None])
+
+
 def one(
     inputs: list[tuple[int | None, ...] | None], output: tuple[int | None, ...], **settings: object
 ) -> Operation:
@@ -154,15 +157,32 @@ def test_a_shape_that_is_not_fixed_is_named_with_its_operation(
     unknown: tuple[int | None, ...] | None,
 ) -> None:
     operation = Operation("Conv", "stem", [(1, 3, 9, 9), (8, 3, 3, 3)], [unknown])
+    counted = count([operation, RELU], {"Conv": convolution(kernel=1, channels=1)}, ())
     with pytest.raises(Uncountable, match=r"Conv \(stem\) has sizes that are known only when"):
-        count([operation], {"Conv": convolution(kernel=1, channels=1)}, ())
+        counted.work(0).cost()
+    assert counted.kinds == {"Conv": 1, "Relu": 1}  # the rest is known all the same
 
 
 def test_an_unknown_shape_of_what_multiplies_nothing_is_no_matter() -> None:
-    macs, kinds = count([Operation("Relu", "a", [None], [None])] * 2, {}, ())
-    assert (macs, kinds) == (0, {"Relu": 2})
+    assert count([RELU] * 2, {}, ()).work(5).cost() == Cost(0, 5, {"Relu": 2})
 
 
 def test_an_operation_that_hides_products_is_refused_by_name() -> None:
+    counted = count([Operation("LSTM", "memory", [], [])], {}, {"LSTM"})
     with pytest.raises(Uncountable, match=r"LSTM \(memory\)"):
-        count([Operation("LSTM", "memory", [], [])], {}, {"LSTM"})
+        counted.work(0).cost()
+
+
+def test_what_multiplies_is_a_layer_with_its_name_and_shape() -> None:
+    stem = Operation("Conv", "stem", [(1, 3, 9, 9), (8, 3, 3, 3)], [(1, 8, 7, 7)])
+    counted = count([stem, RELU, stem], {"Conv": convolution(kernel=1, channels=1)}, ())
+    layer = Layer("Conv", "stem", (1, 8, 7, 7), 8 * 3 * 9 * 49)
+    assert counted.layers == (layer, layer)
+    assert counted.macs == 2 * layer.macs
+
+
+def test_parts_of_a_file_are_added_up() -> None:
+    hidden = count([Operation("LSTM", "memory", [], [])], {}, {"LSTM"})
+    both = count([RELU], {}, ()) + hidden
+    assert both.kinds == {"Relu": 1, "LSTM": 1}
+    assert both.unknown == hidden.unknown != ""

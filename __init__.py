@@ -14,7 +14,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .api import export, quantize, sensitivity
+    from .api import adopt, export, quantize, sensitivity
     from .artifacts.bundle import Bundle, load_bundle, verify
     from .runtimes.inspect.isolated import inspect
     from .specs import ImageSpec, MaskSpec, ModelSpec
@@ -26,6 +26,7 @@ __all__ = [
     "MaskSpec",
     "ModelSpec",
     "__version__",
+    "adopt",
     "bench",
     "export",
     "inspect",
@@ -41,6 +42,7 @@ _HOMES = {
     "ImageSpec": ".specs",
     "MaskSpec": ".specs",
     "ModelSpec": ".specs",
+    "adopt": ".api",
     "bench": ".validation.validate",
     "export": ".api",
     "inspect": ".runtimes.inspect.isolated",

@@ -5,7 +5,7 @@ This module wires the rooms together, so it may import all of them; the logic is
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
@@ -17,12 +17,13 @@ from numpy.typing import NDArray
 from .artifacts.bundle import Bundle
 from .artifacts.manifest import Checkpoint
 from .errors import UsageError
+from .exporters.adopt import AdoptRequest, run_adoption, size_of
 from .exporters.export import ExportEvent, ExportRequest, Watcher, default_jobs, run_export
-from .exporters.quantized import RecipeSearch
+from .exporters.quantized import recipes_of
 from .exporters.run import Card, Options
 from .exporters.subject import subject_of
 from .exporters.targets import needs_photos, select
-from .formats import Target
+from .exporters.ways import Way
 from .imaging.convert import photo_to_input
 from .imaging.photos import list_photos, read_photo
 from .models.devices import best_device
@@ -34,6 +35,8 @@ from .quantization.recipe import Recipe, named, recipe_of
 from .quantization.search import Budget, Prefer, Try, budget_of
 from .quantization.sensitivity import Analysis, analyse
 from .quantization.suitability import evenly_spaced
+from .runtimes.inspect.isolated import Inspector
+from .runtimes.isolated import Limits, default_memory_limit
 from .scenes import scene
 from .scenes.seeds import EVALUATION
 from .specs import ImageSpec, ModelSpec
@@ -41,15 +44,14 @@ from .specs import ImageSpec, ModelSpec
 if TYPE_CHECKING:
     from torch import nn
 
-__all__ = ["ExportEvent", "export", "quantize", "sensitivity"]
+__all__ = ["ExportEvent", "adopt", "export", "quantize", "sensitivity"]
 
 # So many photos are enough to tell a broken file, and few enough not to cost time.
 CHECK_PHOTOS = 4
+# Seconds that loading a file of another tool may take, and one photo in it.
+ADOPTING = 120.0
 # Each costs a sensitivity analysis an inference a part.
 JUDGED = 8
-# The recipe of targets whose parts in float a search finds, and what it has to hold unless told.
-MIXED = "mixed"
-BUDGET = "iou>=0.999"
 
 
 def export(
@@ -133,7 +135,7 @@ def export(
             "For a try, --calibration scenes:32 generates some.",
         )
     given = None if recipe is None else recipe_of(recipe)
-    recipes = _recipes(rows, given, None if budget is None else budget_of(budget), prefer)
+    recipes = recipes_of(rows, given, None if budget is None else budget_of(budget), prefer)
     watcher = watch or (lambda event: None)
 
     def note(text: str) -> None:
@@ -160,6 +162,55 @@ def export(
     )
     folder = Path(out) if out is not None else Path("exports") / f"{found.spec.name}-{side}"
     return run_export(request, folder, watcher)
+
+
+def adopt(
+    files: Iterable[str | PathLike[str]],
+    *,
+    network: str | nn.Module,
+    out: str | PathLike[str],
+    weights: str | PathLike[str] | None = None,
+    weights_key: str | None = None,
+    spec: ModelSpec | None = None,
+    size: int | str | tuple[int, int] | None = None,
+    photos: str | PathLike[str] | None = None,
+    license: str = "",
+    source: str = "",
+    watch: Callable[[str], None] = lambda text: None,
+) -> tuple[Bundle, list[Way]]:
+    """Make a bundle of files that other tools made, how each is fed and read found by trying.
+
+    Args:
+        files: Of any format that maskport makes.
+        network: What they draw, as `export` takes it.
+        out: The bundle's folder; a bundle that is there is replaced.
+        weights: As `export` takes them.
+        weights_key: Likewise.
+        spec: Likewise.
+        size: Likewise; what the files say where None.
+        photos: Folder or list file of photos to try them on; generated scenes where None.
+        license: Of the weights, for the manifest.
+        source: Where they came from, likewise.
+        watch: Told what is being done.
+
+    Returns:
+        The bundle, and the way of each of its artifacts.
+
+    Raises:
+        InputError: A file can't be read, or draws another mask than the network however it is fed.
+    """
+    with Inspector() as inspector:
+        found_files = []
+        for path in map(Path, files):
+            watch(f"reading {path.name}")
+            found_files.append((path, inspector.inspect(path)))
+    watch("loading the network")
+    found = resolve(network, spec, size or size_of(found_files))
+    subject = subject_of(found, load(found, weights, weights_key), source, license)
+    images, _ = _check_photos(found.spec.image, photos)
+    limits = Limits(ADOPTING, ADOPTING, default_memory_limit())
+    request = AdoptRequest(subject, tuple(found_files), images, limits)
+    return run_adoption(request, Path(out), watch)
 
 
 def sensitivity(
@@ -300,41 +351,6 @@ def _say_left_out(reasons: Iterable[str], note: Callable[[str], None]) -> None:
     """Photos that were given and are not read."""
     for reason in dict.fromkeys(reasons):
         note(f"Photos left out: {reason}")
-
-
-def _recipes(
-    rows: Sequence[Target], given: Recipe | None, budget: Budget | None, prefer: Prefer
-) -> dict[str, Recipe | RecipeSearch]:
-    """What each of the targets' recipes is."""
-    names = {row.recipe for row in rows}
-    searched = MIXED in names and (given is None or budget is not None)
-    if budget is not None and MIXED not in names:
-        raise UsageError(
-            "A budget is for tflite-mixed, and that is not asked for.", "Add it to --targets."
-        )
-    if given is not None and not any(names):
-        raise UsageError(
-            "No target that is asked for is quantised by a recipe.",
-            "Leave --recipe out, or add tflite-int8, onnx-int8 or another of them to --targets.",
-        )
-    if prefer != "latency" and not searched:
-        raise UsageError(
-            f"Nothing is searched for, so {prefer} can't be preferred.",
-            "It is for tflite-mixed with a budget; leave it out.",
-        )
-    integers = [row.name for row in rows if row.all_integers]
-    if given is not None and given.float_modules and integers:
-        raise UsageError(
-            f"The recipe leaves {', '.join(given.float_modules)} in float, and "
-            f"{', '.join(integers)} is integers throughout.",
-            "Make tflite-mixed of it.",
-        )
-    found: dict[str, Recipe | RecipeSearch] = {
-        name: given or named("best" if name == MIXED else name) for name in sorted(names) if name
-    }
-    if searched:
-        found[MIXED] = RecipeSearch(budget or budget_of(BUDGET), prefer, given or named("best"))
-    return found
 
 
 def _card(found: Resolved, checkpoint: Checkpoint, author: str) -> Card:

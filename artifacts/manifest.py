@@ -24,8 +24,10 @@ __all__ = [
     "Inspection",
     "Manifest",
     "Network",
+    "Normalization",
     "OldestRuntime",
     "Quantization",
+    "Reading",
     "Tensor",
     "TensorQuantization",
 ]
@@ -60,6 +62,9 @@ class _Record(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+_Positive = Annotated[float, Field(gt=0)]
+
+
 class TensorQuantization(_Record):
     """Affine quantisation of one tensor: real = scale * (stored - zero_point)."""
 
@@ -67,10 +72,34 @@ class TensorQuantization(_Record):
     zero_point: int
 
 
+class Normalization(_Record):
+    """What an app does to a photo's real values in [0, 1] before a file takes them: first, where
+    it says so, divides them by the photo's own maximum; then (value - mean) / std for each channel,
+    in ``color_order``. No file of ours wants it, those that other tools made often do.
+    """
+
+    mean: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    std: tuple[_Positive, _Positive, _Positive] = (1.0, 1.0, 1.0)
+    color_order: Literal["RGB", "BGR"] = "RGB"
+    divide_by: Literal["255", "image-maximum"] = "255"
+
+
+class Reading(_Record):
+    """What an app does to a file's output to have the mask: applies ``activation``, takes plane
+    ``channel`` where one of several is meant, and the negative where it is ``inverted``. No file of
+    ours wants it.
+    """
+
+    activation: Literal["none", "sigmoid", "softmax"] = "none"
+    channel: Annotated[int, Field(ge=0)] | None = None
+    inverted: bool = False
+
+
 class Tensor(_Record):
     """One input or output of a file.
 
     ``image`` layouts are Core ML image features: 8-bit pixels whose real value is byte / 255.
+    ``normalization`` is of inputs, ``reading`` of outputs.
     """
 
     name: str
@@ -78,6 +107,8 @@ class Tensor(_Record):
     dtype: Literal["float32", "float16", "uint8", "int8"]
     layout: Literal["NCHW", "NHWC", "image"]
     quantization: TensorQuantization | None = None
+    normalization: Normalization | None = None
+    reading: Reading | None = None
 
 
 class Quantization(_Record):

@@ -15,7 +15,7 @@ from typing import Any, ClassVar, Literal, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from ..artifacts.manifest import Artifact, Tensor
+from ..artifacts.manifest import Artifact, Normalization, Reading, Tensor
 from ..errors import RunnerError
 from ..sdks.errors import sdk_errors
 from ..sdks.needs import installed, needs_of
@@ -111,15 +111,14 @@ class Runner(ABC):
         check_image(image, self.artifact, self.path)
         with self._mapped("run"):
             raw = np.asarray(self._infer(stored(image, self.input)))
-        mask = real(raw, self.output)
-        expected = planes_shape(self.artifact.outputs[0])
-        if mask.shape != expected:
+        planes = real(raw, self.output)
+        if planes.shape != planes_shape(self.artifact.outputs[0]):
             raise RunnerError(
                 f"{self.path} gave an output of shape {raw.shape}; its manifest says "
                 f"{tuple(self.artifact.outputs[0].shape)}.",
                 "The file and its manifest don't belong together; export the bundle again.",
             )
-        return mask
+        return read(planes, self.output.reading)
 
     def _import(self) -> None:  # noqa: B027  (some runtimes need nothing but torch)
         """Import the SDK."""
@@ -170,17 +169,21 @@ def check_image(image: Array, artifact: Artifact, path: Path) -> None:
 
 
 def planes_shape(tensor: Tensor) -> tuple[int, ...]:
-    """The shape of ``tensor`` as (1, C, H, W), whatever its layout."""
+    """The shape of ``tensor`` as (1, C, H, W); a single plane may stand in a file alone."""
     shape = tuple(tensor.shape)
+    if len(shape) in {2, 3}:
+        return (1, 1, *shape[-2:])
     return (shape[0], *shape[3:], *shape[1:3]) if tensor.layout == "NHWC" else shape
 
 
 def stored(image: NDArray[np.float32], tensor: Tensor) -> Array:
-    """A real-valued image (1, 3, H, W) as ``tensor`` stores it.
+    """A real-valued image (1, 3, H, W) in [0, 1] as ``tensor`` wants and stores it.
 
     Integers are rounded to nearest, ties to even, and clamped to the type's range. Image
     features of Core ML stay real: their runner feeds pixels itself.
     """
+    if tensor.normalization is not None:
+        image = normalized(image, tensor.normalization)
     values: Array = image.transpose(0, 2, 3, 1) if tensor.layout == "NHWC" else image
     if tensor.layout == "image":
         return values
@@ -194,13 +197,39 @@ def stored(image: NDArray[np.float32], tensor: Tensor) -> Array:
     return np.ascontiguousarray(values, dtype=dtype)
 
 
+def normalized(image: NDArray[np.float32], by: Normalization) -> NDArray[np.float32]:
+    """An image (N, 3, H, W), RGB in [0, 1], as a file of another tool wants it."""
+    if by.divide_by == "image-maximum":
+        image = image / np.maximum(image.max(axis=(1, 2, 3), keepdims=True), np.float32(1e-6))
+    planes = image[:, ::-1] if by.color_order == "BGR" else image
+    mean, std = (np.float32(np.reshape(three, (1, 3, 1, 1))) for three in (by.mean, by.std))
+    return (planes - mean) / std
+
+
+def read(planes: NDArray[np.float32], by: Reading | None) -> NDArray[np.float32]:
+    """The mask (N, C, H, W) in what a file gave, in real values."""
+    if by is None:
+        return planes
+    from scipy.special import expit, softmax
+
+    if by.activation == "sigmoid":
+        planes = expit(planes)
+    elif by.activation == "softmax":
+        planes = softmax(planes, axis=1)
+    if by.channel is not None:
+        planes = planes[:, by.channel : by.channel + 1]
+    return 1 - planes if by.inverted else planes
+
+
 def real(raw: Array, tensor: Tensor) -> NDArray[np.float32]:
     """An output as ``tensor`` stores it, as real values in planes (1, C, H, W)."""
     values = raw
     if raw.dtype.kind in "iu":
         scale, zero_point = affine(tensor)
         values = (raw.astype(np.float32) - np.float32(zero_point)) * np.float32(scale)
-    if tensor.layout == "NHWC" and values.ndim == 4:
+    if values.ndim in {2, 3}:
+        values = values.reshape(planes_shape(tensor))
+    elif tensor.layout == "NHWC" and values.ndim == 4:
         values = values.transpose(0, 3, 1, 2)
     return np.ascontiguousarray(values, dtype=np.float32)
 

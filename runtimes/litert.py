@@ -101,10 +101,4 @@ def _described(tensor: Tensor, detail: dict[str, Any]) -> Tensor:
         else None
     )
     dtype = np.dtype(detail["dtype"]).name
-    return Tensor(
-        name=tensor.name,
-        shape=tensor.shape,
-        layout=tensor.layout,
-        dtype=dtype,  # pydantic checks it
-        quantization=quantization,
-    )
+    return Tensor.model_validate({**dict(tensor), "dtype": dtype, "quantization": quantization})

@@ -1,0 +1,312 @@
+"""How a file that another tool made is fed and read, found by trying.
+
+That stands nowhere in such a file. So every usual way is tried on a few photos, beside what the
+network draws in PyTorch. The way that draws the network's mask goes into the manifest, and from
+then on the file is validated, gated and searched for drift as our own are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from itertools import product
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..artifacts.manifest import Artifact, Normalization, Reading, Tensor
+from ..errors import InputError, MaskportError
+from ..metrics import drawn_objects, intersection_over_union, mean_absolute_error
+from ..runtimes.base import normalized, read
+from ..runtimes.inspect.findings import End, Inspected
+from ..runtimes.isolated import IsolatedRunner
+from ..specs import IMAGENET_MEAN, IMAGENET_STD, ModelSpec
+
+__all__ = ["Way", "found_way"]
+
+Images = NDArray[np.float32]
+Layout = Literal["NCHW", "NHWC", "image"]
+
+# What networks are fed with, the plainest first, by the names that people have for it: what is
+# taken from a photo in [0, 1], and what that is divided by.
+_VALUES = {
+    "[0, 1]": ((0.0,) * 3, (1.0,) * 3),
+    "ImageNet's mean and std": (IMAGENET_MEAN, IMAGENET_STD),
+    "[-1, 1]": ((0.5,) * 3, (0.5,) * 3),
+    "[-0.5, 0.5]": ((0.5,) * 3, (1.0,) * 3),
+    "[0, 255]": ((0.0,) * 3, (1 / 255,) * 3),
+    "[0, 255] less ImageNet's mean": (IMAGENET_MEAN, (1 / 255,) * 3),
+}
+# What a way that draws the network's mask reaches, however coarse the file.
+_MAE, _IOU = 0.05, 0.8
+# Errors below this are arithmetic.
+_SAME = 1e-4
+# So many ways are tried on all photos, when one has put them in order.
+_KEPT = 4
+_DTYPES = frozenset({"float32", "float16", "uint8", "int8"})
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """One way to feed a file and to read it.
+
+    Attributes:
+        takes: Its input, for the manifest.
+        gives: Its output, likewise.
+        text: The way in words.
+        mae: Mean absolute error beside PyTorch over the photos.
+        iou: Mean intersection over union, likewise.
+        same: In words, other ways that these photos don't tell from it.
+    """
+
+    takes: Tensor
+    gives: Tensor
+    text: str
+    mae: float
+    iou: float
+    same: tuple[str, ...] = ()
+
+
+def found_way(
+    artifact: Artifact,
+    path: Path,
+    inspected: Inspected,
+    spec: ModelSpec,
+    images: Images,
+    draw: Callable[[Images], Images],
+    isolated: Callable[[Artifact, Path], IsolatedRunner],
+) -> Way:
+    """The way that draws the network's mask.
+
+    Args:
+        artifact: What is known of the file.
+        path: Where it is.
+        inspected: What is in it.
+        spec: The network's, at the file's size.
+        images: (N, 3, H, W), RGB in [0, 1], N >= 1.
+        draw: The network: masks (N, C, H, W) of images (N, 3, H, W).
+        isolated: Gives the runner of a file in a process of its own.
+
+    Raises:
+        InputError: No way draws it, or the file is none that draws masks.
+    """
+    # A darker one tells what divides by a photo's maximum.
+    images = np.concatenate([images, images[:1] * np.float32(0.7)])
+    masks = draw(images)
+    if "sure" not in drawn_objects(masks, spec.mask.threshold):
+        raise InputError(
+            f"The network draws no object in {len(images) - 1} photos, so masks tell nothing.",
+            "Give photos like those that it was trained on: --photos DIR.",
+        )
+    ways: list[Way] = []
+    refused: MaskportError | None = None
+    for takes, gives in product(_inputs(path, inspected, spec), _outputs(path, inspected, spec)):
+        plain = artifact.model_copy(update={"inputs": [takes], "outputs": [gives]})
+        try:
+            with isolated(plain, path) as runner:
+                runner.load()
+                ways += _tried(runner, takes, gives, spec, images, masks)
+        except MaskportError as exc:
+            refused = exc
+            continue
+        if ways and min(way.mae for way in ways) < _SAME:
+            break
+    if not ways and refused is not None:
+        raise InputError(refused.what, refused.remedy)
+    return _nearest(path, ways)
+
+
+def _nearest(path: Path, ways: list[Way]) -> Way:
+    """The one way that is right, of `ways` that begin with the plainest.
+
+    Raises:
+        InputError: There is none.
+    """
+    nearest = min(way.mae for way in ways)
+    same = [way for way in ways if way.mae <= max(1.02 * nearest, _SAME)]
+    if nearest > _MAE or same[0].iou < _IOU:
+        said = "; ".join(
+            f"{way.text}: MAE {way.mae:.4f}, IoU {way.iou:.3f}"
+            for way in sorted(ways, key=lambda way: way.mae)[:3]
+        )
+        raise InputError(
+            f"{path} draws another mask than the network, however it is fed and read. The "
+            f"nearest ways are {said}.",
+            "Check that --network, --weights and --size are what the file was made of; where they "
+            "are, give photos like those that it was trained on: --photos DIR.",
+        )
+    return replace(same[0], same=tuple(way.text for way in same[1:]))
+
+
+def _inputs(path: Path, inspected: Inspected, spec: ModelSpec) -> Iterator[Tensor]:
+    """What the file may take, by its shape."""
+    if len(inspected.inputs) != 1:
+        raise _unfit(path, f"takes {len(inspected.inputs)} tensors", "one photo")
+    end = inspected.inputs[0]
+    height, width = spec.image.height, spec.image.width
+    shapes: dict[Layout, tuple[int, ...]] = {
+        "NCHW": (1, 3, height, width),
+        "NHWC": (1, height, width, 3),
+    }
+    if end.layout == "image":
+        if _fits(end, shapes["NCHW"]):
+            yield _tensor(path, end, shapes["NCHW"], "image")
+            return
+    else:
+        fitting = {layout: shape for layout, shape in shapes.items() if _fits(end, shape)}
+        yield from (_tensor(path, end, shape, layout) for layout, shape in fitting.items())
+        if fitting:
+            return
+    raise _unfit(path, f"takes {_sizes(end)}", f"a photo of {height}x{width} pixels in colour")
+
+
+def _outputs(path: Path, inspected: Inspected, spec: ModelSpec) -> Iterator[Tensor]:
+    """What may be the mask, in the file's order."""
+    height, width = spec.image.height, spec.image.width
+    found = False
+    for end in inspected.outputs:
+        shapes: list[tuple[Layout, tuple[int, ...]]] = [("NCHW", (height, width))]
+        shapes += [("NCHW", (1, height, width))]
+        for planes in _planes(end):
+            shapes += [("NCHW", (1, planes, height, width)), ("NHWC", (1, height, width, planes))]
+        for layout, shape in shapes:
+            if _fits(end, shape):
+                found = True
+                yield _tensor(path, end, shape, "image" if end.layout == "image" else layout)
+                break
+    if not found:
+        gives = ", ".join(map(_sizes, inspected.outputs))
+        raise _unfit(path, f"gives {gives}", f"a mask of {height}x{width} pixels")
+
+
+def _planes(end: End) -> list[int]:
+    """How many planes it may have: what stands second or last of four sizes."""
+    if end.shape is None or len(end.shape) != 4:
+        return [1]
+    return sorted({size or 1 for size in (end.shape[1], end.shape[3])})
+
+
+def _fits(end: End, shape: tuple[int, ...]) -> bool:
+    """Sizes that are open fit any."""
+    if end.shape is None:
+        return len(shape) == 4
+    return len(end.shape) == len(shape) and all(
+        said in {None, size} for said, size in zip(end.shape, shape, strict=True)
+    )
+
+
+def _tensor(path: Path, end: End, shape: tuple[int, ...], layout: Layout) -> Tensor:
+    dtype = end.dtype or "float32"
+    if dtype not in _DTYPES:
+        raise _unfit(path, f"has {dtype} in {end.name}", "floats or bytes")
+    if dtype in {"uint8", "int8"} and end.layout != "image" and not end.scale:
+        raise _unfit(path, f"has {dtype} without a scale in {end.name}", "floats, or a scale")
+    return Tensor.model_validate(
+        {
+            "name": end.name or "",
+            "shape": list(shape),
+            "dtype": dtype,
+            "layout": layout,
+            "quantization": {"scale": end.scale, "zero_point": end.zero_point or 0}
+            if end.scale
+            else None,
+        }
+    )
+
+
+def _tried(
+    runner: IsolatedRunner,
+    takes: Tensor,
+    gives: Tensor,
+    spec: ModelSpec,
+    images: Images,
+    masks: Images,
+) -> list[Way]:
+    """All ways to feed and to read the file, tried on a photo, and the best of them on all."""
+    feedings = list(_feedings(takes))
+    first = [_way(runner, takes, gives, spec, f, images[:1], masks[:1]) for f in feedings]
+    best = sorted(range(len(feedings)), key=lambda i: min(way.mae for way in first[i]))[:_KEPT]
+    again = [_way(runner, takes, gives, spec, feedings[i], images, masks) for i in sorted(best)]
+    return [way for ways in again for way in ways]
+
+
+def _feedings(takes: Tensor) -> Iterator[tuple[str, Normalization | None]]:
+    """In words, and for the manifest; an image feature has what it needs inside."""
+    if takes.layout == "image":
+        yield "an image", None
+        return
+    for (name, (mean, std)), order, dividing in product(
+        _VALUES.items(), ("RGB", "BGR"), ("255", "image-maximum")
+    ):
+        text = f"{order} in {name}"
+        if dividing == "image-maximum":
+            text += ", divided by the photo's maximum before"
+        by = Normalization.model_validate(
+            {"mean": mean, "std": std, "color_order": order, "divide_by": dividing}
+        )
+        yield text, None if by == Normalization() else by
+
+
+def _way(
+    runner: IsolatedRunner,
+    takes: Tensor,
+    gives: Tensor,
+    spec: ModelSpec,
+    feeding: tuple[str, Normalization | None],
+    images: Images,
+    masks: Images,
+) -> list[Way]:
+    """One way to feed it and every way to read what comes."""
+    fed_as, by = feeding
+    fed = images if by is None else normalized(images, by)
+    planes = np.concatenate([runner.run(np.ascontiguousarray(one[None]))[0] for one in fed])
+    told = f"{takes.layout}, {fed_as}" if takes.layout != "image" else fed_as
+    ways = []
+    for reading in _readings(planes.shape[1], masks.shape[1]):
+        drawn = read(planes, None if reading == Reading() else reading)
+        with np.errstate(all="ignore"):
+            errors = mean_absolute_error(np.nan_to_num(drawn, nan=1e9), masks)
+        overlaps = intersection_over_union(np.nan_to_num(drawn), masks, spec.mask.threshold)
+        ways.append(
+            Way(
+                takes.model_copy(update={"normalization": by}),
+                gives.model_copy(update={"reading": None if reading == Reading() else reading}),
+                f"{told} -> {gives.name or 'the output'}{_in_words(reading)}",
+                float(np.mean(errors)),
+                float(np.mean(overlaps)),
+            )
+        )
+    return ways
+
+
+def _readings(given: int, wanted: int) -> Iterator[Reading]:
+    """The ways from planes to masks; none where there are too few planes."""
+    if given < wanted or (given > wanted > 1):
+        return
+    channels = range(given) if given > wanted else (None,)
+    activations = ("none", "sigmoid", "softmax") if given > 1 else ("none", "sigmoid")
+    for activation, channel, inverted in product(activations, channels, (False, True)):
+        yield Reading.model_validate(
+            {"activation": activation, "channel": channel, "inverted": inverted}
+        )
+
+
+def _in_words(reading: Reading) -> str:
+    words: list[str] = [] if reading.activation == "none" else [reading.activation]
+    words += [] if reading.channel is None else [f"plane {reading.channel}"]
+    words += ["1 - it"] if reading.inverted else []
+    return "".join(f", {word}" for word in words)
+
+
+def _sizes(end: End) -> str:
+    sizes = "?" if end.shape is None else "x".join(str(size or "?") for size in end.shape)
+    return f"{end.dtype or ''} {sizes}".strip()
+
+
+def _unfit(path: Path, does: str, wanted: str) -> InputError:
+    return InputError(
+        f"{path} {does}; what draws masks has {wanted}.",
+        "Give the network's --size as the file has it; other files can't be adopted.",
+    )

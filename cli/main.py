@@ -19,6 +19,7 @@ __all__ = ["cli", "main"]
 # Name, which is that of the module, and the line in --help; no module is imported for it.
 _COMMANDS = {
     "export": "Export a checkpoint to the files that phones run.",
+    "adopt": "Make a bundle of files that other tools made.",
     "validate": "Compare every artifact with PyTorch, time it, and gate it.",
     "bench": "Time every artifact beside PyTorch.",
     "gate": "Gate saved results again, without running anything.",

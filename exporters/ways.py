@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from ..artifacts.manifest import Artifact, Normalization, Reading, Tensor
 from ..errors import InputError, MaskportError
-from ..metrics import drawn_objects, intersection_over_union, mean_absolute_error
+from ..metrics import intersection_over_union, mean_absolute_error
 from ..runtimes.base import normalized, read
 from ..runtimes.inspect.findings import End, Inspected
 from ..runtimes.isolated import IsolatedRunner
@@ -39,8 +39,9 @@ _VALUES = {
     "[0, 255]": ((0.0,) * 3, (1 / 255,) * 3),
     "[0, 255] less ImageNet's mean": (IMAGENET_MEAN, (1 / 255,) * 3),
 }
-# What a way that draws the network's mask reaches, however coarse the file.
-_MAE, _IOU = 0.05, 0.8
+# The most that the mean error of a way may be that draws the network's mask, however coarse the
+# file; and of the error that the best flat mask has, which is small where objects are.
+_MAE, _OF_FLAT = 0.05, 1 / 3
 # Errors below this are arithmetic.
 _SAME = 1e-4
 # So many ways are tried on all photos, when one has put them in order.
@@ -95,9 +96,10 @@ def found_way(
     # A darker one tells what divides by a photo's maximum.
     images = np.concatenate([images, images[:1] * np.float32(0.7)])
     masks = draw(images)
-    if "sure" not in drawn_objects(masks, spec.mask.threshold):
+    flat = float(np.abs(masks - np.median(masks)).mean())
+    if flat < _SAME:
         raise InputError(
-            f"The network draws no object in {len(images) - 1} photos, so masks tell nothing.",
+            f"The network draws flat masks of {len(images) - 1} photos, which tell nothing.",
             "Give photos like those that it was trained on: --photos DIR.",
         )
     ways: list[Way] = []
@@ -115,18 +117,18 @@ def found_way(
             break
     if not ways and refused is not None:
         raise InputError(refused.what, refused.remedy)
-    return _nearest(path, ways)
+    return _nearest(path, ways, min(_MAE, _OF_FLAT * flat))
 
 
-def _nearest(path: Path, ways: list[Way]) -> Way:
-    """The one way that is right, of `ways` that begin with the plainest.
+def _nearest(path: Path, ways: list[Way], most: float) -> Way:
+    """The one way that is right, with an error of at most ``most``, of `ways` from the plainest.
 
     Raises:
         InputError: There is none.
     """
     nearest = min(way.mae for way in ways)
     same = [way for way in ways if way.mae <= max(1.02 * nearest, _SAME)]
-    if nearest > _MAE or same[0].iou < _IOU:
+    if nearest > most:
         said = "; ".join(
             f"{way.text}: MAE {way.mae:.4f}, IoU {way.iou:.3f}"
             for way in sorted(ways, key=lambda way: way.mae)[:3]

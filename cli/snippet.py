@@ -41,7 +41,8 @@ def command(
     if not every:
         raise UsageError(
             f"There is no code for {target}.",
-            "There is some for files of coreml, tflite and onnx that take one photo.",
+            "There is some for files of coreml, tflite and onnx that take one photo and have all "
+            "else that the network wants inside.",
         )
     for option, name, known in (
         ("--language", language, {s.language.name for s in every}),

@@ -18,7 +18,7 @@ from ..formats import TARGETS
 from ..models.devices import best_device
 from ..runtimes.inspect.findings import Inspected
 from ..runtimes.isolated import IsolatedRunner, Limits
-from .subject import Subject, keep_weights, manifest_of
+from .subject import Subject, keep_weights, manifest_of, with_documents
 from .ways import Way, found_way
 
 __all__ = ["AdoptRequest", "precision_of", "run_adoption", "size_of"]
@@ -66,7 +66,8 @@ def run_adoption(
             artifacts.append(artifact)
             ways.append(way)
         tools = {"adopted": ", ".join(source.name for source, _ in request.files)}
-        write_manifest(folder, manifest_of(subject, weights, artifacts, tools))
+        manifest = manifest_of(subject, weights, artifacts, tools)
+        write_manifest(folder, with_documents(manifest, folder))
     return load_bundle(out), ways
 
 

@@ -24,7 +24,6 @@ from ..artifacts.bundle import (
     write_manifest,
     writing,
 )
-from ..artifacts.documents import documents
 from ..artifacts.manifest import (
     Artifact,
     Calibration,
@@ -50,7 +49,7 @@ from .messages import Failed, Finished, News, Started, Step
 from .probes import draw_references
 from .quantized import RecipeSearch, quantized
 from .run import Card, Options, Run
-from .subject import Subject, keep_weights, manifest_of
+from .subject import Subject, keep_weights, manifest_of, with_documents
 
 __all__ = ["ExportEvent", "ExportRequest", "Watcher", "run_export"]
 
@@ -139,7 +138,7 @@ def run_export(request: ExportRequest, out: Path, watch: Watcher) -> Bundle:
                 raise BudgetError(reasons)
             raise ExportError(f"No target could be made. {reasons}", _keep_log(log_path))
         manifest = _manifest(request, journal, reference, recipes)
-        write_manifest(folder, _with_documents(manifest, folder))
+        write_manifest(folder, with_documents(manifest, folder))
     return load_bundle(out)
 
 
@@ -298,15 +297,6 @@ def _keep_recipes(run: Run, artifacts: list[Artifact], folder: Path) -> list[Fil
         write_recipe(recipe, file)
         kept += describe_files(file, folder)[0]
     return kept
-
-
-def _with_documents(manifest: Manifest, folder: Path) -> Manifest:
-    """The manifest with what it says to people, which is written."""
-    entries = []
-    for name, text in documents(manifest).items():
-        (folder / name).write_text(text, encoding="utf-8")
-        entries += describe_files(folder / name, folder)[0]
-    return manifest.model_copy(update={"documents": entries})
 
 
 def _manifest(

@@ -12,6 +12,7 @@ from typing import Any
 import torch
 
 from ..artifacts.bundle import REFERENCE, describe_files
+from ..artifacts.documents import documents
 from ..artifacts.manifest import (
     SCHEMA_VERSION,
     Artifact,
@@ -29,7 +30,7 @@ from ..models.resolve import Resolved, Weights
 from ..specs import ModelSpec
 from .failures import reason_of
 
-__all__ = ["Subject", "keep_weights", "manifest_of", "subject_of"]
+__all__ = ["Subject", "keep_weights", "manifest_of", "subject_of", "with_documents"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,3 +134,12 @@ def manifest_of(
         },
         **more,
     )
+
+
+def with_documents(manifest: Manifest, folder: Path) -> Manifest:
+    """The manifest with what it says to people, which is written."""
+    entries = []
+    for name, text in documents(manifest).items():
+        (folder / name).write_text(text, encoding="utf-8")
+        entries += describe_files(folder / name, folder)[0]
+    return manifest.model_copy(update={"documents": entries})

@@ -140,10 +140,13 @@ def spec_of(manifest: Manifest) -> ModelSpec:
 
 
 def _fed_by_templates(artifact: Artifact) -> bool:
-    """One photo in and masks of its size out, of types that snippets convert."""
+    """One photo in and masks of its size out, of types that snippets convert, with all that the
+    network wants in the graph."""
     if len(artifact.inputs) != 1 or len(artifact.outputs) != 1:
         return False
     image, mask = artifact.inputs[0], artifact.outputs[0]
+    if image.normalization is not None or mask.reading is not None:
+        return False
     sizes = [_size(tensor) for tensor in (image, mask)]
     return (
         sizes[0] is not None

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from maskport import ImageSpec, MaskSpec, ModelSpec, adopt, validate
 from maskport.artifacts.manifest import Normalization, Reading
+from maskport.artifacts.snippets import snippets
 from maskport.cli.main import cli
 from maskport.errors import InputError, UsageError
 from maskport.models.seeding import seeded
@@ -119,6 +120,7 @@ def test_the_way_is_found_and_the_bundle_validates(
     assert mask.reading == (None if gives == Reading() else gives)
     assert way.mae < 1e-4 and artifact.target == "onnx-fp32"
     assert artifact.properties["adopted_from"] == "theirs.onnx"
+    assert bool(snippets(bundle.manifest, artifact)) == (wants == Normalization())
     results = validate(bundle.path, images=photos, network=network, latency="none")
     assert results.artifacts["onnx-fp32"].fidelity is not None
     assert results.artifacts["onnx-fp32"].fidelity["mae"] < 1e-4

@@ -69,6 +69,7 @@ def export(
     prefer: Prefer = "latency",
     out: str | PathLike[str] | None = None,
     coreml_output: Literal["image", "multiarray"] = "image",
+    tflite_layout: Literal["NHWC", "NCHW"] = "NHWC",
     author: str = "",
     license: str = "",
     source: str = "",
@@ -105,6 +106,7 @@ def export(
         out: The bundle's folder, ``exports/NAME-SIZE`` by default. A bundle that is there is
             replaced in one step at the end.
         coreml_output: What Core ML files give: an 8-bit grayscale image, or a multi-array.
+        tflite_layout: Of image and mask in TFLite files; ``"NCHW"`` for apps that feed planes.
         author: Embedded in the files.
         license: Of the weights; embedded in the files.
         source: Where the weights came from, for the manifest.
@@ -154,7 +156,7 @@ def export(
         subject=subject,
         targets=rows,
         card=_card(found, subject.checkpoint, author),
-        options=Options(coreml_output=coreml_output),
+        options=Options(coreml_output, tflite_layout),
         calibration=calibrated,
         recipes=recipes,
         check=check,

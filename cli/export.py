@@ -78,6 +78,13 @@ __all__ = ["command", "exit_code"]
     show_default=True,
     help="What Core ML files give.",
 )
+@click.option(
+    "--layout",
+    type=click.Choice(["nhwc", "nchw"]),
+    default="nhwc",
+    show_default=True,
+    help="Of image and mask in TFLite files; nchw for apps that feed planes. MediaPipe wants nhwc.",
+)
 @click.option("--author", default="", help="Embedded in the files.")
 @click.option("--license", default="", help="Of the weights; embedded in the files.")
 @click.option("--source", default="", help="Where the weights are from, for the manifest.")
@@ -96,6 +103,7 @@ def command(
     prefer: Any,
     out: Path | None,
     coreml_output: Any,
+    layout: str,
     author: str,
     license: str,
     source: str,
@@ -147,6 +155,7 @@ def command(
             prefer=prefer,
             out=out,
             coreml_output=coreml_output,
+            tflite_layout="NCHW" if layout == "nchw" else "NHWC",
             author=author,
             license=license,
             source=source,

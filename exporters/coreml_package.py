@@ -9,6 +9,7 @@ import importlib
 import json
 import uuid
 from collections.abc import Iterator
+from colorsys import hsv_to_rgb
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -98,6 +99,8 @@ def finish(
     model.input_description["image"] = f"Photo, RGB, {image.width} x {image.height} pixels"
     model.output_description["mask"] = _mask_text(run)
     model.user_defined_metadata.update(contract(run.spec, run.card, "image"))
+    if run.spec.mask.channels > 1:
+        model.user_defined_metadata.update(_preview(run.spec.mask.labels))
     model.save(str(path))
     # What coremltools notes of a torch.export program, for ExecuTorch's debugger.
     (path / "executorch_debug_handle_mapping.json").unlink(missing_ok=True)
@@ -122,6 +125,23 @@ def finish(
         quantization=quantization,
         properties={"minimum_deployment_target": target},
     )
+
+
+def _preview(labels: tuple[str, ...]) -> dict[str, str]:
+    """What makes Xcode draw classes over a photo that is dropped on the file's page.
+
+    It takes the largest plane of an array (coremltools' guide, "Xcode model preview types"), so a
+    single mask has no such preview.
+    """
+    colors = [
+        "#" + "".join(f"{round(255 * c):02x}" for c in hsv_to_rgb(i / len(labels), 0.75, 0.9))
+        for i in range(len(labels))
+    ]
+    parameters = {"labels": list(labels), "colors": colors}
+    return {
+        "com.apple.coreml.model.preview.type": "imageSegmenter",
+        "com.apple.coreml.model.preview.parameters": json.dumps(parameters),
+    }
 
 
 def _features(run: Run) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 It reads the run's program, float or with the quantiser's scales in it; the latter it merges into
 integer operations (its converter's static mode), so the scales need not be found again. The file's
-image and mask are NHWC.
+image and mask are NHWC, or NCHW where that is asked for.
 """
 
 from __future__ import annotations
@@ -58,8 +58,10 @@ def convert(run: Run, *, integers: bool = False, mask_in_integers: bool = False)
         _quantize_floats(module)
         if mask_in_integers:
             _round_mask(module)
-    _channels_last(module)
-    example = torch.full(run.image_shape, 0.5).permute(0, 2, 3, 1).contiguous()
+    example = torch.full(run.image_shape, 0.5)
+    if run.options.tflite_layout == "NHWC":
+        _channels_last(module)
+        example = example.permute(0, 2, 3, 1).contiguous()
 
     def converted() -> bytes:
         program = reexported(module, example)

@@ -29,14 +29,21 @@ class Options:
         coreml_output: ``"image"`` gives Core ML files a grayscale image output;
             ``"multiarray"`` a float array of shape (1, C, H, W). Masks of several channels
             are always arrays.
+        tflite_layout: ``"NHWC"``, as Android's bitmaps are and MediaPipe wants it, or ``"NCHW"``
+            for apps that feed planes.
     """
 
     coreml_output: Literal["image", "multiarray"] = "image"
+    tflite_layout: Literal["NHWC", "NCHW"] = "NHWC"
 
     def __post_init__(self) -> None:
         if self.coreml_output not in {"image", "multiarray"}:
             raise UsageError(
                 f"Core ML files can't give {self.coreml_output!r}.", "Use image or multiarray."
+            )
+        if self.tflite_layout not in {"NHWC", "NCHW"}:
+            raise UsageError(
+                f"TFLite files can't be laid out {self.tflite_layout!r}.", "Use NHWC or NCHW."
             )
 
 

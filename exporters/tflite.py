@@ -39,14 +39,14 @@ def export_fp32(run: Run, path: Path) -> Exported:
     """Write the float32 file."""
     model, properties = _float_file(run)
     path.write_bytes(finish_float(model, run))
-    return Exported(*run.float_tensors("NHWC"), properties=properties)
+    return Exported(*run.float_tensors(run.options.tflite_layout), properties=properties)
 
 
 def export_fp16(run: Run, path: Path) -> Exported:
     """Write the file with float16 weights; float32 in and out."""
     model, properties = _float_file(run)
     path.write_bytes(finish_half(model, run))
-    return Exported(*run.float_tensors("NHWC"), properties=properties)
+    return Exported(*run.float_tensors(run.options.tflite_layout), properties=properties)
 
 
 def export_dynamic_int8(run: Run, path: Path) -> Exported:
@@ -63,7 +63,7 @@ def export_dynamic_int8(run: Run, path: Path) -> Exported:
     path.write_bytes(data)
     rest = "; the first convolution in float" if found else ""
     return Exported(
-        *run.float_tensors("NHWC"),
+        *run.float_tensors(run.options.tflite_layout),
         quantization=Quantization(
             weights="int8, symmetric, per output channel",
             activations=f"float32, int8 inside{rest}",
@@ -149,7 +149,7 @@ def export_int8x16(run: Run, path: Path) -> Exported:
 
     path.write_bytes(finish_float(_calibrated(run, choose), run))
     return Exported(
-        *run.float_tensors("NHWC"),
+        *run.float_tensors(run.options.tflite_layout),
         quantization=Quantization(
             weights="int8, symmetric, per output channel",
             activations="int16, symmetric, per tensor, extremes over the calibration photos",
@@ -162,7 +162,7 @@ def as_bytes(run: Run) -> tuple[list[Tensor], list[Tensor]]:
     """The image and the mask as bytes of the contract."""
     image, mask = (
         [t.model_copy(update={"dtype": "uint8", "quantization": BYTE}) for t in tensors]
-        for tensors in run.float_tensors("NHWC")
+        for tensors in run.float_tensors(run.options.tflite_layout)
     )
     return image, mask
 
@@ -229,6 +229,11 @@ def _float_file(run: Run) -> tuple[bytes, dict[str, str]]:
 
 
 def _convert(run: Run, choose: Callable[[Any, Any], None]) -> bytes:
+    if run.options.tflite_layout != "NHWC":
+        raise ExportError(
+            f"onnx2tf, which has to convert {run.spec.name}, lays its files out NHWC.",
+            "Leave out --layout, or this target.",
+        )
     saved_model = float_model(run)
     run.step("importing TensorFlow")
     tf = tensorflow()

@@ -13,6 +13,7 @@ from . import catalog, factory
 from .checkpoints import Taken, load_weights
 from .checksums import checksum_of
 from .download import fetch
+from .licenses import license_beside
 from .prepared import copied
 from .seeding import seeded
 from .wrappers import unwrapped
@@ -126,8 +127,8 @@ def load(found: Resolved, weights: str | PathLike[str] | None, key: str | None =
         path, unknown = Path(weights or ""), ""
     taken = load_weights(found.module, path, key)
     page = (_page(entry, path) if entry else "") or unknown
-    license = entry.license if entry and page else "not stated"
-    return Weights(path.name, path, page or "given as a file", license, taken)
+    stated = entry.license if entry and page else license_beside(path)
+    return Weights(path.name, path, page or "given as a file", stated or "not stated", taken)
 
 
 def _page(entry: catalog.Entry, path: Path) -> str:

@@ -199,6 +199,21 @@ def test_a_multi_array_comes_out(
     assert operations(path)[-1] != "mul"
 
 
+def test_classes_are_previewed_by_xcode_and_a_single_mask_is_not(
+    package: tuple[Path, Exported], tmp_path: Path
+) -> None:
+    """It draws the largest of several planes, so one has nothing to show."""
+    key = "com.apple.coreml.model.preview"
+    assert not [k for k in spec_of(package[0]).description.metadata.userDefined if key in k]
+    run = run_of(tmp_path, channels=3)
+    coreml.export_fp16(run, tmp_path / "nano.mlpackage")
+    said = spec_of(tmp_path / "nano.mlpackage").description.metadata.userDefined
+    assert said[f"{key}.type"] == "imageSegmenter"
+    parameters = json.loads(said[f"{key}.parameters"])
+    assert parameters["labels"] == ["class 0", "class 1", "class 2"]
+    assert len(set(parameters["colors"])) == 3
+
+
 def weight_kinds(package: Path) -> list[str]:
     return [kind for kind in operations(package) if kind.startswith("constexpr_")]
 

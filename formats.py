@@ -264,6 +264,7 @@ FORMATS = {
             Runtime("coreml", ".runtimes.coreml:EmulatedCoreMLRunner"),
         ),
         reader=".artifacts.inspect.coreml:declared",
+        accelerators=(".runtimes.inspect.neural_engine:core_ml",),
         contents=".artifacts.inspect.coreml:contents",
         suffixes=(".mlpackage", ".mlmodel"),
         members=("Manifest.json", "Data/*/*.mlmodel"),

@@ -22,7 +22,8 @@ _KNOWN = {
     "BSD-2-Clause": r"Redistribution and use in source and binary forms",
     "MIT": r"Permission is hereby granted, free of charge, to any person obtaining a copy",
 }
-_NAMES = ("LICENSE", "LICENCE", "COPYING")
+# What it is the license of, where it says so.
+_NAME = re.compile(r"(?i:LICEN[CS]E|COPYING)[.-]?(.*?)(?:\.(?:txt|md|rst))?")
 _MOST = 100_000
 
 
@@ -37,15 +38,12 @@ def license_beside(weights: Path) -> str:
         several of which none is named after the weights.
     """
     try:
-        found = sorted(
-            path
-            for path in weights.absolute().parent.iterdir()
-            if path.name.upper().startswith(_NAMES) and path.is_file()
-        )
+        beside = sorted(path for path in weights.absolute().parent.iterdir() if path.is_file())
     except OSError:
         return ""
-    own = [path for path in found if weights.stem in path.name]
-    chosen = (own or [path for path in found if path.stem.upper() in _NAMES and not own])[:2]
+    named = {path: match[1] for path in beside if (match := _NAME.fullmatch(path.name))}
+    chosen = [path for path, name in named.items() if name == weights.stem]
+    chosen = chosen or [path for path, name in named.items() if not name]
     if len(chosen) != 1:
         return ""
     try:

@@ -13,8 +13,9 @@ from ..manifest import Artifact, OldestRuntime
 from .contents import Contents, Value
 from .coreml_weights import network_weights, program_values, program_weights
 from .declared import Declared, Port
+from .neural_engine import advice
 
-__all__ = ["contents", "declared"]
+__all__ = ["contents", "declared", "neural_engine"]
 
 # Apple's systems by the specification version that each introduced (coremltools'
 # `AvailableTarget`, and its table of deployment targets).
@@ -43,7 +44,7 @@ def declared(_artifact: Artifact, path: Path) -> Declared:
         inputs=tuple(_port(feature, arrays) for feature in description.input),
         outputs=tuple(_port(feature, arrays) for feature in description.output),
         operators=tuple(sorted(set(_kinds(specification)))),
-        properties={"specification_version": version},
+        properties={"specification_version": version} | _advised(specification),
         oldest_runtime=OldestRuntime(
             runtime="Core ML", version=_SYSTEMS[version], because=f"specification version {version}"
         )
@@ -69,12 +70,33 @@ def contents(path: Path) -> Contents:
     if kind != "mlProgram":
         layers = getattr(getattr(specification, kind), "layers", ())
         return Contents(tuple(network_weights(layers)), metadata=metadata)
+    operations = _operations(specification)
+    activations: list[Value] = list(program_values(operations))
+    return Contents(tuple(program_weights(operations)), tuple(activations), metadata)
+
+
+def neural_engine(path: Path) -> list[str] | None:
+    """What of an ML program is known to leave the Neural Engine; None of a neural network's file,
+    of which nothing is known. See `neural_engine.advice`."""
+    specification = _specification(path)
+    if specification.WhichOneof("Type") != "mlProgram":
+        return None
+    return advice(_operations(specification))
+
+
+def _advised(specification: Any) -> dict[str, Any]:
+    """For the manifest."""
+    if specification.WhichOneof("Type") != "mlProgram":
+        return {}
+    return {"leaves_neural_engine": advice(_operations(specification))}
+
+
+def _operations(specification: Any) -> list[Any]:
+    """Of the function that is run."""
     functions = specification.mlProgram.functions
     name = specification.description.defaultFunctionName or "main"
     function = functions[name if name in functions else next(iter(sorted(functions)))]
-    operations = list(function.block_specializations[function.opset].operations)
-    activations: list[Value] = list(program_values(operations))
-    return Contents(tuple(program_weights(operations)), tuple(activations), metadata)
+    return list(function.block_specializations[function.opset].operations)
 
 
 def _specification(path: Path) -> Any:

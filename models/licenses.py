@@ -23,7 +23,7 @@ _KNOWN = {
     "MIT": r"Permission is hereby granted, free of charge, to any person obtaining a copy",
 }
 # What it is the license of, where it says so.
-_NAME = re.compile(r"(?i:LICEN[CS]E|COPYING)[.-]?(.*?)(?:\.(?:txt|md|rst))?")
+_NAME = re.compile(r"(?i:LICEN[CS]E|COPYING)(?:[.-](.*?))??(?:\.(?:txt|md|rst))?")
 _MOST = 100_000
 
 
@@ -41,7 +41,7 @@ def license_beside(weights: Path) -> str:
         beside = sorted(path for path in weights.absolute().parent.iterdir() if path.is_file())
     except OSError:
         return ""
-    named = {path: match[1] for path in beside if (match := _NAME.fullmatch(path.name))}
+    named = {path: match[1] or "" for path in beside if (match := _NAME.fullmatch(path.name))}
     chosen = [path for path, name in named.items() if name == weights.stem]
     chosen = chosen or [path for path, name in named.items() if not name]
     if len(chosen) != 1:

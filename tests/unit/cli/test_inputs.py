@@ -84,7 +84,7 @@ def test_every_command_that_reads_weights_takes_their_key() -> None:
     # An evaluation's argument is its weights.
     assert taking == reading | {"evaluate"}
     assert reading == {
-        *("export", "validate", "bench", "drift", "train", "sensitivity", "quantize"),
+        *("adopt", "export", "validate", "bench", "drift", "train", "sensitivity", "quantize"),
     }
 
 

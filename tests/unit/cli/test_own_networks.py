@@ -118,12 +118,12 @@ def test_a_network_is_exported_as_it_is(
 ) -> None:
     _, said = export(reference, *options.split())
     assert orders, said
-    assert orders[0].network.factory == f"cli_networks:{reference}"
-    assert orders[0].spec.name == reference.partition("(")[0]
+    assert orders[0].subject.network.factory == f"cli_networks:{reference}"
+    assert orders[0].subject.spec.name == reference.partition("(")[0]
     photo = torch.rand(1, 3, 16, 24)
     with torch.no_grad():
-        expected = orders[0].reference(photo)
-        drawn = prepare(orders[0].reference.network, orders[0].spec)(photo)
+        expected = orders[0].subject.reference(photo)
+        drawn = prepare(orders[0].subject.reference.network, orders[0].subject.spec)(photo)
     assert drawn.shape == (1, planes, 16, 24)
     torch.testing.assert_close(drawn, expected)
 
@@ -133,9 +133,9 @@ def test_a_toml_file_says_the_same(export: Run, orders: list[ExportRequest]) -> 
         'size = 16\nchannels = 2\nchannel = 1\nlabels = ["sea", "sky"]\nactivation = "softmax"\n'
     )
     export("two", "--spec", "two.toml")
-    assert orders[0].spec.name == "two"
-    assert orders[0].spec.mask.labels == ("sky",)
-    assert (orders[0].spec.mask.channel, orders[0].spec.mask.channels) == (1, 1)
+    assert orders[0].subject.spec.name == "two"
+    assert orders[0].subject.spec.mask.labels == ("sky",)
+    assert (orders[0].subject.spec.mask.channel, orders[0].subject.spec.mask.channels) == (1, 1)
 
 
 @pytest.mark.parametrize(

@@ -208,8 +208,11 @@ def adopt(
             found_files.append((path, inspector.inspect(path)))
     watch("loading the network")
     found = resolve(network, spec, size or size_of(found_files))
+    if (found.spec.image.height, found.spec.image.width) == (1, 1):
+        raise UsageError("No file says the size of its photo.", "Give --size.")
     subject = subject_of(found, load(found, weights, weights_key), source, license)
-    images, _ = _check_photos(found.spec.image, photos)
+    images, unread = _check_photos(found.spec.image, photos)
+    _say_left_out(unread, watch)
     limits = Limits(ADOPTING, ADOPTING, default_memory_limit())
     request = AdoptRequest(subject, tuple(found_files), images, limits)
     return run_adoption(request, Path(out), watch)

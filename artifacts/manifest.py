@@ -73,15 +73,14 @@ class TensorQuantization(_Record):
 
 
 class Normalization(_Record):
-    """What an app does to a photo's real values in [0, 1] before a file takes them: first, where
-    it says so, divides them by the photo's own maximum; then (value - mean) / std for each channel,
-    in ``color_order``. No file of ours wants it, those that other tools made often do.
+    """What an app does to a photo's real values in [0, 1] before a file takes them: (value - mean)
+    / std for each channel, these in ``color_order``. No file of ours wants it, those that other
+    tools made often do.
     """
 
     mean: tuple[float, float, float] = (0.0, 0.0, 0.0)
     std: tuple[_Positive, _Positive, _Positive] = (1.0, 1.0, 1.0)
     color_order: Literal["RGB", "BGR"] = "RGB"
-    divide_by: Literal["255", "image-maximum"] = "255"
 
 
 class Reading(_Record):

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from .network_options import checkpoint_options, chosen_spec, spec_options
+from .network_options import catalog_entry, checkpoint_options, chosen_spec, spec_options
 
 __all__ = ["command"]
 
@@ -67,8 +67,9 @@ def command(
         bar.say("loading PyTorch")
         from ..api import adopt
 
-        # The files say the size where --size doesn't.
-        spec = chosen_spec(network, size or "1x1", options, name)
+        # The files say the size where nothing else does.
+        said = size or options["spec_file"] or catalog_entry(network)
+        spec = chosen_spec(network, size if said else "1x1", options, name)
         bundle, ways = adopt(
             files,
             network=network,

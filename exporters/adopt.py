@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..artifacts.bundle import Bundle, describe_files, load_bundle, write_manifest, writing
-from ..artifacts.manifest import Artifact, Tensor
+from ..artifacts.manifest import Artifact, Quantization, Tensor
 from ..errors import InputError, UsageError
 from ..formats import TARGETS
 from ..models.devices import best_device
@@ -22,6 +22,10 @@ from .subject import Subject, keep_weights, manifest_of, with_documents
 from .ways import Way, found_way
 
 __all__ = ["AdoptRequest", "precision_of", "run_adoption", "size_of"]
+
+
+# Formats of which a runtime wants several files, under these names.
+_FOLDERS = {"openvino": "model.xml and model.bin", "onnx-ort": "model.ort"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +58,12 @@ def run_adoption(
         UsageError: ``out`` is something else than a bundle.
     """
     subject = request.subject
+    for source, inspected in request.files:
+        if inspected.format in _FOLDERS and not source.is_dir():
+            raise InputError(
+                f"{source} is a part of what {inspected.format} needs.",
+                f"Give a folder that holds {_FOLDERS[inspected.format]}.",
+            )
     targets = _targets(request.files)
     artifacts, ways = [], []
     with writing(out) as folder:
@@ -90,6 +100,7 @@ def _adopted(
         files=files,
         inputs=[guess],
         outputs=[guess],
+        quantization=_quantization(inspected),
         properties={
             **inspected.properties,
             "operators": sorted(inspected.operations),
@@ -108,6 +119,14 @@ def _adopted(
     )
     update = {"inputs": [way.takes], "outputs": [way.gives]}
     return artifact.model_copy(update=update), way
+
+
+def _quantization(inspected: Inspected) -> Quantization | None:
+    """For the manifest, where it isn't float: such files are searched for sums that saturate."""
+    if precision_of(inspected) in {"fp32", "fp16"}:
+        return None
+    activations = inspected.activations[0].dtype if inspected.activations else "not stated"
+    return Quantization(weights=inspected.weights[0].dtype, activations=activations)
 
 
 def _targets(files: Sequence[tuple[Path, Inspected]]) -> list[str]:
@@ -129,6 +148,14 @@ def _targets(files: Sequence[tuple[Path, Inspected]]) -> list[str]:
 
 
 def _copy(source: Path, path: Path) -> None:
+    """
+    Raises:
+        InputError: It can't be copied, or leads out of itself.
+    """
+    if source.is_dir() and any(inside.is_symlink() for inside in source.rglob("*")):
+        raise InputError(
+            f"There is a link in {source}, which may lead anywhere.", "Give it with files only."
+        )
     try:
         if source.is_dir():
             shutil.copytree(source, path)
@@ -138,11 +165,11 @@ def _copy(source: Path, path: Path) -> None:
         raise InputError(f"{source} can't be copied: {exc}.", "Check its permissions.") from exc
 
 
-def size_of(files: Sequence[tuple[Path, Inspected]]) -> tuple[int, int]:
-    """Height and width that the files have in common.
+def size_of(files: Sequence[tuple[Path, Inspected]]) -> tuple[int, int] | None:
+    """Height and width that the files have in common; None where none says.
 
     Raises:
-        InputError: One takes no photo, or leaves its size open, or has another than the first.
+        InputError: One has another than the first.
     """
     sizes = {}
     for path, found in files:
@@ -153,7 +180,7 @@ def size_of(files: Sequence[tuple[Path, Inspected]]) -> tuple[int, int]:
         if height and width:
             sizes[path] = (height, width)
     if not sizes:
-        raise UsageError("No file says the size of its photo.", "Give --size.")
+        return None
     (first, size), *others = sizes.items()
     for path, other in others:
         if other != size:
@@ -171,7 +198,8 @@ def precision_of(inspected: Inspected) -> str:
         return dtype
     if dtype not in {"int8", "uint8"}:
         return "fp16" if dtype == "float16" else "fp32"
-    rounded = any(share.dtype in {"int8", "uint8"} for share in inspected.activations[:1])
+    rounded = bool({"QuantizeLinear", "quantize"} & set(inspected.operations))
+    rounded |= any(share.dtype in {"int8", "uint8"} for share in inspected.activations[:1])
     if inspected.format == "coreml":
         return "w8a8" if rounded else "w8"
     return "int8" if rounded else "dynamic-int8"

@@ -185,7 +185,9 @@ class Flatbuffer:
         metadata = self.schema.MetadataT()
         metadata.name = METADATA_NAME.encode()
         largest = 1.0 if image.type == self.schema.TensorType.FLOAT32 else 255.0
-        self._fill(metadata, np.frombuffer(metadata_of(card, largest=largest), np.uint8))
+        planes = run.options.tflite_layout == "NCHW"
+        written = metadata_of(card, largest=largest, planes=planes)
+        self._fill(metadata, np.frombuffer(written, np.uint8))
         self.model.metadata = [*(self.model.metadata or ()), metadata]
         self.labels = run.spec.mask.labels
 

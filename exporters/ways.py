@@ -17,12 +17,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..artifacts.manifest import Artifact, Normalization, Reading, Tensor
-from ..errors import InputError, MaskportError
+from ..errors import InputError, MaskportError, NotCoveredError
 from ..metrics import intersection_over_union, mean_absolute_error
 from ..runtimes.base import normalized, read
 from ..runtimes.inspect.findings import End, Inspected
 from ..runtimes.isolated import IsolatedRunner
-from ..specs import IMAGENET_MEAN, IMAGENET_STD, ModelSpec
+from ..specs import IMAGENET_MEAN, IMAGENET_STD, ImageSpec, ModelSpec
 
 __all__ = ["Way", "found_way"]
 
@@ -93,13 +93,14 @@ def found_way(
     Raises:
         InputError: No way draws it, or the file is none that draws masks.
     """
-    # A darker one tells what divides by a photo's maximum.
-    images = np.concatenate([images, images[:1] * np.float32(0.7)])
     masks = draw(images)
+    # The photo whose mask has most in it first: ways are put in order by it.
+    order = np.argsort(-masks.std(axis=(1, 2, 3)), kind="stable")
+    images, masks = images[order], masks[order]
     flat = float(np.abs(masks - np.median(masks)).mean())
     if flat < _SAME:
         raise InputError(
-            f"The network draws flat masks of {len(images) - 1} photos, which tell nothing.",
+            f"The network draws flat masks of {len(images)} photos, which tell nothing.",
             "Give photos like those that it was trained on: --photos DIR.",
         )
     ways: list[Way] = []
@@ -110,13 +111,18 @@ def found_way(
             with isolated(plain, path) as runner:
                 runner.load()
                 ways += _tried(runner, takes, gives, spec, images, masks)
+        except NotCoveredError:
+            raise
         except MaskportError as exc:
             refused = exc
             continue
         if ways and min(way.mae for way in ways) < _SAME:
             break
     if not ways and refused is not None:
-        raise InputError(refused.what, refused.remedy)
+        raise InputError(
+            refused.what,
+            "Run it by its own tools first: it may be damaged, or want more than one photo.",
+        )
     return _nearest(path, ways, min(_MAE, _OF_FLAT * flat))
 
 
@@ -168,26 +174,36 @@ def _outputs(path: Path, inspected: Inspected, spec: ModelSpec) -> Iterator[Tens
     """What may be the mask, in the file's order."""
     height, width = spec.image.height, spec.image.width
     found = False
+    unfit: InputError | None = None
     for end in inspected.outputs:
         shapes: list[tuple[Layout, tuple[int, ...]]] = [("NCHW", (height, width))]
         shapes += [("NCHW", (1, height, width))]
-        for planes in _planes(end):
+        for planes in _planes(end, spec.mask.channels):
             shapes += [("NCHW", (1, planes, height, width)), ("NHWC", (1, height, width, planes))]
         for layout, shape in shapes:
-            if _fits(end, shape):
-                found = True
-                yield _tensor(path, end, shape, "image" if end.layout == "image" else layout)
+            planes = 1 if len(shape) < 4 else shape[1 if layout == "NCHW" else 3]
+            if not _fits(end, shape) or not list(_readings(planes, spec.mask.channels)):
+                continue
+            try:
+                tensor = _tensor(path, end, shape, "image" if end.layout == "image" else layout)
+            except InputError as exc:  # classes beside the mask, say
+                unfit = exc
                 break
+            found = True
+            yield tensor
+            break
+    if not found and unfit is not None:
+        raise unfit
     if not found:
         gives = ", ".join(map(_sizes, inspected.outputs))
         raise _unfit(path, f"gives {gives}", f"a mask of {height}x{width} pixels")
 
 
-def _planes(end: End) -> list[int]:
-    """How many planes it may have: what stands second or last of four sizes."""
+def _planes(end: End, wanted: int) -> list[int]:
+    """How many planes it may have: what stands second or last of four sizes, or is wanted."""
     if end.shape is None or len(end.shape) != 4:
-        return [1]
-    return sorted({size or 1 for size in (end.shape[1], end.shape[3])})
+        return [wanted]
+    return sorted({size or wanted for size in (end.shape[1], end.shape[3])})
 
 
 def _fits(end: End, shape: tuple[int, ...]) -> bool:
@@ -205,15 +221,15 @@ def _tensor(path: Path, end: End, shape: tuple[int, ...], layout: Layout) -> Ten
         raise _unfit(path, f"has {dtype} in {end.name}", "floats or bytes")
     if dtype in {"uint8", "int8"} and end.layout != "image" and not end.scale:
         raise _unfit(path, f"has {dtype} without a scale in {end.name}", "floats, or a scale")
+    # A pixel of Core ML is its real value times 255.
+    scale = 1 / 255 if end.layout == "image" else end.scale
     return Tensor.model_validate(
         {
             "name": end.name or "",
             "shape": list(shape),
             "dtype": dtype,
             "layout": layout,
-            "quantization": {"scale": end.scale, "zero_point": end.zero_point or 0}
-            if end.scale
-            else None,
+            "quantization": {"scale": scale, "zero_point": end.zero_point or 0} if scale else None,
         }
     )
 
@@ -227,28 +243,39 @@ def _tried(
     masks: Images,
 ) -> list[Way]:
     """All ways to feed and to read the file, tried on a photo, and the best of them on all."""
-    feedings = list(_feedings(takes))
+    feedings = list(_feedings(takes, spec.image))
     first = [_way(runner, takes, gives, spec, f, images[:1], masks[:1]) for f in feedings]
     best = sorted(range(len(feedings)), key=lambda i: min(way.mae for way in first[i]))[:_KEPT]
     again = [_way(runner, takes, gives, spec, feedings[i], images, masks) for i in sorted(best)]
     return [way for ways in again for way in ways]
 
 
-def _feedings(takes: Tensor) -> Iterator[tuple[str, Normalization | None]]:
+def _feedings(takes: Tensor, image: ImageSpec) -> Iterator[tuple[str, Normalization | None]]:
     """In words, and for the manifest; an image feature has what it needs inside."""
     if takes.layout == "image":
         yield "an image", None
         return
-    for (name, (mean, std)), order, dividing in product(
-        _VALUES.items(), ("RGB", "BGR"), ("255", "image-maximum")
-    ):
-        text = f"{order} in {name}"
-        if dividing == "image-maximum":
-            text += ", divided by the photo's maximum before"
-        by = Normalization.model_validate(
-            {"mean": mean, "std": std, "color_order": order, "divide_by": dividing}
-        )
-        yield text, None if by == Normalization() else by
+    # In units of a photo in [0, 1], as the table has it.
+    low, high = image.value_range
+    own = (
+        tuple((mean - low) / (high - low) for mean in image.mean),
+        tuple(std / (high - low) for std in image.std),
+    )
+    seen: list[Normalization] = []
+    for name, (mean, std) in {**_VALUES, "the network's own mean and std": own}.items():
+        for order, turned in (("RGB", False), ("BGR", True), ("BGR", False)):
+            by = Normalization.model_validate(
+                {
+                    "mean": mean[::-1] if turned else mean,
+                    "std": std[::-1] if turned else std,
+                    "color_order": order,
+                }
+            )
+            if by in seen:
+                continue
+            seen.append(by)
+            kept = ", the means in RGB's order" if order == "BGR" and not turned else ""
+            yield f"{order} in {name}{kept}", None if by == Normalization() else by
 
 
 def _way(
@@ -289,7 +316,7 @@ def _readings(given: int, wanted: int) -> Iterator[Reading]:
         return
     channels = range(given) if given > wanted else (None,)
     activations = ("none", "sigmoid", "softmax") if given > 1 else ("none", "sigmoid")
-    for activation, channel, inverted in product(activations, channels, (False, True)):
+    for activation, inverted, channel in product(activations, (False, True), channels):
         yield Reading.model_validate(
             {"activation": activation, "channel": channel, "inverted": inverted}
         )

@@ -7,7 +7,7 @@ from pathlib import Path
 
 __all__ = ["license_beside"]
 
-# Names of SPDX, by words of the text that no other has; the first that fits.
+# Names of SPDX, by words of the text.
 _KNOWN = {
     "Apache-2.0": r"Apache License,? +Version 2\.0",
     "AGPL-3.0-only": r"GNU AFFERO GENERAL PUBLIC LICENSE",
@@ -34,8 +34,8 @@ def license_beside(weights: Path) -> str:
         weights: ``u2netp_sky.pth``, beside which may lie ``LICENSE.u2netp_sky`` or ``LICENSE``.
 
     Returns:
-        SPDX's name where the text is known, else the file's name; empty where there is none, or
-        several of which none is named after the weights.
+        SPDX's name where the text is of one known license, else the file's name; empty where there
+        is none, or several of which none is named after the weights.
     """
     try:
         beside = sorted(path for path in weights.absolute().parent.iterdir() if path.is_file())
@@ -51,5 +51,7 @@ def license_beside(weights: Path) -> str:
             text = " ".join(file.read(_MOST).split())
     except OSError:
         return ""
-    known = (name for name, words in _KNOWN.items() if re.search(words, text))
-    return next(known, f"see {chosen[0].name}")
+    known = [name for name, words in _KNOWN.items() if re.search(words, text)]
+    if known == ["BSD-3-Clause", "BSD-2-Clause"]:  # the one holds the other
+        known.pop()
+    return known[0] if len(known) == 1 else f"see {chosen[0].name}"

@@ -199,8 +199,6 @@ def stored(image: NDArray[np.float32], tensor: Tensor) -> Array:
 
 def normalized(image: NDArray[np.float32], by: Normalization) -> NDArray[np.float32]:
     """An image (N, 3, H, W), RGB in [0, 1], as a file of another tool wants it."""
-    if by.divide_by == "image-maximum":
-        image = image / np.maximum(image.max(axis=(1, 2, 3), keepdims=True), np.float32(1e-6))
     planes = image[:, ::-1] if by.color_order == "BGR" else image
     mean, std = (np.float32(np.reshape(three, (1, 3, 1, 1))) for three in (by.mean, by.std))
     return (planes - mean) / std
@@ -227,7 +225,7 @@ def real(raw: Array, tensor: Tensor) -> NDArray[np.float32]:
     if raw.dtype.kind in "iu":
         scale, zero_point = affine(tensor)
         values = (raw.astype(np.float32) - np.float32(zero_point)) * np.float32(scale)
-    if values.ndim in {2, 3}:
+    if values.ndim in {2, 3} and values.shape == tuple(tensor.shape):
         values = values.reshape(planes_shape(tensor))
     elif tensor.layout == "NHWC" and values.ndim == 4:
         values = values.transpose(0, 3, 1, 2)

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..artifacts.manifest import TensorQuantization
+from ..errors import RunnerError
 from ..sdks.quiet import quiet_native
 from .base import Array, Runner
 
@@ -34,6 +35,11 @@ class MediaPipeRunner(Runner):
                 del sys.modules["tensorflow"]
 
     def _load(self) -> None:
+        if self.input.layout != "NHWC":
+            raise RunnerError(
+                f"{self.path} takes planes, and MediaPipe feeds pixels.",
+                "Export it without --layout nchw.",
+            )
         from mediapipe import tasks
 
         options = tasks.vision.ImageSegmenterOptions(
@@ -45,7 +51,8 @@ class MediaPipeRunner(Runner):
             self._segmenter: Any = tasks.vision.ImageSegmenter.create_from_options(options)
         bytes_ = {"dtype": "uint8", "quantization": TensorQuantization(scale=1 / 255, zero_point=0)}
         floats = {"dtype": "float32", "quantization": None}
-        self.input = self.input.model_copy(update={**bytes_, "layout": "NHWC"})
+        update = {**bytes_, "layout": "NHWC", "normalization": None}
+        self.input = self.input.model_copy(update=update)
         self.output = self.output.model_copy(update={**floats, "layout": "NHWC"})
 
     def _infer(self, image: Array) -> Array:

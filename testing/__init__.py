@@ -69,7 +69,7 @@ def assert_same_mask(
     bundle, targets = _in_bundle(Path(artifact))
     numbers = {"iou": iou, "worst_iou": worst_iou, "mae": mae, "worst_mae": worst_mae}
     asked = [
-        f"{name} {'>=' if name.endswith('iou') else '<='} {value!r}"
+        f"{name} {'>=' if name.endswith('iou') else '<='} {float(value)!r}"
         for name, value in numbers.items()
         if value is not None
     ]

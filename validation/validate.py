@@ -246,7 +246,11 @@ def _selected(bundle: Bundle, names: Sequence[str]) -> tuple[Artifact, ...]:
                 f"{bundle.path} has no target or format {name!r}.",
                 f"{did_you_mean(name, known)}It has {', '.join(a.target for a in artifacts)}.",
             )
-    chosen = tuple(a for a in artifacts if "all" in names or {a.target, a.format} & set(names))
+    # A name that is a target's, such as executorch, means it and not the format.
+    formats = set(names) - {a.target for a in artifacts}
+    chosen = tuple(
+        a for a in artifacts if "all" in names or a.target in names or a.format in formats
+    )
     if taken := sorted({a.target for a in chosen} & set(VIEWS)):
         raise BundleError(
             f"{bundle.path} calls a file {taken[0]!r}, which is what results call the network.",

@@ -52,7 +52,7 @@ def _reasons(operation: Any, constants: dict[str, Any]) -> Iterator[str]:
     if kind.startswith(_NO_WORK):
         return
     if _in_float32(operation):
-        yield f"{kind} in float32, which only CPU and GPU compute ({_TYPED})"
+        yield f"in float32, which only CPU and GPU compute ({_TYPED})"
         return
     for name, says in _NO_WAY.items():
         if kind.startswith(name):

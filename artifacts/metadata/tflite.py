@@ -60,7 +60,7 @@ table ImageSegmenterOptions { activation:Activation; min_parser_version:string; 
 """)
 
 
-def metadata_of(card: Card, *, largest: float) -> bytes:
+def metadata_of(card: Card, *, largest: float, planes: bool = False) -> bytes:
     """The metadata of a file that keeps our contract, as a flatbuffer.
 
     Readers that are given a photo compute (pixel - mean) / std, and quantise that where the file
@@ -69,6 +69,7 @@ def metadata_of(card: Card, *, largest: float) -> bytes:
     Args:
         card: Texts.
         largest: What white is as the file stores it: 1.0, or 255.0 where it takes bytes.
+        planes: It is laid out NCHW.
     """
     labels = {"name": _LABELS, "description": "Names of the mask's channels."}
     image = {
@@ -83,7 +84,8 @@ def metadata_of(card: Card, *, largest: float) -> bytes:
         "description": "How surely a pixel belongs to each label, from 0 to 1.",
         "content": {
             "content_properties": ("ImageProperties", {"color_space": "GRAYSCALE"}),
-            "range": {"min": 1, "max": 2},  # the dimensions of rows and columns
+            # The dimensions of rows and columns.
+            "range": {"min": 2, "max": 3} if planes else {"min": 1, "max": 2},
         },
         "associated_files": [{**labels, "type": "TENSOR_AXIS_LABELS"}],
     }
@@ -97,7 +99,8 @@ def metadata_of(card: Card, *, largest: float) -> bytes:
             {
                 "input_tensor_metadata": [image],
                 "output_tensor_metadata": [mask],
-                "custom_metadata": [{"name": _SEGMENTER, "data": segmenter}],
+                # MediaPipe's, which feeds pixels.
+                "custom_metadata": [] if planes else [{"name": _SEGMENTER, "data": segmenter}],
             }
         ],
         "author": card.author,

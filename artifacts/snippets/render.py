@@ -85,6 +85,8 @@ def snippets(manifest: Manifest, artifact: Artifact) -> list[Snippet]:
     found = []
     for template in sorted(_TEMPLATES.glob(f"{artifact.format}.*.j2")):
         _, variant, extension, _ = template.name.split(".")
+        if variant == "mediapipe" and not _for_mediapipe(artifact):
+            continue
         language = LANGUAGES[extension]
         parts = _words(manifest.network.name) + _words(variant)
         stem = "_".join(parts).lower() if language.snake else _capitals(parts)
@@ -155,6 +157,11 @@ def _fed_by_templates(artifact: Artifact) -> bool:
         and sizes[0][2] == 3
         and all(t.dtype == "float32" or t.quantization is not None for t in (image, mask))
     )
+
+
+def _for_mediapipe(artifact: Artifact) -> bool:
+    """It takes pixels, and of floats only where the file says how they are scaled."""
+    return artifact.inputs[0].layout == "NHWC" and "adopted_from" not in artifact.properties
 
 
 def _size(tensor: Tensor) -> tuple[int, int, int] | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -31,7 +32,6 @@ SPEC = ModelSpec("nano", ImageSpec(*SIZE, mean=(0, 0, 0), std=(1, 1, 1)), MaskSp
 IMAGENET = Normalization(mean=IMAGENET_MEAN, std=IMAGENET_STD)
 SIGNED = Normalization(mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5))
 BYTES_BGR = Normalization(std=(1 / 255,) * 3, color_order="BGR")
-BY_MAXIMUM = Normalization(mean=IMAGENET_MEAN, std=IMAGENET_STD, divide_by="image-maximum")
 
 
 class Theirs(nn.Module):
@@ -126,14 +126,54 @@ def test_the_way_is_found_and_the_bundle_validates(
     assert results.artifacts["onnx-fp32"].fidelity["mae"] < 1e-4
 
 
-def test_a_file_that_divides_by_the_maximum_is_told_from_one_that_does_not(
+OWN = Normalization(mean=(0.3, 0.4, 0.6), std=(0.2, 0.3, 0.1))
+
+
+def test_what_the_network_was_trained_with_is_among_the_ways(
     network: U2Net, photos: Path, tmp_path: Path
 ) -> None:
-    """What depends on the photo can't be in the graph, so the file is that of plain ImageNet."""
-    file = exported(Theirs(network, IMAGENET, Reading()), tmp_path / "theirs.onnx")
+    """In units of its own range of values, and in the order of its colours."""
+    mean, std = (tuple(255 * v for v in three) for three in (OWN.mean, OWN.std))
+    image = ImageSpec(*SIZE, mean=mean, std=std, value_range=(0, 255))
+    spec = ModelSpec("nano", image, MaskSpec(), output=0)
+    # The network itself wants such values, so that the file is the network as it is.
+    names = {"input_names": ["x.1"], "output_names": ["m"]}
+    file = tmp_path / "theirs.onnx"
+
+    class First(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.network = network
+
+        def forward(self, values: Tensor) -> Tensor:
+            return self.network(values)[0]
+
+    torch.onnx.export(
+        First(), (torch.rand(1, 3, *SIZE),), str(file), dynamo=False, opset_version=17, **names
+    )
+    _, (way,) = adopt([file], network=network, spec=spec, photos=photos, out=tmp_path / "b")
+    found = way.takes.normalization
+    assert found is not None and found.color_order == "RGB"
+    np.testing.assert_allclose([found.mean, found.std], [OWN.mean, OWN.std], rtol=1e-6)
+
+
+def test_means_are_turned_with_the_colours(network: U2Net, photos: Path, tmp_path: Path) -> None:
+    turned = Normalization(mean=IMAGENET_MEAN[::-1], std=IMAGENET_STD[::-1], color_order="BGR")
+    file = exported(Theirs(network, turned, Reading()), tmp_path / "theirs.onnx")
     _, (way,) = adopt([file], network=network, spec=SPEC, photos=photos, out=tmp_path / "b")
+    assert way.takes.normalization == turned
+    assert way.text.startswith("NCHW, BGR in ImageNet's mean and std -> ")
+
+
+def test_photos_without_an_object_decide_nothing(
+    network: U2Net, photos: Path, tmp_path: Path
+) -> None:
+    dull = tmp_path / "dull"
+    shutil.copytree(photos, dull)
+    Image.new("RGB", SIZE[::-1], (120, 120, 120)).save(dull / "-first.png")
+    file = exported(Theirs(network, IMAGENET, Reading()), tmp_path / "theirs.onnx")
+    _, (way,) = adopt([file], network=network, spec=SPEC, photos=dull, out=tmp_path / "b")
     assert way.takes.normalization == IMAGENET
-    assert not any("maximum" in text for text in way.same)
 
 
 def test_a_file_of_other_weights_is_refused_with_what_came_nearest(
@@ -206,9 +246,8 @@ def test_the_command_says_the_way(
 
 def test_normalizing_and_reading_are_what_they_say() -> None:
     photo = np.random.default_rng(0).random((1, 3, 2, 2), np.float32)
-    scaled = normalized(photo * np.float32(0.5), BY_MAXIMUM)
-    red = (photo[0, 0] / photo.max() - IMAGENET_MEAN[0]) / IMAGENET_STD[0]
-    np.testing.assert_allclose(scaled[0, 0], red, atol=1e-6)
+    red = (photo[0, 0] - IMAGENET_MEAN[0]) / IMAGENET_STD[0]
+    np.testing.assert_allclose(normalized(photo, IMAGENET)[0, 0], red, atol=1e-6)
     np.testing.assert_allclose(normalized(photo, BYTES_BGR)[0, 0], photo[0, 2] * 255, rtol=1e-6)
     logits = np.log(photo / (1 - photo))
     given = read(logits, Reading(activation="sigmoid", channel=1, inverted=True))

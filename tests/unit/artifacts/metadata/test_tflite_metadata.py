@@ -98,6 +98,13 @@ def test_what_was_written_is_read_back() -> None:
     assert options["min_parser_version"] == "1.0.0"
 
 
+def test_files_of_planes_are_none_of_mediapipes() -> None:
+    (graph,) = read_metadata(metadata_of(CARD, largest=1.0, planes=True))["subgraph_metadata"]
+    assert not graph.get("custom_metadata")
+    (mask,) = graph["output_tensor_metadata"]
+    assert mask["content"]["range"] == {"min": 2, "max": 3}
+
+
 def test_equal_texts_give_equal_bytes() -> None:
     assert metadata_of(CARD, largest=1.0) == metadata_of(CARD, largest=1.0)
     assert with_labels(b"TFL3", ("mask",)) == with_labels(b"TFL3", ("mask",))

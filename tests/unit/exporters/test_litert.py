@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from maskport.exporters import litert
+from maskport.exporters.run import Options
 
 
 class Gated(nn.Module):
@@ -102,6 +103,7 @@ def assert_drawn_as_by_torch(network: nn.Module, folder: Path) -> None:
         step=lambda text: None,
         image_shape=(1, 3, 4, 5),
         spec=SimpleNamespace(name="resized"),
+        options=Options(),
     )
     interpreter = Interpreter(model_content=litert.convert(run))  # type: ignore[arg-type]
     drawn = interpreter.get_signature_runner()

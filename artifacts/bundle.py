@@ -6,14 +6,14 @@ import hashlib
 import os
 import shutil
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from pydantic import ValidationError
 
-from ..errors import BundleError, UsageError
+from ..errors import BundleError, UsageError, did_you_mean
 from .manifest import SCHEMA_VERSION, Artifact, FileEntry, Manifest
 
 __all__ = [
@@ -62,6 +62,28 @@ class Bundle:
             held = ", ".join(a.target for a in self.manifest.artifacts) or "nothing"
             raise BundleError(f"{self.path} has no {target}; it has {held}.", "Export it first.")
         return found
+
+    def selected(self, names: Sequence[str]) -> tuple[Artifact, ...]:
+        """Artifacts by target, by format, or ``all``, in the manifest's order.
+
+        A name that is both, such as ``executorch``, means the target where the bundle has it.
+
+        Raises:
+            UsageError: The bundle has no such target or format.
+        """
+        artifacts = self.manifest.artifacts
+        targets = {a.target for a in artifacts}
+        known = sorted(targets | {a.format for a in artifacts})
+        for name in names:
+            if name != "all" and name not in known:
+                raise UsageError(
+                    f"{self.path} has no target or format {name!r}.",
+                    f"{did_you_mean(name, known)}It has {', '.join(a.target for a in artifacts)}.",
+                )
+        formats = set(names) - targets
+        return tuple(
+            a for a in artifacts if "all" in names or a.target in names or a.format in formats
+        )
 
 
 def load_bundle(path: str | os.PathLike[str]) -> Bundle:

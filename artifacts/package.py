@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from zipfile import ZIP_STORED, ZipFile, ZipInfo
 
-from ..errors import InputError, UsageError, did_you_mean
+from ..errors import InputError, UsageError
 from ..formats import FORMATS, Platform
 from .bundle import MANIFEST, Bundle, manifest_text
 from .documents import Fidelity, documents
@@ -85,15 +85,7 @@ def write_package(
 
 
 def _chosen(bundle: Bundle, platform: Platform, names: list[str]) -> list[Artifact]:
-    artifacts = bundle.manifest.artifacts
-    known = {"all", *(a.target for a in artifacts), *(a.format for a in artifacts)}
-    for name in names:
-        if name not in known:
-            raise UsageError(
-                f"{bundle.path} has no {name}.",
-                f"{did_you_mean(name, known)}It has {', '.join(a.target for a in artifacts)}.",
-            )
-    named = [a for a in artifacts if {"all", a.target, a.format} & set(names)]
+    named = bundle.selected(names)
     taken = [a for a in named if a.format in FORMATS and platform in FORMATS[a.format].platforms]
     if not taken:
         runs = [name for name, row in FORMATS.items() if platform in row.platforms]

@@ -237,20 +237,8 @@ def _run(
 
 
 def _selected(bundle: Bundle, names: Sequence[str]) -> tuple[Artifact, ...]:
-    """Artifacts by target, by format, or all; in the manifest's order."""
-    artifacts = bundle.manifest.artifacts
-    known = sorted({name for a in artifacts for name in (a.target, a.format)})
-    for name in names:
-        if name != "all" and name not in known:
-            raise UsageError(
-                f"{bundle.path} has no target or format {name!r}.",
-                f"{did_you_mean(name, known)}It has {', '.join(a.target for a in artifacts)}.",
-            )
-    # A name that is a target's, such as executorch, means it and not the format.
-    formats = set(names) - {a.target for a in artifacts}
-    chosen = tuple(
-        a for a in artifacts if "all" in names or a.target in names or a.format in formats
-    )
+    """What is to be run; see `Bundle.selected`."""
+    chosen = bundle.selected(names)
     if taken := sorted({a.target for a in chosen} & set(VIEWS)):
         raise BundleError(
             f"{bundle.path} calls a file {taken[0]!r}, which is what results call the network.",

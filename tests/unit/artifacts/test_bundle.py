@@ -15,6 +15,7 @@ import pytest
 
 from maskport.artifacts.bundle import (
     MANIFEST,
+    Bundle,
     describe_files,
     load_bundle,
     verify,
@@ -166,6 +167,27 @@ def test_a_folder_without_a_manifest_is_no_bundle(tmp_path: Path) -> None:
 def test_a_target_that_the_bundle_lacks_is_named_with_what_it_has(bundle: Path) -> None:
     with pytest.raises(BundleError, match=r"no keras; it has onnx-fp32, coreml-fp32"):
         load_bundle(bundle).file("keras")
+
+
+def test_a_name_that_is_a_targets_does_not_mean_its_format(bundle: Path) -> None:
+    loaded = load_bundle(bundle)
+    first = loaded.manifest.artifacts[0]
+    names = {"executorch": "executorch", "executorch-int8": "executorch", "onnx-fp32": "onnx"}
+    artifacts = [
+        first.model_copy(update={"target": target, "format": kind})
+        for target, kind in names.items()
+    ]
+    several = Bundle(bundle, loaded.manifest.model_copy(update={"artifacts": artifacts}))
+
+    def selected(*asked: str) -> list[str]:
+        return [artifact.target for artifact in several.selected(asked)]
+
+    assert selected("executorch") == ["executorch"]
+    assert selected("onnx", "executorch-int8") == ["executorch-int8", "onnx-fp32"]
+    assert selected("all") == list(names)
+    with pytest.raises(UsageError, match="no target or format 'onx'") as raised:
+        selected("onx")
+    assert "Did you mean onnx?" in raised.value.remedy
 
 
 def test_an_interrupted_write_leaves_the_old_bundle(bundle: Path) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from ..errors import BundleError, UsageError, did_you_mean
+from ..errors import BundleError, InputError, UsageError, did_you_mean
 from .manifest import SCHEMA_VERSION, Artifact, FileEntry, Manifest
 
 __all__ = [
@@ -29,6 +29,7 @@ __all__ = [
     "verify_reference",
     "write_manifest",
     "writing",
+    "written_whole",
 ]
 
 MANIFEST = "manifest.json"
@@ -210,6 +211,30 @@ def writing(out: Path) -> Iterator[Path]:
         _replace(partial, out)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
+
+
+@contextmanager
+def written_whole(path: Path) -> Iterator[Path]:
+    """A temporary sibling of a file that takes its name when the block ends well.
+
+    Folders above it are made.
+
+    Raises:
+        InputError: It can't be written.
+    """
+    partial = path.with_name(f".{path.name}.partial-{os.getpid()}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            yield partial
+            partial.replace(path)
+        finally:
+            partial.unlink(missing_ok=True)
+    except OSError as exc:
+        raise InputError(
+            f"{path} can't be written: {exc.strerror or exc}.",
+            "Give a path in a folder that can be.",
+        ) from exc
 
 
 def write_manifest(folder: Path, manifest: Manifest) -> None:

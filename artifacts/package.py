@@ -7,14 +7,13 @@ Unpacked, a package is a bundle: its manifest has the platform's artifacts only,
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from zipfile import ZIP_STORED, ZipFile, ZipInfo
 
-from ..errors import InputError, UsageError
+from ..errors import UsageError
 from ..formats import FORMATS, Platform
-from .bundle import MANIFEST, Bundle, manifest_text
+from .bundle import MANIFEST, Bundle, manifest_text, written_whole
 from .documents import Fidelity, documents
 from .manifest import Artifact, FileEntry, Manifest
 from .snippets import snippets
@@ -63,24 +62,11 @@ def write_package(
     ]
     texts[MANIFEST] = manifest_text(manifest.model_copy(update={"documents": entries})).encode()
     files = {entry.path: bundle.path / entry.path for a in chosen for entry in a.files}
-    partial = out.with_name(f".{out.name}.partial-{os.getpid()}")
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            with ZipFile(partial, "w", ZIP_STORED) as archive:
-                for name in sorted({*texts, *files}):
-                    info = ZipInfo(f"{top}/{name}")  # of 1980
-                    info.create_system, info.external_attr = 3, _PERMISSIONS  # as on Unix
-                    archive.writestr(
-                        info, texts[name] if name in texts else files[name].read_bytes()
-                    )
-            partial.replace(out)
-        finally:
-            partial.unlink(missing_ok=True)
-    except OSError as exc:
-        raise InputError(
-            f"{out} can't be written: {exc.strerror or exc}.", "Give another --out."
-        ) from exc
+    with written_whole(out) as partial, ZipFile(partial, "w", ZIP_STORED) as archive:
+        for name in sorted({*texts, *files}):
+            info = ZipInfo(f"{top}/{name}")  # of 1980
+            info.create_system, info.external_attr = 3, _PERMISSIONS  # as on Unix
+            archive.writestr(info, texts[name] if name in texts else files[name].read_bytes())
     return out
 
 

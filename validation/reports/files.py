@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
-from ...errors import InputError
+from ...artifacts.bundle import written_whole
 from ..results import Results
 
 __all__ = ["write_json", "write_whole"]
@@ -28,15 +27,5 @@ def write_whole(path: Path, content: bytes) -> None:
     Raises:
         InputError: The path can't be written.
     """
-    partial = path.with_name(f".{path.name}.partial-{os.getpid()}")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            partial.write_bytes(content)
-            partial.replace(path)
-        finally:
-            partial.unlink(missing_ok=True)
-    except OSError as exc:
-        raise InputError(
-            f"{path} can't be written: {exc.strerror}.", "Give a path in a folder that can be."
-        ) from exc
+    with written_whole(path) as partial:
+        partial.write_bytes(content)

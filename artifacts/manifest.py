@@ -9,7 +9,16 @@ from __future__ import annotations
 import json
 from typing import Annotated, Any, Final, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, WithJsonSchema, model_validator
+from pydantic import (
+    AfterValidator,
+    AliasChoices,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    WithJsonSchema,
+    model_validator,
+)
 
 from .processor import Processor
 
@@ -167,15 +176,32 @@ class HalfPrecision(_Record):
 
 
 class OldestRuntime(_Record):
-    """The oldest release of a runtime that has all that a file uses.
+    """The oldest release of a runtime, or of a package of one, that has all that a file uses.
 
     Derived from what the file says, not seen: `Inspection` names what ran it. ``because`` is what
-    older releases lack, or what the version was read from.
+    older releases lack, or what the version was read from. ``version`` is null where no release
+    there is has all. ``links`` are the parts of it that an app has to link, where these are
+    packaged apart.
     """
 
     runtime: str
-    version: str
+    version: str | None
     because: str
+    links: list[str] = Field(default_factory=list)
+
+    def __str__(self) -> str:
+        """``LiteRT 2.1.3 or newer``, for people."""
+        if self.version is None:
+            return f"no release of {self.runtime}"
+        linked = f" with {', '.join(self.links)}" if self.links else ""
+        return f"{self.runtime} {self.version} or newer{linked}"
+
+
+def _listed(said: Any) -> Any:
+    """Older manifests have ``oldest_runtime``, which is one or null."""
+    if isinstance(said, dict | None):
+        return [] if said is None else [said]
+    return said
 
 
 class Artifact(_Record):
@@ -196,7 +222,9 @@ class Artifact(_Record):
     outputs: list[Tensor]
     quantization: Quantization | None = None
     properties: dict[str, Any] = Field(default_factory=dict)
-    oldest_runtime: OldestRuntime | None = None
+    oldest_runtimes: Annotated[list[OldestRuntime], BeforeValidator(_listed)] = Field(
+        default_factory=list, validation_alias=AliasChoices("oldest_runtimes", "oldest_runtime")
+    )
     inspection: Inspection | None = None
     inspection_skipped: str | None = None
 

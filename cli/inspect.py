@@ -42,7 +42,7 @@ def command(
 
     \b
     maskport inspect exports/sky/u2netp-tflite-int8.tflite
-    maskport inspect theirs.onnx --json - | jq .oldest_runtime
+    maskport inspect theirs.onnx --json - | jq .oldest_runtimes
     """
     if json_out is not None and json_out != _STDOUT:
         _check(json_out)
@@ -58,11 +58,10 @@ def command(
         print_inspected(found)
     if json_out is None:
         return
-    oldest = found.oldest_runtime
     content = {
         "schema_version": 1,
         **asdict(found),
-        "oldest_runtime": None if oldest is None else oldest.model_dump(),
+        "oldest_runtimes": [oldest.model_dump() for oldest in found.oldest_runtimes],
     }
     text = json.dumps(content, indent=2, allow_nan=False)
     if json_out == _STDOUT:

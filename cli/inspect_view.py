@@ -77,9 +77,8 @@ def _print_largest(found: Inspected) -> None:
 
 
 def _print_takers(found: Inspected) -> None:
-    oldest = found.oldest_runtime
-    if oldest is not None:
-        _say(f"Needs {oldest.runtime} {oldest.version} or newer: {oldest.because}")
+    for oldest in found.oldest_runtimes:
+        _say(f"Needs {oldest}: {oldest.because}")
     if found.accelerators:
         rows = [(a.by, _WORDS[a.whole], a.says) for a in found.accelerators]
         print_table(("accelerator", "takes it whole", "says"), rows)

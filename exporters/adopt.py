@@ -106,7 +106,7 @@ def _adopted(
             "operators": sorted(inspected.operations),
             "adopted_from": source.name,
         },
-        oldest_runtime=inspected.oldest_runtime,
+        oldest_runtimes=inspected.oldest_runtimes,
     )
     way = found_way(
         artifact,

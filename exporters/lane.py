@@ -124,7 +124,7 @@ def as_declared(artifact: Artifact, path: Path) -> Artifact:
     return artifact.model_copy(
         update={
             "properties": {**artifact.properties, **known},
-            "oldest_runtime": declared.oldest_runtime,
+            "oldest_runtimes": list(declared.oldest_runtimes),
         }
     )
 

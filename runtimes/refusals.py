@@ -33,8 +33,8 @@ def unsupported(artifact: Artifact, release: str) -> str:
         artifact: The file's entry in its manifest.
         release: The runtime and its version: ``ai-edge-litert 2.3.0``.
     """
-    oldest = artifact.oldest_runtime
-    needs = f" It needs {oldest.runtime} {oldest.version} or newer." if oldest else ""
+    oldest = " or ".join(map(str, artifact.oldest_runtimes))
+    needs = f" It needs {oldest}." if oldest else ""
     return f"{release} doesn't take it.{needs} Use another target, or another release."
 
 

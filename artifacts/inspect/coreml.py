@@ -17,19 +17,19 @@ from .neural_engine import advice
 
 __all__ = ["contents", "declared", "neural_engine"]
 
-# Apple's systems by the specification version that each introduced (coremltools'
+# iOS and macOS by the specification version that each introduced (coremltools'
 # `AvailableTarget`, and its table of deployment targets).
 _SYSTEMS = {
-    1: "iOS 11, macOS 10.13",
-    2: "iOS 11.2, macOS 10.13.2",
-    3: "iOS 12, macOS 10.14",
-    4: "iOS 13, macOS 10.15",
-    5: "iOS 14, macOS 11",
-    6: "iOS 15, macOS 12",
-    7: "iOS 16, macOS 13",
-    8: "iOS 17, macOS 14",
-    9: "iOS 18, macOS 15",
-    10: "iOS 26, macOS 26",
+    1: ("11", "10.13"),
+    2: ("11.2", "10.13.2"),
+    3: ("12", "10.14"),
+    4: ("13", "10.15"),
+    5: ("14", "11"),
+    6: ("15", "12"),
+    7: ("16", "13"),
+    8: ("17", "14"),
+    9: ("18", "15"),
+    10: ("26", "26"),
 }
 
 
@@ -45,11 +45,15 @@ def declared(_artifact: Artifact, path: Path) -> Declared:
         outputs=tuple(_port(feature, arrays) for feature in description.output),
         operators=tuple(sorted(set(_kinds(specification)))),
         properties={"specification_version": version} | _advised(specification),
-        oldest_runtime=OldestRuntime(
-            runtime="Core ML", version=_SYSTEMS[version], because=f"specification version {version}"
-        )
-        if version in _SYSTEMS
-        else None,
+        oldest_runtimes=_oldest(version),
+    )
+
+
+def _oldest(version: int) -> tuple[OldestRuntime, ...]:
+    because = f"specification version {version}"
+    return tuple(
+        OldestRuntime(runtime=system, version=number, because=because)
+        for system, number in zip(("iOS", "macOS"), _SYSTEMS.get(version, ()), strict=False)
     )
 
 

@@ -43,14 +43,14 @@ class Declared:
         outputs: Likewise.
         operators: The kinds of operations in it, by the format's names, sorted.
         properties: What else its format says, for the manifest.
-        oldest_runtime: See there; None where nothing can be derived.
+        oldest_runtimes: See there, one a runtime; none where nothing can be derived.
     """
 
     inputs: tuple[Port, ...]
     outputs: tuple[Port, ...]
     operators: tuple[str, ...]
     properties: dict[str, Any] = field(default_factory=dict)
-    oldest_runtime: OldestRuntime | None = None
+    oldest_runtimes: tuple[OldestRuntime, ...] = ()
 
 
 def differences(

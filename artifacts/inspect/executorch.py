@@ -16,6 +16,7 @@ from ...errors import RunnerError
 from ..manifest import Artifact
 from .contents import Contents, Stored, Value, stored
 from .declared import Declared, Port
+from .executorch_releases import oldest
 
 __all__ = ["XNNPACK", "Program", "contents", "declared", "read_flatbuffer", "xnnpack_graph"]
 
@@ -23,23 +24,28 @@ XNNPACK = "XnnpackBackend"
 
 
 def declared(_artifact: Artifact, path: Path) -> Declared:
-    """Of the method ``forward``. Inputs and outputs have a position and no name.
+    """Of the method ``forward``. Apps call it by position; inputs and outputs that are tensors may
+    have a name, which `MethodMeta` tells.
 
     ExecuTorch promises that the release after the one that wrote a file loads it, and nothing of
-    older ones; the file doesn't say which release that was.
+    older ones; the file doesn't say which release that was. What it needs of them by name is known.
     """
     program = Program(path)
     left = sorted(set(program.operators()))
-    inside = {
-        node["xnode_union_type"]
-        for payload in program.payloads()
-        for node in xnnpack_graph(payload)["xnodes"]
-    }
+    graphs = [xnnpack_graph(payload) for payload in program.payloads()]
+    inside = {node["xnode_union_type"] for graph in graphs for node in graph["xnodes"]}
+    backends = sorted({delegate["id"] for delegate in program.plan["delegates"]})
     return Declared(
         inputs=tuple(_port(program.values[i]) for i in program.plan["inputs"]),
         outputs=tuple(_port(program.values[i]) for i in program.plan["outputs"]),
         operators=tuple(sorted({*left, *inside})),
-        properties={"backend": "xnnpack" if inside else "none", "undelegated_operators": left},
+        properties={
+            "file_identifier": program.identifier,
+            "program_version": program.version,
+            "backends": backends,
+            "undelegated_operators": left,
+        },
+        oldest_runtimes=oldest(backends, graphs, left),
     )
 
 
@@ -85,6 +91,8 @@ class Program:
     """A program's tables; its segments stay in the file's bytes.
 
     Attributes:
+        identifier: Of the format: ``ET12``.
+        version: Of the program's form.
         plan: Of the method ``forward``.
         values: What its calls take and give, by index.
 
@@ -103,8 +111,9 @@ class Program:
         size, self._base = len(data), 0
         if data[8:12] == b"eh00":  # the extended header, where segments follow the tables
             size, self._base = (int.from_bytes(data[at : at + 8], "little") for at in (16, 24))
-        self._data = data
+        self._data, self.identifier = data, data[4:8].decode("ascii", "replace")
         self._tables = read_flatbuffer(data[:size], "exir/_serialize/program.fbs")
+        self.version = int(self._tables["version"])
         ends = [s["offset"] + s["size"] for s in self._tables.get("segments", ())]
         if self._base + max(ends, default=0) > len(data):
             raise ValueError("its segments end behind its end")
@@ -120,7 +129,7 @@ class Program:
     def metadata(self) -> dict[str, str]:
         """What the file says beside the method."""
         methods = ", ".join(plan["name"] for plan in self._tables["execution_plan"])
-        return {"version": str(self._tables["version"]), "methods": methods}
+        return {"version": str(self.version), "methods": methods}
 
     def operators(self) -> list[str]:
         """The portable operators of its table, as PyTorch names them: ``aten::mm.out``."""
@@ -169,9 +178,10 @@ def _port(value: dict[str, Any]) -> Port:
     if value.get("val_type") != "Tensor":
         return Port(dtype=str(value.get("val_type")).lower())
     tensor = value["val"]
+    name = (tensor.get("extra_tensor_info") or {}).get("fully_qualified_name") or None
     fixed = tensor["shape_dynamism"] == "STATIC"
     sizes = tuple(tensor["sizes"] if fixed else [None] * len(tensor["sizes"]))
-    return Port(shape=sizes, dtype=_type(tensor["scalar_type"]))
+    return Port(name, sizes, _type(tensor["scalar_type"]))
 
 
 def _type(name: str) -> str:

@@ -49,7 +49,7 @@ def declared(_artifact: Artifact, path: Path) -> Declared:
         outputs=tuple(_port(value) for value in graph.output),
         operators=tuple(sorted({_kind(node) for node in graph.node})),
         properties={"ir_version": int(model.ir_version), "opset": opset},
-        oldest_runtime=_oldest(int(model.ir_version), opset, opsets),
+        oldest_runtimes=_oldest(int(model.ir_version), opset, opsets),
     )
 
 
@@ -165,12 +165,12 @@ def _kind(node: Any) -> str:
     return str(node.op_type if node.domain in _OWN_DOMAINS else f"{node.domain}:{node.op_type}")
 
 
-def _oldest(ir_version: int, opset: int, opsets: dict[str, int]) -> OldestRuntime | None:
-    """None where the file is newer than every release that was tried, or has other domains."""
+def _oldest(ir_version: int, opset: int, opsets: dict[str, int]) -> tuple[OldestRuntime, ...]:
+    """Nothing where the file is newer than every release that was tried, or has other domains."""
     if opsets.keys() - set(_OWN_DOMAINS):
-        return None
+        return ()
     for release, highest_ir, highest_opset in _RELEASES:
         if ir_version <= highest_ir and opset <= highest_opset:
             because = f"IR version {ir_version}, opset {opset}"
-            return OldestRuntime(runtime="ONNX Runtime", version=release, because=because)
-    return None
+            return (OldestRuntime(runtime="ONNX Runtime", version=release, because=because),)
+    return ()

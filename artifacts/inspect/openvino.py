@@ -71,7 +71,7 @@ def declared(_artifact: Artifact, path: Path) -> Declared:
         ),
         outputs=tuple(Port(_name(node), node.inputs[0][1], node.inputs[0][0]) for node in results),
         operators=tuple(sorted({node.kind for node in found} - NO_WORK)),
-        oldest_runtime=_oldest(found),
+        oldest_runtimes=_oldest(found),
     )
 
 
@@ -183,7 +183,7 @@ def _sources(root: Element) -> dict[str, set[str]]:
     return found
 
 
-def _oldest(found: list[Node]) -> OldestRuntime | None:
+def _oldest(found: list[Node]) -> tuple[OldestRuntime, ...]:
     """By the newest set of operations that the file uses; the file's own form came with 2022.1."""
     sets = {
         int(node.version.removeprefix("opset")): node.kind
@@ -191,13 +191,15 @@ def _oldest(found: list[Node]) -> OldestRuntime | None:
         if node.version.removeprefix("opset").isdecimal()
     }
     if not sets or any(not node.version.startswith("opset") for node in found):
-        return None
+        return ()
     number = max(sets)
     release = _RELEASES.get(max(number, min(_RELEASES)))
     because = (
         f"{sets[number]} of opset{number}" if number > min(_RELEASES) else "the file's own form"
     )
-    return OldestRuntime(runtime="OpenVINO", version=release, because=because) if release else None
+    if release is None:
+        return ()
+    return (OldestRuntime(runtime="OpenVINO", version=release, because=because),)
 
 
 def _name(node: Node) -> str:

@@ -25,19 +25,21 @@ _RELEASES = {4: "1.8", 5: "1.13", 6: "1.16"}
 def declared(_artifact: Artifact, path: Path) -> Declared:
     """Of a file, or of ``model.ort`` in a folder."""
     file = OrtFile(path)
-    oldest = None
+    oldest: tuple[OldestRuntime, ...] = ()
     if file.version in _RELEASES:
-        oldest = OldestRuntime(
-            runtime="ONNX Runtime",
-            version=_RELEASES[file.version],
-            because=f"version {file.version} of the format",
+        oldest = (
+            OldestRuntime(
+                runtime="ONNX Runtime",
+                version=_RELEASES[file.version],
+                because=f"version {file.version} of the format",
+            ),
         )
     return Declared(
         inputs=file.ports("Inputs"),
         outputs=file.ports("Outputs"),
         operators=tuple(sorted(file.operators)),
         properties={"ort_format_version": file.version},
-        oldest_runtime=oldest,
+        oldest_runtimes=oldest,
     )
 
 

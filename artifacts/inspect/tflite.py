@@ -46,7 +46,7 @@ def declared(_artifact: Artifact, path: Path) -> Declared:
         outputs=tuple(_port(name, graph.Tensors(index), types) for name, index in outputs),
         operators=tuple(sorted({use.operator for use in uses})),
         properties=properties,
-        oldest_runtime=oldest(uses),
+        oldest_runtimes=oldest(uses),
     )
 
 

@@ -45,20 +45,20 @@ class Use:
         )
 
 
-def oldest(uses: Iterable[Use]) -> OldestRuntime | None:
-    """The oldest release that runs all of them; None where no release that was tried does."""
+def oldest(uses: Iterable[Use]) -> tuple[OldestRuntime, ...]:
+    """The oldest release that runs all of them; none where no release that was tried does."""
     needs = [(0, "all of its operators; no older release was tried")]
     for use in dict.fromkeys(uses):
         registered = _since(_seen()["operators"].get(use.operator, {}), use.version)
         if registered is None:
-            return None
+            return ()
         needs.append((registered, f"{use.operator} of version {use.version}"))
         refused_before = _seen()["types"].get(use.operator, {}).get(use.types)
         if refused_before is not None:
             needs.append((refused_before, f"{use.operator} from {use.types}"))
     release, because = max(needs, key=lambda need: need[0])
     runtime, _, version = releases()[release].rpartition(" ")
-    return OldestRuntime(runtime=runtime, version=version, because=because)
+    return (OldestRuntime(runtime=runtime, version=version, because=because),)
 
 
 def releases() -> list[str]:

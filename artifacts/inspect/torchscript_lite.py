@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 import pickle
+import re
 import zipfile
 from collections import Counter
 from collections.abc import Iterator
@@ -15,46 +16,39 @@ from pathlib import Path
 from typing import Any, Self
 
 from ...errors import RunnerError
-from ..manifest import Artifact, OldestRuntime
+from ..manifest import Artifact
 from .contents import Contents, Stored, stored
 from .declared import Declared, Port
+from .torch_mobile_releases import oldest
 
 __all__ = ["Bytecode", "contents", "declared", "shapeless_run"]
-
-# PyTorch's own reasons for its bytecode versions: caffe2/serialize/versions.h. Version 8 was
-# merged in February 2022 (pytorch/pytorch#71662), and 1.12 is the first release after it.
-_RELEASES = {8: "1.12"}
 
 
 def declared(artifact: Artifact, path: Path) -> Declared:
     """Of the bytecode, and of a run on tensors that have the manifest's shapes and no values.
 
-    Where no manifest gives shapes, nothing is run: arguments have their names alone. Otherwise they
-    have a position and no name that an app uses.
+    Where no manifest gives shapes, nothing is run. Apps call ``forward`` by position; the names are
+    those of its arguments, and of what the TorchScript beside the bytecode returns.
     """
     bytecode = Bytecode(path)
-    version = bytecode.version
     inputs = tuple(Port(name) for name in bytecode.inputs)
-    outputs = tuple(Port() for _ in range(bytecode.outputs))
+    outputs = tuple(Port(name) for name in bytecode.outputs)
     if artifact.inputs:
-        given = shapeless_run(path, artifact.inputs[0].shape)
-        inputs = tuple(Port(shape=tuple(t.shape), dtype=t.dtype) for t in artifact.inputs[:1])
+        image, given = artifact.inputs[0], shapeless_run(path, artifact.inputs[0].shape)
+        tensors = given if isinstance(given, list | tuple) else [given]
+        # One that gives several may give them as one list.
+        names = [*bytecode.outputs, *[None] * len(tensors)]
+        inputs = tuple(Port(name, tuple(image.shape), image.dtype) for name in bytecode.inputs[:1])
         outputs = tuple(
-            Port(shape=tuple(tensor.shape), dtype=str(tensor.dtype).removeprefix("torch."))
-            for tensor in (given if isinstance(given, list | tuple) else [given])
-        )
-    oldest = None
-    if version in _RELEASES:
-        because = f"bytecode version {version}"
-        oldest = OldestRuntime(
-            runtime="PyTorch Mobile", version=_RELEASES[version], because=because
+            Port(name, tuple(tensor.shape), str(tensor.dtype).removeprefix("torch."))
+            for name, tensor in zip(names, tensors, strict=False)
         )
     return Declared(
         inputs=inputs,
         outputs=outputs,
         operators=tuple(sorted(bytecode.operators)),
-        properties={"bytecode_version": version},
-        oldest_runtime=oldest,
+        properties={"bytecode_version": bytecode.version},
+        oldest_runtimes=oldest(bytecode.version, bytecode.arguments),
     )
 
 
@@ -114,8 +108,9 @@ class Bytecode:
     Attributes:
         version: Of the bytecode's form.
         inputs: Names of its arguments.
-        outputs: How many tensors it gives.
+        outputs: What its TorchScript calls what it gives; None for what has no name there.
         operators: How often each operator is called, by name and overload.
+        arguments: How many arguments each operator is called with, at most.
         calls: It calls other functions, whose operators are not counted.
     """
 
@@ -131,7 +126,13 @@ class Bytecode:
                 f"{path} has no function forward.", "Export the network with its own forward."
             )
         code = functions[name]
-        names = [f"{row[0]}.{row[1]}" if row[1] else row[0] for row in code["operators"]]
+        rows = code["operators"]
+        names = [f"{row[0]}.{row[1]}" if row[1] else row[0] for row in rows]
+        self.arguments: dict[str, int] = {}
+        for named, row in zip(names, rows, strict=True):
+            # Their number is there since version 6 of the form.
+            count = int(row[2]) if len(row) > 2 and row[2] is not None else 0
+            self.arguments[named] = max(count, self.arguments.get(named, 0))
         instructions = [(row[0], row[1]) for row in code["instructions"]]
         self.operators = Counter(names[i] for kind, i in instructions if kind in {"OP", "OPN"})
         self.calls = any(kind in {"CALL", "INTERFACE_CALL"} for kind, _ in instructions)
@@ -140,7 +141,20 @@ class Bytecode:
         arguments = [dict(argument) for argument in schema.get("arguments", ())]
         names = [str(argument["name"]) for argument in arguments]
         self.inputs = [name for name in names if name != "self"]
-        self.outputs = len(schema.get("returns", ()))
+        self.outputs: list[str | None] = [None] * len(schema.get("returns", ()))
+        if len(self.outputs) == 1:
+            self.outputs = [_returned(path, name)]
+
+
+def _returned(path: Path, method: str) -> str | None:
+    """The variable that ends a method's TorchScript, where it is one, and not numbered by torch."""
+    place = "/".join(method.split(".")[:-2])  # of the class's module
+    with zipfile.ZipFile(path) as archive:
+        record = f"{_folder(archive)}/code/{place}.py"
+        if record not in archive.namelist():
+            return None
+        found = re.search(r"\n    return ((?!_\d)\w+)\n?\Z", archive.read(record).decode())
+    return found[1] if found else None
 
 
 def _folder(archive: zipfile.ZipFile) -> str:

@@ -90,7 +90,8 @@ class Inspected:
         uncounted: Why; empty where they are.
         largest_weights: The largest first; not all of them.
         heaviest_layers: Those that multiply most, likewise; none where only the sum is known.
-        oldest_runtime: The oldest release that has all that the file uses, as far as is known.
+        oldest_runtimes: The oldest release of each runtime that has all that the file uses, as far
+            as is known.
         accelerators: What takes it whole, and what not.
         metadata: What the file says for people and tools, by its own keys.
     """
@@ -110,6 +111,6 @@ class Inspected:
     uncounted: str
     largest_weights: list[Stored]
     heaviest_layers: list[Layer]
-    oldest_runtime: OldestRuntime | None
+    oldest_runtimes: list[OldestRuntime]
     accelerators: list[Acceptance]
     metadata: dict[str, str]

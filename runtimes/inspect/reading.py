@@ -147,7 +147,7 @@ def _found(
             type(layer)(_told(layer.kind), _told(layer.name), layer.shape, layer.macs)
             for layer in layers[:_MOST_LISTED]
         ],
-        oldest_runtime=declared.oldest_runtime,
+        oldest_runtimes=list(declared.oldest_runtimes),
         accelerators=[],
         metadata={_told(name): _told(text, _LONGEST_TEXT) for name, text in metadata},
     )

@@ -1,11 +1,14 @@
-"""The published JSON Schema is the manifest's."""
+"""The published JSON Schema is the manifest's, and manifests of before are read."""
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
-from maskport.artifacts.manifest import Manifest
+import pytest
+
+from maskport.artifacts.manifest import Artifact, Manifest, OldestRuntime
 
 SCHEMA = Path(__file__).resolve().parents[3] / "docs" / "manifest.schema.json"
 
@@ -14,3 +17,28 @@ def test_the_published_schema_is_what_the_code_says() -> None:
     published = json.loads(SCHEMA.read_text(encoding="utf-8"))
     # Out of date? python -m maskport.artifacts.manifest > docs/manifest.schema.json
     assert published == Manifest.model_json_schema()
+
+
+LITERT = {"runtime": "LiteRT", "version": "2.1.3", "because": "QUANTIZE"}
+
+
+@pytest.mark.parametrize(
+    ("said", "read"),
+    [
+        ({"oldest_runtime": LITERT}, [OldestRuntime(**LITERT)]),
+        ({"oldest_runtime": None}, []),
+        ({"oldest_runtimes": [LITERT | {"links": ["kernels"]}]}, None),
+        ({}, []),
+    ],
+    ids=["one", "none", "several", "nothing"],
+)
+def test_the_one_runtime_of_older_manifests_is_the_first_of_the_list(
+    said: dict[str, Any], read: list[OldestRuntime] | None
+) -> None:
+    entry = {
+        **{"target": "t", "path": "file", "format": "tflite", "precision": "fp32", "bytes": 1},
+        **{"sha256": "0" * 64, "inputs": [], "outputs": []},
+        "files": [{"path": "file", "bytes": 1, "sha256": "0" * 64}],
+    }
+    found = Artifact.model_validate_json(json.dumps(entry | said)).oldest_runtimes
+    assert found == (read if read is not None else [OldestRuntime(**LITERT, links=["kernels"])])

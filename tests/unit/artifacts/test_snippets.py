@@ -84,7 +84,7 @@ def entry(
         files=[FileEntry(path=path, bytes=1, sha256="0" * 64)],
         inputs=[tensor("image", 3)],
         outputs=[tensor("mask", mask.channels)],
-        oldest_runtime=OldestRuntime(runtime="Runtime", version="2.7.0", because="\n*/ all"),
+        oldest_runtimes=[OldestRuntime(runtime="Runtime", version="2.7.0", because="\n*/ all")],
     )
     spec = ModelSpec("demo", ImageSpec(HEIGHT, WIDTH, divide_by=divide_by), mask)
     manifest = Manifest(

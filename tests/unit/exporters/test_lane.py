@@ -68,8 +68,7 @@ def test_what_the_file_says_comes_into_the_manifest(tmp_path: Path) -> None:
         "opset": 17,
         "operators": ["Cast", "Greater"],
     }
-    assert artifact.oldest_runtime is not None
-    assert artifact.oldest_runtime.runtime == "ONNX Runtime"
+    assert [oldest.runtime for oldest in artifact.oldest_runtimes] == ["ONNX Runtime"]
 
 
 def test_a_file_that_cant_be_read_back_is_refused(tmp_path: Path) -> None:

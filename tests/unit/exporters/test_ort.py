@@ -94,9 +94,8 @@ def test_it_says_what_it_takes_and_needs(made: tuple[Run, Path]) -> None:
     # ONNX Runtime has merged convolutions with their ReLUs.
     assert {"MaxPool", "Resize", "com.microsoft:FusedConv"} <= set(found.operators)
     assert found.properties == {"ort_format_version": 6}
-    assert found.oldest_runtime is not None
-    assert found.oldest_runtime.version == "1.16"
-    assert found.oldest_runtime.because == "version 6 of the format"
+    (oldest,) = found.oldest_runtimes
+    assert (oldest.version, oldest.because) == ("1.16", "version 6 of the format")
 
 
 def test_it_holds_the_contract(made: tuple[Run, Path]) -> None:

@@ -48,7 +48,7 @@ def test_a_folder_that_lost_a_file_is_damaged(artifact: Build, tmp_path: Path) -
 
 def test_what_the_file_needs_is_named_where_it_is_known(artifact: Build) -> None:
     oldest = OldestRuntime(runtime="LiteRT", version="2.1.3", because="QUANTIZE")
-    entry = artifact("tflite").model_copy(update={"oldest_runtime": oldest})
+    entry = artifact("tflite").model_copy(update={"oldest_runtimes": [oldest]})
     text = unsupported(entry, "ai-edge-litert 2.1.0")
     assert text.startswith("ai-edge-litert 2.1.0 doesn't take it. It needs LiteRT 2.1.3 or newer.")
 

@@ -49,8 +49,8 @@ def test_openvino_is_read_from_its_xml(read: Read, tmp_path: Path) -> None:
     assert found.outputs == (Port("mask", (1, 2, 4, 5), "float32"),)
     assert found.operators == ("Convert", "Convolution")
     because = "Convolution of opset12"
-    assert found.oldest_runtime == OldestRuntime(
-        runtime="OpenVINO", version="2023.1", because=because
+    assert found.oldest_runtimes == (
+        OldestRuntime(runtime="OpenVINO", version="2023.1", because=because),
     )
     held = openvino.contents(path)
     assert held.weights == (Stored("kernel", "float16", (2, 3, 1, 1), 6, 12),)
@@ -63,7 +63,7 @@ def test_a_set_of_operations_that_openvino_has_not_is_no_release(
 ) -> None:
     for version in ("extension", "opset99"):
         path = write_xml(tmp_path, NET.replace("opset12", version))
-        assert read("openvino", path).oldest_runtime is None
+        assert read("openvino", path).oldest_runtimes == ()
 
 
 @pytest.mark.parametrize("text", ["", "<net", "<svg/>", NET[:-9]])
@@ -269,7 +269,7 @@ def test_a_neural_network_of_core_ml_says_its_layers_and_weights(
     found = read("coreml", path)
     assert found.inputs == (Port("image", (1, 3, 4, 5), "uint8", image=True),)
     assert found.operators == ("convolution", "innerProduct")
-    assert found.oldest_runtime is not None and found.oldest_runtime.version.startswith("iOS 12")
+    assert [f"{o.runtime} {o.version}" for o in found.oldest_runtimes] == ["iOS 12", "macOS 10.14"]
     held = coreml.contents(path)
     assert [(w.name, w.dtype, w.values, w.bytes) for w in held.weights] == [
         ("stem.weights", "float16", 54, 108),

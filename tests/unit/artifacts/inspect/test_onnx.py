@@ -58,10 +58,10 @@ def test_the_oldest_runtime_takes_both_versions(
     read: Read, tmp_path: Path, ir: int, opset: int, release: str | None
 ) -> None:
     path = written(tmp_path / "a.onnx", TensorProto.BOOL, [1], ir=ir, domains={"": opset})
-    oldest = read("onnx", path).oldest_runtime
-    assert (oldest.version if oldest else None) == release
+    versions = [oldest.version for oldest in read("onnx", path).oldest_runtimes]
+    assert versions == ([release] if release else [])
 
 
 def test_nothing_is_derived_for_operators_of_another_domain(read: Read, tmp_path: Path) -> None:
     path = written(tmp_path / "a.onnx", TensorProto.BOOL, [1], domains={"": 17, "com.microsoft": 1})
-    assert read("onnx", path).oldest_runtime is None
+    assert read("onnx", path).oldest_runtimes == ()

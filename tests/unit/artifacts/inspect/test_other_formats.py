@@ -67,11 +67,17 @@ def test_the_type_that_bytecode_gives_is_found_without_values(read: Read, tmp_pa
     traced = torch.jit.trace(Threshold().eval(), torch.zeros(1, 3, 4, 5))
     torch.jit.freeze(traced)._save_for_lite_interpreter(str(path))
     found = read("torchscript-lite", path)
+    # What the mask is called, a trace that was not named leaves open.
+    assert found.inputs == (Port("x", (1, 3, 4, 5), "float32"),)
     assert found.outputs == (Port(shape=(1, 1, 4, 5), dtype="bool"),)
     assert {"aten::_convolution", "aten::gt.Scalar"} <= set(found.operators)
-    # The version that this torch writes; 1.12 is the first release that reads it.
+    # The version that this torch writes; 1.12 is the first release that reads it, and Maven's 1.12
+    # is older than that.
     assert found.properties == {"bytecode_version": 8}
-    assert found.oldest_runtime is not None and found.oldest_runtime.version == "1.12"
+    assert [(oldest.runtime, oldest.version) for oldest in found.oldest_runtimes] == [
+        ("org.pytorch:pytorch_android_lite", "1.12.1"),
+        ("LibTorch-Lite", "1.12.0"),
+    ]
 
 
 class Padded(Threshold):

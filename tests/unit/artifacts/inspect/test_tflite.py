@@ -16,9 +16,9 @@ from maskport.artifacts.manifest import TensorQuantization
 Read = Callable[..., Declared]
 
 
-def release_of(*uses: Use) -> str | None:
-    found = oldest(uses)
-    return f"{found.runtime} {found.version}" if found else None
+def release_of(*uses: Use) -> str:
+    (found,) = oldest(uses)
+    return f"{found.runtime} {found.version}"
 
 
 def quantize(result: str, version: int = 2) -> Use:
@@ -29,14 +29,13 @@ def test_a_type_that_older_releases_refuse_decides() -> None:
     """Its version is that of a QUANTIZE to int8, which every release runs."""
     assert release_of(quantize("int8")) == releases()[0]
     assert release_of(quantize("int16")) == "LiteRT 2.1.3"
-    found = oldest([quantize("int8"), quantize("int16")])
-    assert found is not None and found.because == "QUANTIZE from int8 to int16"
+    (found,) = oldest([quantize("int8"), quantize("int16")])
+    assert found.because == "QUANTIZE from int8 to int16"
 
 
 def test_a_version_that_older_releases_lack_decides() -> None:
     add = Use("ADD", 5, ("int16", "int16"), ("int16",))
-    found = oldest([add, quantize("int8")])
-    assert found is not None
+    (found,) = oldest([add, quantize("int8")])
     assert (found.runtime, found.version) == ("TensorFlow Lite", "2.13.0")
     assert found.because == "ADD of version 5"
 
@@ -48,7 +47,7 @@ def test_the_newest_of_all_operators_decides() -> None:
 
 @pytest.mark.parametrize("use", [Use("ADD", 99, (), ()), Use("custom Magic", 1, (), ())])
 def test_nothing_is_derived_for_what_no_release_was_seen_to_have(use: Use) -> None:
-    assert oldest([use]) is None
+    assert oldest([use]) == ()
 
 
 def test_releases_are_in_order() -> None:
@@ -134,6 +133,6 @@ def test_names_are_those_of_tensors_where_there_is_no_signature(
 @pytest.mark.sdk
 def test_min_runtime_version_is_not_believed(read: Read, written: Callable[..., Path]) -> None:
     """TensorFlow's converter writes 2.2.0 into files that no release before LiteRT 2.1.3 loads."""
-    oldest = read("tflite", written("INT16", signature=True, minimum="2.2.0")).oldest_runtime
-    assert oldest is not None
+    path = written("INT16", signature=True, minimum="2.2.0")
+    (oldest,) = read("tflite", path).oldest_runtimes
     assert (oldest.runtime, oldest.version) == ("LiteRT", "2.1.3")

@@ -85,12 +85,37 @@ def _lowered(program: Any, run: Run) -> Any:
 
 
 def _write(lowered: Any, run: Run, path: Path) -> Exported:
+    from executorch.exir import ExecutorchBackendConfig
+
     run.step("writing")
+    config = ExecutorchBackendConfig(memory_planning_pass=_NamedEnds())
     try:
-        path.write_bytes(lowered.to_executorch().buffer)
+        path.write_bytes(lowered.to_executorch(config).buffer)
     except Exception as exc:
         raise _refused(exc, run) from exc
     return Exported(*run.float_tensors("NCHW"))
+
+
+class _NamedEnds:
+    """ExecuTorch's planning of memory, the last pass before a program is written; then image and
+    mask get their names. Other tensors' the format keeps only where they lie outside of the file.
+    """
+
+    def run(self, module: Any, signature: Any) -> Any:
+        """As `MemoryPlanningPass.run`."""
+        from executorch.exir.passes import MemoryPlanningPass
+        from executorch.exir.schema import ExtraTensorInfo
+
+        planned = MemoryPlanningPass().run(module, signature)
+        nodes = list(planned.graph_module.graph.nodes)
+        images = [node for node in nodes if node.name in signature.user_inputs]
+        # The signature calls the mask by a name that it had before.
+        (masks,) = nodes[-1].args
+        for called, ends in (("image", images), ("mask", masks)):
+            for node in ends:
+                info = ExtraTensorInfo(fully_qualified_name=called)
+                node.meta["spec"].extra_tensor_info = info
+        return planned
 
 
 def _refused(exc: Exception, run: Run) -> ExportError:

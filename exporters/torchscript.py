@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import re
+from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from .run import Exported, Run
 
@@ -19,22 +23,61 @@ def export(run: Run, path: Path) -> Exported:
 
     run.step("freezing")
     frozen = torch.jit.freeze(torch.jit.load(str(run.trace)).eval())
+    _name_values(frozen.graph)
     run.step("saving")
     whole = run.scratch / "whole.ptl"
     frozen._save_for_lite_interpreter(str(whole))
-    _drop_sources(whole, path)
+    _rewrite(whole, path, _source_of(frozen))
     return Exported(*run.float_tensors("NCHW"))
+
+
+def _name_values(graph: Any) -> None:
+    """Name what operations give after their module and themselves: ``stage1_conv_convolution``.
+
+    The bytecode has no names but its argument's, which is that of the view's ``forward``. They
+    stand in the TorchScript beside it, which Netron shows.
+    """
+    seen: Counter[str] = Counter()
+    for node in _nodes(graph):
+        place = re.sub(r"\([^()]*\)", "", node.getModuleHierarchy())  # classes
+        place = re.sub(r"^body(\.network)?(\.|$)", "", place)
+        kind = node.kind().rpartition("::")[2].strip("_")
+        name = re.sub(r"\W+", "_", f"{place}.{kind}").strip("_")
+        for value in node.outputs():
+            if value.type().kind() == "TensorType":
+                seen[name] += 1
+                value.setDebugName(name if seen[name] == 1 else f"{name}_{seen[name]}")
+    for value in graph.outputs():
+        value.setDebugName("mask")
+
+
+def _nodes(block: Any) -> Iterator[Any]:
+    """Those of the branches too."""
+    for node in block.nodes():
+        yield node
+        for inner in node.blocks():
+            yield from _nodes(inner)
+
+
+def _source_of(module: Any) -> str:
+    """The record that holds the class's TorchScript."""
+    names = module._c._type().qualified_name().split(".")[:-1]
+    return f"code/{'/'.join(names)}.py"
 
 
 # What the writer makes itself.
 _VERSIONS = (".data/version", "version")
 _OWN_RECORDS = {".data/serialization_id", "byteorder", *_VERSIONS}
 
+# The last line of the only method, where torch has no name for what it returns.
+_RETURN = re.compile(rb"\n    return (?!mask\n?\Z)(.+)\n?\Z")
 
-def _drop_sources(whole: Path, path: Path) -> None:
-    """Copy a TorchScript archive without the tables that lead back to source files.
 
-    They hold this machine's paths, and nothing on a phone reads them.
+def _rewrite(whole: Path, path: Path, source: str) -> None:
+    """Copy a TorchScript archive without the tables that lead back to source files, and with a
+    name for the mask.
+
+    The tables hold this machine's paths, and nothing on a phone reads them.
     """
     import torch
 
@@ -46,5 +89,7 @@ def _drop_sources(whole: Path, path: Path) -> None:
     for name in names:
         if name not in _OWN_RECORDS and not name.endswith(".debug_pkl"):
             data = reader.get_record(name)
+            if name == source:
+                data = _RETURN.sub(rb"\n    mask = \1\n    return mask\n", data)
             writer.write_record(name, data, len(data))
     writer.write_end_of_file()

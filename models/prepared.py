@@ -145,8 +145,8 @@ class PreparedMask(nn.Module):
         self.eval()
         self.requires_grad_(False)
 
-    def forward(self, x: Tensor) -> Tensor:
-        mask: Tensor = self.body(self.normalize(x))
+    def forward(self, image: Tensor) -> Tensor:  # by which files call it
+        mask: Tensor = self.body(self.normalize(image))
         return mask
 
 

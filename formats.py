@@ -13,6 +13,7 @@ from typing import Literal
 __all__ = [
     "FORMATS",
     "TARGETS",
+    "FailingReader",
     "Format",
     "Intermediate",
     "Lane",
@@ -57,6 +58,21 @@ class Runtime:
 
 
 @dataclass(frozen=True, slots=True)
+class FailingReader:
+    """A program that opens a format's files and doesn't do what the format says.
+
+    Attributes:
+        name: Of the program.
+        seen: The releases in which it was seen.
+        says: What happens, and with which files.
+    """
+
+    name: str
+    seen: str
+    says: str
+
+
+@dataclass(frozen=True, slots=True)
 class Format:
     """What all files of one format have in common.
 
@@ -80,6 +96,7 @@ class Format:
         extra: The extra of maskport that installs what makes its files.
         modules: What must be importable to make them.
         platforms: Whose apps run its files, and so get them by ``maskport package``.
+        failing_readers: What is known not to read its files right; the manifest names them.
     """
 
     needs: tuple[Need, ...]
@@ -98,6 +115,7 @@ class Format:
     extra: str = ""
     modules: tuple[str, ...] = ()
     platforms: tuple[Platform, ...] = ()
+    failing_readers: tuple[FailingReader, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,6 +249,14 @@ FORMATS = {
         extra="tflite",
         modules=("litert_torch", "ai_edge_litert", "ai_edge_quantizer"),
         platforms=("android", "web"),
+        failing_readers=(
+            FailingReader(
+                "OpenCV dnn",
+                "4.14.0, 5.1.0",
+                "shifts convolutions that are dilated, and so draws another mask without an error; "
+                "refuses int8 weights. It reads the ONNX files right",
+            ),
+        ),
     ),
     "savedmodel": Format(
         needs=(Need("tensorflow", "tensorflow", "tflite"),),

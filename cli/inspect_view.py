@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from ..formats import FORMATS
 from .tables import print_table, printable
 
 if TYPE_CHECKING:
@@ -79,6 +80,8 @@ def _print_largest(found: Inspected) -> None:
 def _print_takers(found: Inspected) -> None:
     for oldest in found.oldest_runtimes:
         _say(f"Needs {oldest}: {oldest.because}")
+    for reader in FORMATS[found.format].failing_readers:
+        _say(f"Not for {reader.name} ({reader.seen}): it {reader.says}")
     if found.accelerators:
         rows = [(a.by, _WORDS[a.whole], a.says) for a in found.accelerators]
         print_table(("accelerator", "takes it whole", "says"), rows)

@@ -11,6 +11,7 @@ import importlib.metadata
 import shutil
 import time
 import traceback
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +21,7 @@ from ..artifacts.inspect.declared import differences
 from ..artifacts.inspect.read import declared_by
 from ..artifacts.manifest import Artifact
 from ..errors import ExportError, MaskportError, NotCoveredError
-from ..formats import Target
+from ..formats import FORMATS, Target
 from ..loading import load
 from ..processes.inside import Parent
 from .failures import reason_of
@@ -121,6 +122,8 @@ def as_declared(artifact: Artifact, path: Path) -> Artifact:
             f"Leave out {artifact.target}, and report it with the network.",
         )
     known = {**declared.properties, "operators": list(declared.operators)}
+    if failing := FORMATS[artifact.format].failing_readers:
+        known["failing_readers"] = [asdict(reader) for reader in failing]
     return artifact.model_copy(
         update={
             "properties": {**artifact.properties, **known},

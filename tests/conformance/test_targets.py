@@ -87,10 +87,22 @@ def test_its_file_says_what_its_entry_says(exported: Any, row: Target) -> None:
     declared = declared_by(artifact, exported.bundle.file(row.name))
     assert differences(artifact.inputs, artifact.outputs, declared) == []
     assert artifact.properties["operators"] == list(declared.operators) != []
-    assert artifact.oldest_runtime == declared.oldest_runtime
-    # What TensorFlow, Keras and ExecuTorch write is promised to newer releases only.
-    promised = row.format in {"savedmodel", "keras", "executorch"}
-    assert (declared.oldest_runtime is None) == promised
+    assert artifact.oldest_runtimes == list(declared.oldest_runtimes)
+    # What TensorFlow and Keras write is promised to newer releases only.
+    promised = row.format in {"savedmodel", "keras"}
+    assert (declared.oldest_runtimes == ()) == promised
+    # This network has nothing that the last packages lack.
+    assert all(oldest.version for oldest in declared.oldest_runtimes)
+    failing = artifact.properties.get("failing_readers", [])
+    assert [reader["name"] for reader in failing] == [r.name for r in row.shared.failing_readers]
+
+
+def test_its_file_itself_calls_what_goes_in_image_and_what_comes_out_mask(
+    exported: Any, row: Target
+) -> None:
+    declared = declared_by(exported.bundle.artifact(row.name), exported.bundle.file(row.name))
+    names = [port.name for port in (*declared.inputs, *declared.outputs)]
+    assert names == ["image", "mask"]
 
 
 @pytest.mark.parametrize("change", [{"dtype": "int8"}, {"shape": [1, 2, 50, 38]}], ids=str)
@@ -142,7 +154,7 @@ def test_inspecting_its_file_finds_what_its_entry_says(
         artifact.bytes,
         artifact.sha256,
     )
-    assert found.oldest_runtime == artifact.oldest_runtime
+    assert found.oldest_runtimes == artifact.oldest_runtimes
     assert set(artifact.properties["operators"]) <= found.operations.keys()
     cost = cost_of(artifact, path)
     assert sum(share.bytes or 0 for share in found.weights) == cost.weight_bytes

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from maskport.artifacts.manifest import Artifact, FileEntry, Tensor
 from maskport.errors import ExportError
 from maskport.exporters.lane import as_declared
+from maskport.formats import FORMATS, FailingReader
 
 from ...sdks import needed
 
@@ -69,6 +71,16 @@ def test_what_the_file_says_comes_into_the_manifest(tmp_path: Path) -> None:
         "operators": ["Cast", "Greater"],
     }
     assert [oldest.runtime for oldest in artifact.oldest_runtimes] == ["ONNX Runtime"]
+
+
+def test_what_is_known_not_to_read_a_format_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = written(tmp_path / "mask.onnx", cast=True)
+    row = replace(FORMATS["onnx"], failing_readers=(FailingReader("Theirs", "1.0", "turns it"),))
+    monkeypatch.setitem(FORMATS, "onnx", row)
+    found = as_declared(entry_of(path), path).properties["failing_readers"]
+    assert found == [{"name": "Theirs", "seen": "1.0", "says": "turns it"}]
 
 
 def test_a_file_that_cant_be_read_back_is_refused(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ import maskport
 
 ROOT = Path(__file__).resolve().parents[2]
 PYPROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
-NOT_SHIPPED = {"benchmarks", "docs", "tests"}
+NOT_SHIPPED = {"benchmarks", "docs", "examples", "tests"}
 
 only_in_tox = pytest.mark.skipif(
     "MASKPORT_TEST_WHEEL" not in os.environ, reason="only tox installs the wheel"

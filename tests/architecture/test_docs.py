@@ -17,7 +17,10 @@ ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"
 COMMANDS = cli.list_commands(click.Context(cli))
 PAGES = sorted(
-    [*ROOT.glob("*.md"), *DOCS.rglob("*.md"), *ROOT.glob("benchmarks/*.md")],
+    [
+        *(*ROOT.glob("*.md"), *DOCS.rglob("*.md"), *ROOT.glob("benchmarks/*.md")),
+        *(*ROOT.glob("examples/*.md"), *ROOT.glob("examples/*/*.md")),
+    ],
     key=lambda page: page.as_posix(),
 )
 

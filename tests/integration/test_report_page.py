@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -12,31 +11,10 @@ from maskport.validation.maps import MapStore
 from maskport.validation.reports import write_html
 from maskport.validation.results import Results
 
-CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
-DRIVER = shutil.which("chromedriver")
+from ..chromium import DESK, PHONE, chromium, first, needs_chromium, sized
 
 selenium = pytest.importorskip("selenium", reason="selenium is not installed")
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.skipif(
-        not (CHROMIUM and DRIVER),
-        reason="there is no chromium or chromedriver: apt-get install chromium chromium-driver",
-    ),
-]
-
-DESK, PHONE = (1360, 900), (360, 780)
-OPTIONS = (
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--disable-dev-shm-usage",
-    "--hide-scrollbars",
-)
+pytestmark = needs_chromium
 
 Open = Callable[..., Any]
 
@@ -48,18 +26,8 @@ def page(sample_run: tuple[Results, MapStore], tmp_path_factory: pytest.TempPath
 
 @pytest.fixture(scope="module")
 def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    from selenium import webdriver
-    from selenium.webdriver.chrome.service import Service
-
-    options = webdriver.ChromeOptions()
-    options.binary_location = CHROMIUM or ""
-    for option in (*OPTIONS, f"--user-data-dir={tmp_path_factory.mktemp('chromium')}"):
-        options.add_argument(option)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    # With the driver named, selenium looks for none, and asks nobody.
-    driver = webdriver.Chrome(options=options, service=Service(DRIVER))
-    yield driver
-    driver.quit()
+    with chromium(tmp_path_factory.mktemp("chromium")) as started:
+        yield started
 
 
 @pytest.fixture
@@ -67,24 +35,7 @@ def show(browser: Any, page: str) -> Iterator[Open]:
     """Opens the page; at the end of the test the browser must not have complained."""
 
     def opened(size: tuple[int, int] = DESK, scheme: str = "light") -> Any:
-        browser.execute_cdp_cmd(
-            "Emulation.setDeviceMetricsOverride",
-            {
-                "width": size[0],
-                "height": size[1],
-                "deviceScaleFactor": 1,
-                "mobile": size == PHONE,
-            },
-        )
-        browser.execute_cdp_cmd(
-            "Emulation.setEmulatedMedia",
-            {
-                "features": [
-                    {"name": "prefers-color-scheme", "value": scheme},
-                    {"name": "prefers-reduced-motion", "value": "reduce"},
-                ]
-            },
-        )
+        sized(browser, size, scheme)
         browser.get(page)
         return browser
 
@@ -92,12 +43,6 @@ def show(browser: Any, page: str) -> Iterator[Open]:
     assert not browser.get_log("browser")
     # Each test starts with nothing remembered.
     browser.execute_script("localStorage.clear()")
-
-
-def first(browser: Any, selector: str) -> Any:
-    from selenium.webdriver.common.by import By
-
-    return browser.find_element(By.CSS_SELECTOR, selector)
 
 
 def column(browser: Any, key: str) -> list[str]:

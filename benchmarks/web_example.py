@@ -30,7 +30,7 @@ from maskport.validation.reference import load_reference
 from tests.chromium import chromium, first, sized
 from tests.web_example import Page, built, serving
 
-WINDOW = (1000, 905)
+WINDOW = (1080, 905)
 COLORS = 200  # of the picture in the docs: a smaller file that looks the same
 
 

@@ -7,7 +7,6 @@ runs a real file is in tests/conformance.
 from __future__ import annotations
 
 import re
-import shutil
 import subprocess
 from pathlib import Path
 
@@ -23,6 +22,7 @@ from maskport.runtimes.base import real, stored
 from maskport.scenes import scene
 from maskport.specs import ModelSpec
 
+from ...compilers import compile_kotlin, kotlin_libraries, run, stubs_in, tool
 from .test_snippets import HEIGHT, KINDS, WIDTH, entry
 
 STUBS = Path(__file__).with_name("stubs")
@@ -32,28 +32,7 @@ WEB = [kind for kind in KINDS if not kind.startswith("coreml")]
 
 
 def stubs(name: str, folder: Path) -> list[Path]:
-    """Unpack stand-ins: ``== path`` begins a file."""
-    files = []
-    for part in re.split(r"^== ", (STUBS / f"{name}.txt").read_text(), flags=re.MULTILINE)[1:]:
-        path, _, text = part.partition("\n")
-        file = folder / path
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(text)
-        files.append(file)
-    return files
-
-
-def run(*command: str | Path, cwd: Path) -> str:
-    done = subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
-
-
-def tool(name: str) -> str:
-    found = shutil.which(name)
-    if found is None:
-        pytest.skip(f"there is no {name}")
-    return found
+    return stubs_in(STUBS / f"{name}.txt", folder)
 
 
 def made(kind: str, variant: str, language: str) -> tuple[Snippet, Artifact, ModelSpec]:
@@ -120,6 +99,74 @@ def test_java_feeds_what_imaging_feeds(kind: str, tmp_path: Path, photo: NDArray
 def rgba(photo: NDArray[np.uint8]) -> bytes:
     opaque = np.full(photo.shape[:2], 255, np.uint8)
     return np.dstack([photo, opaque]).tobytes()
+
+
+KOTLIN = """
+import android.content.Context
+import android.graphics.Bitmap
+import com.google.ai.edge.litert.Accelerator
+import java.io.DataOutputStream
+import java.io.File
+
+fun written(kind: String, planes: List<FloatArray>) {
+    File("fed").renameTo(File("fed-$kind"))
+    DataOutputStream(File("planes-$kind").outputStream().buffered()).use { out ->
+        planes.forEach { plane -> plane.forEach { out.writeFloat(it) } }
+    }
+}
+
+fun main(sizes: Array<String>) {
+    val bytes = File("pixels").readBytes()
+    fun byte(at: Int) = bytes[at].toInt() and 255
+    val colors = IntArray(bytes.size / 4) {
+        (255 shl 24) or (byte(4 * it) shl 16) or (byte(4 * it + 1) shl 8) or byte(4 * it + 2)
+    }
+    val photo = Bitmap(colors, sizes[0].toInt(), sizes[1].toInt())
+%s
+}
+"""
+# For each kind; the stub has no GPU.
+KOTLIN_RUN = """
+    File("given-%(name)s").copyTo(File("given"), overwrite = true)
+    %(type)s(Context()).use { segmenter ->
+        check(segmenter.accelerator == Accelerator.CPU)
+        written("%(name)s", segmenter.masks(photo).planes)
+    }
+"""
+
+
+@pytest.mark.slow
+def test_kotlin_feeds_and_reads_as_imaging_does(tmp_path: Path, photo: NDArray[np.uint8]) -> None:
+    """All kinds in one run of the compiler, and MediaPipe's code compiled along."""
+    kotlin = kotlin_libraries()
+    kinds = {f"net{i}": kind for i, kind in enumerate(k for k in KINDS if k.startswith("tflite"))}
+    files, runs, wanted = [], [], {}
+    for name, kind in kinds.items():
+        manifest, artifact = entry(*KINDS[kind], name=name)
+        spec, tensor = spec_of(manifest), artifact.outputs[0]
+        for snippet in snippets(manifest, artifact):
+            if snippet.language.name != "kotlin":
+                continue
+            files.append(tmp_path / snippet.file)
+            files[-1].write_text(snippet.text, encoding="utf-8")
+            if snippet.variant == "compiled_model":
+                runs.append(KOTLIN_RUN % {"name": name, "type": snippet.file.removesuffix(".kt")})
+        masks = np.random.default_rng(0).uniform(0.1, 0.8, (1, spec.mask.channels, HEIGHT, WIDTH))
+        given = stored(masks.astype(np.float32), tensor)
+        (tmp_path / f"given-{name}").write_bytes(given.tobytes())
+        final = mask_for_photo(real(given, tensor)[0], spec.mask, HEIGHT, WIDTH)
+        wanted[name] = (artifact, spec, final)
+    (tmp_path / "Main.kt").write_text(KOTLIN % "".join(runs))
+    (tmp_path / "pixels").write_bytes(rgba(photo))
+    files += [tmp_path / "Main.kt", *stubs("java", tmp_path), *stubs("kotlin", tmp_path)]
+    compile_kotlin(kotlin, files, tmp_path)
+    height, width = photo.shape[:2]
+    libraries = f".:{kotlin / 'kotlin-stdlib.jar'}"
+    run(tool("java"), "-cp", libraries, "MainKt", str(width), str(height), cwd=tmp_path)
+    for name, (artifact, spec, final) in wanted.items():
+        assert_fed((tmp_path / f"fed-{name}").read_bytes(), photo, artifact, spec)
+        planes = np.frombuffer((tmp_path / f"planes-{name}").read_bytes(), ">f4")
+        np.testing.assert_allclose(planes.reshape(final.shape), final, atol=1e-6)
 
 
 MAIN = """

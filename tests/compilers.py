@@ -1,0 +1,67 @@
+"""Compilers of apps' languages, where they are; SDKs that are not are stood in for by stubs."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from collections.abc import Iterable
+from pathlib import Path
+
+import pytest
+
+
+def tool(name: str) -> str:
+    """Where a program is; the test skips without it."""
+    found = shutil.which(name)
+    if found is None:
+        pytest.skip(f"there is no {name}")
+    return found
+
+
+def run(*command: str | Path, cwd: Path) -> str:
+    """What a command prints, which must succeed."""
+    done = subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def stubs_in(text: Path, folder: Path) -> list[Path]:
+    """Unpack stand-ins for SDKs: ``== path`` begins a file."""
+    files = []
+    for part in re.split(r"^== ", text.read_text(encoding="utf-8"), flags=re.MULTILINE)[1:]:
+        path, _, content = part.partition("\n")
+        file = folder / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(content, encoding="utf-8")
+        files.append(file)
+    return files
+
+
+def kotlin_libraries() -> Path:
+    """The folder of a Kotlin compiler's jars: of the archive that JetBrains gives, or of npm's
+    package `kotlin-compiler`, which holds the same files."""
+    for name in ("kotlinc", "kotlinc-js"):
+        found = shutil.which(name)
+        if found is not None:
+            libraries = Path(found).resolve().parents[1] / "lib"
+            if (libraries / "kotlin-compiler.jar").is_file():
+                return libraries
+    pytest.skip("there is no Kotlin compiler: npm install --global kotlin-compiler")
+
+
+def compile_kotlin(
+    libraries: Path, files: Iterable[Path], folder: Path, *options: str | Path
+) -> None:
+    """Classes of Kotlin and Java files into a folder; a warning is an error."""
+    sources = list(files)
+    java = [file for file in sources if file.suffix == ".java"]
+    run(tool("javac"), "-nowarn", "-d", folder, *java, cwd=folder)
+    run(
+        *(tool("java"), "-cp", libraries / "kotlin-compiler.jar"),
+        *("org.jetbrains.kotlin.cli.jvm.K2JVMCompiler", "-kotlin-home", libraries.parent),
+        *("-Werror", "-no-reflect", "-cp", folder, "-d", folder),
+        *options,
+        *(file for file in sources if file.suffix == ".kt"),
+        cwd=folder,
+    )

@@ -2,6 +2,8 @@
 
     python examples/copy_bundle.py exports/demo web
     python examples/copy_bundle.py exports/demo web --targets onnx-fp16,onnx-int8
+    python examples/copy_bundle.py exports/demo ios
+    python examples/copy_bundle.py exports/demo android --targets tflite-int8
 
 Each platform is a function that writes into the app and yields what it wrote. What it writes, git
 ignores; it replaces what was there of another bundle.
@@ -23,7 +25,7 @@ from PIL import Image
 from maskport.artifacts.bundle import Bundle, load_bundle, verify_artifact
 from maskport.artifacts.manifest import Artifact
 from maskport.artifacts.snippets import Snippet, snippets
-from maskport.artifacts.snippets.render import spec_of
+from maskport.artifacts.snippets.render import plain, spec_of
 from maskport.errors import BundleError, InputError, MaskportError, UsageError
 from maskport.scenes import scene
 
@@ -52,6 +54,62 @@ def web(bundle: Bundle, artifacts: list[Artifact], app: Path) -> Iterator[Path]:
     yield from (*photos, listed)
 
 
+def ios(bundle: Bundle, artifacts: list[Artifact], app: Path) -> Iterator[Path]:
+    """One Core ML package, Vision's code for it, and what the app calls the two."""
+    sources = app / "CutOut.swiftpm/App"
+    models, network = emptied(sources / "Model"), emptied(sources / "Network")
+    artifact = chosen_for_an_app(artifacts)
+    code = snippet(bundle, artifact, "vision")
+    name = Path(code.file).stem
+    yield copied(bundle.file(artifact.target), models)
+    yield written(network / code.file, code.text)
+    lines = [f"    static let {key} = {literal(text)}" for key, text in shown(bundle, artifact)]
+    text = [
+        "// Written by copy_bundle.py.",
+        "",
+        f"typealias Segmenter = {name}",
+        f"typealias Masks = {name}Masks",
+        f"typealias Pixels = {name}Pixels",
+        "",
+        "/// What the app says of its network.",
+        "enum Network {",
+        *lines,
+        "}",
+    ]
+    yield written(network / "Network.swift", "\n".join(text) + "\n")
+
+
+def android(bundle: Bundle, artifacts: list[Artifact], app: Path) -> Iterator[Path]:
+    """One TFLite file, LiteRT's code for it, and what the app calls the two."""
+    main, package = app / "app/src/main", "com.example.cutout.network"
+    assets, network = emptied(main / "assets"), emptied(main / "kotlin" / package.replace(".", "/"))
+    artifact = chosen_for_an_app(artifacts)
+    code = snippet(bundle, artifact, "compiled_model")
+    name = Path(code.file).stem
+    yield copied(bundle.file(artifact.target), assets)
+    # A file without a package can't be imported by those that have one.
+    comment, _, rest = code.text.partition("\nimport ")
+    yield written(network / code.file, f"{comment}\npackage {package}\n\nimport {rest}")
+    lines = [
+        f"    const val {key.upper()} = {literal(text).replace('$', chr(92) + '$')}"
+        for key, text in shown(bundle, artifact)
+    ]
+    text = [
+        "// Written by copy_bundle.py.",
+        "",
+        f"package {package}",
+        "",
+        f"typealias Segmenter = {name}",
+        f"typealias Masks = {name}Masks",
+        "",
+        "/** What the app says of its network. */",
+        "object Network {",
+        *lines,
+        "}",
+    ]
+    yield written(network / "Network.kt", "\n".join(text) + "\n")
+
+
 @dataclass(frozen=True)
 class Platform:
     """Whose app takes which formats, and what fills it."""
@@ -60,7 +118,11 @@ class Platform:
     fill: Callable[[Bundle, list[Artifact], Path], Iterator[Path]]
 
 
-PLATFORMS = {"web": Platform(("onnx",), web)}
+PLATFORMS = {
+    "android": Platform(("tflite",), android),
+    "ios": Platform(("coreml",), ios),
+    "web": Platform(("onnx",), web),
+}
 
 
 def main() -> None:
@@ -112,6 +174,25 @@ def fill(bundle: Bundle, platform: str, app: Path, targets: list[str]) -> Iterat
         ) from exc
 
 
+def chosen_for_an_app(artifacts: list[Artifact]) -> Artifact:
+    """The file in half precision, which phones compute in; else the first."""
+    return min(artifacts, key=lambda artifact: artifact.precision != "fp16")
+
+
+def shown(bundle: Bundle, artifact: Artifact) -> Iterator[tuple[str, str]]:
+    """What an app shows of its network, and which file it is."""
+    yield "name", bundle.manifest.network.name
+    yield "target", artifact.target
+    yield "file", bundle.file(artifact.target).name
+    yield "sha256", artifact.sha256
+    yield "license", bundle.manifest.checkpoint.license
+
+
+def literal(text: str) -> str:
+    """As Swift and, but for dollars, Kotlin write a string."""
+    return json.dumps(plain(text), ensure_ascii=False)
+
+
 def snippet(bundle: Bundle, artifact: Artifact, variant: str) -> Snippet:
     """The code for an app that runs an artifact by one of its runtimes."""
     return next(s for s in snippets(bundle.manifest, artifact) if s.variant == variant)
@@ -153,6 +234,11 @@ def sample_photos(folder: Path) -> Iterator[Path]:
         path = folder / f"{name}.jpg"
         Image.fromarray(scene(seed, 480, 640).photo).save(path, quality=92)
         yield path
+
+
+def written(path: Path, text: str) -> Path:
+    path.write_text(text, encoding="utf-8")
+    return path
 
 
 def emptied(folder: Path) -> Path:

@@ -51,17 +51,48 @@ def kotlin_libraries() -> Path:
 
 
 def compile_kotlin(
-    libraries: Path, files: Iterable[Path], folder: Path, *options: str | Path
+    libraries: Path, files: Iterable[Path], folder: Path, *options: str, uses: Iterable[Path] = ()
 ) -> None:
-    """Classes of Kotlin and Java files into a folder; a warning is an error."""
+    """Classes of Kotlin and Java files into a folder, with other jars; a warning is an error."""
     sources = list(files)
     java = [file for file in sources if file.suffix == ".java"]
+    classes = ":".join(map(str, (folder, *uses)))
     run(tool("javac"), "-nowarn", "-d", folder, *java, cwd=folder)
     run(
         *(tool("java"), "-cp", libraries / "kotlin-compiler.jar"),
         *("org.jetbrains.kotlin.cli.jvm.K2JVMCompiler", "-kotlin-home", libraries.parent),
-        *("-Werror", "-no-reflect", "-cp", folder, "-d", folder),
+        *("-Werror", "-no-reflect", "-cp", classes, "-d", folder),
         *options,
         *(file for file in sources if file.suffix == ".kt"),
         cwd=folder,
     )
+
+
+def compile_swift(modules: Iterable[Path], files: Iterable[Path], folder: Path, mode: str) -> Path:
+    """A program of Swift files, which import modules of one file each, in the order of their needs.
+
+    Args:
+        mode: Swift's language mode: 6 checks what threads share. A warning is an error.
+    """
+    compiler = tool("swiftc")
+    objects = []
+    for file in modules:
+        run(
+            *(compiler, "-swift-version", "5", "-parse-as-library", "-I", "."),
+            *("-module-name", file.stem, "-emit-module-path", f"{file.stem}.swiftmodule"),
+            *("-c", "-o", f"{file.stem}.o", file.name),
+            cwd=folder,
+        )
+        objects.append(f"{file.stem}.o")
+    names = [file.relative_to(folder) for file in files]
+    run(
+        *(compiler, "-swift-version", mode, "-warnings-as-errors", "-I", ".", "-o", "program"),
+        *(*names, *objects),
+        cwd=folder,
+    )
+    return folder / "program"
+
+
+def without_submodules(swift: str) -> str:
+    """Swift code without the line that a stand-in, which is one module, can't answer."""
+    return swift.replace("import CoreImage.CIFilterBuiltins\n", "")

@@ -22,7 +22,15 @@ from maskport.runtimes.base import real, stored
 from maskport.scenes import scene
 from maskport.specs import ModelSpec
 
-from ...compilers import compile_kotlin, kotlin_libraries, run, stubs_in, tool
+from ...compilers import (
+    compile_kotlin,
+    compile_swift,
+    kotlin_libraries,
+    run,
+    stubs_in,
+    tool,
+    without_submodules,
+)
 from .test_snippets import HEIGHT, KINDS, WIDTH, entry
 
 STUBS = Path(__file__).with_name("stubs")
@@ -167,6 +175,65 @@ def test_kotlin_feeds_and_reads_as_imaging_does(tmp_path: Path, photo: NDArray[n
         assert_fed((tmp_path / f"fed-{name}").read_bytes(), photo, artifact, spec)
         planes = np.frombuffer((tmp_path / f"planes-{name}").read_bytes(), ">f4")
         np.testing.assert_allclose(planes.reshape(final.shape), final, atol=1e-6)
+
+
+SWIFT = """
+import CoreImage
+
+func given(_ name: String) throws -> [Float] {
+    try Data(contentsOf: URL(fileURLWithPath: "given-" + name)).withUnsafeBytes {
+        Array($0.bindMemory(to: Float.self))
+    }
+}
+
+func write<T>(_ values: [T], _ name: String) throws {
+    try values.withUnsafeBytes { Data($0) }.write(to: URL(fileURLWithPath: name))
+}
+"""
+# For each kind.
+SWIFT_RUN = """
+do {
+    let masks = try %(type)sMasks(values: given("%(name)s"))
+    try write(masks.planes.flatMap { $0 }, "planes-%(name)s")
+    let extent = CGRect(x: 0, y: 0, width: 3 * %(type)sMasks.width, height: %(type)sMasks.height)
+    let gray = masks.image(extent: extent)
+    precondition(gray.extent == extent)
+    try gray.bytes.write(to: URL(fileURLWithPath: "gray-%(name)s"))
+    try write(%(classes)s, "classes-%(name)s")
+}
+"""
+
+
+@pytest.mark.slow
+def test_swift_reads_as_imaging_does(tmp_path: Path) -> None:
+    """All kinds in one run of the compiler: Apple's frameworks only check types."""
+    tool("swiftc")
+    kinds = {f"net{i}": kind for i, kind in enumerate(k for k in KINDS if k.startswith("coreml"))}
+    files, runs, wanted = [], [], {}
+    for name, kind in kinds.items():
+        manifest, artifact = entry(*KINDS[kind], name=name)
+        spec = spec_of(manifest)
+        for snippet in snippets(manifest, artifact):
+            files.append(tmp_path / snippet.file)
+            files[-1].write_text(without_submodules(snippet.text), encoding="utf-8")
+        several = spec.mask.channels > 1
+        facts = {"name": name, "type": f"{name.capitalize()}VisionSegmenter"}
+        runs.append(SWIFT_RUN % (facts | {"classes": "masks.classes()" if several else "[Int]()"}))
+        masks = np.random.default_rng(0).uniform(0.1, 0.8, (spec.mask.channels, HEIGHT, WIDTH))
+        masks.astype(np.float32).tofile(tmp_path / f"given-{name}")
+        wanted[name] = mask_for_photo(masks.astype(np.float32), spec.mask, HEIGHT, WIDTH)
+    (tmp_path / "main.swift").write_text(SWIFT + "".join(runs))
+    files.append(tmp_path / "main.swift")
+    program = compile_swift(stubs("swift", tmp_path), files, tmp_path, mode="6")
+    run(program, cwd=tmp_path)
+    for name, final in wanted.items():
+        planes = np.fromfile(tmp_path / f"planes-{name}", np.float32).reshape(final.shape)
+        np.testing.assert_allclose(planes, final, atol=1e-6)
+        gray = np.fromfile(tmp_path / f"gray-{name}", np.uint8)
+        np.testing.assert_allclose(gray, np.rint(planes[0].ravel() * 255), atol=1)
+        classes = np.fromfile(tmp_path / f"classes-{name}", np.int64)
+        if len(final) > 1:
+            assert np.array_equal(classes.reshape(HEIGHT, WIDTH), final.argmax(0))
 
 
 MAIN = """

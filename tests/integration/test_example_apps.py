@@ -179,11 +179,13 @@ def test_kotlin_and_compose_take_the_android_app(script: ModuleType, tmp_path: P
     resources.write_text(f"package com.example.cutout; {holder}")
     sources = [*files, resources, *(app / "app/src/main").rglob("*.kt")]
     coroutines = libraries / "kotlinx-coroutines-core-jvm.jar"
-    compile_kotlin(libraries, sources, out, uses=[coroutines])
+    catalog = tomllib.loads((app / "gradle/libs.versions.toml").read_text())
+    language = ("-language-version", catalog["versions"]["kotlin"].rpartition(".")[0])
+    compile_kotlin(libraries, sources, out, *language, uses=[coroutines])
     assert (out / "com/example/cutout/MainActivity.class").is_file()
     plugin = f"-Xplugin={libraries / 'compose-compiler-plugin.jar'}"
     with pytest.raises(AssertionError, match="requires the Compose Runtime") as refused:
-        compile_kotlin(libraries, sources, out, plugin, uses=[coroutines])
+        compile_kotlin(libraries, sources, out, plugin, *language, uses=[coroutines])
     assert " error: " not in str(refused.value)
 
 

@@ -19,8 +19,9 @@ from .artifacts.manifest import Checkpoint
 from .errors import UsageError
 from .exporters.adopt import AdoptRequest, run_adoption, size_of
 from .exporters.export import ExportEvent, ExportRequest, Watcher, default_jobs, run_export
+from .exporters.flexible import other_sizes
 from .exporters.quantized import recipes_of
-from .exporters.run import Card, Options
+from .exporters.run import Card, CoreMLOutput, Options
 from .exporters.subject import subject_of
 from .exporters.targets import needs_photos, select
 from .exporters.ways import Way
@@ -68,7 +69,8 @@ def export(
     budget: Budget | str | None = None,
     prefer: Prefer = "latency",
     out: str | PathLike[str] | None = None,
-    coreml_output: Literal["image", "multiarray"] = "image",
+    coreml_output: CoreMLOutput = "image",
+    coreml_sizes: Iterable[int | str | tuple[int, int]] = (),
     tflite_layout: Literal["NHWC", "NCHW"] = "NHWC",
     author: str = "",
     license: str = "",
@@ -105,7 +107,10 @@ def export(
         prefer: The fastest mix that holds it, or with parts in float that cost next to nothing.
         out: The bundle's folder, ``exports/NAME-SIZE`` by default. A bundle that is there is
             replaced in one step at the end.
-        coreml_output: What Core ML files give: an 8-bit grayscale image, or a multi-array.
+        coreml_output: What Core ML files give: an 8-bit grayscale image, one of float16 values in
+            [0, 1] (``"half"``), or a multi-array.
+        coreml_sizes: Sizes that Core ML files take as well, all of which are checked; those of
+            coreml-w8a8 take one.
         tflite_layout: Of image and mask in TFLite files; ``"NCHW"`` for apps that feed planes.
         author: Embedded in the files.
         license: Of the weights; embedded in the files.
@@ -146,20 +151,23 @@ def export(
     taken = load(found, weights, weights_key)
     _say_taken(taken, note)
     subject = subject_of(found, taken, source, license)
+    sizes = other_sizes(subject.reference, coreml_sizes, rows)
     calibrated = load_calibration(calibration, found.spec.image) if calibration else None
     image = found.spec.image
     seen = photos or (None if generated(calibration) else calibration)
     check, unread = _check_photos(image, seen)
+    check_at = {size: _check_photos(image.resized(*size), seen)[0] for size in sizes}
     _say_left_out([*(calibrated.unread if calibrated is not None else ()), *unread], note)
     side = str(image.height) if image.height == image.width else f"{image.height}x{image.width}"
     request = ExportRequest(
         subject=subject,
         targets=rows,
         card=_card(found, subject.checkpoint, author),
-        options=Options(coreml_output, tflite_layout),
+        options=Options(coreml_output, tflite_layout, sizes),
         calibration=calibrated,
         recipes=recipes,
         check=check,
+        check_at=check_at,
         jobs=jobs or default_jobs(),
     )
     folder = Path(out) if out is not None else Path("exports") / f"{found.spec.name}-{side}"

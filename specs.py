@@ -165,6 +165,10 @@ class ModelSpec:
                 "Use at most 64 letters, digits, dots, dashes and underscores: --name sky.",
             )
 
+    def resized(self, height: int, width: int) -> ModelSpec:
+        """The same network at another size."""
+        return replace(self, image=self.image.resized(height, width))
+
     def to_dict(self) -> dict[str, Any]:
         """Plain values, for JSON."""
         return asdict(self)

@@ -86,6 +86,35 @@ class Bundle:
             a for a in artifacts if "all" in names or a.target in names or a.format in formats
         )
 
+    def at_size(self, height: int, width: int) -> Bundle:
+        """The same bundle as it is used at another size: of the files, those that take it.
+
+        Raises:
+            UsageError: None does.
+        """
+        spec = self.manifest.spec
+        image = spec["image"]
+        if (image["height"], image["width"]) == (height, width):
+            return self
+        artifacts = self.manifest.artifacts
+        sizes = {(o.height, o.width) for a in artifacts for o in a.other_sizes}
+        if (height, width) not in sizes:
+            known = {(image["height"], image["width"]), *sizes}
+            raise UsageError(
+                f"No file of {self.path} takes {height}x{width}.",
+                f"They take {', '.join(f'{h}x{w}' for h, w in sorted(known))}; other sizes are "
+                "given at export: --flexible for Core ML, --size for the others.",
+            )
+        taken = [
+            artifact.at_size(height, width)
+            for artifact in artifacts
+            if any((o.height, o.width) == (height, width) for o in artifact.other_sizes)
+        ]
+        resized = {**spec, "image": {**image, "height": height, "width": width}}
+        return Bundle(
+            self.path, self.manifest.model_copy(update={"spec": resized, "artifacts": taken})
+        )
+
 
 def load_bundle(path: str | os.PathLike[str]) -> Bundle:
     """Read a bundle's manifest. Files are not opened; `verify` checks them.

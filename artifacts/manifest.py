@@ -35,6 +35,7 @@ __all__ = [
     "Network",
     "Normalization",
     "OldestRuntime",
+    "OtherSize",
     "Quantization",
     "Reading",
     "Tensor",
@@ -160,6 +161,14 @@ class Inspection(_Record):
     worst_iou: float
 
 
+class OtherSize(_Record):
+    """A size beside its tensors' own that a file takes, and what it drew at that."""
+
+    height: int = Field(ge=1)
+    width: int = Field(ge=1)
+    inspection: Inspection | None = None
+
+
 class HalfPrecision(_Record):
     """What becomes of the network where every value is a half, as float16 files are run on GPUs and
     Neural Engines.
@@ -208,7 +217,8 @@ class Artifact(_Record):
     """One exported file, or one folder that a format calls a file.
 
     ``sha256`` of a folder is taken over the lines ``<sha256>  <relative path>`` of its files,
-    sorted by path, so ``sha256sum`` reproduces it.
+    sorted by path, so ``sha256sum`` reproduces it. ``other_sizes`` are those that it takes beside
+    its tensors' own.
     """
 
     target: str
@@ -227,6 +237,7 @@ class Artifact(_Record):
     )
     inspection: Inspection | None = None
     inspection_skipped: str | None = None
+    other_sizes: list[OtherSize] = Field(default_factory=list)
 
     @model_validator(mode="after")
     def _holds_its_files(self) -> Self:
@@ -236,6 +247,22 @@ class Artifact(_Record):
         if self.bytes != sum(f.bytes for f in self.files):
             raise ValueError(f"the bytes of {self.path} are not those of its files")
         return self
+
+    def at_size(self, height: int, width: int) -> Artifact:
+        """The same file as it is used at another size."""
+
+        def resized(tensor: Tensor) -> Tensor:
+            at = slice(-3, -1) if tensor.layout == "NHWC" else slice(-2, None)
+            shape = list(tensor.shape)
+            shape[at] = [height, width]
+            return tensor.model_copy(update={"shape": shape})
+
+        return self.model_copy(
+            update={
+                "inputs": [resized(tensor) for tensor in self.inputs],
+                "outputs": [resized(tensor) for tensor in self.outputs],
+            }
+        )
 
 
 class Failure(_Record):

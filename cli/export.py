@@ -73,10 +73,17 @@ __all__ = ["command", "exit_code"]
 @click.option("--name", help="Begins the files' names; the network's own name where left out.")
 @click.option(
     "--coreml-output",
-    type=click.Choice(["image", "multiarray"]),
+    type=click.Choice(["image", "half", "multiarray"]),
     default="image",
     show_default=True,
-    help="What Core ML files give.",
+    help="What Core ML files give: an image of bytes, one of float16 values, or an array.",
+)
+@click.option(
+    "--flexible",
+    default="",
+    metavar="SIZES",
+    help="Sizes that Core ML files take beside the network's own, each of them checked: "
+    "512,512x320 (height x width).",
 )
 @click.option(
     "--layout",
@@ -103,6 +110,7 @@ def command(
     prefer: Any,
     out: Path | None,
     coreml_output: Any,
+    flexible: str,
     layout: str,
     author: str,
     license: str,
@@ -118,6 +126,7 @@ def command(
     maskport export demo
     maskport export u2netp --targets coreml-fp16,tflite-fp16
     maskport export u2netp --weights my.pth --calibration photos/ --out exports/mine
+    maskport export u2netp --targets coreml --flexible 512,512x320
     maskport export u2netp --targets tflite-mixed --calibration photos/ --budget 'iou>=0.9995'
     maskport export nets.sky:SkyNet --weights sky.pth --size 384 --activation sigmoid
     """
@@ -155,6 +164,7 @@ def command(
             prefer=prefer,
             out=out,
             coreml_output=coreml_output,
+            coreml_sizes=listed(flexible),
             tflite_layout="NCHW" if layout == "nchw" else "NHWC",
             author=author,
             license=license,

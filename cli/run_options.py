@@ -66,6 +66,11 @@ run_options = gathered(
         metavar="NAMES",
         help="Targets or formats of the bundle, separated by commas.",
     ),
+    click.option(
+        "--size",
+        metavar="SIDE",
+        help="At another of the sizes that files take: 512, or 512x320 for height x width.",
+    ),
     *_REFERENCE,
     click.option(
         "--release", is_flag=True, help="Time 1,024 runs and 60 seconds of each artifact."

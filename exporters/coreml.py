@@ -13,6 +13,7 @@ from ..artifacts.manifest import Quantization
 from ..sdks.slim import coremltools
 from .coreml_package import convert, finish, scaled
 from .failures import made_once
+from .flexible import with_constant_factors
 from .run import Exported, Run
 
 __all__ = ["export_fp16", "export_fp32", "export_palette4", "export_palette6", "export_w8"]
@@ -26,12 +27,12 @@ _PRECISIONS = {"fp16": "FLOAT16", "fp32": "FLOAT32"}
 
 def export_fp32(run: Run, path: Path) -> Exported:
     """Write the full-precision package, for CPU and GPU."""
-    return finish(_converted(run, "fp32"), run, path, DEPLOYMENT_TARGET)
+    return _finished(_converted(run, "fp32"), run, path)
 
 
 def export_fp16(run: Run, path: Path) -> Exported:
     """Write the float16 package, the one that the Neural Engine runs."""
-    return finish(_converted(run, "fp16"), run, path, DEPLOYMENT_TARGET)
+    return _finished(_converted(run, "fp16"), run, path)
 
 
 def export_w8(run: Run, path: Path) -> Exported:
@@ -71,7 +72,14 @@ def _palettized(run: Run, path: Path, bits: int) -> Exported:
 
 def _compressed(model: Any, run: Run, path: Path, weights: str) -> Exported:
     stored = Quantization(weights=weights, activations="float16")
-    return finish(model, run, path, DEPLOYMENT_TARGET, stored)
+    return _finished(model, run, path, stored)
+
+
+def _finished(
+    model: Any, run: Run, path: Path, quantization: Quantization | None = None
+) -> Exported:
+    sizes = run.options.coreml_sizes
+    return finish(model, run, path, DEPLOYMENT_TARGET, quantization, sizes)
 
 
 def _converted(run: Run, precision: str) -> Any:
@@ -80,7 +88,10 @@ def _converted(run: Run, precision: str) -> Any:
 
     def make(path: Path) -> None:
         run.step("converting")
-        model = convert(_traced(run), run, _PRECISIONS[precision], DEPLOYMENT_TARGET, _REMEDY)
+        sizes = run.options.coreml_sizes
+        model = convert(
+            _traced(run), run, _PRECISIONS[precision], DEPLOYMENT_TARGET, _REMEDY, sizes
+        )
         model.save(str(path))
 
     kept = made_once(run.scratch / f"coreml-{precision}.mlpackage", make)
@@ -88,12 +99,19 @@ def _converted(run: Run, precision: str) -> Any:
 
 
 def _traced(run: Run) -> Any:
-    """The run's trace, scaled."""
+    """The run's trace from bytes, scaled."""
     import torch
 
     with torch.no_grad():
-        example = torch.full(run.image_shape, 0.5)
-        network = scaled(torch.jit.load(str(run.trace)), "mask", run).eval()
-        traced = torch.jit.trace(network, example, check_trace=False)
+        example = torch.full(run.image_shape, 128.0)
+        view = torch.jit.load(str(run.trace))
+        # What the photo is multiplied by comes first in all kinds of normalisation.
+        next(view.normalize.buffers()).div_(255)
+        traced = torch.jit.trace(scaled(view, "mask", run).eval(), example, check_trace=False)
     # Unfrozen, some constants stay arrays that coremltools 9 can't read with NumPy 2.4.
-    return torch.jit.freeze(traced)
+    frozen = torch.jit.freeze(traced)
+    if not run.options.coreml_sizes:
+        return frozen
+    image = run.spec.image
+    sizes = ((image.height, image.width), *run.options.coreml_sizes)
+    return with_constant_factors(frozen, run.spec.name, sizes)

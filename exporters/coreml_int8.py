@@ -47,7 +47,8 @@ def _program(run: Run) -> Any:
 
     view = load_program(run.program)
     _raise_scales(view)
-    example = torch.full(run.image_shape, 0.5)
+    _take_bytes(view)
+    example = torch.full(run.image_shape, 128.0)
     with warnings.catch_warnings(action="ignore"), torch.no_grad():
         program = torch.export.export(scaled(view, "view", run), (example,), strict=False)
         # coremltools reads functional operations only.
@@ -61,6 +62,23 @@ def _program(run: Run) -> Any:
         if node.target is torch.ops.aten.max_pool2d.default and len(node.args) == 2:
             node.args = (*node.args, node.args[1])
     return program
+
+
+def _take_bytes(module: Any) -> None:
+    """Let it read a photo's bytes instead of values in [0, 1], in place."""
+    import torch
+
+    (photo,) = (node for node in module.graph.nodes if node.op == "placeholder")
+    quantize = torch.ops.quantized_decomposed.quantize_per_tensor.default
+    if all(node.target is quantize for node in photo.users):
+        for node in list(photo.users):  # exact: steps of 1/255 are those of bytes
+            values, scale, *rest = node.args
+            node.args = (values, scale * 255, *rest)
+    else:
+        with module.graph.inserting_after(photo):
+            value = module.graph.call_function(torch.ops.aten.mul.Tensor, (photo, 1 / 255))
+        photo.replace_all_uses_with(value, delete_user_cb=lambda node: node is not value)
+    module.recompile()
 
 
 def _raise_scales(module: Any) -> None:

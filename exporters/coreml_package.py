@@ -8,7 +8,7 @@ import hashlib
 import importlib
 import json
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from colorsys import hsv_to_rgb
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,7 +20,7 @@ from ..artifacts.manifest import Quantization, Tensor, TensorQuantization
 from ..artifacts.metadata.contract import contract
 from ..errors import ExportError
 from ..sdks.slim import coremltools
-from .run import Exported, Run
+from .run import CoreMLOutput, Exported, Run, Size
 
 __all__ = ["convert", "finish", "scaled"]
 
@@ -28,15 +28,23 @@ __all__ = ["convert", "finish", "scaled"]
 _DATE_KEY = "com.github.apple.coremltools.conversion_date"
 
 
-def convert(source: Any, run: Run, precision: str, target: str, remedy: str) -> Any:
+def convert(
+    source: Any,
+    run: Run,
+    precision: str,
+    target: str,
+    remedy: str,
+    sizes: Sequence[Size] = (),
+) -> Any:
     """An ML program of a trace or an exported program.
 
     Args:
-        source: What coremltools converts.
+        source: What coremltools converts, from a photo's bytes.
         run: Says what goes in and out.
         precision: coremltools' name: ``FLOAT16`` or ``FLOAT32``.
         target: coremltools' name of the oldest system that runs it, for example ``iOS16``.
         remedy: What to do where it fails.
+        sizes: (height, width) of other sizes that it holds for.
 
     Raises:
         ExportError: coremltools can't convert it.
@@ -47,7 +55,7 @@ def convert(source: Any, run: Run, precision: str, target: str, remedy: str) -> 
             return ct.convert(
                 source,
                 convert_to="mlprogram",
-                **_features(run),
+                **_features(run, sizes),
                 compute_precision=getattr(ct.precision, precision),
                 minimum_deployment_target=getattr(ct.target, target),
                 skip_model_load=True,
@@ -57,7 +65,7 @@ def convert(source: Any, run: Run, precision: str, target: str, remedy: str) -> 
 
 
 def scaled(drawing: Any, name: str, run: Run) -> Any:
-    """What draws a mask in [0, 1], to the program's own value of a full one: 255 of an image.
+    """What draws a mask in [0, 1], to the program's own value of a full one: 255 of bytes.
 
     Args:
         drawing: A module.
@@ -66,7 +74,7 @@ def scaled(drawing: Any, name: str, run: Run) -> Any:
     """
     import torch
 
-    full = 255.0 if _gives_image(run) else 1.0
+    full = 255.0 if _gives(run) == "image" else 1.0
 
     class Scaled(torch.nn.Module):
         def __init__(self) -> None:
@@ -81,7 +89,12 @@ def scaled(drawing: Any, name: str, run: Run) -> Any:
 
 
 def finish(
-    model: Any, run: Run, path: Path, target: str, quantization: Quantization | None = None
+    model: Any,
+    run: Run,
+    path: Path,
+    target: str,
+    quantization: Quantization | None = None,
+    sizes: Sequence[Size] = (),
 ) -> Exported:
     """Fill in what Xcode shows, save, and take out what would differ between equal runs.
 
@@ -91,14 +104,20 @@ def finish(
         path: Of the package.
         target: coremltools' name of the oldest system that runs it, for example ``iOS16``.
         quantization: For the manifest.
+        sizes: (height, width) of other sizes that it takes.
     """
     card = run.card
     model.author, model.license, model.version = card.author, card.license, card.version
     model.short_description = card.description
     image = run.spec.image
-    model.input_description["image"] = f"Photo, RGB, {image.width} x {image.height} pixels"
+    takes = ((image.height, image.width), *sizes)
+    pixels = " or ".join(f"{width} x {height}" for height, width in takes)
+    model.input_description["image"] = f"Photo, RGB, {pixels} pixels"
     model.output_description["mask"] = _mask_text(run)
     model.user_defined_metadata.update(contract(run.spec, run.card, "image"))
+    if sizes:
+        written = ",".join(f"{height}x{width}" for height, width in takes)
+        model.user_defined_metadata["maskport.sizes"] = written
     if run.spec.mask.channels > 1:
         model.user_defined_metadata.update(_preview(run.spec.mask.labels))
     model.save(str(path))
@@ -116,14 +135,18 @@ def finish(
         )
     ]
     _, outputs = run.float_tensors("NCHW")
-    if _gives_image(run):
-        update = {"dtype": "uint8", "layout": "image", "quantization": pixel}
-        outputs = [tensor.model_copy(update=update) for tensor in outputs]
+    given: dict[str, dict[str, Any]] = {
+        "image": {"dtype": "uint8", "layout": "image", "quantization": pixel},
+        "half": {"dtype": "float16", "layout": "image"},
+        "multiarray": {},
+    }
+    outputs = [tensor.model_copy(update=given[_gives(run)]) for tensor in outputs]
     return Exported(
         inputs,
         outputs,
         quantization=quantization,
         properties={"minimum_deployment_target": target},
+        sizes=tuple(sizes),
     )
 
 
@@ -144,28 +167,30 @@ def _preview(labels: tuple[str, ...]) -> dict[str, str]:
     }
 
 
-def _features(run: Run) -> dict[str, Any]:
-    """``inputs`` and ``outputs`` for `coremltools.convert`: a photo, and an image or an array."""
+def _features(run: Run, sizes: Sequence[Size]) -> dict[str, Any]:
+    """``inputs`` and ``outputs`` for `coremltools.convert`: a photo, and an image or an array.
+
+    Sizes are enumerated: of a range the Neural Engine takes none.
+    """
     ct = coremltools()
+    layouts = ct.colorlayout
+    shape: Any = run.image_shape
+    if sizes:
+        shapes = [shape, *((1, 3, height, width) for height, width in sizes)]
+        shape = ct.EnumeratedShapes(shapes=shapes, default=shape)
+    gray = {"image": layouts.GRAYSCALE, "half": layouts.GRAYSCALE_FLOAT16}.get(_gives(run))
     return {
-        "inputs": [
-            ct.ImageType(
-                name="image",
-                shape=run.image_shape,
-                scale=1 / 255,
-                color_layout=ct.colorlayout.RGB,
-            )
-        ],
+        "inputs": [ct.ImageType(name="image", shape=shape, color_layout=layouts.RGB)],
         "outputs": [
-            ct.ImageType(name="mask", color_layout=ct.colorlayout.GRAYSCALE)
-            if _gives_image(run)
+            ct.ImageType(name="mask", color_layout=gray)
+            if gray is not None
             else ct.TensorType(name="mask", dtype=float)
         ],
     }
 
 
-def _gives_image(run: Run) -> bool:
-    return run.options.coreml_output == "image" and run.spec.mask.channels == 1
+def _gives(run: Run) -> CoreMLOutput:
+    return run.options.coreml_output if run.spec.mask.channels == 1 else "multiarray"
 
 
 @contextmanager
@@ -194,7 +219,9 @@ def _one_element_casts() -> Iterator[None]:
 
 def _mask_text(run: Run) -> str:
     labels = ", ".join(run.spec.mask.labels)
-    if _gives_image(run):
+    if _gives(run) == "half":
+        return "Mask, grayscale in float16: 1 is the object, 0 the background"
+    if _gives(run) == "image":
         return "Mask, 8-bit grayscale: 255 is the object, 0 the background"
     return f"Mask, values from 0 to 1, one plane each for: {labels}"
 

@@ -9,7 +9,7 @@ import shutil
 import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
@@ -35,7 +35,7 @@ from ..artifacts.manifest import (
 from ..errors import BudgetError, ExportError, MaskportError, MissingToolError
 from ..formats import TARGETS, Target
 from ..models.devices import best_device
-from ..models.prepared import PreparedMask, prepare
+from ..models.prepared import PreparedMask, Reference, prepare
 from ..quantization.calibration import CalibrationSet
 from ..quantization.recipe import Recipe, read_recipe, write_recipe
 from ..quantization.suitability import evenly_spaced, objections
@@ -43,12 +43,12 @@ from ..sdks.needs import not_installed
 from .failures import reason_of
 from .half_precision import tried_in_halves
 from .intermediates import make
-from .lane import CHECK, PLAN
+from .lane import CHECK, CHECK_AT, PLAN
 from .lanes import Lanes
 from .messages import Failed, Finished, News, Started, Step
 from .probes import draw_references
 from .quantized import RecipeSearch, quantized
-from .run import Card, Options, Run
+from .run import Card, Options, Run, Size
 from .subject import Subject, keep_weights, manifest_of, with_documents
 
 __all__ = ["ExportEvent", "ExportRequest", "Watcher", "run_export"]
@@ -92,6 +92,7 @@ class ExportRequest:
         calibration: Photos for INT8 targets.
         recipes: By the name that targets have for them, what they are quantised by.
         check: (N, 3, H, W) float32, RGB in [0, 1]: photos that every file must draw rightly.
+        check_at: By each of the options' other sizes, likewise.
         jobs: Lanes at once.
     """
 
@@ -103,6 +104,7 @@ class ExportRequest:
     recipes: Mapping[str, Recipe | RecipeSearch]
     check: NDArray[np.float32]
     jobs: int
+    check_at: Mapping[Size, NDArray[np.float32]] = field(default_factory=dict)
 
 
 def run_export(request: ExportRequest, out: Path, watch: Watcher) -> Bundle:
@@ -158,6 +160,10 @@ def _make_all(
     yield Step("drawing the reference's masks")
     references = draw_references(request.subject.reference, prepared, request.check, run)
     check = {"images": request.check, "references": references}
+    for size, images in request.check_at.items():
+        yield Step(f"drawing the reference's masks at {size[0]}x{size[1]}")
+        masks = _resized(request.subject, size).draw(images, best_device())
+        np.savez(run.scratch / CHECK_AT.format(*size), images=images, references=masks)
     if any(row.in_halves for row in available):
         yield Step("drawing masks in half precision")
         drawn, found = tried_in_halves(prepared, request.check)
@@ -182,6 +188,10 @@ def _make_all(
         yield from lanes.so_far()
     yield Step("")
     yield from lanes.finish()
+
+
+def _resized(subject: Subject, size: Size) -> Reference:
+    return Reference(subject.reference.network, subject.spec.resized(*size))
 
 
 def _make_float(

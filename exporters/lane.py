@@ -19,7 +19,7 @@ import numpy as np
 from ..artifacts.bundle import describe_files
 from ..artifacts.inspect.declared import differences
 from ..artifacts.inspect.read import declared_by
-from ..artifacts.manifest import Artifact
+from ..artifacts.manifest import Artifact, Inspection, OtherSize
 from ..errors import ExportError, MaskportError, NotCoveredError
 from ..formats import FORMATS, Target
 from ..loading import load
@@ -30,10 +30,12 @@ from .messages import REQUESTS, Failed, Finished, Started, Step, Stop
 from .run import Exported, Run
 from .targets import target
 
-__all__ = ["CHECK", "PLAN", "as_declared", "main"]
+__all__ = ["CHECK", "CHECK_AT", "PLAN", "as_declared", "main"]
 
 PLAN = "run.json"
 CHECK = "check.npz"
+# The same of another size.
+CHECK_AT = "check-{}x{}.npz"
 
 
 def main(parent: Parent, scratch: str) -> None:
@@ -96,6 +98,7 @@ def _export(row: Target, run: Run, path: Path) -> Artifact:
         outputs=exported.outputs,
         quantization=exported.quantization,
         properties=exported.properties,
+        other_sizes=[OtherSize(height=height, width=width) for height, width in exported.sizes],
     )
 
 
@@ -115,7 +118,8 @@ def as_declared(artifact: Artifact, path: Path) -> Artifact:
             f"The file was made, but can't be read back: {reason_of(exc)}.",
             f"Leave out {artifact.target}, and report it with the network.",
         ) from exc
-    wrong = differences(artifact.inputs, artifact.outputs, declared)
+    sizes = [(other.height, other.width) for other in artifact.other_sizes]
+    wrong = differences(artifact.inputs, artifact.outputs, declared, sizes)
     if wrong:
         raise ExportError(
             f"The file was made, but {'; '.join(wrong)}.",
@@ -148,13 +152,38 @@ def _inspect(row: Target, artifact: Artifact, path: Path, run: Run) -> Artifact:
             )
     except NotCoveredError as exc:  # says nothing of the file
         return artifact.model_copy(update={"inspection_skipped": exc.what})
+    _judge(inspection, objection, _REMEDY)
+    others = [_inspected_at(other, artifact, path, run) for other in artifact.other_sizes]
+    return artifact.model_copy(update={"inspection": inspection, "other_sizes": others})
+
+
+def _inspected_at(other: OtherSize, artifact: Artifact, path: Path, run: Run) -> OtherSize:
+    """Another size, with what the file drew at it.
+
+    Raises:
+        ExportError: It doesn't draw the reference's mask of that size.
+    """
+    with np.load(run.scratch / CHECK_AT.format(other.height, other.width)) as check:
+        inspection, objection = inspect_artifact(
+            path,
+            artifact.at_size(other.height, other.width),
+            check["images"],
+            check["references"],
+            run.spec.mask,
+        )
+    size = f"{other.height}x{other.width}"
+    remedy = f"Leave {size} or {artifact.target} out, or export it at that size alone."
+    _judge(inspection, objection and f"at {size} {objection}", remedy)
+    return other.model_copy(update={"inspection": inspection})
+
+
+def _judge(inspection: Inspection, objection: str, remedy: str) -> None:
     print(inspection.model_dump_json(), flush=True)
     if objection:
-        raise ExportError(
-            f"The file was made, but {objection}.",
-            "Compare the other targets: it is the format's conversion, or this precision.",
-        )
-    return artifact.model_copy(update={"inspection": inspection})
+        raise ExportError(f"The file was made, but {objection}.", remedy)
+
+
+_REMEDY = "Compare the other targets: it is the format's conversion, or this precision."
 
 
 def _versions(modules: tuple[str, ...]) -> dict[str, str]:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +18,10 @@ from ..errors import UsageError
 from ..quantization.recipe import Recipe, read_recipe
 from ..specs import ModelSpec
 
-__all__ = ["Card", "Exported", "Options", "Run"]
+__all__ = ["Card", "CoreMLOutput", "Exported", "Options", "Run", "Size"]
+
+Size = tuple[int, int]
+CoreMLOutput = Literal["image", "half", "multiarray"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,20 +29,23 @@ class Options:
     """Choices that change what is inside the files.
 
     Attributes:
-        coreml_output: ``"image"`` gives Core ML files a grayscale image output;
-            ``"multiarray"`` a float array of shape (1, C, H, W). Masks of several channels
-            are always arrays.
+        coreml_output: ``"image"`` gives Core ML files a grayscale image of bytes, ``"half"`` one
+            of float16 values in [0, 1], ``"multiarray"`` a float array of shape (1, C, H, W).
+            Masks of several channels are always arrays.
+        coreml_sizes: (height, width) of other sizes that Core ML files take beside the network's.
         tflite_layout: ``"NHWC"``, as Android's bitmaps are and MediaPipe wants it, or ``"NCHW"``
             for apps that feed planes.
     """
 
-    coreml_output: Literal["image", "multiarray"] = "image"
+    coreml_output: CoreMLOutput = "image"
     tflite_layout: Literal["NHWC", "NCHW"] = "NHWC"
+    coreml_sizes: tuple[Size, ...] = ()
 
     def __post_init__(self) -> None:
-        if self.coreml_output not in {"image", "multiarray"}:
+        if self.coreml_output not in get_args(CoreMLOutput):
             raise UsageError(
-                f"Core ML files can't give {self.coreml_output!r}.", "Use image or multiarray."
+                f"Core ML files can't give {self.coreml_output!r}.",
+                f"Use {', '.join(get_args(CoreMLOutput))}.",
             )
         if self.tflite_layout not in {"NHWC", "NCHW"}:
             raise UsageError(
@@ -49,12 +55,14 @@ class Options:
 
 @dataclass(frozen=True, slots=True)
 class Exported:
-    """How the file that an exporter wrote is used."""
+    """How the file that an exporter wrote is used; ``sizes`` are (height, width) of others that it
+    takes beside its tensors' own."""
 
     inputs: list[Tensor]
     outputs: list[Tensor]
     quantization: Quantization | None = None
     properties: dict[str, Any] = field(default_factory=dict)
+    sizes: tuple[Size, ...] = ()
 
 
 def _silent(_text: str, _done: int = 0, _total: int = 0) -> None:
@@ -177,6 +185,11 @@ class Run:
             scratch=path.parent,
             spec=ModelSpec.from_dict(plan["spec"]),
             card=Card(**plan["card"]),
-            options=Options(**plan["options"]),
+            options=Options(**plan["options"] | {"coreml_sizes": _pairs(plan)}),
             step=step,
         )
+
+
+def _pairs(plan: dict[str, Any]) -> tuple[Size, ...]:
+    """JSON has no tuples."""
+    return tuple((height, width) for height, width in plan["options"]["coreml_sizes"])

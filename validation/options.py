@@ -41,6 +41,7 @@ class RunOptions:
     images: Path | None = None
     masks: Path | None = None
     targets: tuple[str, ...] = ("all",)
+    size: int | str | tuple[int, int] | None = None
     network: NetworkOptions = field(default_factory=NetworkOptions)
     latency: LatencyMode = "standard"
     threads: int | None = None

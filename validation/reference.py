@@ -14,6 +14,7 @@ from ..artifacts.manifest import Artifact, FileEntry, Tensor
 from ..errors import BundleError, InputError, UsageError, did_you_mean
 from ..models import catalog
 from ..models.checkpoints import Taken, load_weights
+from ..models.factory import with_options
 from ..models.prepared import Reference, check_output, prepare
 from ..models.resolve import load, resolve
 from ..models.wrappers import unwrapped
@@ -23,6 +24,7 @@ from .options import NetworkOptions
 __all__ = [
     "VIEWS",
     "Origin",
+    "bundle_at",
     "bundle_spec",
     "load_reference",
     "network_view",
@@ -87,6 +89,20 @@ def origin_of(bundle: Bundle, given: NetworkOptions = OWN) -> Origin:
     return Origin(chosen, _own_weights(bundle))
 
 
+def bundle_at(folder: Path, size: int | str | tuple[int, int] | None) -> Bundle:
+    """A bundle, as it is used at a size: a side, (height, width), or None for its own.
+
+    Raises:
+        BundleError: There is none, or not one that this version reads.
+        InputError: That is no size, or no file of it takes that.
+    """
+    bundle = load_bundle(folder)
+    if size is None:
+        return bundle
+    image = with_options(bundle_spec(bundle), {"size": size}, where="the size").image
+    return bundle.at_size(image.height, image.width)
+
+
 def bundle_spec(bundle: Bundle) -> ModelSpec:
     """The specification in a bundle's manifest.
 
@@ -135,17 +151,20 @@ def load_reference(
     return reference
 
 
-def network_view(bundle: str, network: str, weights: str, weights_key: str, view: str) -> nn.Module:
+def network_view(
+    bundle: str, size: str, network: str, weights: str, weights_key: str, view: str
+) -> nn.Module:
     """The network as a module from (1, 3, H, W) in [0, 1] to its mask; called in a child process.
 
     Args:
         bundle: The bundle's folder.
+        size: At which; height x width.
         network: As in `Origin`.
         weights: Likewise.
         weights_key: Likewise; empty where the file holds one set.
         view: One of `VIEWS`.
     """
-    spec = bundle_spec(load_bundle(bundle))
+    spec = bundle_spec(bundle_at(Path(bundle), size))
     module, _ = _built(Origin(network, Path(weights), weights_key or None), spec)
     if view == "pytorch":
         return Reference(module, spec)

@@ -156,9 +156,11 @@ class _Validation:
         origin = self.request.origin
         if origin is None:
             return
+        image = self.request.spec.image
         for view in VIEWS:
             arguments = {
                 "bundle": str(self.request.bundle.path),
+                "size": f"{image.height}x{image.width}",
                 "network": origin.network,
                 "weights": str(origin.weights),
                 "weights_key": origin.key or "",

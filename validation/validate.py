@@ -13,7 +13,7 @@ from pathlib import Path
 
 from torch import nn
 
-from ..artifacts.bundle import Bundle, load_bundle
+from ..artifacts.bundle import Bundle
 from ..artifacts.manifest import Artifact
 from ..errors import BundleError, InputError, UsageError, did_you_mean
 from ..models.download import cache_folder
@@ -23,7 +23,7 @@ from .gates import Gates, decide, default_gates
 from .gates.baseline import check_network
 from .options import LatencyMode, NetworkOptions, RunOptions
 from .photoset import find_photos
-from .reference import VIEWS, bundle_spec, load_reference, origin_of
+from .reference import VIEWS, bundle_at, bundle_spec, load_reference, origin_of
 from .request import ValidationEvent, ValidationRequest, Watcher
 from .results import Results
 from .run import validation_run
@@ -40,6 +40,7 @@ def validate(
     images: Path_ | None = None,
     masks: Path_ | None = None,
     targets: str | Iterable[str] = ("all",),
+    size: int | str | tuple[int, int] | None = None,
     network: nn.Module | str | None = None,
     weights: Path_ | None = None,
     weights_key: str | None = None,
@@ -63,6 +64,7 @@ def validate(
         images: Folder or list file of photos; the built-in scenes where left out.
         masks: Folder of ground-truth masks, named as the photos.
         targets: Names of targets or formats in the bundle, or ``"all"``.
+        size: Another of the sizes that some of its files take: a side, or (height, width).
         network: Where the bundle's network is not of the catalog: ``"package.module:factory"``,
             or the network itself (which then can't be timed beside the files).
         weights: A checkpoint, instead of the weights that the bundle holds.
@@ -94,6 +96,7 @@ def validate(
         images=_path(images),
         masks=_path(masks),
         targets=(targets,) if isinstance(targets, str) else tuple(targets),
+        size=size,
         network=NetworkOptions(network, _path(weights), weights_key),
         latency=latency,
         threads=threads,
@@ -114,6 +117,7 @@ def bench(
     *,
     images: Path_ | None = None,
     targets: str | Iterable[str] = ("all",),
+    size: int | str | tuple[int, int] | None = None,
     network: str | None = None,
     weights: Path_ | None = None,
     weights_key: str | None = None,
@@ -134,6 +138,7 @@ def bench(
     options = RunOptions(
         images=_path(images),
         targets=(targets,) if isinstance(targets, str) else tuple(targets),
+        size=size,
         network=NetworkOptions(network, _path(weights), weights_key),
         latency=latency,
         threads=threads,
@@ -188,7 +193,8 @@ def bench_with(bundle: Path, options: RunOptions, report: Report | None, watch: 
 def _request(
     folder: Path, options: RunOptions, watch: Watcher, *, compare: bool, keep_maps: bool
 ) -> ValidationRequest:
-    bundle, photos = load_bundle(folder), find_photos(options.images, options.masks)
+    bundle = bundle_at(folder, options.size)
+    photos = find_photos(options.images, options.masks)
     threads, seconds, given = options.threads, options.time_limit, options.network
     if threads is not None and threads < 1:
         raise UsageError(f"{threads} threads run nothing.", "Give 1 or more, or leave it out.")

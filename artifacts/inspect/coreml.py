@@ -13,7 +13,7 @@ from ..manifest import Artifact, OldestRuntime
 from .contents import Contents, Value
 from .coreml_weights import network_weights, program_values, program_weights
 from .declared import Declared, Port
-from .neural_engine import advice
+from .neural_engine import advice, compute_units
 
 __all__ = ["contents", "declared", "neural_engine"]
 
@@ -45,6 +45,7 @@ def declared(_artifact: Artifact, path: Path) -> Declared:
         outputs=tuple(_port(feature, arrays) for feature in description.output),
         operators=tuple(sorted(set(_kinds(specification)))),
         properties={"specification_version": version} | _advised(specification),
+        sizes=_sizes(description.input),
         oldest_runtimes=_oldest(version),
     )
 
@@ -92,7 +93,11 @@ def _advised(specification: Any) -> dict[str, Any]:
     """For the manifest."""
     if specification.WhichOneof("Type") != "mlProgram":
         return {}
-    return {"leaves_neural_engine": advice(_operations(specification))}
+    operations = _operations(specification)
+    return {
+        "compute_units": compute_units(operations),
+        "leaves_neural_engine": advice(operations),
+    }
 
 
 def _operations(specification: Any) -> list[Any]:
@@ -127,14 +132,27 @@ def _port(feature: Any, arrays: Any) -> Port:
     kind = feature.type
     if kind.WhichOneof("Type") == "imageType":
         image = kind.imageType
-        channels = 1 if "GRAYSCALE" in image.ColorSpace.Name(image.colorSpace) else 3
-        shape = (1, channels, int(image.height), int(image.width))
-        return Port(feature.name, shape, "uint8", image=True)
+        space = image.ColorSpace.Name(image.colorSpace)
+        channels = 1 if "GRAYSCALE" in space else 3
+        # Of an image that is as large as another, coremltools says nothing but that.
+        ranged = image.WhichOneof("SizeFlexibility") == "imageSizeRange"
+        size = (None, None) if ranged else (int(image.height), int(image.width))
+        dtype = "float16" if space.endswith("FLOAT16") else "uint8"
+        return Port(feature.name, (1, channels, *size), dtype, image=True)
     if kind.WhichOneof("Type") != "multiArrayType":  # a number, a text, a dictionary
         return Port(feature.name, None, (kind.WhichOneof("Type") or "").removesuffix("Type"))
     array = kind.multiArrayType
     dtype = arrays.Name(array.dataType).lower().replace("double", "float64")
     return Port(feature.name, tuple(map(int, array.shape)) or None, dtype)
+
+
+def _sizes(features: Any) -> tuple[tuple[int, int], ...]:
+    """All (height, width) that the image may have, where they are enumerated."""
+    return tuple(
+        (int(size.height), int(size.width))
+        for feature in features
+        for size in feature.type.imageType.enumeratedSizes.sizes
+    )
 
 
 def _kinds(specification: Any) -> Iterator[str]:

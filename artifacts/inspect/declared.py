@@ -44,6 +44,7 @@ class Declared:
         operators: The kinds of operations in it, by the format's names, sorted.
         properties: What else its format says, for the manifest.
         oldest_runtimes: See there, one a runtime; none where nothing can be derived.
+        sizes: All (height, width) that it takes, where they are enumerated.
     """
 
     inputs: tuple[Port, ...]
@@ -51,16 +52,25 @@ class Declared:
     operators: tuple[str, ...]
     properties: dict[str, Any] = field(default_factory=dict)
     oldest_runtimes: tuple[OldestRuntime, ...] = ()
+    sizes: tuple[tuple[int, int], ...] = ()
 
 
 def differences(
-    inputs: Sequence[Tensor], outputs: Sequence[Tensor], declared: Declared
+    inputs: Sequence[Tensor],
+    outputs: Sequence[Tensor],
+    declared: Declared,
+    other_sizes: Sequence[tuple[int, int]] = (),
 ) -> list[str]:
     """Where what a manifest says of a file isn't what the file says, a sentence each."""
-    return [
+    found = [
         *_differing("takes", inputs, declared.inputs),
         *_differing("gives", outputs, declared.outputs),
     ]
+    taken = set(declared.sizes)
+    if other_sizes and not taken.issuperset(other_sizes):
+        named = ", ".join(sorted(map(_sizes, taken))) or "one"
+        found.append(f"the manifest says {', '.join(map(_sizes, other_sizes))}, the file {named}")
+    return found
 
 
 def _differing(verb: str, said: Sequence[Tensor], found: Sequence[Port]) -> Iterator[str]:
@@ -78,7 +88,10 @@ def _differing(verb: str, said: Sequence[Tensor], found: Sequence[Port]) -> Iter
 def _values(tensor: Tensor, port: Port) -> Iterator[tuple[str, str]]:
     """Of each thing that the file declares: how the manifest has it, and the file."""
     if port.shape is not None:
-        yield _sizes(tensor.shape), _sizes(port.shape)
+        shape = port.shape
+        if port.image:  # its output's size follows the input's
+            shape = tuple(b or a for a, b in zip(tensor.shape, shape, strict=False))
+        yield _sizes(tensor.shape), _sizes(shape)
     if port.dtype is not None:
         yield tensor.dtype, port.dtype
     yield _kind(tensor.layout == "image"), _kind(port.image)

@@ -16,7 +16,7 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
-__all__ = ["advice"]
+__all__ = ["advice", "compute_units"]
 
 _GUIDE, _TYPED, _OLDER = "ane-guide", "coremltools' guide", "hollance/neural-engine"
 # By what their names begin with; of the rest nothing is known, or that they run there.
@@ -45,6 +45,17 @@ def advice(operations: list[Any]) -> list[str]:
     constants = {o.outputs[0].name: o for o in operations if o.type == "const"}
     found = Counter(reason for o in operations for reason in _reasons(o, constants))
     return [f"{count} {reason}" for reason, count in found.most_common()]
+
+
+def compute_units(operations: list[Any]) -> dict[str, str]:
+    """Which compute units an app does best to allow (``take``, as ``--compute-units`` has them), and
+    why (``because``); advice, too."""
+    work = [operation for operation in operations if not operation.type.startswith(_NO_WORK)]
+    floats = sum(map(_in_float32, work))
+    if 2 * floats > len(work):
+        why = f"{floats} of {len(work)} operations are in float32, which no Neural Engine computes"
+        return {"take": "CPU_AND_GPU", "because": f"{why} ({_TYPED})"}
+    return {"take": "ALL", "because": "it computes in float16, which the Neural Engine takes"}
 
 
 def _reasons(operation: Any, constants: dict[str, Any]) -> Iterator[str]:

@@ -87,6 +87,9 @@ def snippets(manifest: Manifest, artifact: Artifact) -> list[Snippet]:
         _, variant, extension, _ = template.name.split(".")
         if variant == "mediapipe" and not _for_mediapipe(artifact):
             continue
+        # It gives a picture of 8 bits and a color space, which would be another mask.
+        if variant == "vision_18" and artifact.outputs[0].dtype == "float16":
+            continue
         language = LANGUAGES[extension]
         parts = _words(manifest.network.name) + _words(variant)
         stem = "_".join(parts).lower() if language.snake else _capitals(parts)
@@ -155,7 +158,10 @@ def _fed_by_templates(artifact: Artifact) -> bool:
         and sizes[1] is not None
         and sizes[0][:2] == sizes[1][:2]
         and sizes[0][2] == 3
-        and all(t.dtype == "float32" or t.quantization is not None for t in (image, mask))
+        and all(
+            t.dtype == "float32" or t.layout == "image" or t.quantization is not None
+            for t in (image, mask)
+        )
     )
 
 
@@ -192,7 +198,14 @@ def _facts(manifest: Manifest, artifact: Artifact, spec: ModelSpec) -> dict[str,
         "by_maximum": spec.image.divide_by == "image-maximum",
         "min_max": spec.mask.normalization == "min-max",
         "filter": spec.image.resize_filter,
+        "compute_units": _compute_units(artifact),
     }
+
+
+def _compute_units(artifact: Artifact) -> str:
+    """Those that its manifest advises, as Swift has them."""
+    advised = artifact.properties.get("compute_units", {}).get("take")
+    return "cpuAndGPU" if advised == "CPU_AND_GPU" else "all"
 
 
 def _words(name: str) -> list[str]:

@@ -21,7 +21,6 @@ from .run import Size
 
 __all__ = ["other_sizes", "with_constant_factors"]
 
-# With (input, size, …, factor of rows, factor of columns).
 _UPSAMPLING = {
     torch.ops.aten.upsample_bilinear2d.default: "aten::upsample_bilinear2d",
     torch.ops.aten.upsample_nearest2d.default: "aten::upsample_nearest2d",
@@ -70,16 +69,23 @@ def with_constant_factors(traced: Any, name: str, sizes: Sequence[Size]) -> Any:
     torch._C._jit_pass_inline(traced.graph)
     nodes = [node for node in traced.graph.nodes() if node.kind() in _UPSAMPLING.values()]
     for node, *factors in zip(nodes, *found, strict=True):
-        if any(not factor.is_integer() for both in factors for factor in both):
+        if len(set(factors)) > 1 or not all(factor.is_integer() for factor in factors[0]):
             raise _uneven(name, factors, sizes)
-        if len(set(factors)) > 1:
-            raise _uneven(name, factors, sizes)
-        traced.graph.setInsertPoint(node)
-        last = node.inputsSize()
-        for position, factor in zip((last - 2, last - 1), factors[0], strict=True):
-            node.replaceInput(position, traced.graph.insertConstant(factor))
+        _multiply(traced.graph, node, factors[0])
     torch._C._jit_pass_dce(traced.graph)
     return traced
+
+
+def _multiply(graph: Any, node: Any, factors: Factors) -> None:
+    """Let a node upsample by factors."""
+    graph.setInsertPoint(node)
+    last = node.inputsSize() - 1
+    if "scale_factors" in node.schema():  # (input, size or None, …, both factors or None)
+        node.replaceInput(1, graph.insertConstant(None))
+        node.replaceInput(last, graph.insertConstant(list(factors)))
+    else:  # (input, size, …, factor of rows or None, factor of columns or None)
+        for position, factor in zip((last - 1, last), factors, strict=True):
+            node.replaceInput(position, graph.insertConstant(factor))
 
 
 def _factors(traced: Any, name: str, size: Size) -> list[Factors]:

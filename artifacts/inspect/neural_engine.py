@@ -48,8 +48,8 @@ def advice(operations: list[Any]) -> list[str]:
 
 
 def compute_units(operations: list[Any]) -> dict[str, str]:
-    """Which compute units an app does best to allow (``take``, as ``--compute-units`` has them), and
-    why (``because``); advice, too."""
+    """Which compute units an app does best to allow (``take``, in words of ``--compute-units``),
+    and why (``because``); advice, too."""
     work = [operation for operation in operations if not operation.type.startswith(_NO_WORK)]
     floats = sum(map(_in_float32, work))
     if 2 * floats > len(work):

@@ -190,6 +190,33 @@ def test_each_broken_file_is_named_with_its_cause_and_the_rest_validated(
     assert time.monotonic() - began < 120
 
 
+def test_a_file_of_several_sizes_is_judged_at_each(
+    network: U2Net, photos: Path, tmp_path: Path
+) -> None:
+    """Made once, validated at its own size and at another; the fixed one only at its own."""
+    spec = ModelSpec("nano", ImageSpec(64, 48), MaskSpec(), output=0)
+    out = tmp_path / "nano"
+    targets = ["coreml-fp16", "torchscript-lite"]
+    sizes = ["32x64", 64]
+    export(network, spec=spec, targets=targets, coreml_sizes=sizes, photos=photos, out=out)
+    manifest = json.loads((out / "manifest.json").read_text())
+    flexible, fixed = manifest["artifacts"]
+    others = flexible["other_sizes"]
+    assert [(o["height"], o["width"]) for o in others] == [(32, 64), (64, 64)]
+    assert all(o["inspection"]["iou"] > 0.99 for o in others) and fixed["other_sizes"] == []
+    options: dict[str, Any] = {"images": photos, "network": network, "latency": "none"}
+    assert list(validate(out, **options).artifacts) == targets
+    results = validate(out, size="32x64", **options)
+    assert list(results.artifacts) == ["coreml-fp16"] and results.passed
+    assert (results.input_height, results.input_width) == (32, 64)
+    # Masks are compared at that size, so each photo's error is another than at the file's own.
+    own = validate(out, targets="coreml-fp16", **options).artifacts["coreml-fp16"].photos
+    assert [p.metrics for p in results.artifacts["coreml-fp16"].photos] != [p.metrics for p in own]
+    with pytest.raises(UsageError, match=r"No file of .* takes 96x96") as caught:
+        validate(out, size=96, **options)
+    assert "32x64, 64x48, 64x64" in str(caught.value)
+
+
 def test_a_missing_file_is_missing(bundle: Path, network: U2Net, tmp_path: Path) -> None:
     folder = tmp_path / "lacking"
     shutil.copytree(bundle, folder)

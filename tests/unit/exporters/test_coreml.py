@@ -8,15 +8,21 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+import torch
 
+from maskport.artifacts.inspect.coreml import neural_engine
 from maskport.artifacts.metadata.contract import contract
 from maskport.exporters import coreml
 from maskport.exporters.intermediates import make
-from maskport.exporters.run import Card, Exported, Options, Run
-from maskport.models.prepared import prepare
+from maskport.exporters.run import Card, CoreMLOutput, Exported, Options, Run, Size
+from maskport.models.prepared import PreparedMask, prepare
 from maskport.models.seeding import seeded
 from maskport.models.u2net import FLAT, Stage, U2Net
+from maskport.runtimes.mil.package import read_package
+from maskport.runtimes.mil.program import Program
+from maskport.scenes import scene
 from maskport.specs import ImageSpec, MaskSpec, ModelSpec
 
 from ...sdks import needed
@@ -44,14 +50,25 @@ WIDER = (
 )
 
 
-def run_of(folder: Path, channels: int = 1, output: str = "image") -> Run:
+def view_of(channels: int = 1, size: Size = (HEIGHT, WIDTH)) -> tuple[PreparedMask, ModelSpec]:
     network = U2Net(WIDER, channels).eval()
-    seeded(network, 0, (HEIGHT, WIDTH))
+    seeded(network, 0, size)
     labels = ("mask",) if channels == 1 else tuple(f"class {i}" for i in range(channels))
     mask = MaskSpec(channels=channels, labels=labels)
-    spec = ModelSpec("nano", ImageSpec(HEIGHT, WIDTH), mask, output=0)
-    run = Run(folder, spec, CARD, Options(coreml_output=output))  # type: ignore[arg-type]
-    make("trace", prepare(network, spec), run)
+    spec = ModelSpec("nano", ImageSpec(*size), mask, output=0)
+    return prepare(network, spec), spec
+
+
+def run_of(
+    folder: Path,
+    channels: int = 1,
+    output: CoreMLOutput = "image",
+    size: Size = (HEIGHT, WIDTH),
+    others: tuple[Size, ...] = (),
+) -> Run:
+    view, spec = view_of(channels, size)
+    run = Run(folder, spec, CARD, Options(coreml_output=output, coreml_sizes=others))
+    make("trace", view, run)
     return run
 
 
@@ -176,11 +193,11 @@ def test_it_runs_from_ios_16(package: tuple[Path, Exported]) -> None:
 
 @pytest.mark.parametrize(
     ("channels", "output"),
-    [(1, "multiarray"), (3, "image")],
-    ids=["on request", "for several channels"],
+    [(1, "multiarray"), (3, "image"), (3, "half")],
+    ids=["on request", "for several channels", "for several halves"],
 )
 def test_a_multi_array_comes_out(
-    channels: int, output: str, coremltools: Any, tmp_path: Path
+    channels: int, output: CoreMLOutput, coremltools: Any, tmp_path: Path
 ) -> None:
     from coremltools.proto import FeatureTypes_pb2
 
@@ -197,6 +214,71 @@ def test_a_multi_array_comes_out(
     assert "from 0 to 1" in mask.shortDescription
     # A mask in [0, 1] is not multiplied by the 255 of an image.
     assert operations(path)[-1] != "mul"
+
+
+def drawn(package: Path, photo: np.ndarray) -> np.ndarray:
+    """What the program gives for the bytes of a photo (1, 3, H, W)."""
+    program = Program(read_package(package).function)
+    return program.run({"image": torch.from_numpy(photo).float()})["mask"].numpy()
+
+
+def photo_of(height: int, width: int) -> np.ndarray:
+    return scene(0, height, width).photo.transpose(2, 0, 1)[None]
+
+
+def expected_of(photo: np.ndarray, size: Size = (HEIGHT, WIDTH)) -> np.ndarray:
+    with torch.no_grad():
+        return view_of(size=size)[0](torch.from_numpy(photo).float() / 255).numpy()
+
+
+def test_the_mask_of_bytes_is_the_networks_of_values(run: Run, tmp_path: Path) -> None:
+    """The 1/255 is in the normalisation's weights."""
+    coreml.export_fp32(run, tmp_path / "nano.mlpackage")
+    photo = photo_of(HEIGHT, WIDTH)
+    given = drawn(tmp_path / "nano.mlpackage", photo) / 255
+    np.testing.assert_allclose(given, expected_of(photo), atol=1e-5)
+
+
+def test_a_float16_package_computes_nothing_in_float32(package: tuple[Path, Exported]) -> None:
+    assert not [line for line in neural_engine(package[0]) or [] if "float32" in line]
+    assert [kind for kind in operations(package[0]) if kind == "cast"] == ["cast", "cast"]
+
+
+def test_a_float16_image_comes_out(tmp_path: Path) -> None:
+    from coremltools.proto import FeatureTypes_pb2
+
+    path = tmp_path / "nano.mlpackage"
+    exported = coreml.export_fp16(run_of(tmp_path, output="half"), path)
+    _, mask = features(path)
+    spaces = FeatureTypes_pb2.ImageFeatureType.ColorSpace
+    assert mask.type.imageType.colorSpace == spaces.Value("GRAYSCALE_FLOAT16")
+    (tensor,) = exported.outputs
+    assert (tensor.layout, tensor.dtype, tensor.quantization) == ("image", "float16", None)
+    assert "1 is the object" in mask.shortDescription
+    # Nothing is left to do after the network: no 255, no float32.
+    assert operations(path)[-1] == "sigmoid"
+    photo = photo_of(HEIGHT, WIDTH)
+    np.testing.assert_allclose(drawn(path, photo), expected_of(photo), atol=5e-3)
+
+
+def test_a_package_of_several_sizes_draws_the_networks_mask_at_each(tmp_path: Path) -> None:
+    own, others = (64, 48), ((32, 64), (96, 96))
+    path = tmp_path / "nano.mlpackage"
+    exported = coreml.export_fp32(run_of(tmp_path, size=own, others=others), path)
+    assert exported.sizes == others
+    image, _ = features(path)
+    kind = image.type.imageType
+    assert (kind.height, kind.width) == own
+    assert {(s.height, s.width) for s in kind.enumeratedSizes.sizes} == {own, *others}
+    assert "48 x 64 or 64 x 32 or 96 x 96 pixels" in image.shortDescription
+    said = spec_of(path).description.metadata.userDefined
+    assert said["maskport.sizes"] == "64x48,32x64,96x96"
+    # Nothing computes a size: such operations are not for the Neural Engine.
+    assert not {"shape", "gather", "resize"} & set(operations(path))
+    assert spec_of(path).specificationVersion == 7
+    for size in (own, *others):
+        photo = photo_of(*size)
+        np.testing.assert_allclose(drawn(path, photo) / 255, expected_of(photo, own), atol=1e-5)
 
 
 def test_classes_are_previewed_by_xcode_and_a_single_mask_is_not(

@@ -12,6 +12,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from maskport.artifacts.inspect.coreml import neural_engine
 from maskport.exporters.coreml_int8 import export_w8a8
 from maskport.exporters.intermediates import keep_program
 from maskport.exporters.run import Card, Exported, Options, Run
@@ -125,6 +126,13 @@ def test_it_draws_what_the_quantized_network_draws(
     # that were matched wrongly give another mask.
     assert float((given - expected).abs().mean()) < 4e-3
     assert float(expected.std()) > 0.02
+
+
+def test_nothing_is_computed_in_float32(package: tuple[Path, Exported]) -> None:
+    """Bytes go into the first quantisation, whose step is one of them."""
+    assert not [line for line in neural_engine(package[0]) or [] if "float32" in line]
+    (first,) = [op for op in operations(package[0], "quantize") if op.input.op.op_type == "cast"]
+    assert float(first.scale.val) == 1.0
 
 
 def test_every_convolution_reads_integers_in_the_encoding_of_what_it_reads(

@@ -13,7 +13,7 @@ import pytest
 
 from maskport.formats import FORMATS
 from maskport.loading import load
-from maskport.runtimes.inspect import delegates, gpu, reading
+from maskport.runtimes.inspect import delegates, gpu, neural_engine, reading
 from maskport.runtimes.inspect.findings import Acceptance
 
 
@@ -34,6 +34,54 @@ def test_one_that_breaks_is_told_and_the_others_are_asked(
     (found,) = reading.acceptances("executorch", tmp_path)
     assert (found.by, found.whole) == ("executorch", None)
     assert found.says == "can't be told: libvulkan.so.1: cannot open shared object file"
+
+
+def test_on_a_mac_core_mls_own_plan_is_told(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """`MLComputePlan` as coremltools has it on macOS; its devices are made by proxies there."""
+    pytest.importorskip("coremltools", reason="needs maskport[coreml]")
+    from coremltools.models import MLModel, compute_device, compute_plan
+
+    engine = object.__new__(compute_device.MLNeuralEngineComputeDevice)
+    graphics = object.__new__(compute_device.MLGPUComputeDevice)
+    places = {"const": None, "conv": engine, "relu": engine, "cumsum": graphics}
+
+    class Plan:
+        model_structure = SimpleNamespace(
+            program=SimpleNamespace(
+                functions={
+                    "main": SimpleNamespace(
+                        block=SimpleNamespace(
+                            operations=[SimpleNamespace(operator_name=kind) for kind in places]
+                        )
+                    )
+                }
+            )
+        )
+
+        def get_compute_device_usage_for_mlprogram_operation(self, operation: Any) -> Any:
+            device = places[operation.operator_name]
+            if device is None:
+                return None
+            return compute_plan.MLComputePlanDeviceUsage(device, [device])
+
+    def load(path: str) -> Plan:
+        assert path == "compiled.mlmodelc"
+        return Plan()
+
+    monkeypatch.setattr("sys.platform", "darwin")
+    monkeypatch.setattr(MLModel, "__init__", lambda self, path: None)
+    monkeypatch.setattr(MLModel, "get_compiled_model_path", lambda self: "compiled.mlmodelc")
+    monkeypatch.setattr(compute_plan.MLComputePlan, "load_from_path", load)
+    monkeypatch.setattr(neural_engine, "neural_engine", lambda path: [])
+    planned, advised = neural_engine.core_ml(tmp_path)
+    assert (planned.by, planned.whole) == ("Neural Engine of this Mac", False)
+    assert planned.says == "Core ML's plan: 2 of 3 operations; 1 cumsum on the GPU"
+    assert advised.says.startswith("advice: ")
+    del places["cumsum"]
+    Plan.model_structure.program.functions["main"].block.operations.pop()
+    assert neural_engine.core_ml(tmp_path)[0].whole is True
 
 
 Calls = list[tuple[str, dict[str, int]]]

@@ -41,7 +41,9 @@ def test_both_views_draw_the_same_mask_in_a_process_of_their_own(bundle: Bundle)
     image = torch.rand(1, 3, 32, 32, generator=torch.Generator().manual_seed(0))
     with torch.no_grad():
         masks = [
-            network_view(str(bundle.path), origin.network, str(origin.weights), "", view)(image)
+            network_view(str(bundle.path), "32x32", origin.network, str(origin.weights), "", view)(
+                image
+            )
             for view in ("pytorch", "pytorch-prepared")
         ]
     # The prepared view is exact up to rounding in float32.
@@ -69,7 +71,7 @@ def test_one_of_several_sets_can_be_given_and_is_said(bundle: Bundle, tmp_path: 
     # As a process of its own builds it, to be timed.
     origin = origin_of(bundle, ema)
     view = network_view(
-        str(bundle.path), origin.network, str(origin.weights), origin.key or "", "pytorch"
+        str(bundle.path), "32", origin.network, str(origin.weights), origin.key or "", "pytorch"
     )
     assert same_weights(view.network, second)
     with pytest.raises(UsageError, match="no file of weights"):

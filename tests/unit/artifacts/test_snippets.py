@@ -43,6 +43,7 @@ KINDS = {
         *("tflite", "NHWC", "uint8", MaskSpec(normalization="min-max"), "image-maximum"),
     ),
     "coreml": ("coreml", "image", "uint8", PLAIN, "255"),
+    "coreml, halves": ("coreml", "image", "float16", PLAIN, "255"),
     "coreml, three classes": ("coreml", "image", "uint8", CLASSES, "255"),
     "coreml, as U²-Net": (
         *("coreml", "image", "uint8", MaskSpec(normalization="min-max"), "image-maximum"),
@@ -57,6 +58,7 @@ def entry(
     """A manifest with one artifact of a format."""
     scales = {
         "float32": None,
+        "float16": None,
         "uint8": TensorQuantization(scale=1 / 255, zero_point=0),
         "int8": TensorQuantization(scale=1 / 255, zero_point=-128),
     }
@@ -65,12 +67,15 @@ def entry(
         shape = [1, HEIGHT, WIDTH, channels] if layout == "NHWC" else [1, channels, HEIGHT, WIDTH]
         # Core ML gives several classes as an array.
         array = layout == "image" and channels > 1 and name == "mask"
+        kind = "float32" if array else dtype
+        if kind == "float16" and name == "image":
+            kind = "uint8"  # photos are bytes
         return Tensor(
             name=name,
             shape=shape,
-            dtype="float32" if array else dtype,
+            dtype=kind,
             layout="NCHW" if array else layout,
-            quantization=None if array else scales[dtype],
+            quantization=None if array else scales[kind],
         )
 
     path = f"{name}-{format}{SUFFIXES[format]}"
@@ -136,6 +141,8 @@ def test_each_format_has_its_languages() -> None:
         return [f"{s.language.name} {s.variant}" for s in of_kind(kind)]
 
     assert languages("coreml") == ["swift vision", "swift vision_18"]
+    # The newer interface gives pictures of 8 bits.
+    assert languages("coreml, halves") == ["swift vision"]
     assert languages("onnx") == ["javascript ort_web", "python onnxruntime"]
     assert languages("tflite") == [
         "kotlin compiled_model",

@@ -186,6 +186,8 @@ def adopt(
     photos: str | PathLike[str] | None = None,
     license: str = "",
     source: str = "",
+    time_limit: float | None = None,
+    memory_limit: int | None = None,
     watch: Callable[[str], None] = lambda text: None,
 ) -> tuple[Bundle, list[Way]]:
     """Make a bundle of files that other tools made, how each is fed and read found by trying.
@@ -201,6 +203,8 @@ def adopt(
         photos: Folder or list file of photos to try them on; generated scenes where None.
         license: Of the weights, for the manifest.
         source: Where they came from, likewise.
+        time_limit: Seconds that loading a file may take, and one photo in it; 120 where None.
+        memory_limit: Bytes that a file's process may take; half of the memory where None.
         watch: Told what is being done.
 
     Returns:
@@ -221,7 +225,8 @@ def adopt(
     subject = subject_of(found, load(found, weights, weights_key), source, license)
     images, unread = _check_photos(found.spec.image, photos)
     _say_left_out(unread, watch)
-    limits = Limits(ADOPTING, ADOPTING, default_memory_limit())
+    seconds = time_limit or ADOPTING
+    limits = Limits(seconds, seconds, memory_limit or default_memory_limit())
     request = AdoptRequest(subject, tuple(found_files), images, limits)
     return run_adoption(request, Path(out), watch)
 

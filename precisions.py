@@ -51,6 +51,7 @@ class Precision:
 
 
 _INT8_WEIGHTS = Bounds(mae=0.003, worst_mae=0.012, iou=0.992, worst_iou=0.975)
+_FOUR_BITS = Bounds(mae=0.02, worst_mae=0.06, iou=0.95, worst_iou=0.85)
 _INTEGERS = Bounds(mae=0.004, worst_mae=0.015, iou=0.99, worst_iou=0.97)
 
 PRECISIONS = {
@@ -72,7 +73,6 @@ PRECISIONS = {
     "palette6": Precision(
         Bounds(mae=0.006, worst_mae=0.02, iou=0.98, worst_iou=0.92), drift=1.5e-1, conformance=4e-2
     ),
-    "palette4": Precision(
-        Bounds(mae=0.02, worst_mae=0.06, iou=0.95, worst_iou=0.85), drift=5e-1, conformance=8e-2
-    ),
+    "palette4": Precision(_FOUR_BITS, drift=5e-1, conformance=8e-2),
+    "w4": Precision(_FOUR_BITS, drift=5e-1, conformance=8e-2),
 }

@@ -7,7 +7,15 @@ from typing import Any
 
 import click
 
-from .network_options import catalog_entry, checkpoint_options, chosen_spec, spec_options
+from .network_options import (
+    catalog_entry,
+    checkpoint_options,
+    chosen_spec,
+    gigabytes,
+    memory_limit_option,
+    spec_options,
+    time_limit_option,
+)
 
 __all__ = ["command"]
 
@@ -37,6 +45,8 @@ __all__ = ["command"]
 @click.option("--name", help="Begins the files' names; the network's own name where left out.")
 @click.option("--license", default="", help="Of the weights, for the manifest.")
 @click.option("--source", default="", help="Where the weights are from, for the manifest.")
+@time_limit_option("For loading a file, and for one photo in it.  [default: 120]")
+@memory_limit_option
 def command(
     files: tuple[Path, ...],
     network: str,
@@ -48,6 +58,8 @@ def command(
     name: str | None,
     license: str,
     source: str,
+    time_limit: float | None,
+    memory_limit: float | None,
     **options: Any,
 ) -> None:
     """Make a bundle of FILES that other tools made, to validate, gate and compare as ours.
@@ -81,6 +93,8 @@ def command(
             out=out,
             license=license,
             source=source,
+            time_limit=time_limit,
+            memory_limit=gigabytes(memory_limit),
             watch=bar.say,
         )
     artifacts = bundle.manifest.artifacts

@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from ..errors import UsageError
-from .network_options import PATH, json_option
+from .network_options import PATH, gigabytes, json_option, memory_limit_option, time_limit_option
 
 __all__ = ["command"]
 
@@ -19,18 +19,8 @@ _STDOUT = Path("-")
 @click.command(name="inspect")
 @click.argument("file", type=PATH)
 @json_option("Write everything found; - writes it to the output, instead of tables.")
-@click.option(
-    "--time-limit",
-    type=click.FloatRange(0, min_open=True),
-    metavar="SECONDS",
-    help="For reading the file, and again for finding what takes it.  [default: 120]",
-)
-@click.option(
-    "--memory-limit",
-    type=click.FloatRange(0, min_open=True),
-    metavar="GB",
-    help="For the process that reads it.  [default: half of the memory]",
-)
+@time_limit_option("For reading the file, and again for finding what takes it.  [default: 120]")
+@memory_limit_option
 def command(
     file: Path, json_out: Path | None, time_limit: float | None, memory_limit: float | None
 ) -> None:
@@ -52,7 +42,7 @@ def command(
     found = inspect(
         file,
         time_limit=time_limit or TIME_LIMIT,
-        memory_limit=None if memory_limit is None else int(memory_limit * 1e9),
+        memory_limit=gigabytes(memory_limit),
     )
     if json_out != _STDOUT:
         print_inspected(found)

@@ -82,6 +82,29 @@ weights_key_option = click.option(
 size_option = click.option(
     "--size", metavar="SIDE", help="320 for a square, 320x480 for height x width."
 )
+memory_limit_option = click.option(
+    "--memory-limit",
+    type=click.FloatRange(0, min_open=True),
+    metavar="GB",
+    help="For the process of one file.  [default: half of the memory]",
+)
+
+
+def time_limit_option(says: str) -> Decorator:
+    """``--time-limit SECONDS``, and of what."""
+    return click.option(
+        "--time-limit",
+        type=click.FloatRange(0, min_open=True),
+        metavar="SECONDS",
+        help=says,
+    )
+
+
+def gigabytes(given: float | None) -> int | None:
+    """``--memory-limit`` in bytes."""
+    return None if given is None else int(given * 1e9)
+
+
 # What the commands take that look into a network.
 checkpoint_options = together(weights_option, weights_key_option, size_option)
 prefer_option = click.option(

@@ -11,7 +11,15 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ..validation.options import NetworkOptions, RunOptions
-from .network_options import PATH, gathered, listed, weights_key_option
+from .network_options import (
+    PATH,
+    gathered,
+    gigabytes,
+    listed,
+    memory_limit_option,
+    time_limit_option,
+    weights_key_option,
+)
 
 if TYPE_CHECKING:
     from ..validation.gates import Gates
@@ -48,7 +56,7 @@ def _run(
         targets=tuple(listed(targets)),
         network=NetworkOptions(network, weights, weights_key),
         latency="release" if release else "standard",
-        memory_limit=None if memory_limit is None else int(memory_limit * 1e9),
+        memory_limit=gigabytes(memory_limit),
         **as_given,
     )
 
@@ -85,18 +93,10 @@ run_options = gathered(
         show_default=True,
         help="Where Core ML runs on macOS.",
     ),
-    click.option(
-        "--time-limit",
-        type=click.FloatRange(0, min_open=True),
-        metavar="SECONDS",
-        help="For one photo through one artifact.  [default: 60 times PyTorch's, at least 60]",
+    time_limit_option(
+        "For one photo through one artifact.  [default: 60 times PyTorch's, at least 60]"
     ),
-    click.option(
-        "--memory-limit",
-        type=click.FloatRange(0, min_open=True),
-        metavar="GB",
-        help="For the process of one artifact.  [default: half of the memory]",
-    ),
+    memory_limit_option,
     click.option(
         "--resume", is_flag=True, help="Go on where an interrupted run of this one ended."
     ),

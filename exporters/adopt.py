@@ -18,6 +18,7 @@ from ..formats import TARGETS
 from ..models.devices import best_device
 from ..runtimes.inspect.findings import Inspected
 from ..runtimes.isolated import IsolatedRunner, Limits
+from ..texts import first_few
 from .subject import Subject, keep_weights, manifest_of, with_documents
 from .ways import Way, found_way
 
@@ -63,6 +64,11 @@ def run_adoption(
             raise InputError(
                 f"{source} is a part of what {inspected.format} needs.",
                 f"Give a folder that holds {_FOLDERS[inspected.format]}.",
+            )
+        if held := inspected.properties.get("weights_in"):
+            raise InputError(
+                f"{source} keeps its weights in other files: {first_few(held)}.",
+                "Put all into one: onnx.save(onnx.load(FILE), ONE).",
             )
     targets = _targets(request.files)
     artifacts, ways = [], []
@@ -191,13 +197,19 @@ def size_of(files: Sequence[tuple[Path, Inspected]]) -> tuple[int, int] | None:
     return size
 
 
+# Bits of a weight.
+_NARROW = 4
+
+
 def precision_of(inspected: Inspected) -> str:
     """The row of `precisions` by which a file is gated: by how most of its weights are stored."""
     dtype = inspected.weights[0].dtype if inspected.weights else "float32"
     if dtype in {"palette6", "palette4"}:
         return dtype
-    if dtype not in {"int8", "uint8"}:
-        return "fp16" if dtype == "float16" else "fp32"
+    if (bits := re.search(r"\d+$", dtype)) and int(bits[0]) <= _NARROW:
+        return "w4"
+    if dtype not in {"int8", "uint8", "palette8"}:
+        return "fp16" if dtype in {"float16", "bfloat16"} else "fp32"
     rounded = bool({"QuantizeLinear", "quantize"} & set(inspected.operations))
     rounded |= any(share.dtype in {"int8", "uint8"} for share in inspected.activations[:1])
     if inspected.format == "coreml":

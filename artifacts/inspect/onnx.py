@@ -44,11 +44,14 @@ def declared(_artifact: Artifact, path: Path) -> Declared:
     constants = {tensor.name for tensor in graph.initializer}
     opsets = {entry.domain: int(entry.version) for entry in model.opset_import}
     opset = max(opsets.get(domain, 0) for domain in _OWN_DOMAINS)  # 0: it uses none of them
+    properties: dict[str, Any] = {"ir_version": int(model.ir_version), "opset": opset}
+    if held := _other_files(graph):
+        properties["weights_in"] = held
     return Declared(
         inputs=tuple(_port(value) for value in graph.input if value.name not in constants),
         outputs=tuple(_port(value) for value in graph.output),
         operators=tuple(sorted({_kind(node) for node in graph.node})),
-        properties={"ir_version": int(model.ir_version), "opset": opset},
+        properties=properties,
         oldest_runtimes=_oldest(int(model.ir_version), opset, opsets),
     )
 
@@ -72,6 +75,17 @@ def contents(path: Path) -> Contents:
     }
     metadata |= {entry.key: entry.value for entry in model.metadata_props}
     return Contents(tuple(weights(graph)), tuple(activations), metadata)
+
+
+def _other_files(graph: Any) -> list[str]:
+    """The files beside it that it keeps weights in, by its own word."""
+    found = {
+        entry.value
+        for tensor in _constants(graph)
+        for entry in tensor.external_data
+        if entry.key == "location"
+    }
+    return sorted(found)
 
 
 def inferred(path: Path) -> Any:

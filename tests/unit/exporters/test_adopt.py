@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -18,8 +19,10 @@ from maskport.artifacts.manifest import Normalization, Reading
 from maskport.artifacts.snippets import snippets
 from maskport.cli.main import cli
 from maskport.errors import InputError, UsageError
+from maskport.exporters.adopt import precision_of
 from maskport.models.seeding import seeded
 from maskport.models.u2net import U2Net
+from maskport.precisions import PRECISIONS
 from maskport.runtimes.base import normalized, read
 from maskport.scenes import scene
 from maskport.specs import IMAGENET_MEAN, IMAGENET_STD
@@ -206,6 +209,41 @@ def test_files_that_draw_no_masks_are_refused_before_they_run(
     (tmp_path / "words.onnx").write_text("no file of theirs")
     with pytest.raises(InputError):
         adopt([tmp_path / "words.onnx"], network=network, spec=SPEC, out=tmp_path / "b")
+
+
+def test_weights_in_other_files_are_refused_with_their_names(
+    network: U2Net, photos: Path, tmp_path: Path
+) -> None:
+    import onnx
+
+    file = exported(Theirs(network, IMAGENET, Reading()), tmp_path / "theirs.onnx")
+    apart = tmp_path / "apart.onnx"
+    onnx.save_model(
+        onnx.load(file), apart, save_as_external_data=True, location="w.bin", size_threshold=64
+    )
+    with pytest.raises(InputError, match=r"keeps its weights in other files: w\.bin"):
+        adopt([apart], network=network, spec=SPEC, photos=photos, out=tmp_path / "b")
+
+
+@pytest.mark.parametrize(
+    ("dtype", "precision"),
+    [
+        ("int4", "w4"),
+        ("uint4", "w4"),
+        ("int2", "w4"),
+        ("palette3", "w4"),
+        ("palette4", "palette4"),
+        ("palette8", "dynamic-int8"),
+        ("int8", "dynamic-int8"),
+        ("float16", "fp16"),
+        ("float32", "fp32"),
+    ],
+)
+def test_a_file_is_gated_as_most_of_its_weights_are_stored(dtype: str, precision: str) -> None:
+    share = SimpleNamespace(dtype=dtype)
+    found = SimpleNamespace(weights=[share], operations={}, activations=[], format="onnx")
+    assert precision_of(found) == precision  # type: ignore[arg-type]
+    assert precision in PRECISIONS
 
 
 def test_two_files_of_one_kind_keep_their_own_names(

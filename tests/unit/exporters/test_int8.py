@@ -175,7 +175,7 @@ def test_each_operation_in_onnx_runtime_is_within_a_step_of_the_simulation(
         for node in load_program(sample.run.program).graph.nodes
         if str(node.target).startswith("quantized_decomposed.quantize_per_tensor")
     ]
-    names = dict(zip(["x", *quantizers[1:]], stored, strict=True))
+    names = dict(zip(["image", *quantizers[1:]], stored, strict=True))
     assert names.keys() == encodings.keys()
     model.graph.output.extend(map(onnx.helper.make_empty_tensor_value_info, names.values()))
     watched = onnx_file.with_name("watched.onnx")

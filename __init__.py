@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from .api import adopt, export, quantize, sensitivity
     from .artifacts.bundle import Bundle, load_bundle, verify
     from .runtimes.inspect.isolated import inspect
+    from .segmenting import open_segmenter
     from .specs import ImageSpec, MaskSpec, ModelSpec
     from .validation.validate import bench, validate
 
@@ -31,6 +32,7 @@ __all__ = [
     "export",
     "inspect",
     "load_bundle",
+    "open_segmenter",
     "quantize",
     "sensitivity",
     "validate",
@@ -47,6 +49,7 @@ _HOMES = {
     "export": ".api",
     "inspect": ".runtimes.inspect.isolated",
     "load_bundle": ".artifacts.bundle",
+    "open_segmenter": ".segmenting",
     "quantize": ".api",
     "sensitivity": ".api",
     "validate": ".validation.validate",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import os
 import signal
 import sys
@@ -12,6 +11,7 @@ from typing import Any
 import click
 
 from ..errors import MaskportError
+from .lazy import LazyGroup
 from .tables import printable
 
 __all__ = ["cli", "main"]
@@ -25,6 +25,7 @@ _COMMANDS = {
     "gate": "Gate saved results again, without running anything.",
     "drift": "Find where an artifact and PyTorch part ways, module by module.",
     "train": "Train or fine-tune a network on photos with masks.",
+    "apply": "Cut out, replace backgrounds, crop and more, by any artifact.",
     "evaluate": "Measure a checkpoint or an artifact against ground truth.",
     "sensitivity": "Show what INT8 costs each part of a network.",
     "quantize": "Find the recipe whose masks hold a budget.",
@@ -40,25 +41,11 @@ _COMMANDS = {
 INTERRUPTED = 130
 
 
-class _Lazy(click.Group):
-    """A group that knows its commands' names and imports only the one that runs."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(_COMMANDS)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name not in _COMMANDS:
-            return None
-        module = importlib.import_module(f".{cmd_name}", __package__)
-        command: click.Command = module.command
-        return command
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        with formatter.section("Commands"):
-            formatter.write_dl(list(_COMMANDS.items()))
-
-
-@click.group(cls=_Lazy, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(
+    cls=LazyGroup,
+    commands={name: (f".cli.{name}:command", line) for name, line in _COMMANDS.items()},
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
 @click.version_option(
     package_name="maskport", message="maskport %(version)s", help="Print the version."
 )

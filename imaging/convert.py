@@ -11,7 +11,7 @@ from PIL import Image
 from ..errors import ImageError
 from ..specs import ImageSpec, MaskSpec
 
-__all__ = ["mask_for_photo", "photo_to_input", "resize_photo"]
+__all__ = ["mask_for_photo", "photo_to_input", "resize_photo", "stretched"]
 
 _FILTERS = {
     "nearest": Image.Resampling.NEAREST,
@@ -50,6 +50,17 @@ def photo_to_input(photo: NDArray[np.uint8], spec: ImageSpec) -> NDArray[np.floa
     return np.ascontiguousarray((pixels / np.float32(divisor)).transpose(2, 0, 1)[None])
 
 
+def stretched(values: NDArray[np.float32], spec: MaskSpec) -> NDArray[np.float32]:
+    """Masks (C, h, w) with min-max normalisation, where theirs is that; a flat map, for which it
+    would be 0 / 0, is left as it is."""
+    if spec.normalization == "none":
+        return values
+    low, high = float(values.min()), float(values.max())
+    if high - low <= 1e-6:
+        return values
+    return (values - np.float32(low)) / np.float32(high - low)
+
+
 def mask_for_photo(
     values: NDArray[np.float32], spec: MaskSpec, height: int, width: int
 ) -> NDArray[np.float32]:
@@ -57,18 +68,14 @@ def mask_for_photo(
 
     Args:
         values: (C, h, w) in [0, 1], as an artifact gives them.
-        spec: What the values mean; min-max normalisation happens here. A flat map, for which
-            that would be 0 / 0, is left as it is.
+        spec: What the values mean; min-max normalisation happens here (`stretched`).
         height: The photo's rows.
         width: The photo's columns.
 
     Returns:
         (C, height, width) in [0, 1], resized bilinearly.
     """
-    if spec.normalization == "min-max":
-        low, high = float(values.min()), float(values.max())
-        if high - low > 1e-6:
-            values = (values - np.float32(low)) / np.float32(high - low)
+    values = stretched(values, spec)
 
     def resized(plane: NDArray[Any]) -> NDArray[np.float32]:
         image = Image.fromarray(np.ascontiguousarray(plane, dtype=np.float32))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,12 +10,12 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps, UnidentifiedImageError, features
+from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError, features
 
 from ..errors import ImageError
 from ..texts import first_few, read_text
 
-__all__ = ["PHOTO_SUFFIXES", "Photos", "list_photos", "read_photo"]
+__all__ = ["PHOTO_SUFFIXES", "Photos", "list_photos", "read_photo", "read_picture"]
 
 HEIF = frozenset({".heic", ".heif", ".hif"})
 PHOTO_SUFFIXES = HEIF | {
@@ -33,6 +34,9 @@ OTHER_IMAGES = frozenset(
 BITS, PHOTOMETRIC, PLANAR = 258, 262, 284
 WHITE_IS_ZERO, SEPARATE_PLANES = 0, 2
 
+# Formats whose files of several pictures are animations; of others (a phone's JPEG with a preview,
+# a scanner's TIFF) the first is the photo.
+ANIMATED = {"GIF", "PNG", "WEBP", "AVIF"}
 # What begins files of HEVC pictures; others of the container may be AVIF, which Pillow reads.
 HEIC_BRANDS = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx"}
 INSTALL_HEIF = "pip install 'maskport[heif]'"
@@ -60,13 +64,20 @@ class Photos:
 
 
 def read_photo(path: Path) -> NDArray[np.uint8]:
-    """A photo as (H, W, 3) RGB bytes, turned upright by its EXIF orientation.
+    """A photo as (H, W, 3) RGB bytes; see `read_picture`."""
+    return np.asarray(read_picture(path))
 
-    Transparent pixels are laid on white. Of 16 bits a channel the upper 8 are taken.
+
+def read_picture(path: Path) -> Image.Image:
+    """A photo as an RGB image, turned upright by its EXIF orientation.
+
+    Transparent pixels are laid on white. Of 16 bits a channel the upper 8 are taken. An ICC profile
+    of RGB stays with the image (``info["icc_profile"]``) and its values as they are; by one of CMYK
+    the values are turned into sRGB's.
 
     Raises:
-        ImageError: The file is missing, no image, truncated, of values whose white is not
-            known, or so large that decoding it could exhaust the memory (Pillow's limit on
+        ImageError: The file is missing, no image, an animation, truncated, of values whose white is
+            not known, or so large that decoding it could exhaust the memory (Pillow's limit on
             decompression bombs); or it is HEIC, and pillow-heif is not installed.
     """
     try:
@@ -76,12 +87,18 @@ def read_photo(path: Path) -> NDArray[np.uint8]:
             with Image.open(path) as opened:
                 _check_samples(opened, path)
                 image = ImageOps.exif_transpose(opened)
+                profile = image.info.get("icc_profile")
+                if image.mode == "CMYK" and profile:
+                    image, profile = _to_srgb(image, profile), None
                 if image.mode in {"RGBA", "LA", "PA"} or "transparency" in image.info:
                     rgba = image.convert("RGBA")
                     image = Image.alpha_composite(Image.new("RGBA", rgba.size, "white"), rgba)
                 elif image.mode.startswith("I;16"):
                     image = Image.fromarray(_upper_bytes(image, opened, path))
-                return np.asarray(image.convert("RGB"))
+                profile = profile if image.mode.startswith(("RGB", "P")) else None
+                image = image.convert("RGB")
+                image.info = {"icc_profile": profile} if profile else {}
+                return image
     except FileNotFoundError as exc:
         raise ImageError(f"There is no photo {path}.", "Check the path.") from exc
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as exc:
@@ -195,8 +212,24 @@ def _prepare_for(path: Path) -> None:
         )
 
 
+def _to_srgb(image: Image.Image, profile: bytes) -> Image.Image:
+    """By Little CMS; as Pillow turns CMYK by itself where the profile is none."""
+    try:
+        given = ImageCms.profileToProfile(
+            image, io.BytesIO(profile), ImageCms.createProfile("sRGB"), outputMode="RGB"
+        )
+    except (ImageCms.PyCMSError, OSError):
+        return image.convert("RGB")
+    return given or image.convert("RGB")
+
+
 def _check_samples(image: Image.Image, path: Path) -> None:
-    """Refuse what Pillow opens and nobody can say the brightness of."""
+    """Refuse animations, and what Pillow opens and nobody can say the brightness of."""
+    if image.format in ANIMATED and getattr(image, "n_frames", 1) > 1:
+        raise ImageError(
+            f"{path} is an animation of {getattr(image, 'n_frames', 0)} pictures.",
+            "Save one of them as a photo.",
+        )
     values = {"F": "floating-point", "I": "32-bit or signed"}.get(image.mode)
     if values is not None:
         raise ImageError(

@@ -55,17 +55,20 @@ def open_evaluated(
     threads: int | None = None,
     size: int | None = None,
     weights_key: str | None = None,
+    target: str | None = None,
 ) -> Iterator[Evaluated]:
-    """Open a checkpoint, or a file of a bundle, for as long as the block lasts.
+    """Open a checkpoint, a bundle, or a file of one, for as long as the block lasts.
 
     Args:
-        what: A name of the catalog, for its own weights; or a file or folder that a bundle's
-            manifest names, which is run in a process of its own; any other file is a checkpoint.
+        what: A name of the catalog, for its own weights; or a bundle, or a file or folder that a
+            bundle's manifest names, which is run in a process of its own; any other file is a
+            checkpoint.
         network: What a checkpoint is of: a name of the catalog, or ``package.module:factory``,
             which needs a size; u2netp where None.
         threads: CPU threads of a file's runtime.
         size: Side of a checkpoint's photos; its network's own where None.
         weights_key: Which weights of a checkpoint that holds several sets.
+        target: Which of a bundle's files; its first where None.
 
     Raises:
         InputError: There is no such file, or it is neither; or a bundle's file, which has a size
@@ -82,11 +85,12 @@ def open_evaluated(
             "Give a checkpoint, a file of a bundle, or a name of the catalog "
             f"({', '.join(catalog.CATALOG)}).",
         )
-    held = _in_a_bundle(path)
+    held = _held(path, target)
     if held is None:
         yield _checkpoint(path, network or "u2netp", size, weights_key)
         return
     bundle, artifact = held
+    path = bundle.path / artifact.path
     if size is not None:
         raise UsageError(f"{path} was exported for one size.", "Leave --size out.")
     if weights_key is not None:
@@ -124,6 +128,16 @@ def _checkpoint(path: Path, network: str, size: int | None, key: str | None) -> 
 def _family(network: str) -> str:
     known = catalog.CATALOG.get(network)
     return known.network.rpartition(":")[2] if known else ""
+
+
+def _held(path: Path, target: str | None) -> tuple[Bundle, Artifact] | None:
+    """A bundle and which of its files is meant; None of a checkpoint."""
+    if is_bundle(path):
+        bundle = load_bundle(path)
+        return bundle, bundle.artifact(target) if target else bundle.manifest.artifacts[0]
+    if target is not None:
+        raise UsageError(f"{path} is no bundle.", "Leave --target out.")
+    return _in_a_bundle(path)
 
 
 def _in_a_bundle(path: Path) -> tuple[Bundle, Artifact] | None:

@@ -30,10 +30,11 @@ MAY_IMPORT: dict[str, set[str]] = {
         *("models", "quantization", "artifacts", "runtimes", "metrics", "processes", "sdks")
     },
     "validation": {"runtimes", "artifacts", "imaging", "metrics", "models", "scenes", "sdks"},
-    "apps": {"runtimes", "imaging"},
+    # Files are written whole by what bundles are.
+    "apps": {"runtimes", "imaging", "artifacts"},
     "training": {"models", "imaging", "metrics", "scenes"},
 }
-MAY_IMPORT_EVERYTHING = {"__init__", "__main__", "api", "cli", "testing"}
+MAY_IMPORT_EVERYTHING = {"__init__", "__main__", "api", "cli", "segmenting", "testing"}
 
 SDKS = {
     "ai_edge_litert",

@@ -18,8 +18,8 @@ __all__ = ["refined"]
 
 # Pixels of the network's map around each, and what a difference of colors has to pass to be an
 # edge: a variance of real values in [0, 1]. By benchmarks/refine.py.
-RADIUS: Final = 4
-EPSILON: Final = 1e-4
+RADIUS: Final = 1
+EPSILON: Final = 1e-5
 
 Map = NDArray[np.float32]
 

@@ -116,7 +116,9 @@ edge_options = together(
     refine_option,
     channel_option,
     click.option(
-        "--alpha-matting", is_flag=True, help="Solve for the edges: hair, fur. Takes seconds."
+        "--alpha-matting",
+        is_flag=True,
+        help="Solve for the edges (hair, fur); ten seconds a photo.",
     ),
     click.option("--clean/--no-clean", default=True, help="Take out veils and specks."),
 )

@@ -2,9 +2,10 @@
 
     python benchmarks/apply.py exports/sky --target tflite-int8 --count 1000 --workers 2
 
-Generated scenes are written as JPEG files and cut out by the command. Then the same photos are read,
-drawn and written by as many threads, and nothing else: what the command can't be faster than. Its
-share of that is printed; with ``--kill`` it is killed half-way and resumed, and one file is broken.
+Generated scenes are written as JPEG files and cut out by the command. Then the same photos are
+read, drawn and written by as many threads, and nothing else: what the command can't be faster than.
+Its share of that is printed; with ``--kill`` it is killed half-way and resumed, and one file is
+broken.
 """
 
 from __future__ import annotations
@@ -56,8 +57,9 @@ def main() -> None:
         ours = time.perf_counter() - began
         plain = by_itself(photos, arguments)
         print(
-            f"{len(photos)} photos: the command {len(photos) / ours:.2f} a second with its start, "
-            f"reading, drawing and writing alone {len(photos) / plain:.2f}: {plain / ours:.2f} of it"
+            f"{len(photos)} photos: the command {len(photos) / ours:.2f} a second with its start; "
+            f"reading, drawing and writing alone {len(photos) / plain:.2f}; "
+            f"{plain / ours:.2f} of it"
         )
 
 
@@ -98,7 +100,8 @@ def killed(command: list[str], folder: Path) -> None:
     """Kill it when a third is made, break a file, and resume."""
     photos = sorted((folder / "photos").iterdir())
     running = subprocess.Popen(command, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
-    while len(list((folder / "cut").glob("*.png"))) < len(photos) // 3:
+    while len(list((folder / "cut").glob("[!.]*.png"))) < len(photos) // 3:
+        assert running.poll() is None, "it ended before it was killed"
         time.sleep(0.05)
     running.send_signal(signal.SIGKILL)
     running.wait()

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import queue
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import AbstractContextManager, ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -34,10 +34,18 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """What an application gives for a photo: a picture to write, and what is to be said of it."""
+    """What an application gives for a photo.
+
+    Attributes:
+        picture: To write as the job's file; nothing is written where None.
+        record: What is to be said of it.
+        parts: Pictures to write beside it, by name: ``upper`` of ``me.png`` is ``me.upper.png``.
+            None where the photo has none of it; an earlier run's file is then removed.
+    """
 
     picture: Image.Image | None
     record: Any = None
+    parts: Mapping[str, Image.Image | None] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +107,11 @@ def find_jobs(sources: Sequence[str | Path], out: Path, suffix: str) -> list[Job
 
 
 def run_batch(
-    jobs: Iterable[Job], open_one: Opener, application: Application, workers: int
+    jobs: Iterable[Job],
+    open_one: Opener,
+    application: Application,
+    workers: int,
+    taken: Collection[Path] = (),
 ) -> Iterator[Done]:
     """Do jobs, several at once, and tell of each as it ends; a photo that fails costs no other.
 
@@ -113,6 +125,7 @@ def run_batch(
             lost.
         application: A photo and what draws, to what is made.
         workers: How many at once.
+        taken: Files of jobs, which a part of another job must not replace.
     """
     idle: queue.SimpleQueue[_Worker] = queue.SimpleQueue()
     with ExitStack() as stack:
@@ -125,7 +138,7 @@ def run_batch(
                 if len(waiting) >= 2 * workers:
                     ended, waiting = wait(waiting, return_when=FIRST_COMPLETED)
                     yield from (future.result() for future in ended)
-                waiting.add(pool.submit(_do, job, idle, application))
+                waiting.add(pool.submit(_do, job, idle, application, taken))
             while waiting:
                 ended, waiting = wait(waiting, return_when=FIRST_COMPLETED)
                 yield from (future.result() for future in ended)
@@ -177,7 +190,12 @@ class _Worker:
             raise
 
 
-def _do(job: Job, idle: queue.SimpleQueue[_Worker], application: Application) -> Done:
+def _do(
+    job: Job,
+    idle: queue.SimpleQueue[_Worker],
+    application: Application,
+    taken: Collection[Path],
+) -> Done:
     try:
         photo = read_picture(job.photo)
         worker = idle.get()
@@ -186,12 +204,30 @@ def _do(job: Job, idle: queue.SimpleQueue[_Worker], application: Application) ->
         finally:
             idle.put(worker)
         if made.picture is not None:
+            # A job whose own file is there is done, so its parts are written first.
+            _write_parts(job.out, made.parts, taken)
             save(made.picture, job.out)
     except MaskportError as exc:
         return Done(job, error=exc.what)
     except (MemoryError, OSError) as exc:
         return Done(job, error=f"{job.photo}: {exc or type(exc).__name__}")
     return Done(job, made.record)
+
+
+def _write_parts(
+    out: Path, parts: Mapping[str, Image.Image | None], taken: Collection[Path]
+) -> None:
+    for name, picture in parts.items():
+        path = out.with_name(f"{out.stem}.{name}{out.suffix}")
+        if path in taken:
+            raise UsageError(
+                f"{path} is of two photos: of one by itself, and the {name} of another.",
+                "Give them in runs of their own.",
+            )
+        if picture is None:
+            path.unlink(missing_ok=True)
+        else:
+            save(picture, path)
 
 
 def _photos_of(source: Path) -> Iterator[tuple[Path, Path]]:

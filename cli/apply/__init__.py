@@ -22,5 +22,9 @@ command = LazyGroup(
         "boxes": (f"{_HERE}.pictures:boxes", "Boxes around objects, drawn and as JSON and COCO."),
         "crop": (f"{_HERE}.pictures:crop", "Cut down to the object."),
         "mask": (f"{_HERE}.pictures:mask", "The mask, in 256 greys."),
+        "portrait": (f"{_HERE}.kinds:portrait", "A face as a line drawing."),
+        "composite": (f"{_HERE}.kinds:composite", "The drawing over the photo out of focus."),
+        "cloth": (f"{_HERE}.kinds:cloth", "Garments as cut-outs, and a label map."),
+        "sky": (f"{_HERE}.kinds:sky", "Another sky, and its light."),
     },
 )

@@ -172,7 +172,8 @@ def applied(
         began = time.monotonic()
         done: list[Done] = []
         share = max(1, cores // workers)
-        for one in run_batch(left, lambda: drawing.open(share), application, workers):
+        taken = frozenset(job.out for job in jobs)
+        for one in run_batch(left, lambda: drawing.open(share), application, workers, taken):
             done.append(one)
             if one.error:
                 bar.note(f"{one.job.photo}: {one.error}")

@@ -224,10 +224,10 @@ def _write_parts(
                 f"{path} is of two photos: of one by itself, and the {name} of another.",
                 "Give them in runs of their own.",
             )
-        if picture is None:
-            path.unlink(missing_ok=True)
-        else:
+        if picture is not None:
             save(picture, path)
+        elif out.exists():  # and so is an earlier run's; without it, the file is somebody's
+            path.unlink(missing_ok=True)
 
 
 def _photos_of(source: Path) -> Iterator[tuple[Path, Path]]:

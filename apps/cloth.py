@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Generic
+from typing import Final, Generic
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +18,9 @@ from .cutout import bytes_of
 from .segmenter import Map, Photo, Segmenter, as_given, pixels_of
 
 __all__ = ["Clothes", "cloth", "names_of"]
+
+# Around a garment's pixels its probability is its edge; farther away, a veil. Of the diagonal.
+BAND: Final = 0.01
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +49,7 @@ def cloth(
     """Garments as separate cut-outs, and a map of which pixel is of which.
 
     A pixel is of the class that is most likely there (argmax). A cut-out's opacity is its own
-    class's probability, so that edges are soft, in the parts that hold pixels of it.
+    class's probability, so that edges are soft, on its pixels and close around them.
 
     Args:
         photo: Pillow's image, or (H, W, 3) RGB bytes; the results are of the same kind.
@@ -99,13 +102,11 @@ def names_of(segmenter: Segmenter) -> list[str]:
 
 
 def _opacity(probability: Map, own: NDArray[np.bool_], *, clean: bool) -> Map:
-    """A class's probability, in the parts that hold pixels of the class."""
-    alpha = cleaned(probability) if clean else probability
-    parts, count = ndimage.label(alpha > 0)
-    holds = np.zeros(count + 1, bool)
-    holds[np.unique(parts[own])] = True
-    holds[0] = False
-    return np.where(holds[parts], alpha, np.float32(0))
+    """A class's probability, on its pixels and in the band around them where edges are."""
+    reach = max(1, round(BAND * float(np.hypot(*own.shape))))
+    near = ndimage.maximum_filter(own, 2 * reach + 1)
+    alpha = np.where(near, probability, np.float32(0))
+    return cleaned(alpha) if clean else alpha
 
 
 def _with_palette(labels: Photo) -> Photo:

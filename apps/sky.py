@@ -211,12 +211,15 @@ def _gaps(pixels: Pixels, above: Map) -> Map:
         return np.asarray(Image.fromarray(made).resize((width, height), Image.Resampling.BILINEAR))
 
     amount = spread(sure.astype(np.float32))
-    distance = np.zeros((height, width), np.float32)
+    distance, brightness = (np.zeros((height, width), np.float32) for _ in range(2))
     for channel in range(3):
         mean = spread(colors[..., channel] * sure) / np.maximum(amount, np.float32(1e-6))
         distance += (pixels[..., channel] - mean) ** 2
-    distance = np.sqrt(distance)
-    alike = np.clip((UNLIKE - distance) / (UNLIKE - ALIKE), 0, 1) * (amount > LITTLE)
+        brightness += mean**2
+    # Of a dark sky, dark leaves are not far.
+    limit = np.clip(np.sqrt(brightness) / 2, 1, UNLIKE)
+    alike = (limit - np.sqrt(distance)) / (limit * np.float32(1 - ALIKE / UNLIKE))
+    alike = np.clip(alike, 0, 1) * (amount > LITTLE)
     core = (alike == 1) & (above < 0.5)
     parts, count = ndimage.label(core)
     # A white wall under a white sky is no gap.
@@ -234,7 +237,7 @@ def _lower_part(picture: Pixels, width: int, height: int) -> Pixels:
 
 
 def _mean_light(pixels: Pixels) -> NDArray[Any]:
-    """Mean logarithms of cones' answers to (N, 3) bytes."""
+    """Logarithms of cones' mean answers to (N, 3) bytes."""
     answers = _LIGHT[pixels].reshape(-1, 3).mean(0, dtype=np.float64)
     logarithms: NDArray[Any] = np.log(np.maximum(_CONES @ answers, 1e-3))
     return logarithms

@@ -11,6 +11,7 @@ HEAVY = {
     "PIL",
     "ai_edge_litert",
     "coremltools",
+    "cv2",
     "executorch",
     "gdown",
     "keras",

@@ -254,9 +254,93 @@ def test_each_command_makes_its_picture(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("fake")
+def test_each_command_of_a_kind_makes_its_picture(tmp_path: Path) -> None:
+    photo = photo_at(tmp_path / "a.jpg")
+    for number, (command, more, name) in enumerate(
+        (
+            ("portrait", ["--no-face"], "a.png"),
+            ("composite", ["--no-face", "--sigma", "3", "--alpha", "0.2"], "a.jpg"),
+            ("sky", ["--drawn", "dusk"], "a.jpg"),
+            ("sky", ["--sky", str(photo), "--relight", "1", "--no-refine"], "a.jpg"),
+            ("sky", ["--mask-only", "--format", "png"], "a.png"),
+        )
+    ):
+        out = tmp_path / str(number)
+        code, said, failed = applied(command, photo, "--out", out, *more)
+        assert (code, failed) == (0, None), said
+        assert [path.name for path in out.iterdir()] == [name]
+    with Image.open(tmp_path / "0" / "a.png") as drawing:
+        assert (drawing.mode, drawing.size) == ("L", (24, 20))
+
+
+CLASSES = ModelSpec(
+    "fake", ImageSpec(16, 16), MaskSpec(channels=3, labels=("background", "upper", "lower"))
+)
+
+
+def test_garments_are_files_beside_a_label_map_which_is_written_last(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def two(image: np.ndarray) -> np.ndarray:
+        upper = (image[:, :1] > 0.5).astype(np.float32)
+        lower = ((image[:, :1] > 0.1) & (image[:, :1] <= 0.5)).astype(np.float32)
+        return np.concatenate([1 - upper - lower, upper, lower], 1)
+
+    @contextmanager
+    def open_one(_self: object, threads: int | None = None) -> Iterator[Segmenter]:
+        yield Segmenter(CLASSES, two)
+
+    monkeypatch.setattr(options.Drawing, "open", open_one)
+    photos, out = tmp_path / "photos", tmp_path / "out"
+    photo_at(photos / "a.png")
+    photo_at(photos / "b.png", value=90)
+    code, said, _ = applied("cloth", photos, "--out", out)
+    assert code == 0 and "2 made" in said
+    names = ["a.png", "a.upper.png", "b.lower.png", "b.png"]
+    assert sorted(path.name for path in out.iterdir()) == names
+    with Image.open(out / "a.png") as labels, Image.open(out / "a.upper.png") as upper:
+        assert labels.mode == "P" and labels.getpixel((12, 10)) == 1
+        assert upper.mode == "RGBA" and upper.getpixel((12, 10)) == (200, 200, 200, 255)
+    times = {path.name: path.stat().st_mtime_ns for path in out.iterdir()}
+    assert times["a.png"] >= times["a.upper.png"]
+    # Without its label map a photo isn't done.
+    (out / "a.png").unlink()
+    _, said, _ = applied("cloth", photos, "--out", out, "--resume")
+    assert "1 made" in said and "1 were there" in said
+    # What was worn and isn't any more goes with the label map that knew of it.
+    photo_at(photos / "a.png", value=90)
+    code, _, _ = applied("cloth", photos, "--out", out, "--overwrite")
+    assert code == 0
+    assert sorted(path.name for path in out.iterdir()) == [
+        *("a.lower.png", "a.png", "b.lower.png", "b.png")
+    ]
+
+
+def test_a_part_of_one_photo_never_replaces_another_photos_file(tmp_path: Path) -> None:
+    photos = [photo_at(tmp_path / name) for name in ("a.jpg", "a.upper.jpg", "b.jpg")]
+    jobs = find_jobs(photos, tmp_path / "out", ".png")
+
+    def application(photo: Image.Image, segmenter: Segmenter) -> Made:
+        return Made(photo, parts={"upper": photo, "lower": None})
+
+    taken = {job.out for job in jobs}
+    done = list(run_batch(jobs, opened, application, workers=1, taken=taken))
+    assert "a.upper.png is of two photos" in done[0].error
+    assert [one.error for one in done[1:]] == ["", ""]
+    # Nobody's file is taken away where there was no earlier run.
+    own = photo_at(tmp_path / "new" / "c.lower.png")
+    job = Job(photos[2], tmp_path / "new" / "c.png")
+    assert not next(iter(run_batch([job], opened, application, workers=1))).error
+    assert own.exists()
+
+
+@pytest.mark.usefixtures("fake")
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
+        (["sky"], "There is not one new sky"),
+        (["sky", "--color", "red", "--mask-only"], "There is not one new sky"),
+        (["sky", "--drawn", "green"], "There is no sky 'green'"),
         (["background"], "There is not one new background"),
         (["background", "--color", "grün"], "is no color"),
         (["crop", "--aspect", "wide"], "is no aspect"),

@@ -150,8 +150,9 @@ def _drawn(photo: Photo, segmenter: Segmenter, face: WhichFace) -> tuple[Pixels,
         found = faces(pixels)
         if not found:
             raise ImageError(
-                "No face was found: they are seen upright and from the front.",
-                "Crop the photo to the head, and draw it whole: --no-face, or face='none'.",
+                "No face was found; they are seen upright and from the front. A photo that is cropped "
+                "to the head is drawn without (--no-face).",
+                "Crop the photo, and give --no-face, or face='none'.",
             )
         face = found[0]
     crop = resize_photo(cropped_face(pixels, face), segmenter.spec.image)

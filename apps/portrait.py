@@ -150,8 +150,8 @@ def _drawn(photo: Photo, segmenter: Segmenter, face: WhichFace) -> tuple[Pixels,
         found = faces(pixels)
         if not found:
             raise ImageError(
-                "No face was found; they are seen upright and from the front. A photo that is cropped "
-                "to the head is drawn without (--no-face).",
+                "No face was found; they are seen upright and from the front. A photo that is "
+                "cropped to the head is drawn without (--no-face).",
                 "Crop the photo, and give --no-face, or face='none'.",
             )
         face = found[0]

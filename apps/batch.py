@@ -208,7 +208,7 @@ def _do(
             _write_parts(job.out, made.parts, taken)
             save(made.picture, job.out)
     except MaskportError as exc:
-        return Done(job, error=exc.what)
+        return Done(job, error=" ".join(filter(None, (exc.what, exc.remedy))))
     except (MemoryError, OSError) as exc:
         return Done(job, error=f"{job.photo}: {exc or type(exc).__name__}")
     return Done(job, made.record)

@@ -70,7 +70,7 @@ def export(
     prefer: Prefer = "latency",
     out: str | PathLike[str] | None = None,
     coreml_output: CoreMLOutput = "image",
-    coreml_sizes: Iterable[int | str | tuple[int, int]] = (),
+    coreml_sizes: str | Iterable[int | str | tuple[int, int]] = (),
     tflite_layout: Literal["NHWC", "NCHW"] = "NHWC",
     author: str = "",
     license: str = "",
@@ -151,7 +151,8 @@ def export(
     taken = load(found, weights, weights_key)
     _say_taken(taken, note)
     subject = subject_of(found, taken, source, license)
-    sizes = other_sizes(subject.reference, coreml_sizes, rows)
+    other = coreml_sizes.split(",") if isinstance(coreml_sizes, str) else coreml_sizes
+    sizes = other_sizes(subject.reference, other, rows)
     calibrated = load_calibration(calibration, found.spec.image) if calibration else None
     image = found.spec.image
     seen = photos or (None if generated(calibration) else calibration)

@@ -253,8 +253,8 @@ FORMATS = {
             FailingReader(
                 "OpenCV dnn",
                 "4.14.0, 5.1.0",
-                "shifts convolutions that are dilated, and so draws another mask without an error; "
-                "refuses int8 weights. It reads the ONNX files right",
+                "shifts convolutions that are dilated, so that networks which have some draw "
+                "another mask without an error; it refuses int8 weights. ONNX files it reads right",
             ),
         ),
     ),

@@ -107,7 +107,8 @@ class Reading(_Record):
 class Tensor(_Record):
     """One input or output of a file.
 
-    ``image`` layouts are Core ML image features: 8-bit pixels whose real value is byte / 255.
+    ``image`` layouts are Core ML image features: pixels of bytes, whose real value is byte / 255,
+    or of float16, whose value is the real one.
     ``normalization`` is of inputs, ``reading`` of outputs.
     """
 
@@ -221,7 +222,7 @@ class Artifact(_Record):
     its tensors' own.
     """
 
-    target: str
+    target: Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9._-]*$")]
     path: RelativePath
     format: str
     precision: str

@@ -6,8 +6,9 @@
 
 The bundle holds the file as rembg runs it: its normalisation is outside, and the network's maps
 are its outputs. rembg shrinks photos and enlarges masks by Lanczos, maskport by the network's own
-filter, bilinear; both stretch a mask by its extremes. Both open the file once; photos are read and masks
-written within the time, one after the other.
+filter, bilinear (`adopt --resize-filter lanczos` states theirs); both stretch a mask by its
+extremes. Both open the file once; photos are read and masks written within the time, one after the
+other.
 """
 
 from __future__ import annotations

@@ -82,7 +82,10 @@ def ios(bundle: Bundle, artifacts: list[Artifact], app: Path) -> Iterator[Path]:
 def android(bundle: Bundle, artifacts: list[Artifact], app: Path) -> Iterator[Path]:
     """One TFLite file, LiteRT's code for it, and what the app calls the two."""
     main, package = app / "app/src/main", "com.example.cutout.network"
-    assets, network = emptied(main / "assets"), emptied(main / "kotlin" / package.replace(".", "/"))
+    assets, network = main / "assets", emptied(main / "kotlin" / package.replace(".", "/"))
+    assets.mkdir(parents=True, exist_ok=True)  # other things of an app may lie there
+    for older in assets.glob("*.tflite"):
+        older.unlink()
     artifact = chosen_for_an_app(artifacts)
     code = snippet(bundle, artifact, "compiled_model")
     name = Path(code.file).stem

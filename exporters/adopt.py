@@ -206,9 +206,9 @@ def precision_of(inspected: Inspected) -> str:
     dtype = inspected.weights[0].dtype if inspected.weights else "float32"
     if dtype in {"palette6", "palette4"}:
         return dtype
-    if (bits := re.search(r"\d+$", dtype)) and int(bits[0]) <= _NARROW:
+    if (found := re.fullmatch(r"(?:u?int|palette)(\d+)", dtype)) and int(found[1]) <= _NARROW:
         return "w4"
-    if dtype not in {"int8", "uint8", "palette8"}:
+    if dtype not in {"int8", "uint8", "palette8"} and not dtype.startswith("float8"):
         return "fp16" if dtype in {"float16", "bfloat16"} else "fp32"
     rounded = bool({"QuantizeLinear", "quantize"} & set(inspected.operations))
     rounded |= any(share.dtype in {"int8", "uint8"} for share in inspected.activations[:1])

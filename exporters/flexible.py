@@ -27,6 +27,8 @@ _UPSAMPLING = {
 }
 
 Factors = tuple[float, float]
+_ALIKE = 1.25
+_ONE_BY_ONE = "Export it once for each size."
 
 
 def other_sizes(
@@ -68,6 +70,8 @@ def with_constant_factors(traced: Any, name: str, sizes: Sequence[Size]) -> Any:
     found = [_factors(traced, name, size) for size in sizes]
     torch._C._jit_pass_inline(traced.graph)
     nodes = [node for node in traced.graph.nodes() if node.kind() in _UPSAMPLING.values()]
+    if {len(factors) for factors in found} != {len(nodes)}:
+        raise ExportError(f"{name} upsamples in a loop or a branch.", _ONE_BY_ONE)
     for node, *factors in zip(nodes, *found, strict=True):
         if len(set(factors)) > 1 or not all(factor.is_integer() for factor in factors[0]):
             raise _uneven(name, factors, sizes)
@@ -98,7 +102,7 @@ def _factors(traced: Any, name: str, size: Size) -> list[Factors]:
         height, width = size
         raise ExportError(
             f"{name} was traced at another size, and its trace fails at {height}x{width}: {exc}",
-            "Export it once for each size: it computes with its own size as with a constant.",
+            f"It computes with its own size as with a constant. {_ONE_BY_ONE}",
         ) from exc
     return noted.factors
 
@@ -125,8 +129,12 @@ def _uneven(name: str, factors: Sequence[Factors], sizes: Sequence[Size]) -> Exp
         f"{rows:.4g} and {columns:.4g} at {height}x{width}"
         for (rows, columns), (height, width) in zip(factors, sizes, strict=True)
     )
-    return ExportError(
+    what = (
         f"{name} upsamples rows and columns by factors that are not whole and the same at all "
-        f"sizes: {by_size}.",
-        "Take sizes that it halves without a rest, such as multiples of 32.",
+        f"sizes: {by_size}."
     )
+    # Sizes that are not halved evenly give factors that are nearly the same; a photo that is pooled
+    # whole, or scaled to one size, gives others.
+    if any(max(along) > _ALIKE * min(along) for along in zip(*factors, strict=True)):
+        return ExportError(what, f"What it upsamples has one size at all of them. {_ONE_BY_ONE}")
+    return ExportError(what, "Take sizes that it halves without a rest: multiples of 64 will do.")

@@ -221,8 +221,8 @@ def _tensor(path: Path, end: End, shape: tuple[int, ...], layout: Layout) -> Ten
         raise _unfit(path, f"has {dtype} in {end.name}", "floats or bytes")
     if dtype in {"uint8", "int8"} and end.layout != "image" and not end.scale:
         raise _unfit(path, f"has {dtype} without a scale in {end.name}", "floats, or a scale")
-    # A pixel of Core ML is its real value times 255.
-    scale = 1 / 255 if end.layout == "image" else end.scale
+    # A byte of Core ML's pixels is its real value times 255; halves are the real value.
+    scale = 1 / 255 if end.layout == "image" and dtype == "uint8" else end.scale
     return Tensor.model_validate(
         {
             "name": end.name or "",

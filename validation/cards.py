@@ -28,6 +28,14 @@ def fidelity_of(results: Results, bundle: Bundle) -> Fidelity:
             f"manifest was {results.manifest_sha256[:12]}… and not {digest[:12]}….",
             "Validate this one: maskport validate BUNDLE --json results.json.",
         )
+    image = bundle.manifest.spec.get("image", {})
+    size = (image.get("height"), image.get("width"))
+    if (results.input_height, results.input_width) != size:
+        raise InputError(
+            f"The results are of {results.input_height}x{results.input_width} pixels, and a card is "
+            f"of the bundle's own {size[0]}x{size[1]}.",
+            "Validate it without --size.",
+        )
     judged = []
     for target, artifact in results.artifacts.items():
         found = artifact.fidelity or {}

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from torch import nn
 
-from ..artifacts.bundle import Bundle
+from ..artifacts.bundle import Bundle, load_bundle
 from ..artifacts.manifest import Artifact
 from ..errors import BundleError, InputError, UsageError, did_you_mean
 from ..models.download import cache_folder
@@ -193,14 +193,14 @@ def bench_with(bundle: Path, options: RunOptions, report: Report | None, watch: 
 def _request(
     folder: Path, options: RunOptions, watch: Watcher, *, compare: bool, keep_maps: bool
 ) -> ValidationRequest:
-    bundle = bundle_at(folder, options.size)
+    whole, bundle = load_bundle(folder), bundle_at(folder, options.size)
     photos = find_photos(options.images, options.masks)
     threads, seconds, given = options.threads, options.time_limit, options.network
     if threads is not None and threads < 1:
         raise UsageError(f"{threads} threads run nothing.", "Give 1 or more, or leave it out.")
     if seconds is not None and seconds <= 0:
         raise UsageError(f"Nothing runs within {seconds} s.", "Give a longer --time-limit.")
-    targets, spec = _selected(bundle, options.targets), bundle_spec(bundle)
+    targets, spec = _at_size(_selected(whole, options.targets), bundle), bundle_spec(bundle)
     if options.runtime:
         _check_runtime(options.runtime, targets)
     reference, origin = None, None
@@ -253,6 +253,18 @@ def _selected(bundle: Bundle, names: Sequence[str]) -> tuple[Artifact, ...]:
     if not chosen:
         raise UsageError("No target was asked for.", "Give --targets, or leave it out for all.")
     return chosen
+
+
+def _at_size(chosen: tuple[Artifact, ...], bundle: Bundle) -> tuple[Artifact, ...]:
+    """Those of some artifacts that a bundle has at a size, as they are used at it."""
+    names = {artifact.target for artifact in chosen}
+    taken = tuple(artifact for artifact in bundle.manifest.artifacts if artifact.target in names)
+    if not taken:
+        raise UsageError(
+            f"{', '.join(sorted(names))} can't be used at another size than the bundle's own.",
+            f"At this one there is {', '.join(a.target for a in bundle.manifest.artifacts)}.",
+        )
+    return taken
 
 
 def _check_runtime(name: str, targets: tuple[Artifact, ...]) -> None:

@@ -55,7 +55,9 @@ def compute_units(operations: list[Any]) -> dict[str, str]:
     if 2 * floats > len(work):
         why = f"{floats} of {len(work)} operations are in float32, which no Neural Engine computes"
         return {"take": "CPU_AND_GPU", "because": f"{why} ({_TYPED})"}
-    return {"take": "ALL", "because": "it computes in float16, which the Neural Engine takes"}
+    rest = f"; {floats} of {len(work)} operations are in float32" if floats else ""
+    because = f"it computes in float16, which the Neural Engine takes{rest}"
+    return {"take": "ALL", "because": because}
 
 
 def _reasons(operation: Any, constants: dict[str, Any]) -> Iterator[str]:

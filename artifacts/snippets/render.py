@@ -204,8 +204,9 @@ def _facts(manifest: Manifest, artifact: Artifact, spec: ModelSpec) -> dict[str,
 
 def _compute_units(artifact: Artifact) -> str:
     """Those that its manifest advises, as Swift has them."""
-    advised = artifact.properties.get("compute_units", {}).get("take")
-    return "cpuAndGPU" if advised == "CPU_AND_GPU" else "all"
+    advised = artifact.properties.get("compute_units")
+    take = advised.get("take") if isinstance(advised, dict) else None
+    return "cpuAndGPU" if take == "CPU_AND_GPU" else "all"
 
 
 def _words(name: str) -> list[str]:

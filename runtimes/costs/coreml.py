@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ...artifacts.manifest import Artifact
+from ...artifacts.manifest import Artifact, Tensor
 from ..mil.package import read_package
 from .counting import Work
 from .operation import Formula, Operation, Shape, convolution, count, einsum, product, transposed
@@ -19,9 +19,24 @@ __all__ = ["work"]
 def work(artifact: Artifact, path: Path) -> Work:
     """Of the main function. What decompresses weights (``constexpr_``) counts as an operation."""
     function = read_package(path).function
+    _fix_sizes(function, artifact.inputs[0])
     counted = count(_operations(function), _FORMULAS, _HIDDEN)
     weights = sum(_stored_bytes(o) for o in function.operations if o.op_type == "const")
     return counted.work(weights)
+
+
+def _fix_sizes(function: Any, image: Tensor) -> None:
+    """Of a program for several sizes, those that it has at the artifact's own."""
+    fed = function.inputs.get(image.name)
+    if fed is None or None not in (_shape(fed) or ()):
+        return
+    from coremltools.converters.mil.mil import types
+
+    fed._sym_type = types.tensor(types.fp32, tuple(image.shape))
+    with function:
+        for operation in list(function.operations):
+            if operation.op_type != "const":
+                operation.type_value_inference(overwrite_output=True)
 
 
 def _operations(function: Any) -> Iterator[Operation]:

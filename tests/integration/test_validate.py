@@ -193,12 +193,14 @@ def test_each_broken_file_is_named_with_its_cause_and_the_rest_validated(
 def test_a_file_of_several_sizes_is_judged_at_each(
     network: U2Net, photos: Path, tmp_path: Path
 ) -> None:
-    """Made once, validated at its own size and at another; the fixed one only at its own."""
+    """Made once, of halves, validated at its own size and at another; the fixed one only at its
+    own."""
     spec = ModelSpec("nano", ImageSpec(64, 48), MaskSpec(), output=0)
     out = tmp_path / "nano"
     targets = ["coreml-fp16", "torchscript-lite"]
     sizes = ["32x64", 64]
-    export(network, spec=spec, targets=targets, coreml_sizes=sizes, photos=photos, out=out)
+    made: dict[str, Any] = {"coreml_sizes": sizes, "coreml_output": "half"}
+    export(network, spec=spec, targets=targets, photos=photos, out=out, **made)
     manifest = json.loads((out / "manifest.json").read_text())
     flexible, fixed = manifest["artifacts"]
     others = flexible["other_sizes"]
@@ -212,9 +214,17 @@ def test_a_file_of_several_sizes_is_judged_at_each(
     # Masks are compared at that size, so each photo's error is another than at the file's own.
     own = validate(out, targets="coreml-fp16", **options).artifacts["coreml-fp16"].photos
     assert [p.metrics for p in results.artifacts["coreml-fp16"].photos] != [p.metrics for p in own]
-    with pytest.raises(UsageError, match=r"No file of .* takes 96x96") as caught:
-        validate(out, size=96, **options)
-    assert "32x64, 64x48, 64x64" in str(caught.value)
+    # Costs are those of that size: half of the other's pixels, less what lies at borders.
+    costs = [validate(out, size=size, **options).artifacts["coreml-fp16"].cost for size in sizes]
+    assert all(costs) and costs[0].macs * 2 == costs[1].macs  # type: ignore[union-attr]
+    ended = CliRunner().invoke(
+        cli, ["validate", str(out), "--size", "96", "--no-latency"], standalone_mode=False
+    )
+    assert isinstance(ended.exception, UsageError)
+    assert "takes 96x96" in ended.exception.what
+    assert "32x64, 64x48, 64x64" in ended.exception.remedy
+    with pytest.raises(UsageError, match="torchscript-lite can't be used at another size"):
+        validate(out, size=64, targets="torchscript-lite", **options)
 
 
 def test_a_missing_file_is_missing(bundle: Path, network: U2Net, tmp_path: Path) -> None:

@@ -235,6 +235,8 @@ def test_weights_in_other_files_are_refused_with_their_names(
         ("palette4", "palette4"),
         ("palette8", "dynamic-int8"),
         ("int8", "dynamic-int8"),
+        ("float8e5m2", "dynamic-int8"),
+        ("float8e4m3fn", "dynamic-int8"),
         ("float16", "fp16"),
         ("float32", "fp32"),
     ],

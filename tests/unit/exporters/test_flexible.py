@@ -65,7 +65,21 @@ def test_sizes_that_are_not_halved_evenly_are_refused_with_their_factors(
     traced = trace_of(Halved(WAYS["bilinear"]).eval())
     with pytest.raises(ExportError, match=f"at {odd[0]}x{odd[1]}") as caught:
         with_constant_factors(traced, "nano", (SIZES[0], odd))
-    assert "multiples of 32" in str(caught.value)
+    assert "multiples of 64" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "network",
+    [
+        Halved(lambda y, x: F.interpolate(y, (32, 48), mode="bilinear")),
+        Halved(lambda y, x: F.interpolate(y.mean((2, 3), keepdim=True), x.shape[2:])),
+    ],
+    ids=["to one size", "from a pool of the whole"],
+)
+def test_what_has_one_size_at_all_sizes_is_to_be_exported_for_each(network: nn.Module) -> None:
+    with pytest.raises(ExportError, match="has one size at all of them") as caught:
+        with_constant_factors(trace_of(network.eval()), "nano", SIZES)
+    assert "once for each size" in caught.value.remedy
 
 
 def test_a_trace_that_knows_one_size_is_refused_where_it_fails() -> None:

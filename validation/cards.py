@@ -32,8 +32,8 @@ def fidelity_of(results: Results, bundle: Bundle) -> Fidelity:
     size = (image.get("height"), image.get("width"))
     if (results.input_height, results.input_width) != size:
         raise InputError(
-            f"The results are of {results.input_height}x{results.input_width} pixels, and a card is "
-            f"of the bundle's own {size[0]}x{size[1]}.",
+            f"The results are of {results.input_height}x{results.input_width} pixels, and a card "
+            f"is of the bundle's own {size[0]}x{size[1]}.",
             "Validate it without --size.",
         )
     judged = []

@@ -187,7 +187,9 @@ def test_results_of_the_bundle_come_into_the_card(
     bundle: Bundle, sample_run: tuple[Results, object], tmp_path: Path
 ) -> None:
     digest = hashlib.sha256((bundle.path / "manifest.json").read_bytes()).hexdigest()
-    values = json.loads(sample_run[0].model_dump_json()) | {"manifest_sha256": digest}
+    image = bundle.manifest.spec["image"]
+    size = {"input_height": image["height"], "input_width": image["width"]}
+    values = json.loads(sample_run[0].model_dump_json()) | {"manifest_sha256": digest, **size}
     (tmp_path / "results.json").write_text(json.dumps(values))
     options = ["--for", "web", "--results", str(tmp_path / "results.json")]
     done = CliRunner().invoke(cli, ["package", str(bundle.path), *options])
@@ -197,6 +199,10 @@ def test_results_of_the_bundle_come_into_the_card(
     found = Results.model_validate(values).artifacts["onnx-fp32"].fidelity
     assert found is not None
     assert f"| onnx-fp32 | passed | {found['iou']:.4f} |" in card
+    # Of another size's masks a card would say what these files don't draw.
+    (tmp_path / "results.json").write_text(json.dumps(values | {"input_height": 7}))
+    other = CliRunner().invoke(cli, ["package", str(bundle.path), *options], standalone_mode=False)
+    assert isinstance(other.exception, InputError) and "without --size" in other.exception.remedy
 
 
 def test_snippets_are_listed_printed_and_written(bundle: Bundle, tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from os import PathLike
 
 from .apps.segmenter import Segmenter
-from .validation.evaluated import open_evaluated
+from .validation.evaluated import LIMITS_SECONDS, open_evaluated
 
 __all__ = ["open_segmenter"]
 
@@ -21,6 +21,7 @@ def open_segmenter(
     size: int | None = None,
     weights_key: str | None = None,
     threads: int | None = None,
+    seconds: float | None = None,
 ) -> Iterator[Segmenter]:
     """Open what draws masks, for the functions of `maskport.apps`.
 
@@ -31,10 +32,13 @@ def open_segmenter(
         size: Side of a checkpoint's photos; its network's own where None.
         weights_key: Which weights of a checkpoint that holds several sets.
         threads: CPU threads of a file's runtime.
+        seconds: What a file may take to be loaded, and again for each mask; ten minutes where None.
 
     Raises:
         InputError: It is none of these.
         ToolError: The file's runtime is missing, or refuses it.
     """
-    with open_evaluated(str(what), network, threads, size, weights_key, target) as found:
+    with open_evaluated(
+        str(what), network, threads, size, weights_key, target, seconds or LIMITS_SECONDS
+    ) as found:
         yield Segmenter(found.spec, found.draw, found.name)

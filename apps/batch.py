@@ -9,7 +9,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from PIL import Image
 
@@ -18,10 +18,7 @@ from ..errors import ImageError, LostError, MaskportError, UsageError
 from ..imaging.photos import PHOTO_SUFFIXES, list_photos, read_picture
 from .segmenter import Segmenter
 
-__all__ = ["Done", "Job", "Made", "find_jobs", "run_batch", "save"]
-
-# Pictures of these have no transparency.
-_OPAQUE = {".jpg", ".jpeg"}
+__all__ = ["Done", "Job", "Made", "encode", "find_jobs", "run_batch", "save"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,15 +149,23 @@ def save(picture: Image.Image, path: Path) -> None:
     Raises:
         InputError: It can't be written.
     """
-    if path.suffix.lower() in _OPAQUE and picture.mode == "RGBA":
+    kind = Image.registered_extensions()[path.suffix.lower()]
+    with written_whole(path) as partial, partial.open("wb") as file:
+        encode(picture, kind, file)
+
+
+def encode(picture: Image.Image, kind: str, file: IO[bytes]) -> None:
+    """Write a picture as ``PNG``, ``WEBP`` or ``JPEG``, with its ICC profile.
+
+    Raises:
+        OSError: It can't be written.
+    """
+    profile = picture.info.get("icc_profile")
+    if kind == "JPEG" and picture.mode == "RGBA":  # JPEG has no transparency
         white = Image.new("RGBA", picture.size, "white")
-        flat = Image.alpha_composite(white, picture).convert("RGB")
-        flat.info = picture.info
-        picture = flat
-    with written_whole(path) as partial:
-        kind = Image.registered_extensions()[path.suffix.lower()]
-        options: dict[str, Any] = {"PNG": {"compress_level": 3}}.get(kind, {"quality": 92})
-        picture.save(partial, kind, icc_profile=picture.info.get("icc_profile"), **options)
+        picture = Image.alpha_composite(white, picture).convert("RGB")
+    options: dict[str, Any] = {"PNG": {"compress_level": 3}}.get(kind, {"quality": 92})
+    picture.save(file, kind, icc_profile=profile, **options)
 
 
 class _Worker:

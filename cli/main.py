@@ -27,6 +27,7 @@ _COMMANDS = {
     "train": "Train or fine-tune a network on photos with masks.",
     "apply": "Cut out, replace backgrounds, crop and more, by any artifact.",
     "gallery": "Make a page of photos and what was made of them, under sliders.",
+    "serve": "Serve an HTTP API and a web page that cut out, by any artifacts.",
     "evaluate": "Measure a checkpoint or an artifact against ground truth.",
     "sensitivity": "Show what INT8 costs each part of a network.",
     "quantize": "Find the recipe whose masks hold a budget.",

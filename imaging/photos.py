@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +16,14 @@ from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError, features
 from ..errors import ImageError
 from ..texts import first_few, read_text
 
-__all__ = ["PHOTO_SUFFIXES", "Photos", "list_photos", "read_photo", "read_picture"]
+__all__ = [
+    "PHOTO_SUFFIXES",
+    "Photos",
+    "list_photos",
+    "read_photo",
+    "read_picture",
+    "read_upload",
+]
 
 HEIF = frozenset({".heic", ".heif", ".hif"})
 PHOTO_SUFFIXES = HEIF | {
@@ -39,6 +47,8 @@ WHITE_IS_ZERO, SEPARATE_PLANES = 0, 2
 ANIMATED = {"GIF", "PNG", "WEBP", "AVIF"}
 # What begins files of HEVC pictures; others of the container may be AVIF, which Pillow reads.
 HEIC_BRANDS = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx"}
+# What Pillow calls the formats of photos, and those that are known for what they are and refused.
+UPLOADED = ("JPEG", "MPO", "PNG", "WEBP", "AVIF", "HEIF", "TIFF", "BMP", "GIF")
 INSTALL_HEIF = "pip install 'maskport[heif]'"
 
 
@@ -81,11 +91,49 @@ def read_picture(path: Path) -> Image.Image:
             decompression bombs); or it is HEIC, and pillow-heif is not installed.
     """
     try:
-        _prepare_for(path)
+        with path.open("rb") as file:
+            return _decoded(file, str(path))
+    except FileNotFoundError as exc:
+        raise ImageError(f"There is no photo {path}.", "Check the path.") from exc
+    except OSError as exc:
+        raise ImageError(
+            f"{path} can't be read: {exc}", "Give a photo that this user may read."
+        ) from exc
+
+
+def read_upload(file: IO[bytes], most_pixels: int, name: str = "The photo") -> Image.Image:
+    """A photo that a stranger sent, as `read_picture`; no other formats are tried than photos'.
+
+    Args:
+        file: What was sent.
+        most_pixels: Larger ones are refused by what their first bytes say.
+        name: What errors call it; they name nothing else of this machine.
+
+    Raises:
+        ImageError: As `read_picture`; or it has more pixels.
+    """
+    file.seek(0)
+    return _decoded(file, name, formats=UPLOADED, most_pixels=most_pixels)
+
+
+def _decoded(
+    file: IO[bytes],
+    name: str,
+    formats: Sequence[str] | None = None,
+    most_pixels: int | None = None,
+) -> Image.Image:
+    try:
+        _prepare_for(file, name)
         with warnings.catch_warnings():
             warnings.simplefilter("error", Image.DecompressionBombWarning)
-            with Image.open(path) as opened:
-                _check_samples(opened, path)
+            with Image.open(file, formats=_known(formats)) as opened:
+                if most_pixels is not None and opened.width * opened.height > most_pixels:
+                    raise ImageError(
+                        f"{name} has {opened.width} x {opened.height} pixels; at most "
+                        f"{most_pixels / 1e6:g} million are taken.",
+                        "Scale it down first.",
+                    )
+                _check_samples(opened, name)
                 image = ImageOps.exif_transpose(opened)
                 profile = image.info.get("icc_profile")
                 if image.mode == "CMYK" and profile:
@@ -94,25 +142,23 @@ def read_picture(path: Path) -> Image.Image:
                     rgba = image.convert("RGBA")
                     image = Image.alpha_composite(Image.new("RGBA", rgba.size, "white"), rgba)
                 elif image.mode.startswith("I;16"):
-                    image = Image.fromarray(_upper_bytes(image, opened, path))
+                    image = Image.fromarray(_upper_bytes(image, opened, name))
                 profile = profile if image.mode.startswith(("RGB", "P")) else None
                 image = image.convert("RGB")
                 image.info = {"icc_profile": profile} if profile else {}
                 return image
-    except FileNotFoundError as exc:
-        raise ImageError(f"There is no photo {path}.", "Check the path.") from exc
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as exc:
         raise ImageError(
-            f"{path} has too many pixels to decode safely: {exc}", "Scale it down first."
+            f"{name} has too many pixels to decode safely: {exc}", "Scale it down first."
         ) from exc
     except UnidentifiedImageError as exc:
         raise ImageError(
-            f"{path} is not an image that Pillow reads.",
+            f"{name} is not an image that Pillow reads.",
             "It is damaged, or of a kind that is not read: save it as PNG or JPEG.",
         ) from exc
     except (OSError, SyntaxError, ValueError, EOFError) as exc:
         raise ImageError(
-            f"{path} can't be decoded: {exc}", "The file is damaged; replace or remove it."
+            f"{name} can't be decoded: {exc}", "The file is damaged; replace or remove it."
         ) from exc
 
 
@@ -201,15 +247,23 @@ def _reads_heif() -> bool:
     return True
 
 
-def _prepare_for(path: Path) -> None:
+def _prepare_for(file: IO[bytes], name: str) -> None:
     """Let Pillow read HEIC, by whatever name: phones and messengers write .jpg as well."""
-    with path.open("rb") as file:
-        start = file.read(12)
+    start = file.read(12)
+    file.seek(0)
     if start[4:8] == b"ftyp" and not _reads_heif() and start[8:] in HEIC_BRANDS:
         raise ImageError(
-            f"{path} is an HEIC photo, and pillow-heif, which reads them, is not installed.",
+            f"{name} is an HEIC photo, and pillow-heif, which reads them, is not installed.",
             f"Install it ({INSTALL_HEIF}), or save the photo as JPEG.",
         )
+
+
+def _known(formats: Sequence[str] | None) -> list[str] | None:
+    """Those of some formats that this Pillow has heard of; of others it would raise a KeyError."""
+    if formats is None:
+        return None
+    Image.init()
+    return [name for name in formats if name in Image.OPEN]
 
 
 def _to_srgb(image: Image.Image, profile: bytes) -> Image.Image:
@@ -223,33 +277,33 @@ def _to_srgb(image: Image.Image, profile: bytes) -> Image.Image:
     return given or image.convert("RGB")
 
 
-def _check_samples(image: Image.Image, path: Path) -> None:
+def _check_samples(image: Image.Image, name: str) -> None:
     """Refuse animations, and what Pillow opens and nobody can say the brightness of."""
     if image.format in ANIMATED and getattr(image, "n_frames", 1) > 1:
         raise ImageError(
-            f"{path} is an animation of {getattr(image, 'n_frames', 0)} pictures.",
+            f"{name} is an animation of {getattr(image, 'n_frames', 0)} pictures.",
             "Save one of them as a photo.",
         )
     values = {"F": "floating-point", "I": "32-bit or signed"}.get(image.mode)
     if values is not None:
         raise ImageError(
-            f"{path} holds {values} values, whose white is not known.",
+            f"{name} holds {values} values, whose white is not known.",
             "Save it with 8 or 16 bits a channel.",
         )
     deep = max(_tag(image, BITS, (8,))) > 8
     if deep and len(image.getbands()) > 1 and SEPARATE_PLANES in _tag(image, PLANAR, (1,)):
         raise ImageError(
-            f"{path} keeps 16-bit channels in planes of their own, which Pillow misreads.",
+            f"{name} keeps 16-bit channels in planes of their own, which Pillow misreads.",
             "Save it with 8 bits a channel, or as PNG.",
         )
 
 
-def _upper_bytes(image: Image.Image, opened: Image.Image, path: Path) -> NDArray[np.uint8]:
+def _upper_bytes(image: Image.Image, opened: Image.Image, name: str) -> NDArray[np.uint8]:
     """16-bit grey as bytes."""
     values = np.asarray(image)
     if 0 < int(values.max(initial=0)) < 256:
         raise ImageError(
-            f"{path} has 16 bits a pixel and no value above {int(values.max())}: 8-bit values, "
+            f"{name} has 16 bits a pixel and no value above {int(values.max())}: 8-bit values, "
             "which would be read as black.",
             "Save it with 8 bits a pixel.",
         )

@@ -23,7 +23,7 @@ from ..specs import ModelSpec
 from .drift.locate import is_bundle
 from .reference import bundle_spec
 
-__all__ = ["Evaluated", "open_evaluated"]
+__all__ = ["LIMITS_SECONDS", "Evaluated", "open_evaluated"]
 
 Map = NDArray[np.float32]
 LIMITS_SECONDS = 600.0
@@ -56,6 +56,7 @@ def open_evaluated(
     size: int | None = None,
     weights_key: str | None = None,
     target: str | None = None,
+    seconds: float = LIMITS_SECONDS,
 ) -> Iterator[Evaluated]:
     """Open a checkpoint, a bundle, or a file of one, for as long as the block lasts.
 
@@ -69,6 +70,7 @@ def open_evaluated(
         size: Side of a checkpoint's photos; its network's own where None.
         weights_key: Which weights of a checkpoint that holds several sets.
         target: Which of a bundle's files; its first where None.
+        seconds: What a file may take to be loaded, and again for each mask.
 
     Raises:
         InputError: There is no such file, or it is neither; or a bundle's file, which has a size
@@ -95,7 +97,7 @@ def open_evaluated(
         raise UsageError(f"{path} was exported for one size.", "Leave --size out.")
     if weights_key is not None:
         raise UsageError(f"{path} is no checkpoint.", "Leave --weights-key out.")
-    limits = Limits(LIMITS_SECONDS, LIMITS_SECONDS, default_memory_limit())
+    limits = Limits(seconds, seconds, default_memory_limit())
     with IsolatedRunner(artifact, path, threads=threads, limits=limits) as runner:
         loaded = runner.load()
         emulated = ", emulated" if loaded.emulated else ""

@@ -1,0 +1,1 @@
+"""The applications over HTTP: an API, rembg's API, and a page; what `maskport serve` runs."""

@@ -129,16 +129,21 @@ def command(
         pool.warm(offers.rows[0])
         shown = f"[{host}]" if ":" in host else host
         address = f"http://{shown}:{listening.getsockname()[1]}/"
+        limits = Limits(round(max_upload * 1e6), round(max_pixels * 1e6), workers + queue)
+
+        def ready() -> None:
+            names = ", ".join(offer.name for offer in offers.rows)
+            click.echo(f"Serving {names}\non {address} (Ctrl-C ends it)")
+            if show:
+                click.launch(address)
+
         if not is_loopback(listening):
             click.echo(
                 f"Anyone who reaches {host} can use this server: it asks for no password, and "
                 "speaks no TLS. Put a proxy before it that does.",
                 err=True,
             )
-        limits = Limits(round(max_upload * 1e6), round(max_pixels * 1e6), workers + queue)
-        names = ", ".join(offer.name for offer in offers.rows)
-        click.echo(f"Serving {names}\non {address} (Ctrl-C ends it)")
-        serve(listening, offers, pool, limits, lambda: show and click.launch(address))
+        serve(listening, offers, pool, limits, ready)
     finally:
         pool.close()
     return 0
@@ -167,7 +172,9 @@ def _offers(given: str, opening: _Opening, threads: int) -> Iterator[Offer]:
         if opening.targets == "all":
             selected = tuple(artifact for artifact in selected if not _lacking(artifact.format))
         if not selected:
-            raise UsageError(f"Nothing of {path} runs here.", "maskport targets says what it needs.")
+            raise UsageError(
+                f"Nothing of {path} runs here.", "maskport targets says what it needs."
+            )
         for artifact in selected:
             yield _of_bundle(bundle, artifact, name, opening, threads)
         return
@@ -195,7 +202,11 @@ def _offers(given: str, opening: _Opening, threads: int) -> Iterator[Offer]:
         bytes=path.stat().st_size if path.is_file() else 0,
         labels=spec.mask.labels if spec else (),
         open=_opener(
-            what, threads, opening, network=opening.network, size=opening.size,
+            what,
+            threads,
+            opening,
+            network=opening.network,
+            size=opening.size,
             weights_key=opening.weights_key,
         ),
     )
@@ -229,16 +240,26 @@ def _of_bundle(
 
 
 def _opener(
-    what: str, threads: int, opening: _Opening, **options: str | int | None
+    what: str,
+    threads: int,
+    opening: _Opening,
+    *,
+    target: str | None = None,
+    network: str | None = None,
+    size: int | None = None,
+    weights_key: str | None = None,
 ) -> Callable[[], AbstractContextManager[Segmenter]]:
     from ..segmenting import open_segmenter
 
     return partial(
         open_segmenter,
         what,
+        network=network,
+        target=target,
+        size=size,
+        weights_key=weights_key,
         threads=opening.threads or threads,
         seconds=opening.time_limit or _TIME_LIMIT,
-        **options,
     )
 
 

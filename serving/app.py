@@ -9,10 +9,11 @@ import importlib.util
 from concurrent.futures import Future
 from typing import IO, Annotated, Any
 
-from fastapi import FastAPI, File, HTTPException, Query, Request, UploadFile
+from fastapi import FastAPI, File, Query, Request, UploadFile
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel, ValidationError
+from starlette.exceptions import HTTPException
 
 from ..errors import MaskportError
 from . import applications as apply
@@ -100,12 +101,12 @@ def make_app(
         response_class=Response,
         tags=["rembg"],
     )
-    api.add_api_route("/api/remove", _no_addresses, methods=["GET"], status_code=400, tags=["rembg"])
+    api.add_api_route(
+        "/api/remove", _no_addresses, methods=["GET"], status_code=400, tags=["rembg"]
+    )
     for path, (file, media_type) in _PAGE.items():
         api.add_api_route(path, _file(file, media_type), include_in_schema=False)
     api.add_exception_handler(HTTPException, _http_problem)
-    api.add_exception_handler(404, _http_problem)
-    api.add_exception_handler(405, _http_problem)
     api.add_exception_handler(RequestValidationError, _invalid)
     api.add_exception_handler(MaskportError, lambda _, exc: problem_of(exc))
     api.add_exception_handler(Exception, _broke)
@@ -218,7 +219,9 @@ class _Service:
         offer = self._offers.find_model(options.model)
         return await self._drawn(request, file.file, offer, removed(options), "png")
 
-    async def _answer(self, request: Request, file: UploadFile, options: Any, make: Make) -> Response:
+    async def _answer(
+        self, request: Request, file: UploadFile, options: Any, make: Make
+    ) -> Response:
         offer = self._offers.find(options.artifact)
         return await self._drawn(request, file.file, offer, make, options.format)
 
@@ -231,8 +234,9 @@ class _Service:
         job: Future[Answer] = self._pool.submit(offer, work)
         done = asyncio.wrap_future(job)
         gone = asyncio.create_task(_gone(request))
+        either: set[asyncio.Future[Any]] = {done, gone}
         try:
-            await asyncio.wait({done, gone}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
             if not done.done():
                 if not job.cancel():
                     await asyncio.wait({done})  # the form, and so the photo, is closed behind us
@@ -294,5 +298,3 @@ async def _invalid(_: Request, exc: Any) -> Response:
 async def _broke(_: Request, exc: Exception) -> Response:
     log.error("%s: %s", type(exc).__name__, " ".join(str(exc).split()))
     return problem(500, "The server broke.", "Its log says why; please report it.")
-
-

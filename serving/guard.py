@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from fastapi import HTTPException
 
-from .problems import problem
+from .problems import JSONResponse, problem
 
 __all__ = ["LOOPBACK", "Guard", "Limits"]
 
@@ -95,16 +95,19 @@ class Guard:
         else:
             await self._app(scope, receive, headed)
 
-    def _refusal(self, method: str, headers: dict[str, str]) -> App | None:
+    def _refusal(self, method: str, headers: dict[str, str]) -> JSONResponse | None:
         host = headers.get("host", "")
-        name = urlsplit(f"//{host}").hostname if host.count("]") <= 1 else None
-        if self._hosts is not None and name not in self._hosts:
-            return problem(421, "This server is not called so.", "Use http://127.0.0.1 or localhost.")
+        if self._hosts is not None and _name_of(host) not in self._hosts:
+            return problem(
+                421, "This server is not called so.", "Use http://127.0.0.1 or localhost."
+            )
         if method in {"GET", "HEAD"}:
             return None
         origin = headers.get("origin")
-        if origin is not None and urlsplit(origin).netloc != host:
-            return problem(403, "Pages of other sites may not ask this server.", "Use its own page.")
+        if origin is not None and origin.partition("://")[2] != host:
+            return problem(
+                403, "Pages of other sites may not ask this server.", "Use its own page."
+            )
         if method != "POST":
             return None
         size = headers.get("content-length", "0")
@@ -139,9 +142,17 @@ class Guard:
         return limited
 
 
+def _name_of(host: str) -> str | None:
+    """Of a Host header, without the port; None where it is none."""
+    try:
+        return urlsplit(f"//{host}").hostname
+    except ValueError:
+        return None
+
+
 def _too_large_text(limits: Limits) -> str:
     return f"The upload is larger than {limits.upload / 1e6:g} MB."
 
 
-def _too_large(limits: Limits) -> App:
+def _too_large(limits: Limits) -> JSONResponse:
     return problem(413, _too_large_text(limits), "Send a smaller photo.")

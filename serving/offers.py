@@ -77,4 +77,4 @@ class Offers:
             UnknownOffer: Likewise.
         """
         of_network = (offer for offer in self.rows if offer.network == name)
-        return next(of_network, None) if name in {o.network for o in self.rows} else self.find(name)
+        return next(of_network, None) or self.find(name)

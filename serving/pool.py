@@ -62,16 +62,22 @@ class Pool:
         together = threading.Barrier(self.workers)
 
         def hold(_: Segmenter) -> None:
-            together.wait(600)  # until every worker has one
+            together.wait()  # until every worker has one
 
-        try:
-            for one in [self._threads.submit(self._run, offer, hold) for _ in range(self.workers)]:
-                one.add_done_callback(lambda done: done.exception() and together.abort())
-                one.result()
-        except RunnerError as exc:
-            if isinstance(exc.__cause__, MaskportError):
-                raise exc.__cause__ from None
-            raise
+        def look(done: Future[None]) -> None:
+            if done.exception() is not None:
+                together.abort()
+
+        jobs = [self.submit(offer, hold) for _ in range(self.workers)]
+        for job in jobs:
+            job.add_done_callback(look)
+        errors = [job.exception() for job in jobs]
+        for error in errors:
+            if isinstance(error, RunnerError) and isinstance(error.__cause__, MaskportError):
+                raise error.__cause__
+        for error in errors:
+            if error is not None:
+                raise error
 
     def submit(self, offer: Offer, work: Callable[[Segmenter], T]) -> Future[T]:
         """Have something done with an offer that is open, as soon as a worker is free.

@@ -69,5 +69,7 @@ def said_of(exc: ValidationError | Any) -> str:
     lines = []
     for found in exc.errors():
         place = [str(part) for part in found["loc"] if part not in {"query", "body", "path"}]
-        lines.append(f"{'.'.join(place) or 'the request'}: {found['msg']}")
+        lines.append(
+            f"{'.'.join(place) or 'the request'}: {found['msg'].removeprefix('Value error, ')}"
+        )
     return "; ".join(lines)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import ipaddress
 import logging
 import socket
@@ -74,14 +73,14 @@ def serve(
         timeout_graceful_shutdown=_LAST_SECONDS,
         ws="none",
     )
-    server = uvicorn.Server(config)
 
-    async def run() -> None:
-        asyncio.get_running_loop().call_soon(ready)
-        await server.serve(sockets=[listening])
+    class Server(uvicorn.Server):  # type: ignore[misc]  # Any, as all SDKs are
+        async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+            await super().startup(sockets)
+            ready()
 
     try:
-        asyncio.run(run())
+        Server(config).run(sockets=[listening])
     except KeyboardInterrupt:  # uvicorn raises the signal again once it has ended
         pass
     finally:

@@ -32,6 +32,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "validation": {"runtimes", "artifacts", "imaging", "metrics", "models", "scenes", "sdks"},
     # Files are written whole by what bundles are.
     "apps": {"runtimes", "imaging", "artifacts"},
+    "serving": {"apps", "imaging"},
     "training": {"models", "imaging", "metrics", "scenes"},
 }
 MAY_IMPORT_EVERYTHING = {"__init__", "__main__", "api", "cli", "segmenting", "testing"}

@@ -13,6 +13,7 @@ HEAVY = {
     "coremltools",
     "cv2",
     "executorch",
+    "fastapi",
     "gdown",
     "keras",
     "mediapipe",
@@ -31,6 +32,7 @@ HEAVY = {
     "tf_keras",
     "torch",
     "torchao",
+    "uvicorn",
 }
 
 IMPORT = "import maskport"

@@ -9,8 +9,9 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from fastapi import HTTPException
+from fastapi.responses import JSONResponse
 
-from .problems import JSONResponse, problem
+from .problems import problem
 
 __all__ = ["LOOPBACK", "Guard", "Limits"]
 

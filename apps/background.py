@@ -10,7 +10,7 @@ from .alpha import foreground
 from .cutout import opacity
 from .segmenter import Map, Photo, Pixels, Segmenter, as_given, pixels_of
 
-__all__ = ["background", "color_of", "over"]
+__all__ = ["background", "color_of", "filled", "over"]
 
 
 def background(
@@ -53,7 +53,7 @@ def background(
     if blur > 0:
         behind = _blurred(pixels, alpha, blur)
     elif picture is not None:
-        behind = _filled(pixels_of(picture), pixels.shape[1], pixels.shape[0])
+        behind = filled(pixels_of(picture), pixels.shape[1], pixels.shape[0])
     else:
         behind = np.broadcast_to(np.array(color_of(color), np.uint8), pixels.shape)
     return as_given(photo, over(foreground(pixels, alpha), alpha, behind))
@@ -101,6 +101,6 @@ def _blurred(pixels: Pixels, alpha: Map, blur: float) -> Pixels:
     return np.clip(np.rint(mixed), 0, 255).astype(np.uint8)
 
 
-def _filled(picture: Pixels, width: int, height: int) -> Pixels:
+def filled(picture: Pixels, width: int, height: int) -> Pixels:
     fitted = ImageOps.fit(Image.fromarray(picture), (width, height), Image.Resampling.LANCZOS)
     return np.asarray(fitted)

@@ -14,6 +14,7 @@ command = LazyGroup(
     \b
     maskport apply cutout photos/ --with exports/sky --out cut/
     maskport apply background me.jpg --with u2net_human_seg --blur 3 --out .
+    maskport apply video walk.mp4 --with u2netp --out walk.mov
     """,
     commands={
         "cutout": (f"{_HERE}.pictures:cutout", "The object on nothing, as PNG or WebP."),
@@ -21,6 +22,7 @@ command = LazyGroup(
         "highlight": (f"{_HERE}.pictures:highlight", "The rest grey and dark, or a heat map."),
         "boxes": (f"{_HERE}.pictures:boxes", "Boxes around objects, drawn and as JSON and COCO."),
         "crop": (f"{_HERE}.pictures:crop", "Cut down to the object."),
+        "video": (f"{_HERE}.video:video", "A video with opacity, or before something else."),
         "mask": (f"{_HERE}.pictures:mask", "The mask, in 256 greys."),
         "portrait": (f"{_HERE}.kinds:portrait", "A face as a line drawing."),
         "composite": (f"{_HERE}.kinds:composite", "The drawing over the photo out of focus."),

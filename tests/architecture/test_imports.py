@@ -39,6 +39,7 @@ MAY_IMPORT_EVERYTHING = {"__init__", "__main__", "api", "cli", "segmenting", "te
 
 SDKS = {
     "ai_edge_litert",
+    "av",
     "coremltools",
     "cv2",
     "executorch",

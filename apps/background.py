@@ -10,7 +10,7 @@ from .alpha import foreground
 from .cutout import opacity
 from .segmenter import Map, Photo, Pixels, Segmenter, as_given, pixels_of
 
-__all__ = ["background", "color_of", "filled", "over"]
+__all__ = ["background", "before", "color_of", "filled", "over"]
 
 
 def background(
@@ -50,13 +50,20 @@ def background(
     alpha = opacity(
         pixels, segmenter, refine=refine, alpha_matting=alpha_matting, clean=clean, channel=channel
     )
+    return as_given(photo, before(pixels, alpha, color=color, picture=picture, blur=blur))
+
+
+def before(
+    pixels: Pixels, alpha: Map, *, color: str, picture: Image.Image | Pixels | None, blur: float
+) -> Pixels:
+    """(H, W, 3) of which opacity (H, W) in [0, 1] is known; arguments are those of `background`."""
     if blur > 0:
         behind = _blurred(pixels, alpha, blur)
     elif picture is not None:
         behind = filled(pixels_of(picture), pixels.shape[1], pixels.shape[0])
     else:
         behind = np.broadcast_to(np.array(color_of(color), np.uint8), pixels.shape)
-    return as_given(photo, over(foreground(pixels, alpha), alpha, behind))
+    return over(foreground(pixels, alpha), alpha, behind)
 
 
 def over(front: Pixels, alpha: Map, back: Pixels) -> Pixels:
@@ -102,5 +109,6 @@ def _blurred(pixels: Pixels, alpha: Map, blur: float) -> Pixels:
 
 
 def filled(picture: Pixels, width: int, height: int) -> Pixels:
+    """A picture scaled to fill a size, its middle kept."""
     fitted = ImageOps.fit(Image.fromarray(picture), (width, height), Image.Resampling.LANCZOS)
     return np.asarray(fitted)

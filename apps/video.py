@@ -6,25 +6,30 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
+import numpy as np
 from PIL import Image
+from scipy.ndimage import binary_dilation
 
 from ..artifacts.bundle import written_whole
 from ..errors import UsageError
 from ..signals import held_back
-from .background import background, color_of, filled
-from .cutout import cutout
+from .alpha import foreground
+from .background import before, color_of, filled
+from .cutout import bytes_of, opacity
 from .pipeline import Ahead, Behind
-from .segmenter import Pixels, Segmenter, pixels_of
+from .segmenter import Map, Pixels, Segmenter, pixels_of
 from .smoothing import smoothed
 from .video_reading import Camera, Shot, Sound, VideoReader, opened_video
 from .video_writing import VideoWriter, coding_for
 
 __all__ = ["Camera", "VideoDone", "cut_video"]
 
-# Frames that wait before and behind the network: each is some megabytes.
-_AHEAD, _BEHIND = 4, 4
+# Frames that wait before and behind each step: one is some megabytes.
+_DEPTH: Final = 3
+# What can't be seen is black, in blocks of that many pixels: encoders work in such.
+_BLOCK: Final = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,22 +130,24 @@ def cut_video(
 
     began = time.monotonic()
     with opened_video(source, seconds, noted) as video:
-        if behind:
-            fitted = None if picture is None else _fitted(picture, video.width, video.height)
+        fitted = None if picture is None else _fitted(picture, video.width, video.height)
 
-            def draw(pixels: Pixels) -> Pixels:
-                return background(
-                    pixels, segmenter, color=color, picture=fitted, blur=blur, **edges
-                )
-        else:
+        def masked(shot: Shot) -> _Masked:
+            return _Masked(shot, opacity(shot.pixels, segmenter, **edges))
 
-            def draw(pixels: Pixels) -> Pixels:
-                return cutout(pixels, segmenter, **edges)
+        def composed(item: _Masked) -> Shot:
+            pixels, alpha = item.shot.pixels, item.alpha
+            if behind:
+                made = before(pixels, alpha, color=color, picture=fitted, blur=blur)
+            else:
+                seen = _seen(foreground(pixels, alpha), alpha)
+                made = np.dstack((seen, bytes_of(alpha)))
+            return replace(item.shot, pixels=made)
 
         with written_whole(out) as partial:
             writer = VideoWriter(partial, coding, video, noted)
             try:
-                interrupted = _run(video, writer, draw, watch)
+                interrupted = _run(video, writer, masked, composed, watch)
             finally:
                 writer.abandon()
             if interrupted and not writer.frames:
@@ -159,37 +166,61 @@ def cut_video(
     return done
 
 
+@dataclass(frozen=True, slots=True)
+class _Masked:
+    shot: Shot
+    alpha: Map
+
+
 def _run(
     video: VideoReader,
     writer: VideoWriter,
-    draw: Callable[[Pixels], Pixels],
+    masked: Callable[[Shot], _Masked],
+    composed: Callable[[_Masked], Shot],
     watch: Callable[[int, int], None] | None,
 ) -> bool:
-    """Decode, draw and encode, each beside the others; whether it was interrupted."""
+    """Decode, draw, compose and encode, each beside the others; whether it was interrupted."""
     decoded = set(range(len(video.sounds))) - writer.copied
     interrupted, drawn = False, 0
-    feed: Ahead[Shot | Sound] = Ahead(video.items(decoded), _AHEAD)
-    encoding: Behind[Shot | Sound] = Behind(writer.put, _BEHIND)
-    with feed, encoding:
+    reading: Ahead[Shot | Sound] = Ahead(video.items(decoded), _DEPTH)
+    encoding: Behind[Shot | Sound] = Behind(writer.put, _DEPTH)
+    composing: Behind[_Masked | Sound] = Behind(
+        lambda item: encoding.put(composed(item) if isinstance(item, _Masked) else item), _DEPTH
+    )
+    with reading, encoding, composing:
         try:
-            for item in feed:
-                if isinstance(item, Shot):
-                    encoding.put(replace(item, pixels=draw(item.pixels)))
-                    drawn += 1
-                    if watch is not None:
-                        watch(drawn, video.total)
-                else:
-                    encoding.put(item)
+            for item in reading:
+                if isinstance(item, Sound):
+                    composing.put(item)
+                    continue
+                composing.put(masked(item))
+                drawn += 1
+                if watch is not None:
+                    watch(drawn, video.total)
         except KeyboardInterrupt:
             interrupted = True
         try:
             # What is drawn is encoded, and the file ended, whatever comes now.
             with held_back():
+                composing.finish()
                 encoding.finish()
                 writer.finish()
         except KeyboardInterrupt:
             interrupted = True
     return interrupted
+
+
+def _seen(colors: Pixels, alpha: Map) -> Pixels:
+    """Colors (H, W, 3) without those that can't be seen, far from the object: they would take most
+    of the file, and give away what was to be cut out."""
+    height, width = alpha.shape
+    rows, columns = -(-height // _BLOCK), -(-width // _BLOCK)
+    padded = np.zeros((rows * _BLOCK, columns * _BLOCK), bool)
+    padded[:height, :width] = alpha > 0
+    blocks = padded.reshape(rows, _BLOCK, columns, _BLOCK).any((1, 3))
+    near = binary_dilation(blocks, np.ones((3, 3), bool))
+    shown = near.repeat(_BLOCK, 0).repeat(_BLOCK, 1)[:height, :width]
+    return np.where(shown[..., None], colors, np.uint8(0))
 
 
 def _is(source: str | Path, out: Path) -> bool:

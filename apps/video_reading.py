@@ -370,15 +370,15 @@ class VideoReader:
     def _counted(self) -> int:
         """How many frames the file says that there are, up to the limit."""
         video, container = self._video, self._container
-        count = int(video.frames or 0)
+        count: int = video.frames or 0
         if not count and video.duration:
             count = round(video.duration * self.time_base * self.rate)
         elif not count and container.duration:
             count = round(Fraction(container.duration, 1_000_000) * self.rate)
-        if self._limit is None:
-            return max(0, count)
-        limit = round(self._limit * self.time_base * self.rate)
-        return max(0, min(count, limit) if count else limit)
+        if self._limit is not None:
+            limit = round(self._limit * self.time_base * self.rate)
+            count = min(count, limit) if count else limit
+        return max(0, count)
 
     def _tell_what_is_left_out(self, videos: list[Any]) -> None:
         streams = self._container.streams
@@ -422,18 +422,12 @@ def _turn_of(frame: Any) -> tuple[int, int, int, int]:
     found = frame.side_data.get("DISPLAYMATRIX")
     if found is None:
         return 1, 0, 0, 1
-    values = np.frombuffer(bytes(found), np.int32)
-    a, b, c, d = (int(np.sign(round(values[i] / 65536))) for i in (0, 1, 3, 4))
-    return (
-        (a, b, c, d)
-        if (bool(a), bool(b)) == (bool(d), bool(c)) and bool(a) != bool(b)
-        else (
-            1,
-            0,
-            0,
-            1,
-        )
-    )
+    values: Any = np.frombuffer(bytes(found), np.int32)
+    signs = np.sign(np.rint(values / 65536)).astype(int)
+    a, b, c, d = (int(signs[i]) for i in (0, 1, 3, 4))
+    straight, aside = bool(a and d), bool(b and c)
+    right = straight != aside and straight == bool(a or d) and aside == bool(b or c)
+    return (a, b, c, d) if right else (1, 0, 0, 1)
 
 
 def _turned(pixels: Pixels, matrix: tuple[int, int, int, int]) -> Pixels:

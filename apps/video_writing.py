@@ -50,7 +50,9 @@ _MOV_SOUND: Final = frozenset(
 )
 _MP4_SOUND: Final = frozenset({"aac", "mp3", "ac3", "eac3", "alac", "flac", "opus"})
 _WEBM_SOUND: Final = frozenset({"opus", "vorbis"})
-_H264: Final = {"crf": "18", "preset": "medium"}
+# Without frames that are stored out of order: of uneven ones the container would count a shorter
+# video.
+_H264: Final = {"crf": "18", "preset": "medium", "bf": "0"}
 # What WebM's authors advise for files of good quality; alpha needs frames that are all shown.
 _VP9: Final = {"crf": "24", "b:v": "0", "deadline": "good", "cpu-used": "4", "row-mt": "1"}
 _CODINGS: Final = {
@@ -58,7 +60,7 @@ _CODINGS: Final = {
         "mov",
         "prores_ks",
         "yuva444p10le",
-        {"profile": "4444", "vendor": "apl0"},
+        {"profile": "4444", "vendor": "apl0", "alpha_bits": "8"},
         _MOV_SOUND,
         "aac",
         full_range=False,

@@ -49,7 +49,8 @@ def make(
 
     last = times[-1] + (times[-1] - times[-2] if len(times) > 1 else 40)
     with av.open(str(path), "w") as container:
-        video = container.add_stream(codec, 25, time_base=MILLISECOND)
+        options = {"bf": "0"} if codec == "libx264" else {}
+        video = container.add_stream(codec, 25, options=options, time_base=MILLISECOND)
         video.width, video.height, video.pix_fmt = *size, pixels
         video.codec_context.time_base = MILLISECOND
         for name, value in (colors or {}).items():

@@ -113,7 +113,7 @@ def av_module() -> Any:
     try:
         import av
     except ImportError as exc:
-        raise MissingToolError("av", "apps", "reading and writing videos") from exc
+        raise MissingToolError("av", "video", "reading and writing videos") from exc
     return av
 
 

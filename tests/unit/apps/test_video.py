@@ -22,7 +22,7 @@ from maskport.errors import ImageError, InputError, ToolError, UsageError
 
 from .videos import bright, make, picture, read, sound_seconds
 
-av = pytest.importorskip("av", reason="needs maskport[apps]: av")
+av = pytest.importorskip("av", reason="needs maskport[video]")
 
 STEADY = [40 * n for n in range(12)]
 UNEVEN = [0, 40, 80, 200, 240, 300, 1340]

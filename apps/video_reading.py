@@ -154,6 +154,8 @@ def opened_video(
         # Absolute, so that no name is taken for an address; and what a file names is not fetched.
         where, given = str(Path(source).absolute()), {}
         options["protocol_whitelist"] = "file"
+    # Before they are opened: FFmpeg would wait for what they name.
+    options["format_whitelist"] = ",".join(sorted(av.formats_available - REFUSED))
     try:
         container = av.open(where, options=options, metadata_errors="replace", **given)
     except (av.FFmpegError, ValueError, OSError) as exc:
@@ -208,7 +210,8 @@ class VideoReader:
                 f"{name} is coded in a way that this PyAV can't decode.",
                 "Have FFmpeg turn it into H.264: ffmpeg -i … out.mp4",
             )
-        self._video.thread_type = "AUTO"
+        # Of frames side by side an error would come some packets late, and name another frame.
+        self._video.thread_type = "SLICE"
         self.sounds = [s for s in container.streams.audio if s.codec_context is not None]
         self.time_base: Fraction = self._video.time_base
         self.rate: Fraction = self._video.average_rate or self._video.guessed_rate or Fraction(25)

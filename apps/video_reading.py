@@ -260,7 +260,8 @@ class VideoReader:
             if len(ahead) > MOST_SOUND:
                 break
         raise ImageError(
-            f"{self._name} holds no frame that can be decoded.", "The file is damaged; replace it."
+            f"{self._name} holds no frame that can be decoded.",
+            "The file is damaged, or can't be piped, as most MP4: give a whole file.",
         )
 
     def _read(self) -> Iterator[Shot | Sound]:

@@ -24,8 +24,8 @@ LOW, HIGH = 0.04, 0.96
 # Islands smaller than that part of the photo are specks.
 SPECK: Final = 2e-4
 # Longest side at which colors are spread, and the widths of the passes there.
-SMALL: Final = 512
-WIDTHS: Final = (91, 31, 9)
+SMALL: Final = 256
+WIDTHS: Final = (45, 15, 5)
 # Sides of a trimap's unknown band, as a part of the photo's diagonal.
 BAND: Final = 0.01
 
@@ -51,7 +51,7 @@ def foreground(photo: Pixels, alpha: Map) -> Pixels:
 
     A photo's pixel at an edge is a mix of the object and what is behind it. M. Forte, "Approximate
     Fast Foreground Colour Estimation", ICIP 2021: colors of either side are spread by blurs, from
-    wide to narrow, and corrected by what the photo shows. The blurs are made at no more than 512
+    wide to narrow, and corrected by what the photo shows. The blurs are made at no more than 256
     pixels.
 
     Args:

@@ -19,7 +19,8 @@ __all__ = ["work"]
 def work(artifact: Artifact, path: Path) -> Work:
     """Of the main function. What decompresses weights (``constexpr_``) counts as an operation."""
     function = read_package(path).function
-    _fix_sizes(function, artifact.inputs[0])
+    for image in artifact.inputs[:1]:  # none is known of a file that is only looked into
+        _fix_sizes(function, image)
     counted = count(_operations(function), _FORMULAS, _HIDDEN)
     weights = sum(_stored_bytes(o) for o in function.operations if o.op_type == "const")
     return counted.work(weights)

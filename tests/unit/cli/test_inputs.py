@@ -81,8 +81,8 @@ def test_every_command_that_reads_weights_takes_their_key() -> None:
         for name, command in commands.items()
         if command is not None and "--weights-key" in options_of(command)
     }
-    # An evaluation's argument is its weights.
-    assert taking == reading | {"evaluate"}
+    # An evaluation's argument is its weights, and so are a server's.
+    assert taking == reading | {"evaluate", "serve"}
     assert reading == {
         *("adopt", "export", "validate", "bench", "drift", "train", "sensitivity", "quantize"),
     }

@@ -101,5 +101,5 @@ def test_channels_that_are_added_share_their_factor(view: PreparedMask, images: 
 def test_the_photo_and_the_logits_keep_their_channels(view: PreparedMask, images: Tensor) -> None:
     graph = graph_of(view, images)
     classes = channel_classes(graph, state(view))
-    assert not classes.free[classes.of["x"]].any()
+    assert not classes.free[classes.of["image"]].any()
     assert not classes.free[classes.of[graph.logits]].any()

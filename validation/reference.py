@@ -89,14 +89,13 @@ def origin_of(bundle: Bundle, given: NetworkOptions = OWN) -> Origin:
     return Origin(chosen, _own_weights(bundle))
 
 
-def bundle_at(folder: Path, size: int | str | tuple[int, int] | None) -> Bundle:
+def bundle_at(bundle: Bundle, size: int | str | tuple[int, int] | None) -> Bundle:
     """A bundle, as it is used at a size: a side, (height, width), or None for its own.
 
     Raises:
-        BundleError: There is none, or not one that this version reads.
+        BundleError: Its specification is not one that this version reads.
         InputError: That is no size, or no file of it takes that.
     """
-    bundle = load_bundle(folder)
     if size is None:
         return bundle
     image = with_options(bundle_spec(bundle), {"size": size}, where="the size").image
@@ -164,7 +163,7 @@ def network_view(
         weights_key: Likewise; empty where the file holds one set.
         view: One of `VIEWS`.
     """
-    spec = bundle_spec(bundle_at(Path(bundle), size))
+    spec = bundle_spec(bundle_at(load_bundle(bundle), size))
     module, _ = _built(Origin(network, Path(weights), weights_key or None), spec)
     if view == "pytorch":
         return Reference(module, spec)

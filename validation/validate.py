@@ -193,7 +193,8 @@ def bench_with(bundle: Path, options: RunOptions, report: Report | None, watch: 
 def _request(
     folder: Path, options: RunOptions, watch: Watcher, *, compare: bool, keep_maps: bool
 ) -> ValidationRequest:
-    whole, bundle = load_bundle(folder), bundle_at(folder, options.size)
+    whole = load_bundle(folder)
+    bundle = bundle_at(whole, options.size)
     photos = find_photos(options.images, options.masks)
     threads, seconds, given = options.threads, options.time_limit, options.network
     if threads is not None and threads < 1:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
@@ -14,11 +13,12 @@ from .options import (
     Drawing,
     Folder,
     applied,
+    batch_options,
     channel_option,
-    drawing_options,
+    clean_option,
     exit_code,
-    folder_options,
-    photos_argument,
+    format_option,
+    pictures_by,
     refine_option,
 )
 
@@ -30,35 +30,19 @@ if TYPE_CHECKING:
 
 __all__ = ["cloth", "composite", "portrait", "sky"]
 
+_KINDS = ("png", "webp", "jpg")
 _FACE = click.option(
     "--face/--no-face",
     "has_face",
     default=True,
     help="Cut out the biggest face, or take the photo for a prepared crop.  [default: --face]",
 )
-_CLEAN = click.option("--clean/--no-clean", default=True, help="Take out veils and specks.")
-
-
-F = TypeVar("F", bound=Callable[..., Any])
-
-
-def _kind(default: str) -> Callable[[F], F]:
-    return click.option(
-        "--format",
-        "kind",
-        type=click.Choice(["png", "webp", "jpg"]),
-        default=default,
-        show_default=True,
-        help="Of the pictures.",
-    )
 
 
 @click.command()
-@photos_argument
-@drawing_options
-@folder_options
+@batch_options
 @_FACE
-@_kind("png")
+@format_option("png", *_KINDS)
 def portrait(
     photos: tuple[str, ...], drawing: Drawing, folder: Folder, has_face: bool, kind: str
 ) -> int:
@@ -67,24 +51,12 @@ def portrait(
     The face is cut out with its hair, padded with white where the photo ends, and drawn at the
     network's size. Finding it needs OpenCV: pip install 'maskport[portrait]'.
     """
-    face = _face(has_face)
-
-    def make() -> Application:
-        from ...apps import portrait as drawn
-        from ...apps.batch import Made
-
-        def application(photo: Image.Image, segmenter: Segmenter) -> Made:
-            return Made(drawn(photo, segmenter, face=face))
-
-        return application
-
+    make = pictures_by(".apps:portrait", face=_face(has_face))
     return exit_code(applied(photos, drawing, folder, f".{kind}", make))
 
 
 @click.command()
-@photos_argument
-@drawing_options
-@folder_options
+@batch_options
 @_FACE
 @click.option(
     "--sigma",
@@ -100,7 +72,7 @@ def portrait(
     show_default=True,
     help="The photo's share; the rest is the drawing.",
 )
-@_kind("jpg")
+@format_option("jpg", *_KINDS)
 def composite(
     photos: tuple[str, ...],
     drawing: Drawing,
@@ -113,26 +85,14 @@ def composite(
 
     The face is found as by maskport apply portrait.
     """
-    face = _face(has_face)
-
-    def make() -> Application:
-        from ...apps import composite as mixed
-        from ...apps.batch import Made
-
-        def application(photo: Image.Image, segmenter: Segmenter) -> Made:
-            return Made(mixed(photo, segmenter, face=face, **options))
-
-        return application
-
+    make = pictures_by(".apps:composite", face=_face(has_face), **options)
     return exit_code(applied(photos, drawing, folder, f".{kind}", make))
 
 
 @click.command()
-@photos_argument
-@drawing_options
-@folder_options
+@batch_options
 @refine_option
-@_CLEAN
+@clean_option
 @click.option(
     "--minimum-area",
     type=click.FloatRange(0, 1),
@@ -161,9 +121,7 @@ def cloth(photos: tuple[str, ...], drawing: Drawing, folder: Folder, **options: 
 
 
 @click.command()
-@photos_argument
-@drawing_options
-@folder_options
+@batch_options
 @click.option("--sky", "picture", type=PATH, metavar="FILE", help="A picture of a sky.")
 @click.option("--color", default="", help="A name or #rrggbb.")
 @click.option(
@@ -185,9 +143,9 @@ def cloth(photos: tuple[str, ...], drawing: Drawing, folder: Folder, **options: 
     default=True,
     help="Let edges follow the photo's own, and see gaps between branches.  [default: --refine]",
 )
-@_CLEAN
+@clean_option
 @channel_option
-@_kind("jpg")
+@format_option("jpg", *_KINDS)
 def sky(
     photos: tuple[str, ...],
     drawing: Drawing,

@@ -8,12 +8,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from ...errors import UsageError
-from ..network_options import PATH, gathered, together, weights_key_option
+from ...loading import load
+from ..network_options import PATH, Decorator, gathered, together, weights_key_option
 
 if TYPE_CHECKING:
     from ...apps.batch import Application, Done
@@ -23,12 +24,14 @@ __all__ = [
     "Drawing",
     "Folder",
     "applied",
+    "batch_options",
     "channel_option",
+    "clean_option",
     "drawing_options",
     "edge_options",
     "exit_code",
-    "folder_options",
-    "photos_argument",
+    "format_option",
+    "pictures_by",
     "refine_option",
 ]
 
@@ -102,6 +105,8 @@ folder_options = gathered(
         "--workers", type=click.IntRange(1), help="Photos at once.  [default: one a CPU, up to 4]"
     ),
 )
+batch_options = together(photos_argument, drawing_options, folder_options)
+clean_option = click.option("--clean/--no-clean", default=True, help="Take out veils and specks.")
 refine_option = click.option(
     "--refine", is_flag=True, help="Let edges follow the photo's own; for large photos."
 )
@@ -120,8 +125,33 @@ edge_options = together(
         is_flag=True,
         help="Solve for the edges (hair, fur); ten seconds a photo.",
     ),
-    click.option("--clean/--no-clean", default=True, help="Take out veils and specks."),
+    clean_option,
 )
+
+
+def format_option(default: str, *kinds: str) -> Decorator:
+    """``--format``, the parameter ``kind``."""
+    return click.option(
+        "--format",
+        "kind",
+        type=click.Choice(kinds),
+        default=default,
+        show_default=True,
+        help="Of the pictures.",
+    )
+
+
+def pictures_by(function: str, **options: Any) -> Callable[[], Application]:
+    """What `applied` makes its application by, where that is a function of `apps` that gives one
+    picture: its dotted path, and its options."""
+
+    def make() -> Application:
+        from ...apps.batch import Made
+
+        draw = load(function)
+        return lambda photo, segmenter: Made(draw(photo, segmenter, **options))
+
+    return make
 
 
 def applied(

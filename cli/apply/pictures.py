@@ -15,12 +15,12 @@ from .options import (
     Drawing,
     Folder,
     applied,
+    batch_options,
     channel_option,
-    drawing_options,
     edge_options,
     exit_code,
-    folder_options,
-    photos_argument,
+    format_option,
+    pictures_by,
     refine_option,
 )
 
@@ -32,30 +32,14 @@ if TYPE_CHECKING:
 
 __all__ = ["background", "boxes", "crop", "cutout", "highlight", "mask"]
 
-_OPAQUE = click.option(
-    "--format",
-    "kind",
-    type=click.Choice(["png", "webp", "jpg"]),
-    default="jpg",
-    show_default=True,
-    help="Of the pictures.",
-)
+_OPAQUE = format_option("jpg", "png", "webp", "jpg")
 
 
 @click.command()
-@photos_argument
-@drawing_options
-@folder_options
+@batch_options
 @edge_options
 @click.option("--mask-only", is_flag=True, help="The opacity alone, in 256 greys.")
-@click.option(
-    "--format",
-    "kind",
-    type=click.Choice(["png", "webp"]),
-    default="png",
-    show_default=True,
-    help="Of the pictures.",
-)
+@format_option("png", "png", "webp")
 def cutout(
     photos: tuple[str, ...],
     drawing: Drawing,
@@ -72,10 +56,11 @@ def cutout(
 
     def make() -> Application:
         from ...apps import cutout as cut
+        from ...apps.batch import Made
 
         def application(photo: Image.Image, segmenter: Segmenter) -> Made:
             whole = cut(photo, segmenter, **options)
-            return _made(whole.getchannel("A") if mask_only else whole)
+            return Made(whole.getchannel("A") if mask_only else whole)
 
         return application
 
@@ -83,9 +68,7 @@ def cutout(
 
 
 @click.command()
-@photos_argument
-@drawing_options
-@folder_options
+@batch_options
 @edge_options
 @click.option("--color", default="", help="A name or #rrggbb.")
 @click.option("--picture", type=PATH, metavar="FILE", help="A picture, scaled to fill the photo.")
@@ -111,7 +94,6 @@ def background(
         raise UsageError("There is not one new background.", "Give --color, --picture or --blur.")
 
     def make() -> Application:
-        from ...apps import background as replaced
         from ...apps.background import color_of
         from ...imaging.photos import read_picture
 
@@ -119,18 +101,13 @@ def background(
             color_of(options["color"])
         behind = None if picture is None else read_picture(picture)
 
-        def application(photo: Image.Image, segmenter: Segmenter) -> Made:
-            return _made(replaced(photo, segmenter, picture=behind, **options))
-
-        return application
+        return pictures_by(".apps:background", picture=behind, **options)()
 
     return exit_code(applied(photos, drawing, folder, f".{kind}", make))
 
 
 @click.command()
-@photos_argument
-@drawing_options
-@folder_options
+@batch_options
 @refine_option
 @channel_option
 @click.option(
@@ -159,17 +136,11 @@ def highlight(
 ) -> int:
     """Show in each of PHOTOS what is salient."""
 
-    def make() -> Application:
-        from ...apps import heat_map
-        from ...apps import highlight as dimmed
-
-        def application(photo: Image.Image, segmenter: Segmenter) -> Made:
-            if style == "heat":
-                return _made(heat_map(photo, segmenter, **options))
-            return _made(dimmed(photo, segmenter, dim=dim, **options))
-
-        return application
-
+    make = (
+        pictures_by(".apps:heat_map", **options)
+        if style == "heat"
+        else pictures_by(".apps:highlight", dim=dim, **options)
+    )
     return exit_code(applied(photos, drawing, folder, f".{kind}", make))
 
 
@@ -181,9 +152,7 @@ _THRESHOLD = click.option(
 
 
 @click.command()
-@photos_argument
-@drawing_options
-@folder_options
+@batch_options
 @refine_option
 @channel_option
 @_THRESHOLD
@@ -229,9 +198,7 @@ def boxes(
 
 
 @click.command()
-@photos_argument
-@drawing_options
-@folder_options
+@batch_options
 @refine_option
 @channel_option
 @_THRESHOLD
@@ -255,41 +222,19 @@ def crop(
     """Cut each of PHOTOS down to its objects."""
     ratio = None if aspect is None else _ratio(aspect)
 
-    def make() -> Application:
-        from ...apps import crop as cropped
-
-        def application(photo: Image.Image, segmenter: Segmenter) -> Made:
-            return _made(cropped(photo, segmenter, aspect=ratio, **options))
-
-        return application
-
+    make = pictures_by(".apps:crop", aspect=ratio, **options)
     return exit_code(applied(photos, drawing, folder, f".{kind}", make))
 
 
 @click.command()
-@photos_argument
-@drawing_options
-@folder_options
+@batch_options
 @refine_option
 @channel_option
 def mask(photos: tuple[str, ...], drawing: Drawing, folder: Folder, **options: Any) -> int:
     """Write the mask of each of PHOTOS, in 256 greys, at its size."""
 
-    def make() -> Application:
-        from ...apps import mask as drawn
-
-        def application(photo: Image.Image, segmenter: Segmenter) -> Made:
-            return _made(drawn(photo, segmenter, **options))
-
-        return application
-
+    make = pictures_by(".apps:mask", **options)
     return exit_code(applied(photos, drawing, folder, ".png", make))
-
-
-def _made(picture: Image.Image) -> Made:
-    from ...apps.batch import Made
-
-    return Made(picture)
 
 
 def _ratio(text: str) -> float:

@@ -15,7 +15,7 @@ from PIL import Image
 
 from ..artifacts.bundle import written_whole
 from ..errors import ImageError, LostError, MaskportError, UsageError
-from ..imaging.photos import PHOTO_SUFFIXES, list_photos, read_picture
+from ..imaging.photos import PHOTO_SUFFIXES, list_photos, photos_below, read_picture
 from .segmenter import Segmenter
 
 __all__ = ["Done", "Job", "Made", "encode", "find_jobs", "run_batch", "save"]
@@ -238,13 +238,7 @@ def _write_parts(
 def _photos_of(source: Path) -> Iterator[tuple[Path, Path]]:
     """Photos, and where each lies below the source."""
     if source.is_dir():
-        below = sorted(
-            path
-            for path in source.rglob("*")
-            if path.suffix.lower() in PHOTO_SUFFIXES
-            and path.is_file()
-            and not any(part.startswith(".") for part in path.relative_to(source).parts)
-        )
+        below = photos_below(source)
         if not below:
             raise ImageError(f"There are no photos in {source}.", "Give a folder with photos.")
         yield from ((path, path.relative_to(source)) for path in below)

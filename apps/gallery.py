@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ from PIL import Image
 
 from ..artifacts.bundle import written_whole
 from ..errors import ImageError, UsageError
-from ..imaging.photos import PHOTO_SUFFIXES, read_picture
+from ..imaging.photos import photos_below, read_picture
 
 __all__ = ["Pair", "find_pairs", "write_gallery"]
 
@@ -44,10 +44,10 @@ def find_pairs(made: Path, photos: Path) -> list[Pair]:
     for folder in (made, photos):
         if not folder.is_dir():
             raise ImageError(f"There is no folder {folder}.", "Check the path.")
-    known = {path.relative_to(photos): path for path in _images(photos)}
+    known = {path.relative_to(photos): path for path in photos_below(photos)}
     by_stem = {name.with_suffix(""): path for name, path in known.items()}
     pairs = []
-    for after in _images(made):
+    for after in photos_below(made):
         name = after.relative_to(made)
         # "a.jpg.png" is of a.jpg, where there is an a.png, too.
         before = known.get(name.with_suffix("")) or by_stem.get(name.with_suffix(""))
@@ -128,11 +128,3 @@ def _figure(pair: Pair, number: int, folder: Path) -> dict[str, Any]:
     alike = abs(wide - high) < 0.01 * wide
     size = {"width": before.width, "height": before.height}
     return {"name": pair.name, "alike": alike, **size, **names}
-
-
-def _images(folder: Path) -> Iterator[Path]:
-    for path in sorted(folder.rglob("*")):
-        below = path.relative_to(folder)
-        hidden = any(part.startswith(".") for part in below.parts)
-        if path.suffix.lower() in PHOTO_SUFFIXES and path.is_file() and not hidden:
-            yield path

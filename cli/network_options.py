@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import replace
 from functools import reduce, wraps
@@ -28,6 +29,7 @@ __all__ = [
     "together",
     "weights_key_option",
     "weights_option",
+    "workers_of",
 ]
 
 Command = Callable[..., Any]
@@ -103,6 +105,14 @@ def time_limit_option(says: str) -> Decorator:
 def gigabytes(given: float | None) -> int | None:
     """``--memory-limit`` in bytes."""
     return None if given is None else int(given * 1e9)
+
+
+def workers_of(given: int | None, most: int | None = None) -> tuple[int, int]:
+    """How many work at once, and the CPU threads of each: one a CPU, up to four, unless told."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    workers = given or min(cores or 1, 4)
+    workers = workers if most is None else min(workers, most)
+    return workers, max(1, (cores or 1) // workers)
 
 
 # What the commands take that look into a network.

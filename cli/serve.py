@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
@@ -13,7 +12,13 @@ from typing import TYPE_CHECKING
 import click
 
 from ..errors import MissingToolError, UsageError
-from .network_options import gathered, listed, time_limit_option, weights_key_option
+from .network_options import (
+    gathered,
+    listed,
+    time_limit_option,
+    weights_key_option,
+    workers_of,
+)
 
 if TYPE_CHECKING:
     from ..apps.segmenter import Segmenter
@@ -119,9 +124,7 @@ def command(
     from ..serving.pool import Pool
     from ..serving.server import bound, is_loopback, serve
 
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    workers = workers or min(cores or 1, 4)
-    share = max(1, (cores or 1) // workers)
+    workers, share = workers_of(workers)
     offers = Offers([offer for one in what for offer in _offers(one, opening, share)])
     pool = Pool(workers)
     try:
@@ -163,6 +166,7 @@ def _offers(given: str, opening: _Opening, threads: int) -> Iterator[Offer]:
     from ..models.catalog import CATALOG
     from ..serving.offers import Offer
     from ..validation.drift.locate import is_bundle
+    from ..validation.evaluated import in_a_bundle
 
     name, what = _named(given)
     path = Path(what)
@@ -178,14 +182,11 @@ def _offers(given: str, opening: _Opening, threads: int) -> Iterator[Offer]:
         for artifact in selected:
             yield _of_bundle(bundle, artifact, name, opening, threads)
         return
-    folder = path.absolute().parent
-    if path.exists() and is_bundle(folder):
-        bundle = load_bundle(folder)
-        for artifact in bundle.manifest.artifacts:
-            if artifact.path == path.name:
-                offer = _of_bundle(bundle, artifact, "", opening, threads)
-                yield replace(offer, name=name) if name else offer
-                return
+    held = in_a_bundle(path) if path.exists() else None
+    if held is not None:
+        offer = _of_bundle(*held, "", opening, threads)
+        yield replace(offer, name=name) if name else offer
+        return
     known = what in CATALOG and not path.is_file()
     if not known and not path.exists():
         raise UsageError(

@@ -20,6 +20,7 @@ __all__ = [
     "PHOTO_SUFFIXES",
     "Photos",
     "list_photos",
+    "photos_below",
     "read_photo",
     "read_picture",
     "read_upload",
@@ -195,6 +196,17 @@ def list_photos(source: Path) -> Photos:
             f"{source} holds no photos.", f"Put images there ({', '.join(sorted(PHOTO_SUFFIXES))})."
         )
     return found
+
+
+def photos_below(folder: Path) -> list[Path]:
+    """The photos of a folder and of all below it, sorted; what is hidden is left out."""
+    return sorted(
+        path
+        for path in folder.rglob("*")
+        if path.suffix.lower() in PHOTO_SUFFIXES
+        and path.is_file()
+        and not any(part.startswith(".") for part in path.relative_to(folder).parts)
+    )
 
 
 def _listed(source: Path) -> list[Path]:

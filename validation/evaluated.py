@@ -23,7 +23,7 @@ from ..specs import ModelSpec
 from .drift.locate import is_bundle
 from .reference import bundle_spec
 
-__all__ = ["LIMITS_SECONDS", "Evaluated", "open_evaluated"]
+__all__ = ["LIMITS_SECONDS", "Evaluated", "in_a_bundle", "open_evaluated"]
 
 Map = NDArray[np.float32]
 LIMITS_SECONDS = 600.0
@@ -139,10 +139,11 @@ def _held(path: Path, target: str | None) -> tuple[Bundle, Artifact] | None:
         return bundle, bundle.artifact(target) if target else bundle.manifest.artifacts[0]
     if target is not None:
         raise UsageError(f"{path} is no bundle.", "Leave --target out.")
-    return _in_a_bundle(path)
+    return in_a_bundle(path)
 
 
-def _in_a_bundle(path: Path) -> tuple[Bundle, Artifact] | None:
+def in_a_bundle(path: Path) -> tuple[Bundle, Artifact] | None:
+    """The bundle that a file lies in, and its entry there; None where it is no artifact of one."""
     folder = path.absolute().parent
     if not is_bundle(folder):
         return None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -14,7 +13,7 @@ import click
 
 from ...errors import UsageError
 from ...loading import load
-from ..network_options import PATH, Decorator, gathered, together, weights_key_option
+from ..network_options import PATH, Decorator, gathered, together, weights_key_option, workers_of
 
 if TYPE_CHECKING:
     from ...apps.batch import Application, Done
@@ -195,13 +194,10 @@ def applied(
         if any(job.photo.resolve() == job.out.resolve() for job in left):
             raise UsageError("Results would replace their photos.", "Give another --out.")
         bar.say("loading the network")
-        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else None
-        cores = cores or os.cpu_count() or 1
-        workers = min(folder.workers or min(cores, 4), max(1, len(left)))
+        workers, share = workers_of(folder.workers, most=max(1, len(left)))
         application = make()
         began = time.monotonic()
         done: list[Done] = []
-        share = max(1, cores // workers)
         taken = frozenset(job.out for job in jobs)
         for one in run_batch(left, lambda: drawing.open(share), application, workers, taken):
             done.append(one)

@@ -22,10 +22,10 @@ from typing import Any
 
 from PIL import Image
 
-from maskport.artifacts.bundle import Bundle, load_bundle, verify_artifact
+from maskport.artifacts.bundle import Bundle, load_bundle, spec_of, verify_artifact
 from maskport.artifacts.manifest import Artifact
 from maskport.artifacts.snippets import Snippet, snippets
-from maskport.artifacts.snippets.render import plain, spec_of
+from maskport.artifacts.snippets.render import plain
 from maskport.errors import BundleError, InputError, MaskportError, UsageError
 from maskport.scenes import scene
 

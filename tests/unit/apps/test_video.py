@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from maskport.apps.pipeline import Ahead, Behind
@@ -349,20 +350,39 @@ def test_an_interruption_before_the_first_frame_leaves_nothing(tmp_path: Path) -
     assert [path.name for path in tmp_path.iterdir()] == ["in.mp4"]
 
 
-@pytest.mark.slow
+# Slow enough to be ended in the middle, and no slower.
+SLOW = """
+import time
+from torch import nn
+
+class Slow(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv2d(3, 1, 1)
+
+    def forward(self, x):
+        time.sleep(0.01)
+        return self.conv(x).sigmoid()
+"""
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="sends a signal")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_ctrl_c_leaves_a_file_that_plays(tmp_path: Path, number: int) -> None:
-    source = make(tmp_path / "in.mp4", [40 * n for n in range(2000)], sound="aac")
+    work = tmp_path / "work"
+    work.mkdir()
+    (work / "slow_network.py").write_text(SLOW)
+    zeros = {"conv.weight": torch.zeros(1, 3, 1, 1), "conv.bias": torch.zeros(1)}
+    torch.save(zeros, work / "slow.pth")
+    source = make(tmp_path / "in.mp4", [40 * n for n in range(600)], sound="aac")
     out = tmp_path / "out.mov"
-    command = [sys.executable, "-m", "maskport", "apply", "video", str(source)]
-    process = subprocess.Popen(
-        [*command, "--with", "demo", "--out", str(out)], stderr=subprocess.PIPE, text=True
-    )
+    command = [sys.executable, "-m", "maskport", "apply", "video", str(source), "--out", str(out)]
+    network = ["--with", "slow.pth", "--network", "slow_network:Slow", "--size", "32"]
+    process = subprocess.Popen([*command, *network], stderr=subprocess.PIPE, text=True, cwd=work)
     try:
         assert process.stderr is not None
         for line in process.stderr:
-            if "50 of 2000" in line:
+            if ": 50 of 600" in line:
                 break
         process.send_signal(number)
         said = process.stderr.read()
@@ -370,9 +390,9 @@ def test_ctrl_c_leaves_a_file_that_plays(tmp_path: Path, number: int) -> None:
     finally:
         process.kill()
     frames = len(read(out))
-    assert 50 <= frames < 2000
+    assert 50 <= frames < 600
     assert f"{frames} frames" in said
-    assert {path.name for path in tmp_path.iterdir()} == {"in.mp4", "out.mov"}
+    assert {path.name for path in tmp_path.iterdir()} == {"in.mp4", "out.mov", "work"}
 
 
 def test_a_camera_is_read_until_the_time_is_over(tmp_path: Path) -> None:

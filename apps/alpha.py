@@ -13,7 +13,7 @@ from scipy import ndimage
 
 from ..errors import MissingToolError
 
-__all__ = ["cleaned", "foreground", "matted"]
+__all__ = ["cleaned", "foreground", "matted", "near"]
 
 Pixels = NDArray[np.uint8]
 Map = NDArray[np.float32]
@@ -23,9 +23,10 @@ Map = NDArray[np.float32]
 LOW, HIGH = 0.04, 0.96
 # Islands smaller than that part of the photo are specks.
 SPECK: Final = 2e-4
-# Longest side at which colors are spread, and the widths of the passes there.
-SMALL: Final = 256
-WIDTHS: Final = (45, 15, 5)
+# Colors are spread in passes, the last one first: its longest side, and its blur's width there.
+PASSES: Final = ((256, 5), (128, 7), (64, 11))
+# What is near an object is told in blocks of that many pixels: encoders work in such.
+BLOCK: Final = 16
 # Sides of a trimap's unknown band, as a part of the photo's diagonal.
 BAND: Final = 0.01
 
@@ -51,8 +52,7 @@ def foreground(photo: Pixels, alpha: Map) -> Pixels:
 
     A photo's pixel at an edge is a mix of the object and what is behind it. M. Forte, "Approximate
     Fast Foreground Colour Estimation", ICIP 2021: colors of either side are spread by blurs, from
-    wide to narrow, and corrected by what the photo shows. The blurs are made at no more than 256
-    pixels.
+    wide to narrow, and corrected by what the photo shows. Wide blurs are made small.
 
     Args:
         photo: (H, W, 3), RGB bytes.
@@ -61,22 +61,38 @@ def foreground(photo: Pixels, alpha: Map) -> Pixels:
     edge = (alpha > 0) & (alpha < 1)
     if not edge.any():
         return photo
-    height, width = alpha.shape
-    scale = min(1.0, SMALL / max(height, width))
-    size = (max(1, round(width * scale)), max(1, round(height * scale)))
-    small = _resized(photo, size).astype(np.float32)
-    opacity = _plane(alpha, size)[..., None]
-    front, back = small, small
-    for blur in WIDTHS:
-        front, back = _spread(small, front, back, opacity, blur)
-    at = np.nonzero(edge)
-    fronts, backs = (_at(side, (width, height), at) for side in (front, back))
+    size = (alpha.shape[1], alpha.shape[0])
+    levels = []
+    shown, opacity = photo, alpha
+    for side, blur in PASSES:
+        scale = min(1.0, side / max(size))
+        small = (max(1, round(size[0] * scale)), max(1, round(size[1] * scale)))
+        shown, opacity = _resized(shown, small), _plane(opacity, small)
+        levels.append((small, shown, opacity, blur))
+    front = back = shown
+    for small, shown, opacity, blur in reversed(levels):
+        front, back = _spread(shown, _resized(front, small), _resized(back, small), opacity, blur)
+    at = rows, columns = np.nonzero(edge)
+    small = (rows * front.shape[0] // size[1], columns * front.shape[1] // size[0])
+    fronts, backs = (side[small].astype(np.float32) for side in (front, back))
     weight = alpha[at][:, None]
-    seen = photo[at].astype(np.float32)
-    corrected = fronts + weight * (seen - weight * fronts - (1 - weight) * backs)
+    mixed = photo[at].astype(np.float32)
+    corrected = fronts + weight * (mixed - weight * fronts - (1 - weight) * backs)
     colors = photo.copy()
-    colors[at] = np.clip(np.rint(corrected), 0, 255)
+    colors[at] = _bytes(corrected)
     return colors
+
+
+def near(alpha: Map) -> NDArray[np.bool_]:
+    """Where (H, W) there is an object, or one is close. Colors elsewhere can't be seen: they would
+    take most of a file, and give away what was to be cut out."""
+    height, width = alpha.shape
+    rows, columns = -(-height // BLOCK), -(-width // BLOCK)
+    padded = np.zeros((rows * BLOCK, columns * BLOCK), bool)
+    padded[:height, :width] = alpha > 0
+    blocks = padded.reshape(rows, BLOCK, columns, BLOCK).any((1, 3))
+    around = ndimage.binary_dilation(blocks, np.ones((3, 3), bool))
+    return around.repeat(BLOCK, 0).repeat(BLOCK, 1)[:height, :width]
 
 
 def matted(photo: Pixels, alpha: Map) -> Map:
@@ -112,31 +128,36 @@ def _trimap(alpha: Map) -> Map:
     return np.where(sure, 1, np.where(maybe, 0.5, 0)).astype(np.float32)
 
 
-def _spread(seen: Map, front: Map, back: Map, alpha: Map, width: int) -> tuple[Map, Map]:
+def _spread(
+    seen: Pixels, front: Pixels, back: Pixels, opacity: Map, width: int
+) -> tuple[Pixels, Pixels]:
     """One pass of the method: colors of both sides, everywhere."""
 
     def blurred(values: Map) -> Map:
         made: Map = ndimage.uniform_filter(values, size=(width, width, 0), mode="nearest")
         return made
 
-    opacity = blurred(alpha)
-    fronts = blurred(front * alpha) / (opacity + np.float32(1e-5))
-    backs = blurred(back * (1 - alpha)) / (1 - opacity + np.float32(1e-5))
+    alpha = opacity[..., None]
+    share = blurred(alpha)
+    fronts = blurred(front * alpha) / (share + np.float32(1e-5))
+    backs = blurred(back * (1 - alpha)) / (1 - share + np.float32(1e-5))
     corrected = fronts + alpha * (seen - alpha * fronts - (1 - alpha) * backs)
-    return np.clip(corrected, 0, 255), backs
+    return _bytes(corrected), _bytes(backs)
+
+
+def _bytes(colors: Map) -> Pixels:
+    return np.clip(np.rint(colors), 0, 255).astype(np.uint8)
 
 
 def _resized(photo: Pixels, size: tuple[int, int]) -> Pixels:
+    """A picture at another (width, height)."""
     image = Image.fromarray(photo)
-    return np.asarray(image.resize(size, Image.Resampling.BOX) if image.size != size else image)
+    smaller = size < image.size
+    kind = Image.Resampling.BOX if smaller else Image.Resampling.BILINEAR
+    return np.asarray(image.resize(size, kind) if image.size != size else image)
 
 
 def _plane(values: Map, size: tuple[int, int]) -> Map:
     """A plane at another (width, height)."""
     image = Image.fromarray(np.ascontiguousarray(values, np.float32))
     return np.asarray(image.resize(size, Image.Resampling.BILINEAR))
-
-
-def _at(colors: Map, size: tuple[int, int], at: tuple[NDArray[Any], ...]) -> Map:
-    """Some pixels of colors (h, w, 3) that are brought to (width, height)."""
-    return np.stack([_plane(colors[..., i], size)[at] for i in range(3)], -1)

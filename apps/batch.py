@@ -118,16 +118,19 @@ def run_batch(
 
     Args:
         jobs: See `find_jobs`.
-        open_one: Opens what draws; entered once for each worker, and again where its process is
-            lost.
+        open_one: Opens what draws; entered once for each worker that has something to do, and again
+            where its process is lost.
         application: A photo and what draws, to what is made.
         workers: How many at once.
         taken: Files of jobs, which a part of another job must not replace.
     """
     idle: queue.SimpleQueue[_Worker] = queue.SimpleQueue()
     with ExitStack() as stack:
-        for _ in range(workers):
-            idle.put(stack.enter_context(_Worker(open_one)))
+        for number in range(workers):
+            worker = _Worker(open_one)
+            # One says what is wrong with the file; the others open theirs beside each other.
+            _ = stack.enter_context(worker) if not number else stack.push(worker)
+            idle.put(worker)
         pool = stack.enter_context(ThreadPoolExecutor(workers))
         waiting: set[Future[Done]] = set()
         try:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from .alpha import cleaned, foreground, matted
+from .alpha import cleaned, foreground, matted, near
 from .segmenter import Map, Photo, Pixels, Segmenter, as_given, pixels_of
 
 __all__ = ["cutout", "mask", "opacity"]
@@ -40,6 +40,8 @@ def cutout(
 ) -> Photo:
     """The object on nothing: (H, W, 4), RGB and opacity, the colors not multiplied by it.
 
+    What can't be seen is black, but close to the object.
+
     Args:
         photo: Pillow's image, or (H, W, 3) RGB bytes; the result is of the same kind.
         segmenter: What draws its mask.
@@ -56,8 +58,7 @@ def cutout(
     alpha = opacity(
         pixels, segmenter, refine=refine, alpha_matting=alpha_matting, clean=clean, channel=channel
     )
-    colors = foreground(pixels, alpha)
-    return as_given(photo, np.dstack((colors, bytes_of(alpha))))
+    return as_given(photo, on_nothing(pixels, alpha))
 
 
 def opacity(
@@ -74,6 +75,13 @@ def opacity(
     if alpha_matting:
         alpha = matted(pixels, alpha)
     return cleaned(alpha) if clean else alpha
+
+
+def on_nothing(pixels: Pixels, alpha: Map) -> Pixels:
+    """(H, W, 4) of a photo (H, W, 3) and the opacity (H, W) of its object; see `cutout`."""
+    made = np.dstack((foreground(pixels, alpha), bytes_of(alpha)))
+    made.view(np.uint32)[..., 0] *= near(alpha)
+    return made
 
 
 def bytes_of(alpha: Map) -> Pixels:

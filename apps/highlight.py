@@ -14,9 +14,9 @@ from .segmenter import Photo, Pixels, Segmenter, as_given, pixels_of
 
 __all__ = ["drawn_boxes", "heat_map", "highlight"]
 
-# Black, blue, red, yellow, white, at even steps of the mask.
-_HEAT = np.array([(0, 0, 0), (40, 0, 140), (200, 30, 60), (250, 200, 40), (255, 255, 255)])
-_STRONGEST = 0.85
+# Black, blue, red, orange, yellow, at even steps of the mask; white would be lost on bright photos.
+_HEAT = np.array([(0, 0, 0), (40, 0, 140), (200, 30, 60), (250, 120, 20), (255, 225, 50)])
+_STRONGEST = 0.75
 
 
 def highlight(

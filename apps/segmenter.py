@@ -43,7 +43,8 @@ class Segmenter:
         Args:
             photo: (H, W, 3), RGB bytes.
             refine: Let edges follow the photo's own (`refine.refined`); else they are those of the
-                network's size, brought to the photo's bilinearly.
+                network's size, brought to the photo's by the filter that photos are shrunk by
+                (bilinear in place of nearest).
 
         Returns:
             (C, H, W) in [0, 1].
@@ -60,7 +61,8 @@ class Segmenter:
         height, width = photo.shape[:2]
         if refine:
             return refined(stretched(drawn, self.spec.mask), photo)
-        return mask_for_photo(drawn, self.spec.mask, height, width)
+        kind = self.spec.image.resize_filter.replace("nearest", "bilinear")
+        return mask_for_photo(drawn, self.spec.mask, height, width, kind)
 
     def alpha(self, photo: Pixels, *, refine: bool = False, channel: int | None = None) -> Map:
         """One mask of a photo: the only one, that of a class, or of all classes but the first.

@@ -8,16 +8,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
-import numpy as np
 from PIL import Image
-from scipy.ndimage import binary_dilation
 
 from ..artifacts.bundle import written_whole
 from ..errors import UsageError
 from ..signals import held_back
-from .alpha import foreground
 from .background import before, color_of, filled
-from .cutout import bytes_of, opacity
+from .cutout import on_nothing, opacity
 from .pipeline import Ahead, Behind
 from .segmenter import Map, Pixels, Segmenter, pixels_of
 from .smoothing import smoothed
@@ -28,8 +25,6 @@ __all__ = ["Camera", "VideoDone", "cut_video"]
 
 # Frames that wait before and behind each step: one is some megabytes.
 _DEPTH: Final = 3
-# What can't be seen is black, in blocks of that many pixels: encoders work in such.
-_BLOCK: Final = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,8 +135,7 @@ def cut_video(
             if behind:
                 made = before(pixels, alpha, color=color, picture=fitted, blur=blur)
             else:
-                seen = _seen(foreground(pixels, alpha), alpha)
-                made = np.dstack((seen, bytes_of(alpha)))
+                made = on_nothing(pixels, alpha)
             return replace(item.shot, pixels=made)
 
         with written_whole(out) as partial:
@@ -208,19 +202,6 @@ def _run(
         except KeyboardInterrupt:
             interrupted = True
     return interrupted
-
-
-def _seen(colors: Pixels, alpha: Map) -> Pixels:
-    """Colors (H, W, 3) without those that can't be seen, far from the object: they would take most
-    of the file, and give away what was to be cut out."""
-    height, width = alpha.shape
-    rows, columns = -(-height // _BLOCK), -(-width // _BLOCK)
-    padded = np.zeros((rows * _BLOCK, columns * _BLOCK), bool)
-    padded[:height, :width] = alpha > 0
-    blocks = padded.reshape(rows, _BLOCK, columns, _BLOCK).any((1, 3))
-    near = binary_dilation(blocks, np.ones((3, 3), bool))
-    shown = near.repeat(_BLOCK, 0).repeat(_BLOCK, 1)[:height, :width]
-    return np.where(shown[..., None], colors, np.uint8(0))
 
 
 def _is(source: str | Path, out: Path) -> bool:

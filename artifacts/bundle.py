@@ -14,6 +14,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from ..errors import BundleError, InputError, UsageError, did_you_mean
+from ..specs import ModelSpec
 from .manifest import SCHEMA_VERSION, Artifact, FileEntry, Manifest
 
 __all__ = [
@@ -24,6 +25,7 @@ __all__ = [
     "describe_files",
     "load_bundle",
     "manifest_text",
+    "spec_of",
     "verify",
     "verify_artifact",
     "verify_reference",
@@ -144,6 +146,21 @@ def load_bundle(path: str | os.PathLike[str]) -> Bundle:
         where = ".".join(map(str, first["loc"])) or "the file"
         raise BundleError(
             f"{file} is not a manifest of version {SCHEMA_VERSION}: {where}: {first['msg']}.",
+            "Export the bundle again, or use the version of maskport that wrote it.",
+        ) from exc
+
+
+def spec_of(manifest: Manifest) -> ModelSpec:
+    """The specification that a manifest holds.
+
+    Raises:
+        BundleError: It is not one that this version reads.
+    """
+    try:
+        return ModelSpec.from_dict(manifest.spec)
+    except (AttributeError, KeyError, TypeError, InputError) as exc:
+        raise BundleError(
+            f"The specification in the manifest of {manifest.network.name} can't be read: {exc}.",
             "Export the bundle again, or use the version of maskport that wrote it.",
         ) from exc
 

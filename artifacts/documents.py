@@ -13,9 +13,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ..formats import TARGETS, Platform
+from .bundle import spec_of
 from .manifest import Artifact, Manifest
 from .snippets import environment, snippets
-from .snippets.render import plain, spec_of
+from .snippets.render import plain
 
 __all__ = ["CARD", "README", "Fidelity", "Judged", "documents"]
 

@@ -226,8 +226,8 @@ def _named(given: str) -> tuple[str, str]:
 def _of_bundle(
     bundle: Bundle, artifact: Artifact, name: str, opening: _Opening, threads: int
 ) -> Offer:
+    from ..artifacts.bundle import spec_of
     from ..serving.offers import Offer
-    from ..validation.reference import bundle_spec
 
     network = name or bundle.manifest.network.name
     return Offer(
@@ -235,7 +235,7 @@ def _of_bundle(
         network=network,
         kind=artifact.target,
         bytes=artifact.bytes,
-        labels=bundle_spec(bundle).mask.labels,
+        labels=spec_of(bundle.manifest).mask.labels,
         open=_opener(str(bundle.path), threads, opening, target=artifact.target),
     )
 

@@ -62,7 +62,11 @@ def stretched(values: NDArray[np.float32], spec: MaskSpec) -> NDArray[np.float32
 
 
 def mask_for_photo(
-    values: NDArray[np.float32], spec: MaskSpec, height: int, width: int
+    values: NDArray[np.float32],
+    spec: MaskSpec,
+    height: int,
+    width: int,
+    resize_filter: str = "bilinear",
 ) -> NDArray[np.float32]:
     """The final mask, at the photo's size.
 
@@ -71,14 +75,15 @@ def mask_for_photo(
         spec: What the values mean; min-max normalisation happens here (`stretched`).
         height: The photo's rows.
         width: The photo's columns.
+        resize_filter: One of `ImageSpec.resize_filter`.
 
     Returns:
-        (C, height, width) in [0, 1], resized bilinearly.
+        (C, height, width) in [0, 1].
     """
     values = stretched(values, spec)
 
     def resized(plane: NDArray[Any]) -> NDArray[np.float32]:
         image = Image.fromarray(np.ascontiguousarray(plane, dtype=np.float32))
-        return np.asarray(image.resize((width, height), Image.Resampling.BILINEAR))
+        return np.asarray(image.resize((width, height), _FILTERS[resize_filter]))
 
     return np.clip(np.stack([resized(plane) for plane in values]), 0.0, 1.0)

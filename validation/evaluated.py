@@ -10,18 +10,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from ..artifacts.bundle import Bundle, load_bundle
+from ..artifacts.bundle import Bundle, load_bundle, spec_of
 from ..artifacts.manifest import Artifact
 from ..errors import UsageError
-from ..models import catalog, factory
-from ..models.devices import best_device
-from ..models.download import fetch
-from ..models.prepared import Reference
-from ..models.resolve import load, resolve
+from ..models import catalog
 from ..runtimes.isolated import IsolatedRunner, Limits, default_memory_limit
 from ..specs import ModelSpec
 from .drift.locate import is_bundle
-from .reference import bundle_spec
 
 __all__ = ["LIMITS_SECONDS", "Evaluated", "in_a_bundle", "open_evaluated"]
 
@@ -79,6 +74,8 @@ def open_evaluated(
     """
     path = Path(what)
     if what in catalog.CATALOG and not path.is_file():
+        from ..models.download import fetch
+
         yield _checkpoint(fetch(catalog.entry(what)), network or what, size, weights_key)
         return
     if not path.exists():
@@ -103,13 +100,19 @@ def open_evaluated(
         emulated = ", emulated" if loaded.emulated else ""
         yield Evaluated(
             f"{path.name} ({loaded.runtime}{emulated})",
-            bundle_spec(bundle),
+            spec_of(bundle.manifest),
             _family(bundle.manifest.network.factory),
             lambda image: runner.run(image)[0],
         )
 
 
 def _checkpoint(path: Path, network: str, size: int | None, key: str | None) -> Evaluated:
+    # A bundle's files are drawn without torch.
+    from ..models import factory
+    from ..models.devices import best_device
+    from ..models.prepared import Reference
+    from ..models.resolve import load, resolve
+
     if ":" in network:
         spec = factory.spec_from_options(factory.plain_name(network), {"size": size, "output": 0})
         found = resolve(network, spec)

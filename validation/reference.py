@@ -9,9 +9,9 @@ from pathlib import Path
 
 from torch import nn
 
-from ..artifacts.bundle import Bundle, load_bundle, verify_reference
+from ..artifacts.bundle import Bundle, load_bundle, spec_of, verify_reference
 from ..artifacts.manifest import Artifact, FileEntry, Tensor
-from ..errors import BundleError, InputError, UsageError, did_you_mean
+from ..errors import BundleError, UsageError, did_you_mean
 from ..models import catalog
 from ..models.checkpoints import Taken, load_weights
 from ..models.factory import with_options
@@ -25,7 +25,6 @@ __all__ = [
     "VIEWS",
     "Origin",
     "bundle_at",
-    "bundle_spec",
     "load_reference",
     "network_view",
     "origin_of",
@@ -98,23 +97,8 @@ def bundle_at(bundle: Bundle, size: int | str | tuple[int, int] | None) -> Bundl
     """
     if size is None:
         return bundle
-    image = with_options(bundle_spec(bundle), {"size": size}, where="the size").image
+    image = with_options(spec_of(bundle.manifest), {"size": size}, where="the size").image
     return bundle.at_size(image.height, image.width)
-
-
-def bundle_spec(bundle: Bundle) -> ModelSpec:
-    """The specification in a bundle's manifest.
-
-    Raises:
-        BundleError: It is not one that this version reads.
-    """
-    try:
-        return ModelSpec.from_dict(bundle.manifest.spec)
-    except (KeyError, TypeError, AttributeError, InputError) as exc:
-        raise BundleError(
-            f"{bundle.path} has a specification that can't be read: {exc}.",
-            "Export the bundle again.",
-        ) from exc
 
 
 def load_reference(
@@ -132,7 +116,7 @@ def load_reference(
         InputError: The network or its weights can't be had, don't fit each other, or don't
             draw masks of the bundle's specification.
     """
-    spec, network, weights = bundle_spec(bundle), given.network, given.weights
+    spec, network, weights = spec_of(bundle.manifest), given.network, given.weights
     if given.weights_key is not None and weights is None:
         raise UsageError(
             f"There is no file of weights to take {given.weights_key!r} from.",
@@ -163,7 +147,7 @@ def network_view(
         weights_key: Likewise; empty where the file holds one set.
         view: One of `VIEWS`.
     """
-    spec = bundle_spec(bundle_at(load_bundle(bundle), size))
+    spec = spec_of(bundle_at(load_bundle(bundle), size).manifest)
     module, _ = _built(Origin(network, Path(weights), weights_key or None), spec)
     if view == "pytorch":
         return Reference(module, spec)

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from torch import nn
 
-from ..artifacts.bundle import Bundle, load_bundle
+from ..artifacts.bundle import Bundle, load_bundle, spec_of
 from ..artifacts.manifest import Artifact
 from ..errors import BundleError, InputError, UsageError, did_you_mean
 from ..models.download import cache_folder
@@ -23,7 +23,7 @@ from .gates import Gates, decide, default_gates
 from .gates.baseline import check_network
 from .options import LatencyMode, NetworkOptions, RunOptions
 from .photoset import find_photos
-from .reference import VIEWS, bundle_at, bundle_spec, load_reference, origin_of
+from .reference import VIEWS, bundle_at, load_reference, origin_of
 from .request import ValidationEvent, ValidationRequest, Watcher
 from .results import Results
 from .run import validation_run
@@ -201,7 +201,7 @@ def _request(
         raise UsageError(f"{threads} threads run nothing.", "Give 1 or more, or leave it out.")
     if seconds is not None and seconds <= 0:
         raise UsageError(f"Nothing runs within {seconds} s.", "Give a longer --time-limit.")
-    targets, spec = _at_size(_selected(whole, options.targets), bundle), bundle_spec(bundle)
+    targets, spec = _at_size(_selected(whole, options.targets), bundle), spec_of(bundle.manifest)
     if options.runtime:
         _check_runtime(options.runtime, targets)
     reference, origin = None, None

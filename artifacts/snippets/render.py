@@ -13,15 +13,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ...errors import BundleError, SpecError
 from ...formats import Platform
 from ...specs import ModelSpec
+from ..bundle import spec_of
 from ..manifest import Artifact, Manifest, Tensor
 
 if TYPE_CHECKING:
     from jinja2 import Environment
 
-__all__ = ["LANGUAGES", "Language", "Snippet", "environment", "plain", "snippets", "spec_of"]
+__all__ = ["LANGUAGES", "Language", "Snippet", "environment", "plain", "snippets"]
 
 _TEMPLATES = Path(__file__).with_name("templates")
 
@@ -127,21 +127,6 @@ def environment(folder: Path) -> Environment:
 def plain(text: str) -> str:
     """Text of a manifest, which may come from anywhere, on one line: no code begins in it."""
     return " ".join("".join(c if c.isprintable() else " " for c in text).split())
-
-
-def spec_of(manifest: Manifest) -> ModelSpec:
-    """The specification that a manifest holds.
-
-    Raises:
-        BundleError: It is not one that this version reads.
-    """
-    try:
-        return ModelSpec.from_dict(manifest.spec)
-    except (AttributeError, KeyError, TypeError, SpecError) as exc:
-        raise BundleError(
-            f"The specification in the manifest of {manifest.network.name} can't be read: {exc}.",
-            "Export the bundle again, or use the version of maskport that wrote it.",
-        ) from exc
 
 
 def _fed_by_templates(artifact: Artifact) -> bool:

@@ -76,3 +76,10 @@ def test_starting_loads_nothing_heavy(code: str) -> None:
     loaded = loaded_by(code)
     assert "maskport" in loaded
     assert not loaded & HEAVY
+
+
+def test_a_bundles_files_are_drawn_without_torch() -> None:
+    """It takes a second to load, of the three in which a photo is cut out."""
+    loaded = loaded_by("import maskport.apps.batch, maskport.segmenting, maskport.cli.apply.kinds")
+    assert "numpy" in loaded
+    assert "torch" not in loaded

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -123,6 +124,20 @@ def test_just_one_background_is_wanted(photo: Pixels, reds: Segmenter) -> None:
         background(photo, reds, color="grün")
 
 
+@pytest.mark.parametrize(
+    ("stated", "enlarged"),
+    [("lanczos", Image.Resampling.LANCZOS), ("nearest", Image.Resampling.BILINEAR)],
+)
+def test_masks_are_enlarged_by_the_filter_that_photos_are_shrunk_by(
+    photo: Pixels, stated: Any, enlarged: Image.Resampling
+) -> None:
+    small = np.random.default_rng(0).random((8, 8), np.float32)
+    spec = ModelSpec("s", ImageSpec(8, 8, resize_filter=stated), MaskSpec())
+    alpha = Segmenter(spec, lambda image: small[None, None]).alpha(photo)
+    expected = np.asarray(Image.fromarray(small).resize((64, 48), enlarged))
+    np.testing.assert_allclose(alpha, np.clip(expected, 0, 1))
+
+
 def test_highlighting_leaves_the_object_and_takes_the_color_of_the_rest(
     photo: Pixels, reds: Segmenter
 ) -> None:
@@ -133,8 +148,14 @@ def test_highlighting_leaves_the_object_and_takes_the_color_of_the_rest(
     assert (highlight(photo, reds, dim=1)[2, 2] == 0).all()
     with pytest.raises(UsageError, match="no part to dim by"):
         highlight(photo, reds, dim=2)
+
+
+def test_a_heat_map_shows_on_bright_photos_too(reds: Segmenter) -> None:
+    photo = np.full((48, 64, 3), 255, np.uint8)
+    photo[12:36, 16:40] = (255, 200, 200)
     hot = heat_map(photo, reds)
-    assert hot[24, 28].mean() > hot[2, 2].mean()
+    assert np.ptp(hot[24, 28]) > 100
+    assert np.ptp(hot[2, 2]) == 0
 
 
 def test_boxes_are_around_what_hangs_together_the_largest_first() -> None:

@@ -14,9 +14,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from maskport.artifacts.bundle import spec_of
 from maskport.artifacts.manifest import Artifact
 from maskport.artifacts.snippets import Snippet, snippets
-from maskport.artifacts.snippets.render import spec_of
 from maskport.imaging.convert import mask_for_photo, photo_to_input
 from maskport.runtimes.base import real, stored
 from maskport.scenes import scene

@@ -92,7 +92,7 @@ def names_of(segmenter: Segmenter) -> list[str]:
     labels = segmenter.spec.mask.labels
     if not 2 <= len(labels) <= 256:
         raise InputError(
-            f"{segmenter.name or segmenter.spec.name} has {len(labels)} classes.",
+            f"The classes of {segmenter.name or segmenter.spec.name} are {len(labels)}.",
             "Give a network of 2 to 256, such as u2net_cloth_seg; of one, apply cutout.",
         )
     names = [re.sub(r"[^\w-]+", "_", label).strip("_") or "class" for label in labels]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -22,6 +23,8 @@ __all__ = ["LIMITS_SECONDS", "Evaluated", "in_a_bundle", "open_evaluated"]
 
 Map = NDArray[np.float32]
 LIMITS_SECONDS = 600.0
+# torch.fx traces a network by a patch of nn.Module, which other threads' networks run into.
+_TORCH = threading.Lock()
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,20 +116,24 @@ def _checkpoint(path: Path, network: str, size: int | None, key: str | None) -> 
     from ..models.prepared import Reference
     from ..models.resolve import load, resolve
 
-    if ":" in network:
-        spec = factory.spec_from_options(factory.plain_name(network), {"size": size, "output": 0})
-        found = resolve(network, spec)
-    else:
-        found = resolve(network, None, size)
-    taken = load(found, path, key).taken
-    spec, reference = found.spec, Reference(found.module, found.spec)
+    with _TORCH:
+        if ":" in network:
+            options = {"size": size, "output": 0}
+            found = resolve(
+                network, factory.spec_from_options(factory.plain_name(network), options)
+            )
+        else:
+            found = resolve(network, None, size)
+        taken = load(found, path, key).taken
+        reference = Reference(found.module, found.spec)
     device = best_device()
+
+    def draw(image: Map) -> Map:
+        with _TORCH:
+            return reference.draw(image, device)
+
     return Evaluated(
-        f"{path.name} (PyTorch, {device})",
-        spec,
-        _family(network),
-        lambda image: reference.draw(image, device),
-        str(taken),
+        f"{path.name} (PyTorch, {device})", found.spec, _family(network), draw, str(taken)
     )
 
 

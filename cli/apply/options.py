@@ -203,7 +203,8 @@ def applied(
             done.append(one)
             if one.error:
                 bar.note(f"{one.job.photo}: {one.error}")
-            bar.count(len(done), len(left))
+            speed = len(done) / max(time.monotonic() - began, 1e-9)
+            bar.watch(f"{speed:.1f} photos a second", len(done), len(left))
         seconds = time.monotonic() - began
     order = {job.photo: number for number, job in enumerate(left)}
     done.sort(key=lambda one: order[one.job.photo])

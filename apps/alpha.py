@@ -91,7 +91,7 @@ def near(alpha: Map) -> NDArray[np.bool_]:
     padded = np.zeros((rows * BLOCK, columns * BLOCK), bool)
     padded[:height, :width] = alpha > 0
     blocks = padded.reshape(rows, BLOCK, columns, BLOCK).any((1, 3))
-    around = ndimage.binary_dilation(blocks, np.ones((3, 3), bool))
+    around: NDArray[np.bool_] = ndimage.binary_dilation(blocks, np.ones((3, 3), bool))
     return around.repeat(BLOCK, 0).repeat(BLOCK, 1)[:height, :width]
 
 

@@ -1,11 +1,13 @@
 """What `--refine` gains: a small mask at the photo's size, bilinearly and by the guided filter.
 
     python benchmarks/refine.py photos/ --weights isnet.onnx [--side 320] [--drawn] [--try]
+    python benchmarks/refine.py --scenes 6
 
-IS-Net's mask at 1024x1024 is the reference. It is scaled down to what a network of ``--side``
-would give at best, or drawn by IS-Net itself at that size (``--drawn``), and brought back either
-way; both are held against the reference at the photo's size. ``--try`` does that for other radii
-and epsilons of the filter.
+IS-Net's mask at 1024x1024 is the reference. It is scaled down to what a network of ``--side`` would
+give at best, or drawn by IS-Net itself at that size (``--drawn``), and brought back either way;
+both are held against the reference at the photo's size. ``--scenes`` takes generated scenes of 12
+megapixels in place of photos, and their exact masks for the reference. ``--try`` does that for
+other radii and epsilons of the filter.
 """
 
 from __future__ import annotations
@@ -26,20 +28,26 @@ from maskport.imaging.convert import photo_to_input, stretched
 from maskport.imaging.photos import list_photos, read_photo
 from maskport.metrics.boundary import boundary_f_measure
 from maskport.metrics.overlap import intersection_over_union
+from maskport.scenes import scene
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("photos", type=Path)
-    parser.add_argument("--weights", required=True, help="of IS-Net")
+    parser.add_argument("photos", type=Path, nargs="?")
+    parser.add_argument("--weights", help="of IS-Net")
+    parser.add_argument("--scenes", type=int, default=0)
     parser.add_argument("--side", type=int, default=320)
     parser.add_argument("--drawn", action="store_true", help="by the network at --side")
     parser.add_argument("--try", dest="tries", action="store_true")
     arguments = parser.parse_args()
     side = arguments.side
-    photos = [read_photo(path) for path in list_photos(arguments.photos).paths]
-    with open_segmenter(arguments.weights, network="isnet") as segmenter:
-        masks = [segmenter.masks(photo)[0] for photo in photos]
+    if arguments.scenes:
+        scenes = [scene(seed, 3000, 4000) for seed in range(arguments.scenes)]
+        photos, masks = [one.photo for one in scenes], [one.mask for one in scenes]
+    else:
+        photos = [read_photo(path) for path in list_photos(arguments.photos).paths]
+        with open_segmenter(arguments.weights, network="isnet") as segmenter:
+            masks = [segmenter.masks(photo)[0] for photo in photos]
     smalls = [
         np.asarray(Image.fromarray(mask).resize((side, side), Image.Resampling.BOX))
         for mask in masks

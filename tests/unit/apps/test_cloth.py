@@ -102,6 +102,6 @@ def test_classes_give_names_to_files() -> None:
         *("T-shirt_top", "coat", "class")
     ]
     assert names_of(network(("none", "Hat", "hat"))) == ["1_Hat", "2_hat"]
-    with pytest.raises(InputError, match="has 1 classes") as caught:
+    with pytest.raises(InputError, match="are 1") as caught:
         names_of(Segmenter(ModelSpec("fake", ImageSpec(8, 8), MaskSpec()), softmax))
     assert "cutout" in caught.value.remedy

@@ -4,11 +4,11 @@
     maskport adopt u2netp.onnx --network u2netp --weights u2netp.pth --out exports/theirs
     python benchmarks/rembg_masks.py exports/theirs photos/ --python rembgenv/bin/python
 
-The bundle holds the file as rembg runs it: its normalisation is outside, and the network's maps
-are its outputs. rembg shrinks photos and enlarges masks by Lanczos; maskport by the filter of the
+The bundle holds the file as rembg runs it: its normalisation is outside, and the network's maps are
+its outputs. rembg shrinks photos and enlarges masks by Lanczos; maskport by the filter of the
 network's specification, so that ``adopt --resize-filter lanczos`` states theirs. Both stretch a
-mask by its extremes. Both open the file once; photos are read and masks written within the time, one after the
-other.
+mask by its extremes. Both open the file once; photos are read and masks written within the time,
+one after the other.
 """
 
 from __future__ import annotations

@@ -1,10 +1,12 @@
 """What the process of an isolated runner does: it is asked by its parent, and answers.
 
-It has no secrets and nothing to keep: a file that takes it down ends this process only.
+It has no secrets and nothing to keep: a file that takes it down ends this process only, and where
+the kernel has Landlock it can't write, connect or start anything else.
 """
 
 from __future__ import annotations
 
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -16,7 +18,7 @@ from ..errors import MaskportError, MissingToolError, NotCoveredError, UsageErro
 from ..loading import load
 from ..processes.inside import Parent
 from ..processes.messages import Array
-from ..processes.sandbox import confine, peak_memory
+from ..processes.sandbox import confine, forbid_writing, peak_memory
 from . import isolated_messages as messages
 from .base import Runner
 from .runners import runner_for
@@ -32,6 +34,8 @@ def main(parent: Parent) -> None:
             if isinstance(request, messages.Job):
                 confine(request.memory)
                 served = _Served(request)
+                if request.build is None:  # what is imported may be compiled, so after that
+                    forbid_writing(Path(tempfile.gettempdir()))
                 parent.send(messages.Ready())
                 continue
             assert served is not None  # noqa: S101  (the job comes first)

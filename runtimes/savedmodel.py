@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..artifacts.inspect.savedmodel_reach import reaching
+from ..errors import RunnerError
 from ..sdks.quiet import quiet_native
 from ..sdks.slim import tensorflow
 from .base import Array, Runner
@@ -29,6 +31,12 @@ class SavedModelRunner(Runner):
             tf = tensorflow()
 
             tensorflow_threads(tf, self.threads)
+            if beyond := reaching(self.path):
+                raise RunnerError(
+                    f"{self.path.name} holds operations that reach beyond it, to files, the "
+                    f"network or Python: {', '.join(beyond)}. Nothing of it was run.",
+                    "Ask its maker for a file without them.",
+                )
             # Kept: the signature alone does not keep the model's variables alive.
             self._model: Any = tf.saved_model.load(str(self.path))
         self._tensor: Any = tf.constant

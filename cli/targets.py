@@ -12,6 +12,7 @@ def command() -> None:
     """List every target, whether it can be made here, and what to install if not."""
     from ..exporters.targets import needs_photos
     from ..formats import TARGETS
+    from ..processes.sandbox import landlock_version
     from ..sdks.needs import not_installed
     from .tables import print_table
 
@@ -29,3 +30,8 @@ def command() -> None:
     print_table(("target", "format", "precision", "here", "also needs", "for"), rows)
     if extras:
         click.echo(f"\nTo make them all: pip install 'maskport[{','.join(extras)}]'")
+    click.echo(
+        f"\nFiles are run without write access (Landlock, version {version})."
+        if (version := landlock_version())
+        else "\nFiles are run with your own rights: this system has no Landlock (docs/security.md)."
+    )

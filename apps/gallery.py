@@ -10,9 +10,9 @@ from typing import Any
 
 from PIL import Image
 
-from ..artifacts.bundle import written_whole
 from ..errors import ImageError, UsageError
 from ..imaging.photos import photos_below, read_picture
+from ..outputs import written_whole
 
 __all__ = ["Pair", "find_pairs", "write_gallery"]
 

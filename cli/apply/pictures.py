@@ -251,7 +251,7 @@ def _ratio(text: str) -> float:
 
 def _write_boxes(done: list[Done], out: Path) -> None:
     from ...apps.boxes import coco
-    from ...artifacts.bundle import written_whole
+    from ...outputs import written_whole
 
     names = [str(one.job.photo) for one in done]
     sizes = [one.record[0] for one in done]

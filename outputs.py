@@ -15,15 +15,19 @@ from pathlib import Path
 
 import filelock
 
-from .errors import InputError, ToolError
+from .errors import InputError, MaskportError, ToolError
 
-__all__ = ["Busy", "held", "no_room", "room_in", "write_whole", "written_whole"]
+__all__ = ["Busy", "full", "held", "no_room", "room_in", "write_whole", "written_whole"]
 
 # A report takes less to write; a video that is being written takes longer.
 PATIENCE = 5.0
 FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
-# Of libraries that write by themselves and raise errors of their own.
-FULL_WORDS = ("No space left on device", "os error 28", "Disk quota exceeded", "File too large")
+# Of libraries that write by themselves and raise errors of their own; the last is NumPy's, without
+# a number.
+FULL_WORDS = re.compile(
+    r"No space left on device|os error 28|Disk quota exceeded|File too large"
+    r"|\d+ requested and \d+ written"
+)
 
 Busy = filelock.Timeout
 
@@ -120,7 +124,7 @@ def no_room(exc: BaseException | None) -> bool:
     while exc is not None:
         if isinstance(exc, OSError) and exc.errno in FULL:
             return True
-        if any(words in str(exc) for words in FULL_WORDS):
+        if FULL_WORDS.search(str(exc)):
             return True
         exc = exc.__cause__ or exc.__context__
     return False
@@ -140,16 +144,33 @@ def room_in(folder: Path, needs: int = 0) -> Iterator[None]:
     try:
         yield
     except Exception as exc:
-        if isinstance(exc, InputError | ToolError) or not no_room(exc):
+        if isinstance(exc, MaskportError) or not no_room(exc):
             raise
-        free = ""
-        with suppress(OSError):
-            free = f"; {_megabytes(shutil.disk_usage(folder).free)} are free"
-        wanted = f"{_megabytes(needs)} are needed there" if needs else "a file there can't grow"
-        raise ToolError(
-            f"{folder} has no room: {wanted}{free}.",
-            "Make room, or choose a folder on another disk.",
-        ) from exc
+        raise full(folder, needs) from exc
+
+
+def full(place: Path | None = None, needs: int = 0) -> ToolError:
+    """The error that says which disk is full.
+
+    Args:
+        place: What could not grow; of the folders that maskport writes to by itself, the fullest,
+            where it isn't known.
+        needs: Bytes that it was to have, where that is known.
+    """
+    if place is None:
+        places = {Path(tempfile.gettempdir()), Path.cwd()}
+        if chosen := os.environ.get("MASKPORT_CACHE"):
+            places.add(Path(chosen))
+        place = min((p for p in places if p.exists()), key=lambda p: shutil.disk_usage(p).free)
+    free = ""
+    with suppress(OSError):
+        folder = place if place.exists() else place.parent
+        free = f"; {_megabytes(shutil.disk_usage(folder).free)} are free"
+    wanted = f"{_megabytes(needs)} are needed there" if needs else "what is there can't grow"
+    return ToolError(
+        f"{place} has no room: {wanted}{free}.",
+        "Make room, or choose a folder on another disk (TMPDIR, MASKPORT_CACHE, --out).",
+    )
 
 
 def _megabytes(count: int) -> str:

@@ -24,6 +24,7 @@ from ..errors import InputError, LostError, MaskportError, NotCoveredError, Runn
 from ..metrics import SaliencyScores, drawn_objects
 from ..models.checksums import digest_of
 from ..models.devices import best_device
+from ..outputs import room_in
 from ..runtimes.isolated import Build, IsolatedRunner, Limits, default_memory_limit
 from .comparison import Compared, Comparison
 from .drawing import draw_references, score_references
@@ -76,7 +77,9 @@ def validation_run(request: ValidationRequest, watch: Watcher) -> Iterator[Findi
             "What is measured is kept there meanwhile; set MASKPORT_CACHE to another folder.",
         ) from exc
     try:
-        yield validation.run()
+        with room_in(folder):
+            findings = validation.run()
+        yield findings
         shutil.rmtree(folder, ignore_errors=True)
     finally:
         lock.release()

@@ -66,14 +66,15 @@ def written_whole(path: Path) -> Iterator[Path]:
     """A temporary file whose content is the named file's when the block ends well.
 
     A regular file is replaced as a whole; of a link, the file that it leads to. Devices, pipes and
-    descriptors (``/dev/stdout``) are written to, and stay what they are. Folders above it are made.
+    descriptors (``/dev/stdout``) are written to, and stay what they are; so is a file in a folder
+    that can't be written. Folders above it are made.
 
     Raises:
         InputError: It can't be written, or another process is writing it.
     """
     try:
         descriptor = _descriptor(path)
-        if descriptor is not None or _is_special(path):
+        if descriptor is not None or _stays(path):
             with tempfile.TemporaryDirectory(prefix="maskport-") as folder:
                 partial = Path(folder) / "content"
                 yield partial
@@ -87,6 +88,8 @@ def written_whole(path: Path) -> Iterator[Path]:
             partial.unlink(missing_ok=True)
             try:
                 yield partial
+                if path.exists():
+                    shutil.copymode(path, partial)
                 partial.replace(path)
             finally:
                 partial.unlink(missing_ok=True)
@@ -165,20 +168,20 @@ def full(place: Path | None = None, needs: int = 0) -> ToolError:
     free = ""
     with suppress(OSError):
         folder = place if place.exists() else place.parent
-        free = f"; {_megabytes(shutil.disk_usage(folder).free)} are free"
-    wanted = f"{_megabytes(needs)} are needed there" if needs else "what is there can't grow"
+        free = f"; {_size(shutil.disk_usage(folder).free)} are free"
+    wanted = f"{_size(needs)} are needed there" if needs else "what is there can't grow"
     return ToolError(
         f"{place} has no room: {wanted}{free}.",
         "Make room, or choose a folder on another disk (TMPDIR, MASKPORT_CACHE, --out).",
     )
 
 
-def _megabytes(count: int) -> str:
-    return f"{count / 1e6:.1f} MB"
+def _size(count: int) -> str:
+    return f"{count / 1e6:.1f} MB" if count >= 1e6 else f"{count / 1e3:.0f} kB"
 
 
-def _is_special(path: Path) -> bool:
-    """Whether it is there and neither a regular file nor absent.
+def _stays(path: Path) -> bool:
+    """Whether it is there and can't be replaced: no regular file, or in a folder of others.
 
     Raises:
         OSError: It is a folder or a disk, or a link that leads in circles.
@@ -191,7 +194,10 @@ def _is_special(path: Path) -> bool:
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
     if stat.S_ISBLK(mode):
         raise OSError(errno.EPERM, "it is a disk", str(path))
-    return not stat.S_ISREG(mode)
+    if not stat.S_ISREG(mode):
+        return True
+    folder = os.path.dirname(os.path.realpath(path))
+    return os.access(path, os.W_OK) and not os.access(folder, os.W_OK)
 
 
 def _descriptor(path: Path) -> int | None:

@@ -16,6 +16,7 @@ from pydantic import ValidationError
 from ..errors import BundleError, InputError, UsageError, did_you_mean
 from ..outputs import Busy, held, room_in
 from ..specs import ModelSpec
+from ..texts import shown
 from .manifest import SCHEMA_VERSION, Artifact, FileEntry, Manifest
 
 __all__ = [
@@ -237,10 +238,15 @@ def writing(out: Path) -> Iterator[Path]:
 
     Raises:
         UsageError: ``out`` exists and is no bundle, so replacing it could destroy a user's work;
-            another process is writing it; or it can't be written.
+            another process is writing it; it can't be written; or its name isn't UTF-8.
         ToolError: The disk is full.
     """
     out = Path(os.path.realpath(out))
+    if shown(str(out)) != str(out):
+        raise UsageError(
+            f"The name of {out} is not UTF-8, so converters can't write there.",
+            "Choose another --out.",
+        )
     if out.exists() and not (out / MANIFEST).is_file() and not _is_empty_folder(out):
         raise UsageError(
             f"{out} exists and is not a bundle, so it is not replaced.",

@@ -103,6 +103,30 @@ def test_the_standard_output_is_where_the_shell_has_it(tmp_path: Path) -> None:
     assert shown.read_text() == "before\nreport\nafter\n"
 
 
+@linux
+def test_a_file_keeps_its_permissions(tmp_path: Path) -> None:
+    file = tmp_path / "report.json"
+    file.write_text("old")
+    file.chmod(0o640)
+    write_whole(file, "new")
+    assert file.read_text() == "new"
+    assert stat.S_IMODE(file.stat().st_mode) == 0o640
+
+
+@linux
+def test_a_file_in_a_folder_of_others_is_written_in_its_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "report.json"
+    file.write_text("old")
+    before = file.stat().st_ino
+    # As for a user who isn't root.
+    monkeypatch.setattr(os, "access", lambda path, _mode: Path(path) == file)
+    write_whole(file, "new")
+    assert file.read_text() == "new"
+    assert file.stat().st_ino == before
+
+
 def test_a_folder_is_no_file(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="can't be written"):
         write_whole(tmp_path, "x")

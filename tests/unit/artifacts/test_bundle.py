@@ -284,6 +284,14 @@ def test_a_link_to_a_bundle_stays_one(bundle: Path) -> None:
     assert sorted(os.listdir(bundle.parent)) == ["bundle", "latest"]
 
 
+@linux
+def test_a_name_that_converters_can_not_take_is_refused_first(tmp_path: Path) -> None:
+    out = tmp_path / os.fsdecode(b"caf\xe9")
+    with pytest.raises(UsageError, match="not UTF-8"), writing(out):
+        pass
+    assert os.listdir(tmp_path) == []
+
+
 def test_a_full_disk_is_named_with_what_is_free(bundle: Path) -> None:
     def full() -> None:
         raise OSError(errno.ENOSPC, "No space left on device")

@@ -50,7 +50,7 @@ def test_a_full_disk_is_told_with_the_folder_and_what_it_needs(
 ) -> None:
     answer(monkeypatch, errno.ENOSPC)
     photos = PhotoSet(find_photos(None).sources, ImageSpec(64, 64), tmp_path / "work")
-    needed = f"{len(photos) * 3 * 64 * 64 * 4 / 1e6:.1f} MB"
+    needed = f"{len(photos) * 3 * 64 * 64 * 4 / 1e3:.0f} kB"
     with pytest.raises(ToolError) as raised:
         photos.prepare(lambda _position, _pixels: None)
     assert str(tmp_path / "work") in raised.value.what

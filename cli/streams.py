@@ -64,8 +64,12 @@ class _Steady(io.FileIO):
 
 
 def _steady(number: int, stream: TextIO | None) -> TextIO:
-    encoding = "utf-8"
-    if stream is not None:
+    encoding, lines = "utf-8", number == 2 or os.isatty(number)
+    if isinstance(stream, io.TextIOWrapper):
+        if os.name == "nt" and stream.isatty():  # letters go to the console by a way of its own
+            stream.reconfigure(errors=_ERRORS)
+            return stream
+        lines = lines or stream.line_buffering or stream.write_through
         with contextlib.suppress(OSError):
             stream.flush()
         encoding = stream.encoding
@@ -74,7 +78,6 @@ def _steady(number: int, stream: TextIO | None) -> TextIO:
         codecs.register(_find_ascii)
         encoding = _ASCII
     raw = _Steady(number, "w", closefd=False)
-    lines = raw.isatty() or number == 2
     return io.TextIOWrapper(io.BufferedWriter(raw), encoding, _ERRORS, line_buffering=lines)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import stat
 import subprocess
 import sys
@@ -12,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from maskport import cli
 from maskport.errors import InputError, MaskportError, ToolError
 from maskport.outputs import held, no_room, room_in, write_whole, written_whole
 
@@ -125,6 +127,17 @@ def test_a_file_in_a_folder_of_others_is_written_in_its_place(
     write_whole(file, "new")
     assert file.read_text() == "new"
     assert file.stat().st_ino == before
+
+
+def test_commands_write_what_users_name_by_nothing_else() -> None:
+    plain = re.compile(r"(?<!partial)\.(write_text|write_bytes)\(|\.open\(\s*[\"'][wax]")
+    folder = Path(cli.__file__).parent
+    found = [
+        file.relative_to(folder).as_posix()
+        for file in folder.rglob("*.py")
+        if plain.search(file.read_text(encoding="utf-8"))
+    ]
+    assert found == []
 
 
 def test_a_folder_is_no_file(tmp_path: Path) -> None:

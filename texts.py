@@ -6,7 +6,7 @@ import codecs
 from collections.abc import Sequence
 from pathlib import Path
 
-__all__ = ["first_few", "first_line", "first_ten", "read_text"]
+__all__ = ["first_few", "first_line", "first_ten", "read_text", "shown"]
 
 # The longer marks first: UTF-32's little-endian one begins with UTF-16's.
 _MARKS = (
@@ -38,6 +38,25 @@ def read_text(path: Path) -> str:
     if "\0" in text:
         raise UnicodeDecodeError("utf-8", content, 0, 1, "it holds zero bytes, so it is no text")
     return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def shown(name: str) -> str:
+    """A name as text that every encoding of Unicode takes: what isn't UTF-8 in it is escaped.
+
+    Args:
+        name: Of a file or folder, as Python gives it. Bytes that are none of a letter are single
+            surrogates in it, which neither JSON, HTML nor a terminal takes.
+
+    Returns:
+        ``caf\\xe9.jpg`` for the bytes of Latin-1; any other name as it is.
+    """
+    if name.isascii():
+        return name
+    try:
+        data = name.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:  # other surrogates: of Windows' names, or of texts from elsewhere
+        data = name.encode("utf-8", "backslashreplace")
+    return data.decode("utf-8", "backslashreplace")
 
 
 def first_line(exc: BaseException) -> str:

@@ -13,9 +13,9 @@ from typing import IO, Any
 
 from PIL import Image
 
-from ..artifacts.bundle import written_whole
 from ..errors import ImageError, LostError, MaskportError, UsageError
 from ..imaging.photos import PHOTO_SUFFIXES, list_photos, photos_below, read_picture
+from ..outputs import written_whole
 from .segmenter import Segmenter
 
 __all__ = ["Done", "Job", "Made", "encode", "find_jobs", "run_batch", "save"]

@@ -10,9 +10,10 @@ from typing import Any
 
 from PIL import Image
 
-from ..artifacts.bundle import written_whole
 from ..errors import ImageError, UsageError
 from ..imaging.photos import photos_below, read_picture
+from ..outputs import written_whole
+from ..texts import shown
 
 __all__ = ["Pair", "find_pairs", "write_gallery"]
 
@@ -110,7 +111,7 @@ def _page(title: str, figures: Sequence[dict[str, Any]]) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    return environment.get_template("gallery.html.j2").render(title=title, figures=figures)
+    return environment.get_template("gallery.html.j2").render(title=shown(title), figures=figures)
 
 
 def _figure(pair: Pair, number: int, folder: Path) -> dict[str, Any]:
@@ -127,4 +128,4 @@ def _figure(pair: Pair, number: int, folder: Path) -> dict[str, Any]:
     # What is of another shape, such as a crop, is shown beside the photo.
     alike = abs(wide - high) < 0.01 * wide
     size = {"width": before.width, "height": before.height}
-    return {"name": pair.name, "alike": alike, **size, **names}
+    return {"name": shown(pair.name), "alike": alike, **size, **names}

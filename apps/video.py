@@ -10,8 +10,8 @@ from typing import Any, Final
 
 from PIL import Image
 
-from ..artifacts.bundle import written_whole
 from ..errors import UsageError
+from ..outputs import written_whole
 from ..signals import held_back
 from .background import before, color_of, filled
 from .cutout import on_nothing, opacity

@@ -7,14 +7,16 @@ import os
 import shutil
 import stat
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from pydantic import ValidationError
 
 from ..errors import BundleError, InputError, UsageError, did_you_mean
+from ..outputs import Busy, held, room_in
 from ..specs import ModelSpec
+from ..texts import shown
 from .manifest import SCHEMA_VERSION, Artifact, FileEntry, Manifest
 
 __all__ = [
@@ -31,7 +33,6 @@ __all__ = [
     "verify_reference",
     "write_manifest",
     "writing",
-    "written_whole",
 ]
 
 MANIFEST = "manifest.json"
@@ -232,55 +233,48 @@ def writing(out: Path) -> Iterator[Path]:
     """A temporary sibling of ``out`` that takes its place when the block ends well.
 
     Whatever interrupts the block, ``out`` is then what it was before, or absent. What a killed
-    process left behind is removed by the next one that writes there.
+    process left behind is removed by the next one that writes there. Of a link, the folder that it
+    leads to is written.
 
     Raises:
-        UsageError: ``out`` exists and is no bundle, so replacing it could destroy a user's work.
+        UsageError: ``out`` exists and is no bundle, so replacing it could destroy a user's work;
+            another process is writing it; it can't be written; or its name isn't UTF-8.
+        ToolError: The disk is full.
     """
-    out = Path(os.path.abspath(out))
+    out = Path(os.path.realpath(out))
+    if shown(str(out)) != str(out):
+        raise UsageError(
+            f"The name of {out} is not UTF-8, so converters can't write there.",
+            "Choose another --out.",
+        )
     if out.exists() and not (out / MANIFEST).is_file() and not _is_empty_folder(out):
         raise UsageError(
             f"{out} exists and is not a bundle, so it is not replaced.",
             "Choose another --out, or remove it.",
         )
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        _remove_leftovers(out)
-        partial = out.with_name(f".{out.name}.partial-{os.getpid()}")
-        partial.mkdir()
-    except OSError as exc:
-        raise UsageError(
-            f"{out} can't be written: {exc.strerror or exc}.", "Choose another --out."
-        ) from exc
-    try:
-        yield partial
-        _replace(partial, out)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
-
-
-@contextmanager
-def written_whole(path: Path) -> Iterator[Path]:
-    """A temporary sibling of a file that takes its name when the block ends well.
-
-    Folders above it are made.
-
-    Raises:
-        InputError: It can't be written.
-    """
-    partial = path.with_name(f".{path.name}.partial-{os.getpid()}")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+    partial, old = (out.with_name(f".{out.name}.{kind}") for kind in ("partial", "old"))
+    with ExitStack() as stack:
         try:
-            yield partial
-            partial.replace(path)
+            out.parent.mkdir(parents=True, exist_ok=True)
+            stack.enter_context(held(out))
+            _remove_leftovers(out, partial, old)
+            partial.mkdir()
+        except Busy as exc:
+            raise UsageError(
+                f"{out} is being written by another process.",
+                "Wait until it has ended, or choose another --out.",
+            ) from exc
+        except OSError as exc:
+            where = f" ({exc.filename})" if exc.filename else ""
+            raise UsageError(
+                f"{out} can't be written: {exc.strerror or exc}{where}.", "Choose another --out."
+            ) from exc
+        try:
+            with room_in(out.parent):
+                yield partial
+                _replace(partial, out, old)
         finally:
-            partial.unlink(missing_ok=True)
-    except OSError as exc:
-        raise InputError(
-            f"{path} can't be written: {exc.strerror or exc}.",
-            "Give a path in a folder that can be.",
-        ) from exc
+            shutil.rmtree(partial, ignore_errors=True)
 
 
 def write_manifest(folder: Path, manifest: Manifest) -> None:
@@ -293,8 +287,7 @@ def manifest_text(manifest: Manifest) -> str:
     return manifest.model_dump_json(indent=2, exclude_none=True) + "\n"
 
 
-def _replace(partial: Path, out: Path) -> None:
-    old = out.with_name(f".{out.name}.old-{os.getpid()}")
+def _replace(partial: Path, out: Path, old: Path) -> None:
     if out.exists():
         out.rename(old)
     try:
@@ -306,29 +299,15 @@ def _replace(partial: Path, out: Path) -> None:
     shutil.rmtree(old, ignore_errors=True)
 
 
-def _remove_leftovers(out: Path) -> None:
-    """Folders of processes that are gone; a bundle that one of them had moved away comes back."""
-    for kind in ("partial", "old"):
-        for folder in out.parent.glob(f".{out.name}.{kind}-*"):
-            pid = folder.name.rpartition("-")[2]
-            if not pid.isdigit() or _is_running(int(pid)):
-                continue
-            if kind == "old" and not out.exists() and (folder / MANIFEST).is_file():
-                folder.rename(out)
-            else:
-                shutil.rmtree(folder, ignore_errors=True)
-
-
-def _is_running(pid: int) -> bool:
-    if os.name != "posix":
-        return True  # there is no harmless way to ask
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True  # somebody else's
-    return True
+def _remove_leftovers(out: Path, partial: Path, old: Path) -> None:
+    """What a killed process left, which the lock says is gone; the bundle that it had moved away
+    comes back.
+    """
+    if not out.exists() and (old / MANIFEST).is_file():
+        old.rename(out)
+    for folder in (partial, old):
+        if folder.exists():
+            shutil.rmtree(folder)
 
 
 def _is_empty_folder(path: Path) -> bool:

@@ -13,7 +13,8 @@ from zipfile import ZIP_STORED, ZipFile, ZipInfo
 
 from ..errors import UsageError
 from ..formats import FORMATS, Platform
-from .bundle import MANIFEST, Bundle, manifest_text, written_whole
+from ..outputs import written_whole
+from .bundle import MANIFEST, Bundle, manifest_text
 from .documents import Fidelity, documents
 from .manifest import Artifact, FileEntry, Manifest
 from .snippets import snippets

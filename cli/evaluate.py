@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ..errors import UsageError
+from ..outputs import write_whole
 from .network_options import PATH, json_option, weights_key_option
 from .tables import print_table
 
@@ -114,7 +115,7 @@ def command(
             "scores": dict(result.scores),
             "by_photo": {name: dict(one) for name, one in result.by_photo.items()},
         }
-        json_out.write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
+        write_whole(json_out, json.dumps(values, indent=2) + "\n")
     return 0
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 
 from ..errors import UsageError
+from ..outputs import write_whole
 from .network_options import PATH, gigabytes, json_option, memory_limit_option, time_limit_option
 
 __all__ = ["command"]
@@ -57,17 +58,10 @@ def command(
     if json_out == _STDOUT:
         click.echo(text)
     else:
-        _write(json_out, text)
+        write_whole(json_out, text + "\n")
 
 
 def _check(path: Path) -> None:
     """Refuse a file that could not be written, before the work."""
     if path.is_dir() or not path.absolute().parent.is_dir():
         raise UsageError(f"{path} can't be written.", "Name a file in a folder that exists.")
-
-
-def _write(path: Path, text: str) -> None:
-    try:
-        path.write_text(text + "\n", encoding="utf-8")
-    except OSError as exc:
-        raise UsageError(f"{path} can't be written: {exc.strerror}.", "Choose another.") from exc

@@ -6,12 +6,15 @@ import os
 import signal
 import sys
 import traceback
+from pathlib import Path
 from typing import Any
 
 import click
 
 from ..errors import MaskportError
+from ..outputs import full, no_room
 from .lazy import LazyGroup
+from .streams import steady_streams
 from .tables import printable
 
 __all__ = ["cli", "main"]
@@ -70,6 +73,7 @@ def main(arguments: list[str] | None = None) -> None:
     for name in ("SIGTERM", "SIGHUP"):
         if hasattr(signal, name):
             signal.signal(getattr(signal, name), signal.default_int_handler)
+    steady_streams()
     try:
         code: Any = cli.main(
             [a for a in arguments if a != "--debug"], "maskport", standalone_mode=False
@@ -91,12 +95,14 @@ def main(arguments: list[str] | None = None) -> None:
         said = str(exc) or str(exc.__cause__ or "")
         click.echo(f"\nInterrupted; {said or 'nothing was changed.'}", err=True)
         sys.exit(INTERRUPTED)
-    except BrokenPipeError:  # `maskport … | head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(0)
     except Exception as exc:
         if debug:
             traceback.print_exc()
+        if no_room(exc):
+            place = getattr(exc, "filename", None)
+            lack = full(Path(os.fsdecode(place)) if isinstance(place, str | bytes) else None)
+            _complain(lack.what, lack.remedy)
+            sys.exit(lack.exit_code)
         _complain(
             f"maskport broke: {type(exc).__name__}: {exc}",
             "This is a bug. Run it again with --debug and report the traceback.",

@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from ..errors import UsageError
+from ..outputs import write_whole
 from .network_options import checkpoint_options, chosen_spec, prefer_option, spec_options
 
 __all__ = ["command"]
@@ -117,7 +118,7 @@ def command(
         )
     print_mix(found)
     if json_out is not None:
-        json_out.write_text(json.dumps(to_dict(found), indent=2) + "\n", encoding="utf-8")
+        write_whole(json_out, json.dumps(to_dict(found), indent=2) + "\n")
     if not found.found.holds:
         return 1
     write_recipe(found.recipe, out)

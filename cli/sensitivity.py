@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from ..outputs import write_whole
 from .network_options import checkpoint_options, chosen_spec, spec_options
 
 __all__ = ["command"]
@@ -87,9 +88,9 @@ def command(
             "whole": asdict(found.whole),
             "parts": [part.to_dict() for part in found.parts],
         }
-        json_out.write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
+        write_whole(json_out, json.dumps(values, indent=2) + "\n")
     if plot is not None:
         from ..quantization.plot import sensitivity_svg
 
-        plot.write_text(sensitivity_svg(found), encoding="utf-8")
+        write_whole(plot, sensitivity_svg(found))
     return 0

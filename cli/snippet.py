@@ -34,6 +34,7 @@ def command(
     from ..artifacts.bundle import load_bundle
     from ..artifacts.snippets import snippets
     from ..errors import InputError, UsageError, did_you_mean
+    from ..outputs import write_whole
     from .tables import print_table
 
     loaded = load_bundle(bundle)
@@ -62,7 +63,7 @@ def command(
         try:
             out.mkdir(parents=True, exist_ok=True)
             for snippet in chosen:
-                (out / snippet.file).write_text(snippet.text, encoding="utf-8")
+                write_whole(out / snippet.file, snippet.text)
                 click.echo(out / snippet.file)
         except OSError as exc:
             raise InputError(

@@ -5,6 +5,8 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable, Sequence
 
+from ..texts import shown
+
 __all__ = ["print_table", "printable"]
 
 
@@ -31,5 +33,8 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
 
 
 def printable(text: str) -> str:
-    """Text of a file, such as a photo's name, without what would steer the terminal."""
-    return "".join(c if c.isprintable() else " " for c in text)
+    """Text of a file, such as a photo's name, without what would steer the terminal.
+
+    Bytes of a name that are no text are escaped.
+    """
+    return "".join(c if c.isprintable() else " " for c in shown(text))

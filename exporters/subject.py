@@ -28,6 +28,7 @@ from ..models.devices import best_device
 from ..models.prepared import Reference, check_output, count_macs
 from ..models.resolve import Resolved, Weights
 from ..specs import ModelSpec
+from ..texts import shown
 from .failures import reason_of
 
 __all__ = ["Subject", "keep_weights", "manifest_of", "subject_of", "with_documents"]
@@ -58,7 +59,7 @@ def subject_of(found: Resolved, weights: Weights, source: str, license: str) -> 
     """
     taken = weights.taken
     checkpoint = Checkpoint(
-        file=weights.file,
+        file=shown(weights.file),
         sha256=sha256_of(weights.path) if weights.path else digest_of(found.module),
         source=source or weights.source,
         license=license or weights.license,

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError, features
 
 from ..errors import ImageError
-from ..texts import first_few, read_text
+from ..texts import first_few, read_text, shown
 
 __all__ = [
     "PHOTO_SUFFIXES",
@@ -70,7 +70,7 @@ class Photos:
         """Which images are left out and why: a line a reason, for people."""
         by_reason: dict[str, list[str]] = {}
         for path in self.left_out:
-            by_reason.setdefault(_objection(path), []).append(path.name)
+            by_reason.setdefault(_objection(path), []).append(shown(path.name))
         return [f"{len(names)} ({first_few(names)}): {why}" for why, names in by_reason.items()]
 
 

@@ -22,6 +22,7 @@ from ..imaging.photos import Photos, list_photos, read_photo
 from ..scenes import scene
 from ..scenes.seeds import CALIBRATION
 from ..specs import ImageSpec
+from ..texts import shown
 from .suitability import evenly_spaced
 
 __all__ = ["MOST_PHOTOS", "CalibrationSet", "generated", "load_calibration"]
@@ -99,7 +100,7 @@ Read = Callable[[], NDArray[np.uint8]]
 
 
 def _files(photos: Sequence[Path]) -> tuple[Sequence[str], Sequence[Read]]:
-    return [photo.name for photo in photos], [partial(read_photo, photo) for photo in photos]
+    return [shown(photo.name) for photo in photos], [partial(read_photo, photo) for photo in photos]
 
 
 def _scenes(

@@ -19,7 +19,6 @@ import contextlib
 import hashlib
 import io
 import math
-import os
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -30,7 +29,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from ..errors import InputError
 from ..models.download import cache_folder
+from ..outputs import write_whole
 from .calibration import checksum_of_pixels
 from .drawing import Watch, draw
 from .encodings import Encoding
@@ -238,17 +239,10 @@ class _Run:
             state |= {"tuner": self._state(), "adam": self.adam.state_dict()}
         content = io.BytesIO()
         torch.save(state, content)
-        partial = self.file.with_name(f"{self.file.name}.{os.getpid()}.partial")
-        try:
+        with contextlib.suppress(OSError, InputError):
             self.file.parent.mkdir(parents=True, exist_ok=True)
             _forget_old_runs(self.file.parent)
-            partial.write_bytes(content.getbuffer())
-            partial.replace(self.file)
-        except OSError:
-            pass
-        finally:
-            with contextlib.suppress(OSError):
-                partial.unlink(missing_ok=True)
+            write_whole(self.file, content.getvalue())
 
     def resume(self) -> None:
         """From what was written down, where that is there and whole."""

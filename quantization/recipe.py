@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from ..errors import UsageError
+from ..outputs import write_whole
 from ..texts import read_text
 from .weight_grids import ANY_PAIR, LARGEST_WEIGHT, SAFE_PAIR
 
@@ -195,11 +196,13 @@ def read_recipe(path: Path) -> Recipe:
 
 
 def write_recipe(recipe: Recipe, path: Path) -> None:
-    """Write a TOML file that `read_recipe` reads."""
+    """Write a TOML file that `read_recipe` reads.
+
+    Raises:
+        InputError: It can't be written.
+    """
     lines = []
     for key, value in asdict(recipe).items():
         # TOML's strings, numbers, booleans and arrays of strings are written as JSON's.
         lines.append(f"{key} = {json.dumps(value, ensure_ascii=False)}\n")
-    partial = path.with_name(f"{path.name}.partial")
-    partial.write_text("".join(lines), encoding="utf-8")
-    partial.replace(path)
+    write_whole(path, "".join(lines))

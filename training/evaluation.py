@@ -21,6 +21,7 @@ from ..metrics import SaliencyScores
 from ..scenes import scene
 from ..scenes.seeds import EVALUATION
 from ..specs import ImageSpec, ModelSpec
+from ..texts import shown
 from .datasets import Pair, read_pair
 
 __all__ = [
@@ -57,7 +58,7 @@ def of_pairs(pairs: Sequence[Pair]) -> list[Sample]:
     times = Counter(pair.photo.name for pair in pairs)
     return [
         Sample(
-            pair.photo.name if times[pair.photo.name] == 1 else str(pair.photo),
+            shown(pair.photo.name if times[pair.photo.name] == 1 else str(pair.photo)),
             partial(read_pair, pair),
         )
         for pair in pairs

@@ -17,6 +17,7 @@ from ..artifacts.manifest import Artifact
 from ..artifacts.processor import this_processor
 from ..metrics import AGREEMENT, SALIENCY, SWEEP, Better, counts, mean_by_class, summarize
 from ..models.devices import device_name
+from ..texts import shown
 from .journal import Facts
 from .latency import ratios, summarize_times
 from .pool import Job
@@ -68,7 +69,7 @@ def results_of(
     views = {job.target: found.pop(job.target) for job in findings.jobs if job.build}
     return Results(
         maskport=version("maskport"),
-        bundle=str(request.bundle.path),
+        bundle=shown(str(request.bundle.path)),
         manifest_sha256=hashlib.sha256((request.bundle.path / MANIFEST).read_bytes()).hexdigest(),
         network=manifest.network.name,
         input_height=request.spec.image.height,
@@ -95,7 +96,7 @@ def results_of(
         reference=Reference(
             device=findings.device,
             device_name=device_name(findings.device),
-            weights=str(request.origin.weights) if request.origin else "(in memory)",
+            weights=shown(str(request.origin.weights)) if request.origin else "(in memory)",
             truth=_known(reference_scores.result()) if reference_scores else None,
             photos=findings.reference_truth,
         ),

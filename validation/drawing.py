@@ -16,6 +16,7 @@ from ..models.prepared import Reference, check_range
 from ..specs import MaskSpec
 from .comparison import truth_values
 from .journal import Journal
+from .mapped import mapped, mapped_again
 from .maps import MapStore
 from .photoset import PhotoSet
 from .results import PhotoResult
@@ -50,13 +51,12 @@ def draw_references(
 
     Raises:
         NetworkError: The network itself draws what is no mask.
+        ToolError: There is no room for the file.
     """
     image, mask = reference.spec.image, reference.spec.mask
     shape = (len(photos), mask.channels, image.height, image.width)
     known = journal.resumed and file.is_file()
-    masks: Map = np.lib.format.open_memmap(
-        file, "r+" if known else "w+", np.float32, None if known else shape
-    )
+    masks: Map = mapped_again(file) if known else mapped(file, shape)
     missing = [p for p in range(len(photos)) if not (known and journal.reference_drawn(p))]
     drawn = reference.drawing((photos.inputs[p] for p in missing), device)
     with contextlib.closing(drawn):  # type: ignore[type-var]

@@ -23,6 +23,8 @@ from ..metrics import Object
 from ..models.checksums import sha256_of
 from ..scenes import builtin_photos
 from ..specs import ImageSpec
+from ..texts import shown
+from .mapped import mapped
 from .results import Photo
 
 __all__ = ["FoundPhotos", "PhotoSet", "PhotoSource", "find_photos"]
@@ -104,8 +106,8 @@ def find_photos(images: Path | None, masks: Path | None = None) -> FoundPhotos:
     return FoundPhotos(
         tuple(_from_file(name, path, truths.get(path)) for name, path in names),
         tuple(found.reasons),
-        str(images),
-        str(masks) if masks is not None else "",
+        shown(str(images)),
+        shown(str(masks)) if masks is not None else "",
     )
 
 
@@ -148,10 +150,10 @@ class PhotoSet:
 
         Raises:
             ImageError: A photo or a mask can't be read.
+            ToolError: The folder has no room for the tensors.
         """
         shape = (len(self), 3, self._spec.height, self._spec.width)
-        self._file.parent.mkdir(parents=True, exist_ok=True)
-        self.inputs = np.lib.format.open_memmap(self._file, "w+", np.float32, shape)
+        self.inputs = mapped(self._file, shape)
         for position, source in enumerate(self._sources):
             pixels = source.read()
             height, width = pixels.shape[:2]
@@ -193,18 +195,18 @@ def _from_file(name: str, path: Path, truth: Path | None) -> PhotoSource:
     if truth is None:
         return PhotoSource(name, identity, read)
     identity = f"{identity} {sha256_of(truth)}"
-    return PhotoSource(name, identity, read, partial(read_mask, truth), truth.name)
+    return PhotoSource(name, identity, read, partial(read_mask, truth), shown(truth.name))
 
 
 def _unique_names(paths: Sequence[Path]) -> list[str]:
     """File names; with as much of the path as it takes where two are the same."""
-    names = [path.name for path in paths]
+    names = [shown(path.name) for path in paths]
     for depth in range(2, 65):
         seen = Counter(names)
         if len(seen) == len(names):
             break
         names = [
-            "/".join(path.parts[-depth:]) if seen[name] > 1 else name
+            shown("/".join(path.parts[-depth:])) if seen[name] > 1 else name
             for name, path in zip(names, paths, strict=True)
         ]
     # The same file listed twice.

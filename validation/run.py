@@ -14,7 +14,6 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import filelock
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import ValidationError
@@ -24,6 +23,7 @@ from ..errors import InputError, LostError, MaskportError, NotCoveredError, Runn
 from ..metrics import SaliencyScores, drawn_objects
 from ..models.checksums import digest_of
 from ..models.devices import best_device
+from ..outputs import Busy, held, room_in
 from ..runtimes.isolated import Build, IsolatedRunner, Limits, default_memory_limit
 from .comparison import Compared, Comparison
 from .drawing import draw_references, score_references
@@ -60,27 +60,27 @@ def validation_run(request: ValidationRequest, watch: Watcher) -> Iterator[Findi
     validation = _Validation(request, watch)
     folder = validation.folder
     try:
-        _forget_old_runs(request.work)
-        folder.mkdir(parents=True, exist_ok=True)
-        # Beside the folder, which goes away.
-        lock = filelock.FileLock(f"{folder}.lock", timeout=0)
-        lock.acquire()
-    except filelock.Timeout as exc:
-        raise UsageError(
-            f"The same run of {request.bundle.path} is going on in another process.",
-            "Wait until it has ended.",
-        ) from exc
-    except OSError as exc:
-        raise InputError(
-            f"{request.work} can't be written: {exc.strerror or exc}.",
-            "What is measured is kept there meanwhile; set MASKPORT_CACHE to another folder.",
-        ) from exc
-    try:
-        yield validation.run()
-        shutil.rmtree(folder, ignore_errors=True)
+        with contextlib.ExitStack() as stack:
+            try:
+                _forget_old_runs(request.work)
+                folder.mkdir(parents=True, exist_ok=True)
+                stack.enter_context(held(folder))
+            except Busy as exc:
+                raise UsageError(
+                    f"The same run of {request.bundle.path} is going on in another process.",
+                    "Wait until it has ended.",
+                ) from exc
+            except OSError as exc:
+                raise InputError(
+                    f"{request.work} can't be written: {exc.strerror or exc}.",
+                    "What is measured is kept there meanwhile; set MASKPORT_CACHE to another "
+                    "folder.",
+                ) from exc
+            with room_in(folder):
+                findings = validation.run()
+            yield findings
+            shutil.rmtree(folder, ignore_errors=True)
     finally:
-        lock.release()
-        Path(lock.lock_file).unlink(missing_ok=True)
         with contextlib.suppress(OSError):
             request.work.rmdir()  # where nothing of another run lies there
 

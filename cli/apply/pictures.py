@@ -251,9 +251,10 @@ def _ratio(text: str) -> float:
 
 def _write_boxes(done: list[Done], out: Path) -> None:
     from ...apps.boxes import coco
-    from ...artifacts.bundle import written_whole
+    from ...outputs import written_whole
+    from ...texts import shown
 
-    names = [str(one.job.photo) for one in done]
+    names = [shown(str(one.job.photo)) for one in done]
     sizes = [one.record[0] for one in done]
     found = [one.record[1] for one in done]
     plain = [

@@ -11,7 +11,7 @@ from maskport.errors import InputError
 from maskport.imaging.photos import list_photos
 from maskport.models.factory import spec_from_toml
 from maskport.quantization.recipe import read_recipe
-from maskport.texts import read_text
+from maskport.texts import read_text, shown
 from maskport.validation.gates import load_gates
 from maskport.validation.results import Results, read_results
 
@@ -76,3 +76,18 @@ def test_another_encoding_is_an_error_that_says_so(
     (tmp_path / "a.toml").write_bytes("name = 'ü'\n".encode("cp1252"))
     with pytest.raises(InputError, match="UTF-8"):
         read(tmp_path / "a.toml")
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("mère ☀.jpg", "mère ☀.jpg"),
+        (b"caf\xe9 \xe2\x98\x80.jpg".decode("utf-8", "surrogateescape"), r"caf\xe9 ☀.jpg"),
+        # In a locale of ASCII, where Python gives every byte beyond it as a surrogate.
+        ("mère.jpg".encode().decode("ascii", "surrogateescape"), "mère.jpg"),
+        ("half of a pair \ud83d.jpg", r"half of a pair \ud83d.jpg"),
+    ],
+)
+def test_a_name_that_is_no_text_is_shown_with_escapes(name: str, text: str) -> None:
+    assert shown(name) == text
+    assert text.encode()

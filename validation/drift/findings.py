@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ...errors import UsageError
+from ...outputs import write_whole
 from .locate import Located
 from .rows import Unmatched
 
@@ -119,7 +120,7 @@ def write_json(located: Located, drift: Drift, path: Path) -> None:
     """Everything that was found; docs/drift.md names the fields.
 
     Raises:
-        UsageError: The file can't be written.
+        InputError: The file can't be written.
     """
     artifact = located.artifact
     content = {
@@ -131,10 +132,7 @@ def write_json(located: Located, drift: Drift, path: Path) -> None:
         "changed": located.changed,
         **drift.to_dict(),
     }
-    try:
-        path.write_text(json.dumps(content, indent=2, allow_nan=False) + "\n", encoding="utf-8")
-    except OSError as exc:
-        raise UsageError(f"{path} can't be written: {exc.strerror}.", "Choose another.") from exc
+    write_whole(path, json.dumps(content, indent=2, allow_nan=False) + "\n")
 
 
 def _plain(module: ModuleDrift) -> dict[str, Any]:

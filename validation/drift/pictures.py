@@ -12,6 +12,7 @@ from markupsafe import Markup
 from PIL import Image, ImageDraw, ImageFont
 
 from ...errors import UsageError
+from ...outputs import written_whole
 from ...svg import BOLD, COLORS, DASHED, HALOED, LOOKS, SLANT, Dot, Line, Rectangle, Shape, Text
 from .findings import Drift, ModuleDrift
 from .plot import HEIGHT, WIDTH, shapes, svg
@@ -37,13 +38,12 @@ def write_picture(drift: Drift, path: Path) -> None:
     """Write the plot; the file's ending decides how.
 
     Raises:
-        UsageError: As `check_picture`, or the file can't be written.
+        UsageError: As `check_picture`.
+        InputError: The file can't be written.
     """
     check_picture(path)
-    try:
-        PICTURES[path.suffix.lower()](drift, path)
-    except OSError as exc:
-        raise UsageError(f"{path} can't be written: {exc.strerror}.", "Choose another.") from exc
+    with written_whole(path) as partial:
+        PICTURES[path.suffix.lower()](drift, partial)
 
 
 def _write_svg(drift: Drift, path: Path) -> None:
@@ -85,7 +85,7 @@ def _write_png(drift: Drift, path: Path) -> None:
     canvas = Image.new("RGB", (WIDTH * _DENSITY, HEIGHT * _DENSITY), COLORS["paper"][0])
     for shape in shapes(drift):
         _paint(canvas, shape)
-    canvas.save(path)
+    canvas.save(path, "PNG")
 
 
 def _paint(canvas: Image.Image, shape: Shape) -> None:

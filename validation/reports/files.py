@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ...artifacts.bundle import written_whole
+from ...outputs import write_whole
 from ..results import Results
 
-__all__ = ["write_json", "write_whole"]
+__all__ = ["write_json"]
 
 
 def write_json(results: Results, path: Path) -> None:
@@ -17,15 +17,3 @@ def write_json(results: Results, path: Path) -> None:
         InputError: The path can't be written.
     """
     write_whole(path, results.model_dump_json(indent=2).encode() + b"\n")
-
-
-def write_whole(path: Path, content: bytes) -> None:
-    """Write a file through a sibling that takes its name when it is complete.
-
-    Folders above it are made.
-
-    Raises:
-        InputError: The path can't be written.
-    """
-    with written_whole(path) as partial:
-        partial.write_bytes(content)

@@ -12,8 +12,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
+from ...outputs import write_whole
 from ..results import ArtifactResult, Results
-from .files import write_whole
 from .wording import STATUSES, problems
 
 __all__ = ["write_junit"]

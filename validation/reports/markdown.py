@@ -6,8 +6,8 @@ import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from ...outputs import write_whole
 from ..results import ArtifactResult, GateResult, Results, counted
-from .files import write_whole
 from .wording import (
     EMULATED,
     STATUSES,

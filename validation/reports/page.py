@@ -10,10 +10,10 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from ...errors import InputError
+from ...outputs import write_whole
 from ..maps import MapStore
 from ..results import ArtifactResult, Results
 from . import plots, view, wording
-from .files import write_whole
 from .heat import NOT_A_NUMBER
 from .pictures import CLASS_COLORS, MOST_PHOTOS, gallery
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
@@ -23,7 +24,7 @@ from maskport.artifacts.bundle import (
     writing,
 )
 from maskport.artifacts.manifest import Artifact, Checkpoint, Manifest, Network
-from maskport.errors import BundleError, UsageError
+from maskport.errors import BundleError, ToolError, UsageError
 
 
 def fill(folder: Path, content: bytes = b"weights") -> None:
@@ -61,6 +62,9 @@ def fill(folder: Path, content: bytes = b"weights") -> None:
             tools={},
         ),
     )
+
+
+linux = pytest.mark.skipif(sys.platform != "linux", reason="ends processes; written for Linux")
 
 
 @pytest.fixture
@@ -213,22 +217,86 @@ def test_a_folder_that_is_no_bundle_is_never_replaced(tmp_path: Path) -> None:
     assert (tmp_path / "thesis.tex").exists()
 
 
-def test_what_a_killed_process_left_is_cleared_and_the_bundle_it_had_moved_comes_back(
-    bundle: Path,
+def killed_while_it_writes(out: Path) -> None:
+    """As in a container, where each run has the same process id."""
+    code = (
+        "import os, signal, sys; real = os.getpid(); os.getpid = lambda: 1\n"
+        "from pathlib import Path; from maskport.artifacts.bundle import writing\n"
+        "with writing(Path(sys.argv[1])) as folder:\n"
+        "    (folder / 'half').write_text('x'); os.kill(real, signal.SIGKILL)\n"
+    )
+    subprocess.run([sys.executable, "-c", code, str(out)], check=False)
+
+
+@linux
+def test_a_killed_run_does_not_stand_in_the_way_of_one_with_its_process_id(
+    bundle: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    ended = subprocess.Popen([sys.executable, "-c", ""])
-    ended.wait()
-    bundle.rename(bundle.with_name(f".bundle.old-{ended.pid}"))  # killed between two renames
-    bundle.with_name(f".bundle.partial-{ended.pid}").mkdir()
+    killed_while_it_writes(bundle)
+    assert len(os.listdir(bundle.parent)) > 1  # it could clear up nothing
+    monkeypatch.setattr(os, "getpid", lambda: 1)
+    with writing(bundle) as folder:
+        fill(folder, b"new")
+    assert (bundle / "a.onnx").read_bytes() == b"new"
+    assert os.listdir(bundle.parent) == ["bundle"]
+
+
+def test_a_bundle_that_a_killed_process_had_moved_away_comes_back(bundle: Path) -> None:
+    bundle.rename(bundle.with_name(".bundle.old"))  # killed between two renames
+    bundle.with_name(".bundle.partial").mkdir()
     with pytest.raises(KeyboardInterrupt), writing(bundle):
         raise KeyboardInterrupt
     assert verify(bundle) == []
     assert os.listdir(bundle.parent) == ["bundle"]
 
 
-def test_another_process_that_still_writes_there_is_left_alone(bundle: Path) -> None:
-    other = bundle.with_name(f".bundle.partial-{os.getppid()}")
-    other.mkdir()
+@linux
+def test_what_another_process_is_writing_is_left_alone_whatever_its_process_id(
+    bundle: Path,
+) -> None:
+    code = (
+        "import sys; from pathlib import Path; from maskport.artifacts.bundle import writing\n"
+        "with writing(Path(sys.argv[1])) as folder:\n"
+        "    (folder / 'half').write_text('x'); print(flush=True); sys.stdin.read()\n"
+        "    raise SystemExit\n"
+    )
+    other = subprocess.Popen(
+        [sys.executable, "-c", code, str(bundle)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
+    assert other.stdout is not None
+    other.stdout.readline()
+    with pytest.raises(UsageError, match="written by another process"), writing(bundle):
+        pass
+    assert (bundle.with_name(".bundle.partial") / "half").exists()
+    other.communicate()
     with writing(bundle) as folder:
-        fill(folder)
-    assert other.exists()
+        fill(folder, b"new")
+    assert os.listdir(bundle.parent) == ["bundle"]
+
+
+def test_a_link_to_a_bundle_stays_one(bundle: Path) -> None:
+    named = bundle.with_name("latest")
+    named.symlink_to("bundle")
+    with writing(named) as folder:
+        fill(folder, b"new")
+    assert named.is_symlink()
+    assert (bundle / "a.onnx").read_bytes() == b"new"
+    assert sorted(os.listdir(bundle.parent)) == ["bundle", "latest"]
+
+
+@linux
+def test_a_name_that_converters_can_not_take_is_refused_first(tmp_path: Path) -> None:
+    out = tmp_path / os.fsdecode(b"caf\xe9")
+    with pytest.raises(UsageError, match="not UTF-8"), writing(out):
+        pass
+    assert os.listdir(tmp_path) == []
+
+
+def test_a_full_disk_is_named_with_what_is_free(bundle: Path) -> None:
+    def full() -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with pytest.raises(ToolError, match=r"has no room: .* MB are free"), writing(bundle):
+        full()
+    assert verify(bundle) == []
+    assert os.listdir(bundle.parent) == ["bundle"]

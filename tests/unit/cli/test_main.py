@@ -444,7 +444,7 @@ class Exporting:
         return [lane for lane in self.seen if is_running(lane)]
 
     def partial(self) -> list[Path]:
-        return list(self.bundle.parent.glob(".bundle.partial-*"))
+        return list(self.bundle.parent.glob(".bundle.partial"))
 
     def until(self, moment: str) -> None:
         reached = {

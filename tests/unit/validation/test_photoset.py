@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -50,6 +52,23 @@ def test_photos_of_one_name_in_two_folders_are_told_apart(tmp_path: Path) -> Non
     names = [photo.name for photo in photos.photos]
     assert len(set(names)) == 3
     assert names[0].endswith("sea/1.png") and names[1].endswith("land/1.png")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems refuse such names")
+def test_photos_whose_names_are_no_text_are_read_and_named_with_escapes(tmp_path: Path) -> None:
+    photo = write(tmp_path / "in" / "plain.png", 4, 4)
+    for name in (b"caf\xe9.png", rb"caf\xe9.png"):
+        os.link(photo, os.fsencode(photo.parent) + b"/" + name)
+    (tmp_path / os.fsdecode(b"d\xe9j\xe0")).mkdir()
+    found = find_photos(tmp_path / "in")
+    assert found.identity
+    photos = prepared(tmp_path / "in", None, tmp_path)
+    names = [photo.name for photo in photos.photos]
+    assert len(set(names)) == 3
+    assert sum(r"caf\xe9.png" in name for name in names) == 2
+    assert all(photo.model_dump_json() for photo in photos.photos)
+    photo.rename(tmp_path / os.fsdecode(b"d\xe9j\xe0") / "1.png")
+    assert find_photos(tmp_path / os.fsdecode(b"d\xe9j\xe0")).photos_from.endswith(r"d\xe9j\xe0")
 
 
 def test_the_built_in_photos_need_no_files(tmp_path: Path) -> None:

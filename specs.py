@@ -28,7 +28,9 @@ __all__ = [
     "Channel",
     "Channels",
     "Count",
+    "Finite",
     "ImageSpec",
+    "Integer",
     "Label",
     "MaskSpec",
     "ModelSpec",
@@ -53,15 +55,16 @@ Side = Annotated[int, Field(ge=1, le=LARGEST_SIDE)]
 Channels = Annotated[int, Field(ge=1, le=4096)]
 Channel = Annotated[int, Field(ge=0, le=65535)]
 Label = Annotated[str, Field(max_length=200)]
+Finite = Annotated[float, Field(allow_inf_nan=False)]
 # A real value as networks have them: finite in float32, and so are its products with others.
 Number = Annotated[float, Field(ge=-1e9, le=1e9, allow_inf_nan=False)]
-Threshold = Annotated[float, Field(allow_inf_nan=False)]
 Output = (
     Annotated[int, Field(ge=0, le=65535, strict=True)]
     | Annotated[str, Field(min_length=1, max_length=400)]
 )
 # How many there are of something: bytes, values, operations.
 Count = Annotated[int, Field(ge=0, lt=1 << 63)]
+Integer = Annotated[int, Field(ge=-(1 << 63), lt=1 << 63)]
 # How much there is of something, such as milliseconds: sums and squares of many are finite.
 Amount = Annotated[float, Field(ge=0, le=1e15, allow_inf_nan=False)]
 
@@ -156,7 +159,7 @@ class MaskSpec:
     activation: Literal["none", "sigmoid", "softmax"] = "none"
     inverted: bool = False
     normalization: Literal["none", "min-max"] = "none"
-    threshold: Threshold = 0.5
+    threshold: Finite = 0.5
     labels: tuple[Label, ...] = ("mask",)
     channel: Channel | None = None
     upsample: Literal["none", "bilinear"] = "none"
@@ -254,7 +257,7 @@ def _check(spec: Any) -> None:
     Raises:
         SpecError: One is not.
     """
-    for name, adapter in _types(type(spec)).items():
+    for name, adapter in _types(spec.__class__).items():
         value = getattr(spec, name)
         try:
             object.__setattr__(spec, name, adapter.validate_python(value, strict=True))

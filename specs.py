@@ -22,6 +22,7 @@ __all__ = [
     "IMAGENET_MEAN",
     "IMAGENET_STD",
     "LARGEST_AREA",
+    "LARGEST_CHANNELS",
     "LARGEST_MASK",
     "LARGEST_SIDE",
     "Amount",
@@ -48,11 +49,12 @@ LARGEST_SIDE = 8192
 LARGEST_AREA = 1 << 25
 # Numbers of one mask, all planes together: 1 GiB in float32.
 LARGEST_MASK = 1 << 28
+LARGEST_CHANNELS = 4096
 # Whatever is divided by this is 0 or no number in float32.
 _SMALLEST_STD = 1e-9
 
 Side = Annotated[int, Field(ge=1, le=LARGEST_SIDE)]
-Channels = Annotated[int, Field(ge=1, le=4096)]
+Channels = Annotated[int, Field(ge=1, le=LARGEST_CHANNELS)]
 Channel = Annotated[int, Field(ge=0, le=65535)]
 Label = Annotated[str, Field(max_length=200)]
 Finite = Annotated[float, Field(allow_inf_nan=False)]
@@ -121,7 +123,7 @@ class ImageSpec:
                 "Give what the network was trained with: --mean 0.5 --std 0.5, or --mean 0 --std 1 "
                 "for none.",
             )
-        if self.value_range[1] <= self.value_range[0]:
+        if self.value_range[1] - self.value_range[0] < _SMALLEST_STD:
             raise SpecError(
                 f"value_range {self.value_range} does not rise.",
                 "Give black's value first: 0,1 or 0,255 or -1,1.",
@@ -259,6 +261,7 @@ def _check(spec: Any) -> None:
     """
     for name, adapter in _types(spec.__class__).items():
         value = getattr(spec, name)
+        value = tuple(value) if isinstance(value, list) else value  # JSON has no tuples
         try:
             object.__setattr__(spec, name, adapter.validate_python(value, strict=True))
         except ValidationError as exc:
@@ -270,7 +273,7 @@ def _check(spec: Any) -> None:
 
 
 def _keys(kind: type, values: Any, where: str) -> dict[str, Any]:
-    """The fields of a specification as keywords; JSON has no tuples.
+    """The fields of a specification as keywords.
 
     Raises:
         SpecError: They are not those that it has.
@@ -284,7 +287,7 @@ def _keys(kind: type, values: Any, where: str) -> dict[str, Any]:
     ):
         if keys:
             raise SpecError(f"{_shown(keys[0])} is {what} {where}.", f"Keys: {', '.join(known)}.")
-    return {key: tuple(v) if isinstance(v, list) else v for key, v in values.items()}
+    return values
 
 
 def _shown(value: Any) -> str:

@@ -21,7 +21,7 @@ from pydantic import (
     model_validator,
 )
 
-from ..specs import LARGEST_AREA, LARGEST_MASK, Channel, Count, Finite, Number, Side
+from ..specs import LARGEST_AREA, LARGEST_MASK, Channel, Count, Finite, Side
 from .processor import Processor
 
 __all__ = [
@@ -75,7 +75,9 @@ class _Record(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-_Positive = Annotated[float, Field(ge=1e-9, le=1e9)]
+# What float32 has, and so have its inverses.
+_Value = Annotated[float, Field(ge=-1e30, le=1e30)]
+_Positive = Annotated[float, Field(ge=1e-30, le=1e30)]
 
 
 def _bounded(values: dict[str, Any]) -> dict[str, Any]:
@@ -125,7 +127,7 @@ class Normalization(_Record):
     tools made often do.
     """
 
-    mean: tuple[Number, Number, Number] = (0.0, 0.0, 0.0)
+    mean: tuple[_Value, _Value, _Value] = (0.0, 0.0, 0.0)
     std: tuple[_Positive, _Positive, _Positive] = (1.0, 1.0, 1.0)
     color_order: Literal["RGB", "BGR"] = "RGB"
 

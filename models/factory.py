@@ -39,6 +39,7 @@ from torch import nn
 
 from ..errors import NetworkError, SpecError
 from ..specs import (
+    LARGEST_CHANNELS,
     LARGEST_SIDE,
     Channel,
     Channels,
@@ -304,7 +305,7 @@ _ALLOWED = {
     "mean": "a number for all channels, or three, for example 0.485,0.456,0.406",
     "std": "a number for all channels, or three, for example 0.229,0.224,0.225",
     "value_range": "two numbers: 0,1 or 0,255 or -1,1",
-    "channels": "a whole number from 1 to 4096",
+    "channels": f"a whole number from 1 to {LARGEST_CHANNELS}",
     "channel": "a whole number from 0 to 65535",
     "inverted": "true or false",
     "threshold": "a number between 0 and 1",

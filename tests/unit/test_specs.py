@@ -142,3 +142,9 @@ def test_a_command_line_has_the_same_limits() -> None:
     assert channels * 1024 * 1024 > LARGEST_MASK
     with pytest.raises(SpecError, match="--channel"):
         spec_from_options("sky", {"size": 1024, "channels": channels})
+
+
+def test_lists_are_tuples() -> None:
+    spec = MaskSpec(channels=2, labels=["sky", "sea"])  # type: ignore[arg-type]
+    assert spec.labels == ("sky", "sea")
+    assert ImageSpec(4, 6, value_range=[0, 255]).value_range == (0.0, 255.0)  # type: ignore[arg-type]

@@ -77,6 +77,13 @@ def test_a_message_comes_as_it_was_sent(
         assert frame.array is not None and frame.array.dtype == np.float32
 
 
+def test_a_text_that_is_no_utf8_doesnt_end_the_sender(pipe: tuple[FileIO, FileIO]) -> None:
+    """SDKs' errors have names of files in them."""
+    ours, theirs = pipe
+    send(theirs, Drawn(1.5, ("a", "photo\udcff.jpg")))
+    assert DRAWN.read(Frame.receive(ours)) == Drawn(1.5, ("a", "photo?.jpg"))
+
+
 def test_what_json_cant_hold_is_not_half_sent(pipe: tuple[FileIO, FileIO]) -> None:
     ours, theirs = pipe
     with pytest.raises(ValueError):

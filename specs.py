@@ -44,7 +44,7 @@ IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 
 # Limits of what is believed, whether a command line, a TOML file, a manifest or a child says it.
-# A photo at the largest size takes some 800 MB while it is prepared.
+# A photo takes 1.2 GB at most while it is prepared.
 LARGEST_SIDE = 8192
 LARGEST_AREA = 1 << 25
 # Numbers of one mask, all planes together: 1 GiB in float32.

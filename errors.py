@@ -149,16 +149,19 @@ class NotCoveredError(RunnerError):
 
 
 class LostError(RunnerError):
-    """The process that ran an artifact crashed, hung, or took too much memory.
+    """The process that ran an artifact crashed, hung, took too much memory, or sent nonsense.
 
     Args:
-        kind: ``crashed``, ``timed-out`` or ``out-of-memory``.
+        kind: ``crashed``, ``timed-out``, ``out-of-memory`` or, for nonsense, ``broken``.
         what: As for every error.
         remedy: Likewise.
     """
 
     def __init__(
-        self, kind: Literal["crashed", "timed-out", "out-of-memory"], what: str, remedy: str
+        self,
+        kind: Literal["crashed", "timed-out", "out-of-memory", "broken"],
+        what: str,
+        remedy: str,
     ) -> None:
         super().__init__(what, remedy)
         self.kind = kind

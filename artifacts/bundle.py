@@ -13,7 +13,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from ..errors import BundleError, InputError, UsageError, did_you_mean
+from ..errors import BundleError, InputError, SpecError, UsageError, did_you_mean
 from ..outputs import Busy, held, room_in
 from ..specs import ModelSpec
 from ..texts import shown
@@ -94,15 +94,16 @@ class Bundle:
 
         Raises:
             UsageError: None does.
+            BundleError: The manifest's specification can't be read.
         """
-        spec = self.manifest.spec
-        image = spec["image"]
-        if (image["height"], image["width"]) == (height, width):
+        spec = spec_of(self.manifest)
+        own = (spec.image.height, spec.image.width)
+        if own == (height, width):
             return self
         artifacts = self.manifest.artifacts
         sizes = {(o.height, o.width) for a in artifacts for o in a.other_sizes}
         if (height, width) not in sizes:
-            known = {(image["height"], image["width"]), *sizes}
+            known = {own, *sizes}
             raise UsageError(
                 f"No file of {self.path} takes {height}x{width}.",
                 f"They take {', '.join(f'{h}x{w}' for h, w in sorted(known))}; other sizes are "
@@ -113,7 +114,7 @@ class Bundle:
             for artifact in artifacts
             if any((o.height, o.width) == (height, width) for o in artifact.other_sizes)
         ]
-        resized = {**spec, "image": {**image, "height": height, "width": width}}
+        resized = spec.resized(height, width).to_dict()
         return Bundle(
             self.path, self.manifest.model_copy(update={"spec": resized, "artifacts": taken})
         )
@@ -141,7 +142,7 @@ def load_bundle(path: str | os.PathLike[str]) -> Bundle:
     except (OSError, UnicodeDecodeError) as exc:
         raise BundleError(f"{file} can't be read: {exc}", "Export the bundle again.") from exc
     try:
-        return Bundle(folder, Manifest.model_validate_json(text))
+        manifest = Manifest.model_validate_json(text)
     except ValidationError as exc:
         first = exc.errors()[0]
         where = ".".join(map(str, first["loc"])) or "the file"
@@ -149,19 +150,22 @@ def load_bundle(path: str | os.PathLike[str]) -> Bundle:
             f"{file} is not a manifest of version {SCHEMA_VERSION}: {where}: {first['msg']}.",
             "Export the bundle again, or use the version of maskport that wrote it.",
         ) from exc
+    spec_of(manifest)
+    return Bundle(folder, manifest)
 
 
 def spec_of(manifest: Manifest) -> ModelSpec:
-    """The specification that a manifest holds.
+    """The specification that a manifest holds; the only reader of it.
 
     Raises:
         BundleError: It is not one that this version reads.
     """
     try:
         return ModelSpec.from_dict(manifest.spec)
-    except (AttributeError, KeyError, TypeError, InputError) as exc:
+    except SpecError as exc:
         raise BundleError(
-            f"The specification in the manifest of {manifest.network.name} can't be read: {exc}.",
+            f"The specification in the manifest of {manifest.network.name} can't be read: "
+            f"{exc.what}",
             "Export the bundle again, or use the version of maskport that wrote it.",
         ) from exc
 

@@ -7,6 +7,7 @@ two together.
 from __future__ import annotations
 
 import json
+import math
 from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import (
@@ -20,6 +21,7 @@ from pydantic import (
     model_validator,
 )
 
+from ..specs import LARGEST_AREA, LARGEST_MASK, Channel, Count, Finite, Side
 from .processor import Processor
 
 __all__ = [
@@ -36,6 +38,7 @@ __all__ = [
     "Normalization",
     "OldestRuntime",
     "OtherSize",
+    "Properties",
     "Quantization",
     "Reading",
     "Tensor",
@@ -72,14 +75,50 @@ class _Record(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-_Positive = Annotated[float, Field(gt=0)]
+# What float32 has, and so have its inverses.
+_Value = Annotated[float, Field(ge=-1e30, le=1e30)]
+_Positive = Annotated[float, Field(ge=1e-30, le=1e30)]
+
+
+def _bounded(values: dict[str, Any]) -> dict[str, Any]:
+    """Properties are anything that JSON can hold, but for numbers that can't be written again."""
+    found: list[Any] = [values]
+    while found:
+        value = found.pop()
+        if isinstance(value, dict):
+            found += [*value, *value.values()]
+        elif isinstance(value, list | tuple):
+            found += value
+        elif isinstance(value, float) and not math.isfinite(value):
+            raise ValueError(f"{value} is no number")
+        elif isinstance(value, int) and not -(1 << 63) <= value < 1 << 63:
+            raise ValueError("a number has more than 64 bits")
+    for name in _NAMES & values.keys():
+        if not isinstance(values[name], str):
+            raise ValueError(f"{name} is no text")
+    return values
+
+
+# Properties that are believed: how a file is called, and where it is best run.
+_NAMES = {"signature", "compute_units"}
+Properties = Annotated[dict[str, Any], AfterValidator(_bounded)]
+
+
+def _small(shape: list[int]) -> list[int]:
+    """Whoever reads a manifest makes room for its tensors."""
+    if math.prod(shape) > LARGEST_MASK:
+        raise ValueError(f"a tensor of shape {shape} has more than {LARGEST_MASK:,} values")
+    return shape
+
+
+Shape = Annotated[list[Count], Field(min_length=1, max_length=8), AfterValidator(_small)]
 
 
 class TensorQuantization(_Record):
     """Affine quantisation of one tensor: real = scale * (stored - zero_point)."""
 
-    scale: float = Field(gt=0)
-    zero_point: int
+    scale: float = Field(gt=0, le=1e30)
+    zero_point: int = Field(ge=-(1 << 31), lt=1 << 31)
 
 
 class Normalization(_Record):
@@ -88,7 +127,7 @@ class Normalization(_Record):
     tools made often do.
     """
 
-    mean: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    mean: tuple[_Value, _Value, _Value] = (0.0, 0.0, 0.0)
     std: tuple[_Positive, _Positive, _Positive] = (1.0, 1.0, 1.0)
     color_order: Literal["RGB", "BGR"] = "RGB"
 
@@ -100,7 +139,7 @@ class Reading(_Record):
     """
 
     activation: Literal["none", "sigmoid", "softmax"] = "none"
-    channel: Annotated[int, Field(ge=0)] | None = None
+    channel: Channel | None = None
     inverted: bool = False
 
 
@@ -113,7 +152,7 @@ class Tensor(_Record):
     """
 
     name: str
-    shape: list[int]
+    shape: Shape
     dtype: Literal["float32", "float16", "uint8", "int8"]
     layout: Literal["NCHW", "NHWC", "image"]
     quantization: TensorQuantization | None = None
@@ -138,7 +177,7 @@ class FileEntry(_Record):
     """One file on disk, path relative to the bundle."""
 
     path: RelativePath
-    bytes: int = Field(ge=0)
+    bytes: Count
     sha256: Sha256
 
 
@@ -154,20 +193,26 @@ class Inspection(_Record):
     runtime: str
     runtime_version: str | None = None
     emulated: bool = False
-    photos: int = Field(ge=1)
-    objects: int | None = None
-    mae: float
-    max_error: float
-    iou: float
-    worst_iou: float
+    photos: Annotated[Count, Field(ge=1)]
+    objects: Count | None = None
+    mae: Finite
+    max_error: Finite
+    iou: Finite
+    worst_iou: Finite
 
 
 class OtherSize(_Record):
     """A size beside its tensors' own that a file takes, and what it drew at that."""
 
-    height: int = Field(ge=1)
-    width: int = Field(ge=1)
+    height: Side
+    width: Side
     inspection: Inspection | None = None
+
+    @model_validator(mode="after")
+    def _is_no_larger_than_a_specification(self) -> Self:
+        if self.height * self.width > LARGEST_AREA:
+            raise ValueError(f"{self.height}x{self.width} is more than {LARGEST_AREA:,} pixels")
+        return self
 
 
 class HalfPrecision(_Record):
@@ -180,7 +225,7 @@ class HalfPrecision(_Record):
     may pass it.
     """
 
-    largest: float | None
+    largest: Finite | None
     module: str
     warning: str = ""
 
@@ -226,13 +271,13 @@ class Artifact(_Record):
     path: RelativePath
     format: str
     precision: str
-    bytes: int = Field(ge=0)
+    bytes: Count
     sha256: Sha256
     files: list[FileEntry] = Field(min_length=1)
     inputs: list[Tensor]
     outputs: list[Tensor]
     quantization: Quantization | None = None
-    properties: dict[str, Any] = Field(default_factory=dict)
+    properties: Properties = Field(default_factory=dict)
     oldest_runtimes: Annotated[list[OldestRuntime], BeforeValidator(_listed)] = Field(
         default_factory=list, validation_alias=AliasChoices("oldest_runtimes", "oldest_runtime")
     )
@@ -282,8 +327,8 @@ class Network(_Record):
 
     name: str
     factory: str
-    parameters: int
-    macs: int
+    parameters: Count
+    macs: Count
 
 
 class Checkpoint(_Record):
@@ -312,8 +357,8 @@ class Calibration(_Record):
     say why other photos may not fit the ranges.
     """
 
-    images: int = Field(ge=1)
-    left_out: int = Field(ge=0)
+    images: Annotated[Count, Field(ge=1)]
+    left_out: Count
     unread: list[str] = Field(default_factory=list)
     sha256: Sha256
     warnings: list[str] = Field(default_factory=list)

@@ -13,7 +13,6 @@ from rich.table import Table
 from rich.text import Text
 
 from ..formats import Target
-from ..specs import ModelSpec
 from .live_view import TableView
 
 if TYPE_CHECKING:
@@ -139,7 +138,9 @@ class ExportView(TableView):
 
 def network_text(bundle: Bundle) -> str:
     """What was exported, with what it was taken to want: defaults shall be seen."""
-    network, spec = bundle.manifest.network, ModelSpec.from_dict(bundle.manifest.spec)
+    from ..artifacts.bundle import spec_of
+
+    network, spec = bundle.manifest.network, spec_of(bundle.manifest)
     image, mask = spec.image, spec.mask
     photo = f"{image.color_order} / {image.divide_by}, mean {image.mean}, std {image.std}"
     drawn = f"{mask.channels} channel{'s' if mask.channels > 1 else ''}"

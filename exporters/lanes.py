@@ -115,8 +115,12 @@ class Lanes:
             if isinstance(message, Finished | Failed):
                 if message.target not in lane.pending:
                     return  # nobody asked for it
-                lane.pending.remove(message.target)
-            yield message
+                if isinstance(message, Finished) and message.artifact.target != message.target:
+                    heard = Garbled(f"{message.artifact.target[:40]!r} for {message.target}")
+                else:
+                    lane.pending.remove(message.target)
+        if isinstance(heard, tuple):
+            yield heard[0]
             return
         ended = lane.end(heard)
         self._running.pop(lane.name, None)

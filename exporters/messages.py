@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from pydantic import FiniteFloat
-
 from ..artifacts.manifest import Artifact
 from ..processes.messages import Vocabulary
+from ..specs import Amount, Count
 
 __all__ = ["NEWS", "REQUESTS", "Failed", "Finished", "Make", "News", "Started", "Step", "Stop"]
 
@@ -37,8 +36,8 @@ class Step:
 
     text: str
     target: str = ""
-    done: int = 0
-    total: int = 0
+    done: Count = 0
+    total: Count = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +46,7 @@ class Finished:
 
     target: str
     artifact: Artifact
-    seconds: FiniteFloat
+    seconds: Amount
     tools: dict[str, str]
 
 

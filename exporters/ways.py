@@ -15,6 +15,7 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import ValidationError
 
 from ..artifacts.manifest import Artifact, Normalization, Reading, Tensor
 from ..errors import InputError, MaskportError, NotCoveredError
@@ -22,7 +23,7 @@ from ..metrics import intersection_over_union, mean_absolute_error
 from ..runtimes.base import normalized, read
 from ..runtimes.inspect.findings import End, Inspected
 from ..runtimes.isolated import IsolatedRunner
-from ..specs import IMAGENET_MEAN, IMAGENET_STD, ImageSpec, ModelSpec
+from ..specs import IMAGENET_MEAN, IMAGENET_STD, LARGEST_CHANNELS, ImageSpec, ModelSpec
 
 __all__ = ["Way", "found_way"]
 
@@ -223,15 +224,20 @@ def _tensor(path: Path, end: End, shape: tuple[int, ...], layout: Layout) -> Ten
         raise _unfit(path, f"has {dtype} without a scale in {end.name}", "floats, or a scale")
     # A byte of Core ML's pixels is its real value times 255; halves are the real value.
     scale = 1 / 255 if end.layout == "image" and dtype == "uint8" else end.scale
-    return Tensor.model_validate(
-        {
-            "name": end.name or "",
-            "shape": list(shape),
-            "dtype": dtype,
-            "layout": layout,
-            "quantization": {"scale": scale, "zero_point": end.zero_point or 0} if scale else None,
-        }
-    )
+    point = end.zero_point or 0
+    try:
+        return Tensor.model_validate(
+            {
+                "name": end.name or "",
+                "shape": list(shape),
+                "dtype": dtype,
+                "layout": layout,
+                "quantization": {"scale": scale, "zero_point": point} if scale else None,
+            }
+        )
+    except ValidationError as exc:
+        does = f"has {_sizes(end)} with scale {scale} and zero point {point} in {end.name}"
+        raise _unfit(path, does, "less, or others") from exc
 
 
 def _tried(
@@ -311,8 +317,9 @@ def _way(
 
 
 def _readings(given: int, wanted: int) -> Iterator[Reading]:
-    """The ways from planes to masks; none where there are too few planes."""
-    if given < wanted or (given > wanted > 1):
+    """The ways from planes to masks; none where there are too few planes, or more than masks may
+    have."""
+    if given < wanted or (given > wanted > 1) or given > LARGEST_CHANNELS:
         return
     channels = range(given) if given > wanted else (None,)
     activations = ("none", "sigmoid", "softmax") if given > 1 else ("none", "sigmoid")

@@ -38,7 +38,19 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from torch import nn
 
 from ..errors import NetworkError, SpecError
-from ..specs import ImageSpec, MaskSpec, ModelSpec
+from ..specs import (
+    LARGEST_CHANNELS,
+    LARGEST_SIDE,
+    Channel,
+    Channels,
+    ImageSpec,
+    Label,
+    MaskSpec,
+    ModelSpec,
+    Number,
+    Output,
+    Side,
+)
 from ..texts import read_text
 from .wrappers import unwrapped
 
@@ -263,45 +275,38 @@ def _output(value: Any) -> Any:
     return int(value) if isinstance(value, str) and value.isdecimal() else value
 
 
-Pixels = Annotated[int, Field(ge=1)]
-Number = Annotated[float, Field(allow_inf_nan=False)]
-
-
 class _Options(BaseModel):
     """Every key, optional: what is not given stays as it was."""
 
     model_config = ConfigDict(extra="forbid")
 
-    size: Annotated[tuple[Pixels, Pixels], BeforeValidator(_size)] = (1, 1)
+    size: Annotated[tuple[Side, Side], BeforeValidator(_size)] = (1, 1)
     mean: Annotated[tuple[Number, Number, Number], BeforeValidator(_channels)] = (0, 0, 0)
     std: Annotated[tuple[Number, Number, Number], BeforeValidator(_channels)] = (1, 1, 1)
     color_order: Literal["RGB", "BGR", "GRAY"] = "RGB"
     value_range: Annotated[tuple[Number, Number], BeforeValidator(_list)] = (0, 1)
     divide_by: Literal["255", "image-maximum"] = "255"
     resize_filter: Literal["bilinear", "bicubic", "lanczos", "nearest"] = "bilinear"
-    channels: Annotated[int, Field(ge=1)] = 1
-    channel: Annotated[int, Field(ge=0)] = 0
+    channels: Channels = 1
+    channel: Channel = 0
     upsample: Literal["none", "bilinear"] = "none"
     activation: Literal["none", "sigmoid", "softmax"] = "none"
     inverted: bool = False
     normalization: Literal["none", "min-max"] = "none"
     threshold: Annotated[float, Field(gt=0, lt=1)] = 0.5
-    labels: Annotated[tuple[str, ...], BeforeValidator(_list)] = ("mask",)
-    output: Annotated[
-        Annotated[int, Field(ge=0, strict=True)] | Annotated[str, Field(min_length=1)],
-        BeforeValidator(_output),
-    ] = 0
+    labels: Annotated[tuple[Label, ...], BeforeValidator(_list)] = ("mask",)
+    output: Annotated[Output, BeforeValidator(_output)] = 0
 
 
 _KEYS = ("name", *_Options.model_fields)
 
 _ALLOWED = {
-    "size": "320, or 320x480 for height x width",
+    "size": f"320, or 320x480 for height x width; at most {LARGEST_SIDE} a side",
     "mean": "a number for all channels, or three, for example 0.485,0.456,0.406",
     "std": "a number for all channels, or three, for example 0.229,0.224,0.225",
     "value_range": "two numbers: 0,1 or 0,255 or -1,1",
-    "channels": "a whole number from 1",
-    "channel": "a whole number from 0",
+    "channels": f"a whole number from 1 to {LARGEST_CHANNELS}",
+    "channel": "a whole number from 0 to 65535",
     "inverted": "true or false",
     "threshold": "a number between 0 and 1",
     "labels": "names, one per channel, separated by commas",

@@ -7,6 +7,7 @@ over can send nonsense, not code.
 
 from __future__ import annotations
 
+import json
 import math
 from dataclasses import dataclass
 from io import FileIO
@@ -15,7 +16,7 @@ from typing import Any, Generic, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import TypeAdapter, ValidationError
-from pydantic_core import to_json
+from pydantic_core import PydanticSerializationError, to_json, to_jsonable_python
 
 __all__ = [
     "GREETING",
@@ -106,7 +107,8 @@ class Vocabulary(Generic[Message]):
 
 
 def send(stream: FileIO, message: object, array: NDArray[Any] | None = None) -> None:
-    """Send a message; ``array`` goes with it as float32.
+    """Send a message; ``array`` goes with it as float32. What a text has that is no UTF-8, as names
+    of files may, comes as question marks.
 
     Raises:
         OSError: The other side is gone.
@@ -117,7 +119,12 @@ def send(stream: FileIO, message: object, array: NDArray[Any] | None = None) -> 
     if array is not None:
         values = np.ascontiguousarray(array, dtype=np.float32)
         line = " ".join((line, *map(str, values.shape)))
-    content = line.encode() + b"\n" + to_json(message)
+    try:
+        said = to_json(message)
+    except PydanticSerializationError:
+        plain = json.dumps(to_jsonable_python(message), ensure_ascii=False)
+        said = plain.encode(errors="replace")
+    content = line.encode() + b"\n" + said
     _write(stream, len(content).to_bytes(4, "big") + content)
     if values is not None and values.size:
         _write(stream, values.data.cast("B"))

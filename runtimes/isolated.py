@@ -20,6 +20,7 @@ from ..processes.child import how_it_ended
 from ..processes.limits import LimitedChild, TooMuchMemory, says_no_memory
 from ..processes.messages import Array, Garbled
 from . import isolated_messages as messages
+from .base import planes_shape
 from .costs.counting import Cost
 from .intermediates.nodes import NodeInfo
 from .isolated_messages import Build, Loaded
@@ -207,10 +208,15 @@ class IsolatedRunner:
         self, request: messages.Infer, image: Array, limit: float
     ) -> tuple[messages.Ran, Array]:
         ran, mask = self._ask(request, messages.Ran, limit, "running", image)
-        if mask is None or mask.ndim != 4 or mask.shape[0] != 1:
+        if mask is None:
             raise self._nonsense("an answer without a mask")
+        if mask.shape != (expected := _drawn_shape(self.artifact)):
+            raise self._nonsense(f"a mask of shape {mask.shape} instead of {expected}")
         if len(ran.milliseconds) < request.runs:
             raise self._nonsense("an answer without times")
+        # What was waited for; limits of later runs are reckoned from what earlier ones took.
+        if sum(ran.milliseconds) + ran.warm_up > limit * 1e3:
+            raise self._nonsense(f"times of more than the {limit:.0f} s that it was given")
         return ran, mask
 
     def _ask(
@@ -275,7 +281,7 @@ class IsolatedRunner:
     def _nonsense(self, what: str) -> LostError:
         self._child.kill()
         return LostError(
-            "crashed",
+            "broken",
             f"The process that ran {self.path.name} sent nonsense: {what}.",
             self._remedy("Report it."),
         )
@@ -292,6 +298,14 @@ class IsolatedRunner:
             f"{self.path.name} took more than {self.limits.memory / 1e9:.1f} GB while {doing}.",
             "Give it more with --memory-limit GB, if the file is sound.",
         )
+
+
+def _drawn_shape(artifact: Artifact) -> tuple[int, ...]:
+    """Of the mask that a file draws, (1, C, H, W)."""
+    output = artifact.outputs[0]
+    shape = planes_shape(output)
+    chosen = output.reading is not None and output.reading.channel is not None
+    return (shape[0], 1, *shape[2:]) if chosen else shape
 
 
 def default_memory_limit() -> int:

@@ -5,10 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from pydantic import FiniteFloat
-
 from ..artifacts.manifest import Artifact
 from ..processes.messages import Vocabulary
+from ..specs import Amount
 from .costs.counting import Cost
 from .intermediates.nodes import NodeInfo
 
@@ -85,15 +84,15 @@ class Loaded:
 
     runtime: str
     emulated: bool
-    load_ms: FiniteFloat
+    load_ms: Amount
 
 
 @dataclass(frozen=True, slots=True)
 class Ran:
     """Milliseconds of each run, and of the warm-up; the mask (1, C, H, W) comes along."""
 
-    milliseconds: list[FiniteFloat]
-    warm_up: FiniteFloat
+    milliseconds: list[Amount]
+    warm_up: Amount
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +113,7 @@ class Node:
 class Peak:
     """The most memory that was resident, in MB."""
 
-    megabytes: FiniteFloat
+    megabytes: Amount
 
 
 @dataclass(frozen=True, slots=True)

@@ -104,7 +104,7 @@ class Pool:
             except LostError as exc:
                 taken.lost = True
                 # One that had drawn before may have died since: that is not this photo's fault.
-                if taken.fresh or exc.kind != "crashed" or self._closed:
+                if taken.fresh or exc.kind not in {"crashed", "broken"} or self._closed:
                     raise
             finally:
                 taken.fresh = False

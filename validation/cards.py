@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 
-from ..artifacts.bundle import MANIFEST, Bundle
+from ..artifacts.bundle import MANIFEST, Bundle, spec_of
 from ..artifacts.documents import Fidelity, Judged
 from ..errors import InputError
 from .reports.wording import STATUSES, metric_value
@@ -28,8 +28,8 @@ def fidelity_of(results: Results, bundle: Bundle) -> Fidelity:
             f"manifest was {results.manifest_sha256[:12]}… and not {digest[:12]}….",
             "Validate this one: maskport validate BUNDLE --json results.json.",
         )
-    image = bundle.manifest.spec.get("image", {})
-    size = (image.get("height"), image.get("width"))
+    image = spec_of(bundle.manifest).image
+    size = (image.height, image.width)
     if (results.input_height, results.input_width) != size:
         raise InputError(
             f"The results are of {results.input_height}x{results.input_width} pixels, and a card "

@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from ..artifacts.processor import Feature
 from ..errors import InputError
 from ..metrics import Object, counts
+from ..specs import Amount, Count, Side
 from ..texts import read_text
 
 __all__ = [
@@ -50,7 +51,9 @@ Status = Literal[
     "passed", "failed", "broken", "crashed", "timed-out", "out-of-memory", "missing", "unavailable"
 ]
 
-Number = Annotated[float, Field(allow_inf_nan=False)]
+# Differences and ratios of such are finite, too.
+Number = Annotated[float, Field(ge=-1e100, le=1e100, allow_inf_nan=False)]
+Positive = Annotated[Count, Field(ge=1)]
 
 
 class _Record(BaseModel):
@@ -66,8 +69,8 @@ class Photo(_Record):
     """
 
     name: str
-    width: int = Field(ge=1)
-    height: int = Field(ge=1)
+    width: Positive
+    height: Positive
     object: Object | None = None
 
 
@@ -97,14 +100,14 @@ class Latency(_Record):
     the first run, the others are over the timed runs.
     """
 
-    load: Number
-    first: Number
-    min: Number
-    p50: Number
-    p90: Number
-    p99: Number
-    mean: Number
-    iqr: Number
+    load: Amount
+    first: Amount
+    min: Amount
+    p50: Amount
+    p90: Amount
+    p99: Amount
+    mean: Amount
+    iqr: Amount
 
 
 class Timing(_Record):
@@ -119,12 +122,12 @@ class Timing(_Record):
         ratio_to_pytorch: Median over that of the reference in eager PyTorch on the CPU.
     """
 
-    runs: int
-    rounds: int
-    threads: int
+    runs: Count
+    rounds: Count
+    threads: Count
     noisy: bool
-    ratio_to_fp32: Number | None = None
-    ratio_to_pytorch: Number | None = None
+    ratio_to_fp32: Amount | None = None
+    ratio_to_pytorch: Amount | None = None
 
 
 class Cost(_Record):
@@ -136,9 +139,9 @@ class Cost(_Record):
         operations: How many of each kind, as the format calls them.
     """
 
-    macs: int
-    weight_bytes: int
-    operations: dict[str, int]
+    macs: Count
+    weight_bytes: Count
+    operations: dict[str, Count]
 
 
 class GateResult(_Record):
@@ -194,7 +197,7 @@ class ArtifactResult(_Record):
     path: str = ""
     format: str
     precision: str
-    bytes: int = 0
+    bytes: Count = 0
     status: Status
     reason: str = ""
     runtime: str = ""
@@ -208,7 +211,7 @@ class ArtifactResult(_Record):
     latency_ms: Latency | None = None
     timing: Timing | None = None
     no_latency: str = ""
-    peak_memory_mb: Number | None = None
+    peak_memory_mb: Amount | None = None
     cost: Cost | None = None
     no_cost: str = ""
     saturating: list[str] = Field(default_factory=list)
@@ -250,8 +253,8 @@ class Machine(_Record):
     processor: str
     architecture: str = ""
     features: list[Feature] | None = None
-    cores: int
-    memory_mb: int
+    cores: Count
+    memory_mb: Count
     python: str
     versions: dict[str, str]
 
@@ -272,12 +275,12 @@ class Run(_Record):
     photos_left_out: list[str] = Field(default_factory=list)
     truth_left_out: list[str] = Field(default_factory=list)
     left_out: list[str] = Field(default_factory=list)
-    threads: int
+    threads: Count
     compute_units: str = ""
     latency: Literal["none", "standard", "release"]
-    total_s: Number
-    inference_s: Number
-    load_s: Number
+    total_s: Amount
+    inference_s: Amount
+    load_s: Amount
     resumed: bool = False
 
 
@@ -297,8 +300,8 @@ class Results(_Record):
     bundle: str
     manifest_sha256: str
     network: str
-    input_height: int
-    input_width: int
+    input_height: Side
+    input_width: Side
     threshold: Number
     labels: list[str]
     started: str

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from math import prod
 
+from ...specs import Count
+
 __all__ = ["Contents", "Stored", "Value", "bits_of", "stored"]
 
 
@@ -24,9 +26,9 @@ class Stored:
 
     name: str
     dtype: str
-    shape: tuple[int, ...]
-    values: int
-    bytes: int
+    shape: tuple[Count, ...]
+    values: Count
+    bytes: Count
 
 
 @dataclass(frozen=True, slots=True)

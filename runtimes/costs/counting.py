@@ -12,6 +12,7 @@ from ...errors import RunnerError, UsageError
 from ...formats import FORMATS
 from ...loading import load
 from ...sdks.errors import sdk_errors
+from ...specs import Count
 from ..refusals import remedy
 
 __all__ = ["Cost", "Layer", "Uncountable", "Work", "cost_of", "work_of"]
@@ -35,9 +36,9 @@ class Cost:
             names it; the most frequent first, then by name. Constants are not operations.
     """
 
-    macs: int
-    weight_bytes: int
-    operations: dict[str, int]
+    macs: Count
+    weight_bytes: Count
+    operations: dict[str, Count]
 
     @classmethod
     def of(cls, macs: int, weight_bytes: int, kinds: Mapping[str, int]) -> Self:
@@ -59,8 +60,8 @@ class Layer:
 
     kind: str
     name: str
-    shape: tuple[int | None, ...]
-    macs: int
+    shape: tuple[Count | None, ...]
+    macs: Count
 
 
 @dataclass(frozen=True, slots=True)

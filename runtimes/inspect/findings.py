@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal
-
-from pydantic import FiniteFloat
+from typing import Literal
 
 from ...artifacts.inspect.contents import Stored
-from ...artifacts.manifest import OldestRuntime
+from ...artifacts.manifest import OldestRuntime, Properties
+from ...specs import Count, Finite, Integer
 from ..costs.counting import Layer
 
 __all__ = ["Acceptance", "End", "Inspected", "Share"]
@@ -29,10 +28,10 @@ class End:
 
     name: str | None
     dtype: str | None
-    shape: list[int | None] | None
+    shape: list[Integer | None] | None
     layout: Literal["NCHW", "NHWC", "image"] | None
-    scale: FiniteFloat | None
-    zero_point: int | None
+    scale: Finite | None
+    zero_point: Integer | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,9 +46,9 @@ class Share:
     """
 
     dtype: str
-    tensors: int
-    values: int | None
-    bytes: int | None
+    tensors: Count
+    values: Count | None
+    bytes: Count | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,16 +97,16 @@ class Inspected:
 
     file: str
     format: str
-    bytes: int
+    bytes: Count
     sha256: str
     inputs: list[End]
     outputs: list[End]
-    properties: dict[str, Any]
-    parameters: int
+    properties: Properties
+    parameters: Count
     weights: list[Share]
     activations: list[Share]
-    operations: dict[str, int | None]
-    macs: int | None
+    operations: dict[str, Count | None]
+    macs: Count | None
     uncounted: str
     largest_weights: list[Stored]
     heaviest_layers: list[Layer]

@@ -10,6 +10,8 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from ...specs import Count, Number
+
 __all__ = ["INPUT", "SKETCH", "NodeInfo", "batches", "planes", "sketch", "weighted"]
 
 Item = TypeVar("Item")
@@ -43,11 +45,11 @@ class NodeInfo:
     kind: str
     inputs: tuple[str, ...]
     output: str
-    position: int
-    shape: tuple[int, ...]
+    position: Count
+    shape: tuple[Count, ...]
     activation: str = ""
-    kernel: tuple[int, ...] = ()
-    sketch: tuple[float, ...] = ()
+    kernel: tuple[Count, ...] = ()
+    sketch: tuple[Number, ...] = ()
 
 
 def sketch(weights: NDArray[Any]) -> tuple[float, ...]:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import errno
 import hashlib
 import json
+import math
 import os
 import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -19,12 +21,14 @@ from maskport.artifacts.bundle import (
     Bundle,
     describe_files,
     load_bundle,
+    spec_of,
     verify,
     write_manifest,
     writing,
 )
 from maskport.artifacts.manifest import Artifact, Checkpoint, Manifest, Network
 from maskport.errors import BundleError, ToolError, UsageError
+from maskport.specs import ImageSpec, MaskSpec, ModelSpec
 
 
 def fill(folder: Path, content: bytes = b"weights") -> None:
@@ -56,7 +60,7 @@ def fill(folder: Path, content: bytes = b"weights") -> None:
             schema_version=1,
             network=Network(name="n", factory="f", parameters=1, macs=1),
             checkpoint=Checkpoint(file="w", sha256="0" * 64, source="s", license="l"),
-            spec={},
+            spec=ModelSpec("n", ImageSpec(4, 6), MaskSpec()).to_dict(),
             reference_device="cpu",
             artifacts=artifacts,
             tools={},
@@ -300,3 +304,79 @@ def test_a_full_disk_is_named_with_what_is_free(bundle: Path) -> None:
         full()
     assert verify(bundle) == []
     assert os.listdir(bundle.parent) == ["bundle"]
+
+
+LONG = 10**400
+
+
+def at(manifest: Any, path: str) -> tuple[Any, Any]:
+    """What holds a value of a manifest, and its key there."""
+    *steps, last = [int(step) if step.isdecimal() else step for step in path.split(".")]
+    for step in steps:
+        manifest = manifest[step]
+    return manifest, last
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        ("spec.image.color_order", "XXX"),
+        ("spec.image.height", 20_000),
+        ("spec.image.height", 1e30),
+        ("spec.image.width", 32.5),
+        ("spec.image.width", math.nan),
+        ("spec.image.mean", [0]),
+        ("spec.image.colour", "RGB"),
+        ("spec.mask.activation", "zzz"),
+        ("spec.mask.normalization", 7),
+        ("spec.mask.labels", 7),
+        ("spec.mask", None),
+        ("spec", {}),
+        ("network.macs", LONG),
+        ("network.parameters", -1),
+        ("artifacts.0.bytes", LONG),
+        ("artifacts.0.inputs.0.shape", [1, 3, 1 << 20, 1 << 20]),
+        ("artifacts.0.inputs.0.shape", [1, 3, -4, 6]),
+        ("artifacts.0.inputs.0.shape", [1] * 4_000),
+        ("artifacts.0.inputs.0.shape", []),
+        ("artifacts.0.inputs.0.quantization", {"scale": math.inf, "zero_point": 0}),
+        ("artifacts.0.inputs.0.quantization", {"scale": 1, "zero_point": LONG}),
+        ("artifacts.0.inputs.0.normalization", {"mean": [math.nan, 0, 0]}),
+        ("artifacts.0.inputs.0.normalization", {"std": [1, 1, 1e-300]}),
+        ("artifacts.0.inputs.0.reading", {"channel": LONG}),
+        ("artifacts.0.other_sizes", [{"height": 20_000, "width": 20_000}]),
+        ("artifacts.0.other_sizes", [{"height": 8_000, "width": 8_000}]),
+        ("artifacts.0.properties.signature", ["serving_default"]),
+        ("artifacts.0.properties.opset", LONG),
+        ("artifacts.0.properties.version", {"of": [math.inf]}),
+    ],
+)
+def test_a_manifest_is_believed_only_within_bounds(bundle: Path, path: str, value: object) -> None:
+    """None of these reaches code that would make room for it."""
+    file = bundle / MANIFEST
+    manifest = json.loads(file.read_text())
+    tensor = {"name": "image", "shape": [1, 3, 4, 6], "dtype": "float32", "layout": "NCHW"}
+    manifest["artifacts"][0] |= {"inputs": [tensor], "outputs": [tensor]}
+    file.write_text(json.dumps(manifest))
+    assert load_bundle(bundle).artifact("onnx-fp32").inputs[0].shape == [1, 3, 4, 6]
+    holder, key = at(manifest, path)
+    holder[key] = value
+    file.write_text(json.dumps(manifest))
+    with pytest.raises(BundleError) as refused:
+        load_bundle(bundle)
+    named = [step for step in path.split(".") if not step.isdecimal()]
+    assert any(name in refused.value.what for name in named[1:] or named)
+    assert len(refused.value.what) < 1_000
+
+
+def test_a_specification_is_read_as_it_was_written(bundle: Path) -> None:
+    assert spec_of(load_bundle(bundle).manifest) == ModelSpec("n", ImageSpec(4, 6), MaskSpec())
+
+
+def test_a_bundle_at_another_size_has_its_specification_there(bundle: Path) -> None:
+    file = bundle / MANIFEST
+    manifest = json.loads(file.read_text())
+    manifest["artifacts"][0]["other_sizes"] = [{"height": 8, "width": 12}]
+    file.write_text(json.dumps(manifest))
+    image = spec_of(load_bundle(bundle).at_size(8, 12).manifest).image
+    assert (image.height, image.width) == (8, 12)

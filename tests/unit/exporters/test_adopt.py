@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import shutil
 from collections.abc import Callable
+from dataclasses import fields, replace
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -20,10 +23,12 @@ from maskport.artifacts.snippets import snippets
 from maskport.cli.main import cli
 from maskport.errors import InputError, UsageError
 from maskport.exporters.adopt import precision_of
+from maskport.exporters.ways import found_way
 from maskport.models.seeding import seeded
 from maskport.models.u2net import U2Net
 from maskport.precisions import PRECISIONS
 from maskport.runtimes.base import normalized, read
+from maskport.runtimes.inspect.findings import End, Inspected
 from maskport.scenes import scene
 from maskport.specs import IMAGENET_MEAN, IMAGENET_STD
 
@@ -209,6 +214,34 @@ def test_files_that_draw_no_masks_are_refused_before_they_run(
     (tmp_path / "words.onnx").write_text("no file of theirs")
     with pytest.raises(InputError):
         adopt([tmp_path / "words.onnx"], network=network, spec=SPEC, out=tmp_path / "b")
+
+
+@pytest.mark.parametrize(
+    ("end", "words"),
+    [
+        ({"dtype": "uint8", "scale": -1.0}, "scale -1.0"),
+        ({"dtype": "int8", "scale": 1.0, "zero_point": 1 << 40}, f"zero point {1 << 40}"),
+        ({"shape": [1, 1 << 40, *SIZE]}, "what draws masks has a mask of"),
+    ],
+)
+def test_what_a_file_says_of_its_tensors_is_believed_within_bounds(
+    tmp_path: Path, end: dict[str, Any], words: str
+) -> None:
+    known = {"name": "x", "dtype": "float32", "layout": "NCHW", "scale": None, "zero_point": None}
+    good, odd = ({**known, "shape": [1, 3, *SIZE], **given} for given in ({}, end))
+    nothing = dict.fromkeys((field.name for field in fields(Inspected)), None)
+    inspected = Inspected(**nothing | {"inputs": [End(**good)], "outputs": [End(**odd)]})
+    drawn = np.linspace(0, 1, math.prod(SIZE), dtype=np.float32).reshape(1, 1, *SIZE)
+    with pytest.raises(InputError, match=words):
+        found_way(
+            None,  # type: ignore[arg-type]
+            tmp_path / "theirs.onnx",
+            inspected,
+            replace(SPEC, mask=MaskSpec(channels=3, labels=tuple("abc"))),
+            np.zeros((1, 3, *SIZE), np.float32),
+            lambda _: drawn,
+            lambda *_: pytest.fail("it was run"),
+        )
 
 
 def test_weights_in_other_files_are_refused_with_their_names(

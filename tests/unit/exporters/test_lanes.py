@@ -60,6 +60,17 @@ def test_a_lane_that_says_nonsense_is_ended_as_one_that_crashes(lanes: Lanes) ->
     assert isinstance(ended["coreml-fp16"], Finished)
 
 
+@pytest.mark.parametrize(
+    ("target", "words"),
+    [("openvino-fp16", "'savedmodel' for openvino-fp16"), ("torchscript-lite", "Finished.seconds")],
+)
+def test_what_cant_be_of_a_target_fails_it(lanes: Lanes, target: str, words: str) -> None:
+    with lanes:
+        lanes.order(select([target]))
+        ended = outcomes(lanes.finish())
+    assert words in reason(ended[target])
+
+
 def test_what_lanes_print_goes_into_the_log(lanes: Lanes, tmp_path: Path) -> None:
     with lanes:
         lanes.order(select(["onnx-fp32"]))

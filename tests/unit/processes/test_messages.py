@@ -6,12 +6,16 @@ import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from io import FileIO
+from typing import Any, get_args
 
 import numpy as np
 import pytest
-from pydantic import FiniteFloat
+from pydantic import FiniteFloat, TypeAdapter
 
+from maskport.exporters import messages as lanes
 from maskport.processes.messages import LARGEST_MESSAGE, Array, Frame, Garbled, Vocabulary, send
+from maskport.runtimes import isolated_messages as runs
+from maskport.runtimes.inspect import messages as inspections
 
 
 @dataclass(frozen=True)
@@ -73,6 +77,13 @@ def test_a_message_comes_as_it_was_sent(
         assert frame.array is not None and frame.array.dtype == np.float32
 
 
+def test_a_text_that_is_no_utf8_doesnt_end_the_sender(pipe: tuple[FileIO, FileIO]) -> None:
+    """SDKs' errors have names of files in them."""
+    ours, theirs = pipe
+    send(theirs, Drawn(1.5, ("a", "photo\udcff.jpg")))
+    assert DRAWN.read(Frame.receive(ours)) == Drawn(1.5, ("a", "photo?.jpg"))
+
+
 def test_what_json_cant_hold_is_not_half_sent(pipe: tuple[FileIO, FileIO]) -> None:
     ours, theirs = pipe
     with pytest.raises(ValueError):
@@ -111,3 +122,37 @@ def test_what_is_no_message_is_refused(came: Came, content: bytes, words: str) -
 def test_the_end_of_the_other_side_is_no_message(came: Came, content: bytes) -> None:
     with pytest.raises(EOFError):
         came(content)
+
+
+FROM_CHILDREN = sorted(
+    {kind for union in (runs.Answer, inspections.Answer, lanes.News) for kind in get_args(union)},
+    key=lambda kind: f"{kind.__module__}.{kind.__name__}",
+)
+
+
+def unbounded(schema: Any, where: str = "") -> Iterator[str]:
+    """What pydantic would take of any size."""
+    if isinstance(schema, dict):
+        where = f"{where}.{schema['name']}" if isinstance(schema.get("name"), str) else where
+        kind = schema.get("type")
+        bounded = all({bound, f"{bound[0]}e"} & schema.keys() for bound in ("gt", "lt"))
+        if kind == "int" and not bounded:
+            yield f"{where}: int"
+        if kind == "float" and not bounded and schema.get("allow_inf_nan", True):
+            yield f"{where}: float"
+        # `Properties` looks at its values itself.
+        if kind == "dict" and schema.get("values_schema", {}).get("type") == "any":
+            return
+        if kind == "any":
+            yield f"{where}: any"
+        for name, part in schema.items():
+            own = f"{where}.{name}" if part and kind == "model-fields" else where
+            yield from unbounded(part, own)
+    elif isinstance(schema, list | tuple):
+        for part in schema:
+            yield from unbounded(part, where)
+
+
+@pytest.mark.parametrize("kind", FROM_CHILDREN, ids=lambda kind: kind.__qualname__)
+def test_every_number_that_a_child_sends_has_bounds(kind: type) -> None:
+    assert sorted(set(unbounded(TypeAdapter(kind).core_schema))) == []

@@ -18,7 +18,9 @@ import pytest
 
 from maskport.artifacts.manifest import Artifact
 from maskport.errors import LostError, NotCoveredError, RunnerError
+from maskport.processes.messages import Frame, Garbled
 from maskport.runtimes.isolated import Build, IsolatedRunner, Limits
+from maskport.runtimes.isolated_messages import ANSWERS
 
 NETWORKS = """
     import ctypes, os, sys, time
@@ -82,14 +84,17 @@ NETWORKS = """
             time.sleep(1000)
         return Odd(write)
 
-    def forges(answer):
+    def forges(answer, array=0):
         content = answer.encode()
         for number in range(3, 64):
             try:
-                os.write(number, len(content).to_bytes(4, "big") + content)
+                os.write(number, len(content).to_bytes(4, "big") + content + bytes(array))
             except OSError:
                 pass
         time.sleep(1000)
+
+    def lies(answer, array):
+        return Odd(lambda: forges(answer, int(array)))
 
     def draws_another_shape():
         return nn.Identity()
@@ -184,7 +189,7 @@ def test_memory_is_the_childs_own(runner: Callable[..., IsolatedRunner]) -> None
     [
         ("aborts", "crashed", ["SIGABRT", "tensor.cc:42: check failed"]),
         ("reads_nothing", "crashed", ["SIGSEGV"]),
-        ("babbles", "crashed", ["nonsense"]),
+        ("babbles", "broken", ["nonsense"]),
     ],
 )
 def test_a_death_is_named_with_its_cause(
@@ -247,6 +252,7 @@ def test_a_runtimes_refusal_is_passed_on(
         'Loaded\n{"load_ms": "fast", "runtime": "x", "emulated": false}',
         'Loaded\n{"load_ms": NaN, "runtime": "x", "emulated": false}',
         'Loaded\n{"load_ms": true, "runtime": "x", "emulated": false}',
+        'Loaded\n{"load_ms": -1, "runtime": "x", "emulated": false}',
         'Ran\n{"milliseconds": [1], "warm_up": 0}',
     ],
 )
@@ -254,8 +260,53 @@ def test_an_answer_that_makes_no_sense_is_the_files_fault(
     runner: Callable[..., IsolatedRunner], answer: str
 ) -> None:
     """A process that a file has taken over may send anything."""
-    with runner("forges", answer=answer) as odd, pytest.raises(LostError, match="nonsense"):
+    with (
+        runner("forges", answer=answer) as odd,
+        pytest.raises(LostError, match="nonsense") as caught,
+    ):
         odd.load()
+    assert caught.value.kind == "broken"
+
+
+@pytest.mark.parametrize(
+    ("answer", "array", "words"),
+    [
+        ('Ran 1 1 2 2\n{"milliseconds": [1], "warm_up": 0}', 16, r"\(1, 1, 2, 2\) instead of"),
+        ('Ran 1 1 4 6\n{"milliseconds": [1e9], "warm_up": 0}', 96, "times of more than the 60 s"),
+        ('Ran 1 1 4 6\n{"milliseconds": [-5], "warm_up": 0}', 96, "milliseconds"),
+    ],
+)
+def test_a_run_that_cant_be_is_the_files_fault(
+    runner: Callable[..., IsolatedRunner], answer: str, array: int, words: str
+) -> None:
+    with runner("lies", answer=answer, array=str(array)) as odd:
+        odd.load()
+        with pytest.raises(LostError, match=words) as caught:
+            odd.run(IMAGE)
+    assert caught.value.kind == "broken"
+
+
+LONG = "1" + "0" * 400
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "words"),
+    [
+        ("Loaded", f'{{"load_ms": {LONG}, "runtime": "x", "emulated": false}}', "load_ms"),
+        ("Loaded", r'{"load_ms": 1, "runtime": "\udc80", "emulated": false}', "surrogate"),
+        ("Ran", '{"milliseconds": [1, 1e400], "warm_up": 0}', "milliseconds.1"),
+        ("Ran", '{"milliseconds": [1, 1e300], "warm_up": 0}', "milliseconds.1"),
+        ("Ran", '{"milliseconds": [1], "warm_up": -1e-9}', "warm_up"),
+        ("Peak", '{"megabytes": -1}', "megabytes"),
+        ("Cost", f'{{"macs": {LONG}, "weight_bytes": 1, "operations": {{}}}}', "macs"),
+        ("Cost", '{"macs": 1, "weight_bytes": -1, "operations": {}}', "weight_bytes"),
+        ("Cost", '{"macs": 1, "weight_bytes": 1, "operations": {"Conv": -1}}', "operations.Conv"),
+        ("Cost", r'{"macs": 1, "weight_bytes": 1, "operations": {"\ud800": 1}}', "Invalid JSON"),
+    ],
+)
+def test_numbers_and_texts_have_bounds(name: str, content: str, words: str) -> None:
+    with pytest.raises(Garbled, match=words):
+        ANSWERS.read(Frame(name, content.encode(), None))
 
 
 def test_a_format_that_nothing_runs_is_unavailable_not_broken(tmp_path: Path) -> None:

@@ -55,6 +55,32 @@ def test_another_file_is_no_results(text: str, tmp_path: Path) -> None:
         read_results(tmp_path / "r.json")
 
 
+@pytest.mark.parametrize(
+    ("name", "field", "value"),
+    [
+        ("cost", "macs", 10**400),
+        ("cost", "operations", {"Conv": -1}),
+        ("latency_ms", "p50", -1),
+        ("latency_ms", "p50", 1e300),
+        ("latency_ms", "p50", 10**400),
+        ("timing", "runs", 10**400),
+        ("fidelity", "mae", 1e308),
+        ("fidelity", "mae", math.inf),
+    ],
+)
+def test_results_are_believed_only_within_bounds(
+    sample_run: tuple[Results, MapStore], tmp_path: Path, name: str, field: str, value: object
+) -> None:
+    """A baseline is a file from anywhere."""
+    write_json(sample_run[0], tmp_path / "r.json")
+    results = json.loads((tmp_path / "r.json").read_text())
+    target = next(t for t, a in results["artifacts"].items() if a.get(name))
+    results["artifacts"][target][name][field] = value
+    (tmp_path / "r.json").write_text(json.dumps(results))
+    with pytest.raises(InputError, match=f"{name}.{field}"):
+        read_results(tmp_path / "r.json")
+
+
 def test_a_path_that_cant_be_written_is_the_users_error(
     sample_run: tuple[Results, MapStore], tmp_path: Path
 ) -> None:

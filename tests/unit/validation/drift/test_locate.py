@@ -11,6 +11,7 @@ import pytest
 from maskport.artifacts.bundle import write_manifest
 from maskport.artifacts.manifest import Artifact, Checkpoint, FileEntry, Manifest, Network
 from maskport.errors import BundleError, UsageError
+from maskport.specs import ImageSpec, MaskSpec, ModelSpec
 from maskport.validation.drift.locate import locate
 
 
@@ -39,7 +40,7 @@ def bundle(tmp_path: Path) -> Path:
         schema_version=1,
         network=Network(name="net", factory="net", parameters=1, macs=1),
         checkpoint=Checkpoint(file="net.pth", sha256="0" * 64, source="", license=""),
-        spec={},
+        spec=ModelSpec("n", ImageSpec(4, 6), MaskSpec()).to_dict(),
         reference_device="cpu",
         artifacts=artifacts,
         tools={},

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from ..errors import BundleError, InputError, SpecError, UsageError, did_you_mean
+from ..errors import BundleError, SpecError, UsageError, did_you_mean
 from ..outputs import Busy, held, room_in
 from ..specs import ModelSpec
 from ..texts import shown

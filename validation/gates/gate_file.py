@@ -29,6 +29,7 @@ from typing import Any
 from ...errors import InputError, UsageError
 from ...outside.text import TomlError, parse_toml, read_toml
 from ...precisions import PRECISIONS, Bounds
+from ...texts import short
 from .baseline import Tolerance, parse_tolerance
 from .gate import Gate, parse_bound, parse_gates
 from .quantities import quantity
@@ -144,7 +145,7 @@ class _File:
                 bound, where = parse_bound(f"{metric} {value}")
             else:
                 raise UsageError(
-                    f"its value is {value!r}, which says no comparison.",
+                    f"its value is {short(value)}, which says no comparison.",
                     f'Write it as text, for example "{_example(metric)}", or false to lift it.',
                 )
         except UsageError as exc:

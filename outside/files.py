@@ -130,11 +130,14 @@ def read_bytes(
     Raises:
         InputError, OSError: As `opened`.
     """
+    content = bytearray()
     with opened(path, kind, inside=inside, error=error) as file:
-        content = file.read(kind.most + 1)  # it may grow, and files of /proc say 0
-    if len(content) > kind.most:
-        raise _too_large(path, kind, "more", error)
-    return content
+        # In blocks: it may grow, files of /proc say 0, and `read` first takes all that it may need.
+        while block := file.read(_BLOCK):
+            content += block
+            if len(content) > kind.most:
+                raise _too_large(path, kind, "more", error)
+    return bytes(content)
 
 
 def measured(

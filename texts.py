@@ -1,43 +1,10 @@
-"""Text from people, whatever their editor saved it as, and for people, cut to what they read."""
+"""Text for people, cut to what they read."""
 
 from __future__ import annotations
 
-import codecs
 from collections.abc import Sequence
-from pathlib import Path
 
-__all__ = ["first_few", "first_line", "first_ten", "read_text", "shown"]
-
-# The longer marks first: UTF-32's little-endian one begins with UTF-16's.
-_MARKS = (
-    (codecs.BOM_UTF8, "utf-8-sig"),
-    (codecs.BOM_UTF32_LE, "utf-32"),
-    (codecs.BOM_UTF32_BE, "utf-32"),
-    (codecs.BOM_UTF16_LE, "utf-16"),
-    (codecs.BOM_UTF16_BE, "utf-16"),
-)
-
-
-def read_text(path: Path) -> str:
-    """A text file of a user's: UTF-8, or what its byte order mark says.
-
-    Editors on Windows begin UTF-8 with a mark, and PowerShell's ``>`` writes UTF-16.
-
-    Args:
-        path: Specifications, recipes, gates, lists of photos.
-
-    Returns:
-        The text without its mark, and with ``\\n`` between its lines.
-
-    Raises:
-        OSError: It can't be read.
-        UnicodeDecodeError: It is no text, or one of another encoding.
-    """
-    content = path.read_bytes()
-    text = content.decode(_encoding(content))
-    if "\0" in text:
-        raise UnicodeDecodeError("utf-8", content, 0, 1, "it holds zero bytes, so it is no text")
-    return text.replace("\r\n", "\n").replace("\r", "\n")
+__all__ = ["first_few", "first_line", "first_ten", "short", "shown"]
 
 
 def shown(name: str) -> str:
@@ -79,11 +46,10 @@ def first_ten(lines: Sequence[str]) -> str:
     return "\n".join(shown)
 
 
-def _encoding(content: bytes) -> str:
-    for mark, encoding in _MARKS:
-        if content.startswith(mark):
-            return encoding
-    # UTF-16 without a mark: the first letter is Latin, so its other byte is 0.
-    if content[1:2] == b"\0":
-        return "utf-16-le"
-    return "utf-16-be" if content[:1] == b"\0" else "utf-8"
+def short(value: object, most: int = 60) -> str:
+    """A value as Python writes it, cut after so many characters."""
+    try:
+        text = repr(value)
+    except ValueError:  # Python's limit on the digits of a number
+        text = "a number of thousands of digits"
+    return text if len(text) <= most else f"{text[:most]}…"

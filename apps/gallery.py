@@ -13,6 +13,7 @@ from PIL import Image
 from ..errors import ImageError, UsageError
 from ..imaging.photos import photos_below, read_picture
 from ..outputs import written_whole
+from ..outside.files import PHOTO, opened
 from ..texts import shown
 
 __all__ = ["Pair", "find_pairs", "write_gallery"]
@@ -117,8 +118,8 @@ def _page(title: str, figures: Sequence[dict[str, Any]]) -> str:
 def _figure(pair: Pair, number: int, folder: Path) -> dict[str, Any]:
     """What the template says of a pair, whose pictures are written."""
     before = read_picture(pair.before)
-    with Image.open(pair.after) as opened:
-        after = opened.convert("RGBA" if "A" in opened.getbands() else "RGB")
+    with opened(pair.after, PHOTO, error=ImageError) as file, Image.open(file) as read:
+        after = read.convert("RGBA" if "A" in read.getbands() else "RGB")
     wide, high = before.width * after.height, after.width * before.height
     names = {}
     for picture, kind in ((before, "before"), (after, "after")):

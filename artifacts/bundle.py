@@ -13,8 +13,9 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from ..errors import BundleError, SpecError, UsageError, did_you_mean
+from ..errors import ArtifactError, BundleError, InputError, SpecError, UsageError, did_you_mean
 from ..outputs import Busy, held, room_in
+from ..outside.files import ARTIFACT, MANIFEST_FILE, MOST_FILES, measured, read_bytes
 from ..specs import ModelSpec
 from ..texts import shown
 from .manifest import SCHEMA_VERSION, Artifact, FileEntry, Manifest
@@ -27,6 +28,7 @@ __all__ = [
     "describe_files",
     "load_bundle",
     "manifest_text",
+    "read_manifest",
     "spec_of",
     "verify",
     "verify_artifact",
@@ -129,7 +131,7 @@ def load_bundle(path: str | os.PathLike[str]) -> Bundle:
     folder = Path(path)
     file = folder / MANIFEST
     try:
-        text = file.read_text(encoding="utf-8")
+        text = read_manifest(folder).decode()
     except FileNotFoundError as exc:
         raise BundleError(
             f"{folder} is not a bundle: it has no {MANIFEST}.",
@@ -152,6 +154,16 @@ def load_bundle(path: str | os.PathLike[str]) -> Bundle:
         ) from exc
     spec_of(manifest)
     return Bundle(folder, manifest)
+
+
+def read_manifest(folder: Path) -> bytes:
+    """A bundle's manifest as it is on disk.
+
+    Raises:
+        BundleError: It is no regular file of the bundle's own, or too large for a manifest.
+        OSError: It can't be read.
+    """
+    return read_bytes(folder / MANIFEST, MANIFEST_FILE, inside=folder, error=BundleError)
 
 
 def spec_of(manifest: Manifest) -> ModelSpec:
@@ -216,16 +228,24 @@ def verify_reference(bundle: Bundle) -> list[str]:
     return [] if entry is None else list(_compare(bundle.path, entry))
 
 
-def describe_files(root: Path, bundle: Path) -> tuple[list[FileEntry], int, str]:
+def describe_files(
+    root: Path, bundle: Path, *, inside: Path | None = None
+) -> tuple[list[FileEntry], int, str]:
     """The files of an artifact, its size in bytes, and its checksum.
 
     Args:
         root: A file, or a folder that a format calls a file.
         bundle: The folder that paths are relative to.
+        inside: The folder that no link may lead out of; ``root`` where that is a folder.
+
+    Raises:
+        ArtifactError: One is no regular file, larger than a file may be, or a link leads out.
+        OSError: One can't be read.
     """
     entries = []
+    within = inside or (root if root.is_dir() else None)
     for file in _files(root):
-        size, digest = _measure(file)
+        size, digest = measured(file, ARTIFACT, inside=within, error=ArtifactError)
         path = file.relative_to(bundle).as_posix()
         entries.append(FileEntry(path=path, bytes=size, sha256=digest))
     name = root.relative_to(bundle).as_posix()
@@ -319,10 +339,23 @@ def _is_empty_folder(path: Path) -> bool:
 
 
 def _files(root: Path) -> list[Path]:
-    """The regular files of an artifact, sorted; links are followed nowhere."""
-    if root.is_file():
+    """All of an artifact that is no folder, sorted; links are followed nowhere.
+
+    Raises:
+        ArtifactError: There are more than any format has.
+    """
+    if not root.is_dir():
         return [root]
-    return sorted(p for p in root.rglob("*") if p.is_symlink() or p.is_file())
+    found: list[Path] = []
+    for path in root.rglob("*"):
+        if path.is_symlink() or not path.is_dir():
+            found.append(path)
+        if len(found) > MOST_FILES:
+            raise ArtifactError(
+                f"{root} holds more than {MOST_FILES:,} files.",
+                "Check the folder.",
+            )
+    return sorted(found)
 
 
 def _compare(folder: Path, entry: FileEntry) -> Iterator[str]:
@@ -331,7 +364,12 @@ def _compare(folder: Path, entry: FileEntry) -> Iterator[str]:
         if not stat.S_ISREG(file.lstat().st_mode):
             yield f"{name}: not a regular file"
             return
-        size, digest = _measure(file)
+        size = file.stat().st_size
+        if size == entry.bytes:  # else nothing of it needs to be read
+            size, digest = measured(file, ARTIFACT, inside=folder)
+    except InputError as exc:
+        yield f"{name}: {_without(exc.what, file)}"
+        return
     except FileNotFoundError:
         yield f"{name}: missing"
         return
@@ -344,10 +382,9 @@ def _compare(folder: Path, entry: FileEntry) -> Iterator[str]:
         yield f"{name}: its content changed (sha256 {digest[:12]}… instead of {entry.sha256[:12]}…)"
 
 
-def _measure(file: Path) -> tuple[int, str]:
-    with file.open("rb") as opened:
-        digest = hashlib.file_digest(opened, "sha256").hexdigest()
-        return opened.tell(), digest
+def _without(what: str, file: Path) -> str:
+    """What is wrong with a file, without its path and the period."""
+    return what.removeprefix(f"{file} is ").rstrip(".")
 
 
 def _tree_digest(name: str, entries: list[FileEntry]) -> str:

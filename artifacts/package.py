@@ -11,9 +11,10 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from zipfile import ZIP_STORED, ZipFile, ZipInfo
 
-from ..errors import UsageError
+from ..errors import BundleError, UsageError
 from ..formats import FORMATS, Platform
 from ..outputs import written_whole
+from ..outside.files import ARTIFACT, read_bytes
 from .bundle import MANIFEST, Bundle, manifest_text
 from .documents import Fidelity, documents
 from .manifest import Artifact, FileEntry, Manifest
@@ -67,8 +68,12 @@ def write_package(
         for name in sorted({*texts, *files}):
             info = ZipInfo(f"{top}/{name}")  # of 1980
             info.create_system, info.external_attr = 3, _PERMISSIONS  # as on Unix
-            archive.writestr(info, texts[name] if name in texts else files[name].read_bytes())
+            archive.writestr(info, texts[name] if name in texts else _held(bundle, files[name]))
     return out
+
+
+def _held(bundle: Bundle, file: Path) -> bytes:
+    return read_bytes(file, ARTIFACT, inside=bundle.path, error=BundleError)
 
 
 def _chosen(bundle: Bundle, platform: Platform, names: list[str]) -> list[Artifact]:

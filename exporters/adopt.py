@@ -158,10 +158,13 @@ def _copy(source: Path, path: Path) -> None:
     Raises:
         InputError: It can't be copied, or leads out of itself.
     """
-    if source.is_dir() and any(inside.is_symlink() for inside in source.rglob("*")):
-        raise InputError(
-            f"There is a link in {source}, which may lead anywhere.", "Give it with files only."
-        )
+    for inside in source.rglob("*") if source.is_dir() else ():
+        if inside.is_symlink():
+            raise InputError(
+                f"There is a link in {source}, which may lead anywhere.", "Give it with files only."
+            )
+        if not (inside.is_dir() or inside.is_file()):
+            raise InputError(f"{inside} is no regular file.", "Give it with files only.")
     try:
         if source.is_dir():
             shutil.copytree(source, path)

@@ -14,7 +14,9 @@ from numpy.typing import NDArray
 from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError, features
 
 from ..errors import ImageError
-from ..texts import first_few, read_text, shown
+from ..outside.files import LIST, LONGEST_PATH, PHOTO, is_file, is_folder, opened
+from ..outside.text import read_text
+from ..texts import first_few, short, shown
 
 __all__ = [
     "PHOTO_SUFFIXES",
@@ -92,7 +94,7 @@ def read_picture(path: Path) -> Image.Image:
             decompression bombs); or it is HEIC, and pillow-heif is not installed.
     """
     try:
-        with path.open("rb") as file:
+        with opened(path, PHOTO, error=ImageError) as file:
             return _decoded(file, str(path))
     except FileNotFoundError as exc:
         raise ImageError(f"There is no photo {path}.", "Check the path.") from exc
@@ -175,16 +177,19 @@ def list_photos(source: Path) -> Photos:
         ImageError: There is no such folder or file, or it names no photo that is read.
     """
     left_out: list[Path] = []
-    if source.is_dir():
+    if is_folder(source):
         images = [path for path in sorted(source.iterdir()) if _is_image(path)]
         left_out = [path for path in images if _objection(path)]
         photos = [path for path in images if not _objection(path)]
-    elif source.is_file() and source.suffix.lower() in PHOTO_SUFFIXES:
+    elif is_file(source) and source.suffix.lower() in PHOTO_SUFFIXES:
         photos = [source]
-    elif source.is_file():
+    elif is_file(source):
         photos = _listed(source)
     else:
-        raise ImageError(f"There is no folder or list of photos {source}.", "Check the path.")
+        raise ImageError(
+            f"There is no folder or list of photos {short(str(source), 200)[1:-1]}.",
+            "Check the path.",
+        )
     found = Photos(photos, tuple(left_out))
     if left_out and not photos:
         raise ImageError(
@@ -211,24 +216,39 @@ def photos_below(folder: Path) -> list[Path]:
 
 def _listed(source: Path) -> list[Path]:
     try:
-        lines = read_text(source).splitlines()
+        lines = read_text(source, LIST, error=ImageError).splitlines()
+    except OSError as exc:
+        raise ImageError(f"{source} can't be read: {exc.strerror}.", "Check the path.") from exc
     except UnicodeDecodeError as exc:
         raise ImageError(
             f"{source} is neither a photo nor a text file that lists photos: {exc}.",
             "Give a folder of photos, or a text file in UTF-8 with one path a line.",
         ) from exc
-    names = (line.strip() for line in lines)
-    photos = [_place(source, name) for name in names if name and not name.startswith("#")]
-    for photo in photos:
-        if not photo.is_file():
-            raise ImageError(f"{source} lists {photo}, which does not exist.", "Mend the list.")
+    photos = []
+    for number, line in enumerate(lines, 1):
+        name = line.strip()
+        if not name or name.startswith("#"):
+            continue
+        if len(name) > LONGEST_PATH:
+            raise ImageError(
+                f"{source}, line {number}: {len(name)} characters, which no path has.",
+                "Write one path a line.",
+            )
+        photo = _place(source, name)
+        if not is_file(photo):
+            raise ImageError(
+                f"{source} lists {short(str(photo), 400)[1:-1]} in line {number}, which does not "
+                "exist or is no file.",
+                "Mend the list.",
+            )
+        photos.append(photo)
     return photos
 
 
 def _place(source: Path, name: str) -> Path:
     """Of a photo in a list, which may have been written on Windows."""
     photo = source.parent / name
-    return photo if photo.is_file() else source.parent / name.replace("\\", "/")
+    return photo if is_file(photo) else source.parent / name.replace("\\", "/")
 
 
 def _is_image(path: Path) -> bool:

@@ -6,6 +6,8 @@ import hashlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from ..outside.files import CHECKPOINT, measured
+
 if TYPE_CHECKING:
     from torch import nn
 
@@ -16,20 +18,17 @@ def checksum_of(path: Path, algorithm: Literal["md5", "sha256"]) -> str:
     """Lower-case hexadecimal digits. MD5 only because that is what is published.
 
     Raises:
+        InputError: It is no regular file, or larger than any checkpoint.
         OSError: The file can't be read.
     """
-    digest = hashlib.new(algorithm, usedforsecurity=False)
-    with path.open("rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()
+    return measured(path, CHECKPOINT, algorithm)[1]
 
 
 def sha256_of(path: Path) -> str:
     """SHA-256 of a file, as it goes into manifests.
 
     Raises:
-        OSError: The file can't be read.
+        InputError, OSError: As `checksum_of`.
     """
     return checksum_of(path, "sha256")
 

@@ -28,7 +28,6 @@ from __future__ import annotations
 import ast
 import importlib
 import sys
-import tomllib
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -38,6 +37,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from torch import nn
 
 from ..errors import NetworkError, SpecError
+from ..outside.text import read_toml
 from ..specs import (
     LARGEST_CHANNELS,
     LARGEST_SIDE,
@@ -51,7 +51,6 @@ from ..specs import (
     Output,
     Side,
 )
-from ..texts import read_text
 from .wrappers import unwrapped
 
 __all__ = ["build", "plain_name", "spec_from_options", "spec_from_toml", "with_options"]
@@ -113,14 +112,7 @@ def spec_from_toml(path: Path) -> ModelSpec:
     Raises:
         SpecError: The file can't be read, is no TOML, or a key or value is not allowed.
     """
-    try:
-        values = tomllib.loads(read_text(Path(path)))
-    except OSError as exc:
-        raise SpecError(f"{path} can't be read: {exc.strerror}.", "Check the path.") from exc
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as exc:
-        raise SpecError(
-            f"{path} is no TOML file: {exc}.", "Correct that line, or save the file as UTF-8."
-        ) from exc
+    _, values = read_toml(path, SpecError)
     name = str(values.pop("name", Path(path).stem))
     return spec_from_options(name, values, where=str(path))
 

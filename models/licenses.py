@@ -5,6 +5,9 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from ..errors import InputError
+from ..outside.files import LICENSE, opened
+
 __all__ = ["license_beside"]
 
 # Names of SPDX, by words of the text.
@@ -47,9 +50,9 @@ def license_beside(weights: Path) -> str:
     if len(chosen) != 1:
         return ""
     try:
-        with chosen[0].open(encoding="utf-8", errors="replace") as file:
-            text = " ".join(file.read(_MOST).split())
-    except OSError:
+        with opened(chosen[0], LICENSE) as file:
+            text = " ".join(file.read(_MOST).decode(errors="replace").split())
+    except (InputError, OSError):
         return ""
     known = [name for name, words in _KNOWN.items() if re.search(words, text)]
     if known == ["BSD-3-Clause", "BSD-2-Clause"]:  # the one holds the other

@@ -21,10 +21,12 @@ from typing import IO, Any, Literal
 
 __all__ = [
     "MOST_NAMES",
+    "MOST_OPERATIONS",
     "Blank",
     "BlankValue",
     "CalledError",
     "Kind",
+    "TooLongError",
     "names_asked_for",
     "stand_ins",
 ]
@@ -33,6 +35,8 @@ Kind = Literal["object", "mapping", "sequence"]
 
 # More classes than any training program saves; each costs time while a pickle is read.
 MOST_NAMES = 200
+# A tensor takes about 35. Each costs some microseconds, and a million nested tuples are one MB.
+MOST_OPERATIONS = 1_000_000
 
 _PATHS = ("PosixPath", "WindowsPath", "PurePosixPath", "PureWindowsPath")
 _DATES = ("date", "datetime", "time", "timedelta", "timezone")
@@ -62,6 +66,10 @@ class CalledError(Exception):
     def __init__(self, name: str) -> None:
         super().__init__(name)
         self.name = name
+
+
+class TooLongError(ValueError):
+    """A pickle has more than `MOST_OPERATIONS`."""
 
 
 class Blank:
@@ -108,11 +116,16 @@ def names_asked_for(file: IO[bytes], pickles: int) -> set[str]:
         pickles: How many to read, one after the other.
 
     Raises:
+        TooLongError: It has more than `MOST_OPERATIONS`.
         ValueError: It holds no such pickles, or more than `MOST_NAMES` names.
     """
     found: set[str] = set()
+    operations = 0
     for _ in range(pickles):
         for opcode, argument, _position in pickletools.genops(file):
+            operations += 1
+            if operations > MOST_OPERATIONS:
+                raise TooLongError
             if opcode.name != "GLOBAL":
                 continue
             module, _, name = str(argument).partition(" ")

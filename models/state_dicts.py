@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,8 @@ __all__ = [
 ]
 
 _LISTED = 30
+# Ten times what the largest network has with its averages.
+MOST_LEAVES = 200_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +101,12 @@ def choose(entries: Any, network: nn.Module, key: str | None, path: Path) -> Cho
     key = key or None
     if not isinstance(entries, Mapping | list | tuple) or not entries:
         raise _no_tensors(f"{path} holds {_described(entries)}")
-    held = list(leaves(entries))
+    held = list(islice(leaves(entries), MOST_LEAVES + 1))
+    if len(held) > MOST_LEAVES:
+        raise CheckpointError(
+            f"{path} holds more than {MOST_LEAVES:,} things; no network has as many tensors.",
+            SAVE_STATE_DICT,
+        )
     within = f"{key.rstrip('.')}." if key and key.rstrip(".") else ""
     inside = [leaf for leaf in held if leaf.name.startswith(within)]
     named = {leaf.name: leaf for leaf in inside if leaf.is_named}

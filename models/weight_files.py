@@ -16,13 +16,21 @@ import threading
 import warnings
 import zipfile
 from pathlib import Path
-from typing import IO, Any, Literal
+from typing import Any, Literal
 
 import torch
 
 from ..errors import CheckpointError
+from ..outside.files import CHECKPOINT, opened
 from ..texts import first_line
-from .stand_ins import CalledError, Kind, names_asked_for, stand_ins
+from .stand_ins import (
+    MOST_OPERATIONS,
+    CalledError,
+    Kind,
+    TooLongError,
+    names_asked_for,
+    stand_ins,
+)
 
 __all__ = ["SAVE_STATE_DICT", "FileKind", "check_is_file", "kind_of", "read_entries"]
 
@@ -45,6 +53,9 @@ SAVE_STATE_DICT = (
 
 # PyTorch's format before 1.6: a magic number, a version, facts of the system, and the object.
 OLD_FORMATS_PICKLES = 4
+
+# Of what is beside the tensors, in bytes.
+LARGEST_PICKLE = 64 << 20
 
 # The blanks are known to all of the process while a file is read.
 _READING = threading.Lock()
@@ -74,7 +85,7 @@ def check_is_file(path: Path) -> None:
     if path.is_dir():
         raise CheckpointError(f"{path} is a directory.", "Give the weights file in it.")
     try:
-        with path.open("rb") as file:
+        with opened(path, CHECKPOINT, error=CheckpointError) as file:
             start = file.read(512).lstrip().lower()
     except FileNotFoundError as exc:
         raise CheckpointError(
@@ -106,7 +117,7 @@ def check_is_file(path: Path) -> None:
 def kind_of(path: Path) -> FileKind | None:
     """What a file is by its content; where that says nothing, what its name promises."""
     size = path.stat().st_size
-    with path.open("rb") as file:
+    with opened(path, CHECKPOINT, error=CheckpointError) as file:
         start = file.read(9)
     # A length, and a JSON object of that length.
     if start[8:] == b"{" and int.from_bytes(start[:8], "little") <= size - 8:
@@ -175,10 +186,11 @@ def _refusal(path: Path, name: str) -> CheckpointError:
 
 def _checked_names(path: Path) -> set[str]:
     """The classes and functions that a file asks for; its archive is checked on the way."""
-    if not zipfile.is_zipfile(path):  # PyTorch's old format, a foreign file, or a truncated one
-        with path.open("rb") as file:
-            return _names(file, OLD_FORMATS_PICKLES)
     try:
+        if not zipfile.is_zipfile(path):  # PyTorch's old format, a foreign file, or a truncated one
+            with opened(path, CHECKPOINT, error=CheckpointError) as file:
+                # The tensors' values lie behind the pickles.
+                return _names(io.BytesIO(file.read(LARGEST_PICKLE)), OLD_FORMATS_PICKLES, path)
         with zipfile.ZipFile(path) as archive:
             pickled = archive.read(_check_archive(archive, path))
     except CheckpointError:
@@ -187,14 +199,28 @@ def _checked_names(path: Path) -> set[str]:
         raise CheckpointError(
             f"{path} is a damaged archive ({_first_sentence(exc)}).", "Download or save it again."
         ) from exc
-    return _names(io.BytesIO(pickled), 1)
+    return _names(io.BytesIO(pickled), 1, path)
 
 
-def _names(file: IO[bytes], pickles: int) -> set[str]:
+def _names(file: io.BytesIO, pickles: int, path: Path) -> set[str]:
     try:
         return names_asked_for(file, pickles)
-    except Exception:  # no pickle, or one of far too many names: torch says what is wrong with it
-        return set()
+    except TooLongError as exc:
+        raise CheckpointError(
+            f"{path} takes more than {MOST_OPERATIONS:,} operations to be read, which tensors by "
+            "name never do.",
+            SAVE_STATE_DICT,
+        ) from exc
+    except Exception as exc:
+        if file.tell() >= LARGEST_PICKLE:
+            raise _too_much(path) from exc
+        return set()  # no pickle, or one of far too many names: torch says what is wrong with it
+
+
+def _too_much(path: Path) -> CheckpointError:
+    return CheckpointError(
+        f"{path} has more than {LARGEST_PICKLE:,} bytes beside its tensors.", SAVE_STATE_DICT
+    )
 
 
 def _check_archive(archive: zipfile.ZipFile, path: Path) -> zipfile.ZipInfo:
@@ -219,6 +245,8 @@ def _check_archive(archive: zipfile.ZipFile, path: Path) -> zipfile.ZipInfo:
             f"{path} would inflate to more than its own size, which PyTorch's files never do.",
             SAVE_STATE_DICT,
         )
+    if by_name["data.pkl"].file_size > LARGEST_PICKLE:
+        raise _too_much(path)
     # torch doesn't look at checksums. Those of all members are 0 where it was told to write none.
     if not any(member.CRC for member in members):
         by_name["data.pkl"].CRC = None  # type: ignore[assignment]  # zipfile then compares nothing

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import tomllib
 from dataclasses import asdict, dataclass, fields, replace
 from os import PathLike
 from pathlib import Path
@@ -12,12 +11,16 @@ from typing import Any, Literal, get_args
 
 from ..errors import UsageError
 from ..outputs import write_whole
-from ..texts import read_text
+from ..outside.text import read_toml
+from ..texts import short
 from .weight_grids import ANY_PAIR, LARGEST_WEIGHT, SAFE_PAIR
 
 __all__ = ["RECIPES", "Ranges", "Recipe", "named", "read_recipe", "recipe_of", "write_recipe"]
 
 Ranges = Literal["min-max", "percentile", "mse", "kl", "auto"]
+# More than anybody waits for.
+MOST_STEPS = 1_000_000
+
 Rounding = Literal["nearest", "compensated"]
 _RANGES, _ROUNDINGS = get_args(Ranges), get_args(Rounding)
 
@@ -69,7 +72,7 @@ class Recipe:
     def __post_init__(self) -> None:
         if self.ranges not in _RANGES:
             raise UsageError(
-                f"A recipe's ranges can't be {self.ranges!r}.", f"Use {', '.join(_RANGES)}."
+                f"A recipe's ranges can't be {short(self.ranges)}.", f"Use {', '.join(_RANGES)}."
             )
         if not 50.0 < self.percentile <= 100.0:
             raise UsageError(
@@ -77,22 +80,25 @@ class Recipe:
             )
         if self.activation_bits not in {8, 16}:
             raise UsageError(
-                f"No runtime has activations of {self.activation_bits} bits.", "Use 8 or 16."
+                f"No runtime has activations of {short(self.activation_bits)} bits.", "Use 8 or 16."
             )
         if self.rounding not in _ROUNDINGS:
             raise UsageError(
-                f"A recipe can't round {self.rounding!r}.", f"Use {', '.join(_ROUNDINGS)}."
+                f"A recipe can't round {short(self.rounding)}.", f"Use {', '.join(_ROUNDINGS)}."
             )
         if not LARGEST_WEIGHT < self.largest_pair <= ANY_PAIR:
             raise UsageError(
-                f"largest_pair can't be {self.largest_pair}.",
+                f"largest_pair can't be {short(self.largest_pair)}.",
                 f"Use {SAFE_PAIR}, which 16 bits hold, or {ANY_PAIR}, which limits nothing.",
             )
-        if self.seed < 0:
-            raise UsageError(f"A recipe's seed can't be {self.seed}.", "Use 0 or more.")
-        if self.finetune < 0:
+        if not 0 <= self.seed < 1 << 32:
             raise UsageError(
-                f"A recipe can't fine-tune for {self.finetune} steps.", "Use 0 or some hundreds."
+                f"A recipe's seed can't be {short(self.seed)}.", "Use 0 to 4,294,967,295."
+            )
+        if not 0 <= self.finetune <= MOST_STEPS:
+            raise UsageError(
+                f"A recipe can't fine-tune for {short(self.finetune)} steps.",
+                "Use 0 or some hundreds.",
             )
         if not 0.0 <= self.equalize <= 1.0:
             raise UsageError(f"equalize can't be {self.equalize}.", "Use 0 to 1.")
@@ -117,7 +123,7 @@ class Recipe:
         known = {field.name: field for field in fields(cls)}
         for key in values:
             if key not in known:
-                raise UsageError(f"A recipe has no {key!r}.", f"It has {', '.join(known)}.")
+                raise UsageError(f"A recipe has no {short(key)}.", f"It has {', '.join(known)}.")
         checked = dict(values)
         modules = checked.get("float_modules")
         if isinstance(modules, list) and all(isinstance(path, str) for path in modules):
@@ -128,9 +134,14 @@ class Recipe:
             right = isinstance(value, int | float) if expected is float else None
             if not (right or type(value) is expected):
                 kind = "list of module paths" if expected is tuple else expected.__name__
-                raise UsageError(f"A recipe's {key} can't be {value!r}.", f"It is a {kind}.")
+                raise UsageError(f"A recipe's {key} can't be {short(value)}.", f"It is a {kind}.")
             if expected is float:
-                checked[key] = float(value)
+                try:
+                    checked[key] = float(value)
+                except OverflowError as exc:
+                    raise UsageError(
+                        f"A recipe's {key} can't be {short(value)}.", "No number is that large."
+                    ) from exc
         return replace(plain, **checked)
 
 
@@ -181,18 +192,12 @@ def read_recipe(path: Path) -> Recipe:
     Raises:
         UsageError: It can't be read, or is no recipe.
     """
+    remedy = f"Check the path; by name there are {', '.join(RECIPES)}."
+    _, values = read_toml(path, UsageError, remedy)
     try:
-        values = tomllib.loads(read_text(path))
-    except OSError as exc:
-        raise UsageError(
-            f"{path} can't be read: {exc.strerror}.",
-            f"Check the path; by name there are {', '.join(RECIPES)}.",
-        ) from exc
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as exc:
-        raise UsageError(
-            f"{path} is no TOML file: {exc}", "Correct that line, or save the file as UTF-8."
-        ) from exc
-    return Recipe.from_dict({"name": path.stem, **values})
+        return Recipe.from_dict({"name": path.stem, **values})
+    except UsageError as exc:
+        raise UsageError(f"{path}: {exc.what}", exc.remedy) from exc
 
 
 def write_recipe(recipe: Recipe, path: Path) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from ..artifacts.bundle import describe_files
 from ..artifacts.manifest import Artifact
+from ..errors import InputError
 
 __all__ = ["remedy", "unsupported"]
 
@@ -41,5 +42,5 @@ def unsupported(artifact: Artifact, release: str) -> str:
 def _is_as_exported(artifact: Artifact, path: Path) -> bool:
     try:
         return describe_files(path, path.parent)[2] == artifact.sha256
-    except OSError:
+    except (InputError, OSError):
         return False

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from ..errors import UsageError
+from ..outside.files import CONFIG, read_bytes
 from .losses import LOSSES
 
 __all__ = ["CHANGEABLE", "TrainingConfig", "read_config", "resumed"]
@@ -132,13 +133,13 @@ def read_config(file: Path) -> TrainingConfig:
         UsageError: It can't be read, or is none of this version.
     """
     try:
-        values = json.loads(file.read_text(encoding="utf-8"))
+        values = json.loads(read_bytes(file, CONFIG, error=UsageError))
     except FileNotFoundError as exc:
         raise UsageError(
             f"{file.parent} holds no run to go on with: there is no {file.name}.",
             "Start one without --resume.",
         ) from exc
-    except (OSError, ValueError) as exc:
+    except (OSError, ValueError, RecursionError) as exc:
         raise UsageError(f"{file} can't be read: {exc}.", "Start the run anew.") from exc
     known = {field.name for field in fields(TrainingConfig)}
     if not isinstance(values, dict) or not values.keys() <= known or "network" not in values:

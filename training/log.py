@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import MissingToolError
+from ..outside.files import CONFIG, read_bytes
 from .checkpoint import write_atomically
 from .failures import writing
 
@@ -65,7 +66,7 @@ class RunLog:
 
 def _until(file: Path, step: int, scored: int) -> bytes:
     kept = []
-    for line in file.read_bytes().splitlines(keepends=True):
+    for line in read_bytes(file, CONFIG).splitlines(keepends=True):
         try:
             numbers = json.loads(line)
         except ValueError:

@@ -12,7 +12,7 @@ from importlib.metadata import PackageNotFoundError, version
 import numpy as np
 import psutil
 
-from ..artifacts.bundle import MANIFEST, verify_artifact
+from ..artifacts.bundle import read_manifest, verify_artifact
 from ..artifacts.manifest import Artifact
 from ..artifacts.processor import this_processor
 from ..metrics import AGREEMENT, SALIENCY, SWEEP, Better, counts, mean_by_class, summarize
@@ -70,7 +70,7 @@ def results_of(
     return Results(
         maskport=version("maskport"),
         bundle=shown(str(request.bundle.path)),
-        manifest_sha256=hashlib.sha256((request.bundle.path / MANIFEST).read_bytes()).hexdigest(),
+        manifest_sha256=hashlib.sha256(read_manifest(request.bundle.path)).hexdigest(),
         network=manifest.network.name,
         input_height=request.spec.image.height,
         input_width=request.spec.image.width,

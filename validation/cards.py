@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 
-from ..artifacts.bundle import MANIFEST, Bundle, spec_of
+from ..artifacts.bundle import Bundle, read_manifest, spec_of
 from ..artifacts.documents import Fidelity, Judged
 from ..errors import InputError
 from .reports.wording import STATUSES, metric_value
@@ -21,7 +21,7 @@ def fidelity_of(results: Results, bundle: Bundle) -> Fidelity:
     Raises:
         InputError: The results are of another bundle.
     """
-    digest = hashlib.sha256((bundle.path / MANIFEST).read_bytes()).hexdigest()
+    digest = hashlib.sha256(read_manifest(bundle.path)).hexdigest()
     if results.manifest_sha256 != digest:
         raise InputError(
             f"The results are of another bundle than {bundle.path}: of {results.bundle}, whose "

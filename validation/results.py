@@ -16,8 +16,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from ..artifacts.processor import Feature
 from ..errors import InputError
 from ..metrics import Object, counts
+from ..outside.files import RESULTS
+from ..outside.text import read_text
 from ..specs import Amount, Count, Side
-from ..texts import read_text
 
 __all__ = [
     "SCHEMA_VERSION",
@@ -333,7 +334,7 @@ def read_results(path: Path) -> Results:
         InputError: There is no such file, or it doesn't hold results of this version.
     """
     try:
-        return Results.model_validate_json(read_text(path))
+        return Results.model_validate_json(read_text(path, RESULTS))
     except (OSError, UnicodeDecodeError) as exc:
         reason = exc.strerror if isinstance(exc, OSError) else str(exc)
         raise InputError(

@@ -175,7 +175,10 @@ class _Validation:
         contents = {}
         for job in self.jobs:
             with contextlib.suppress(OSError):
-                contents[job.target] = describe_files(job.path, job.path.parent)[2]
+                # A view's weights may be a link of the user's; what a bundle holds lies in it.
+                inside = None if job.build else request.bundle.path
+                found = describe_files(job.path, job.path.parent, inside=inside)
+                contents[job.target] = found[2]
         values = {
             "manifest": request.bundle.manifest.model_dump(mode="json"),
             "files": contents,

@@ -21,15 +21,15 @@ latency = "15%"
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from ...errors import InputError, UsageError
+from ...outside.text import TomlError, parse_toml, read_toml
 from ...precisions import PRECISIONS, Bounds
-from ...texts import read_text
+from ...texts import short
 from .baseline import Tolerance, parse_tolerance
 from .gate import Gate, parse_bound, parse_gates
 from .quantities import quantity
@@ -98,16 +98,9 @@ class _File:
     def __init__(self, path: Path, source: str) -> None:
         self.path = path
         self.source = source
-        try:
-            self.text = read_text(path)
-            self.tables: dict[str, Any] = tomllib.loads(self.text)
-        except OSError as exc:
-            raise InputError(f"{path} can't be read: {exc.strerror}.", "Check the path.") from exc
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as exc:
-            raise InputError(
-                f"{path} is no TOML file: {exc}.", "Correct that line, or save the file as UTF-8."
-            ) from exc
-        self.lines = _lines(self.text)
+        self.tables: dict[str, Any]
+        text, self.tables = read_toml(path)
+        self.lines = _lines(text)
 
     def read(self) -> tuple[bool, list[Gate], dict[str, Tolerance | None]]:
         """Whether the defaults hold too, the gates, and the baseline's tolerances by metric;
@@ -152,7 +145,7 @@ class _File:
                 bound, where = parse_bound(f"{metric} {value}")
             else:
                 raise UsageError(
-                    f"its value is {value!r}, which says no comparison.",
+                    f"its value is {short(value)}, which says no comparison.",
                     f'Write it as text, for example "{_example(metric)}", or false to lift it.',
                 )
         except UsageError as exc:
@@ -215,15 +208,15 @@ def _leaves(table: Mapping[str, Any], above: Key = ()) -> Iterator[tuple[Key, ob
 
 
 def _lines(text: str) -> dict[Key, int]:
-    """The line of each section and key, which tomllib doesn't tell; of what stands on one line."""
+    """The line of each section and key, which parsing doesn't tell; of what stands on one line."""
     found: dict[Key, int] = {}
     section: Key = ()
     for number, line in enumerate(text.splitlines(), 1):
         if not re.match(r"\s*[^#\s]", line):
             continue
         try:
-            parsed = tomllib.loads(line)
-        except tomllib.TOMLDecodeError:
+            parsed = parse_toml(line)
+        except TomlError:
             continue
         path: list[str] = []
         inner: object = parsed

@@ -27,7 +27,7 @@ from maskport.artifacts.bundle import (
     writing,
 )
 from maskport.artifacts.manifest import Artifact, Checkpoint, Manifest, Network
-from maskport.errors import BundleError, ToolError, UsageError
+from maskport.errors import ArtifactError, BundleError, ToolError, UsageError
 from maskport.specs import ImageSpec, MaskSpec, ModelSpec
 
 
@@ -123,6 +123,93 @@ def test_every_kind_of_difference_is_named(
     differences = verify(bundle)
     assert len(differences) == 1
     assert differences[0].startswith(said)
+
+
+def moved_away(folder: Path) -> None:
+    """A link to the same elsewhere."""
+    target = Path(tempfile.mkdtemp()) / "elsewhere"
+    folder.rename(target)
+    folder.symlink_to(target)
+
+
+def test_a_folder_that_lies_elsewhere_is_named(bundle: Path) -> None:
+    moved_away(bundle / "b.mlpackage" / "Data")
+    assert verify(bundle) == [
+        f"b.mlpackage/Data/weight.bin: a link that leads out of {bundle}",
+        "b.mlpackage/Data: not in the manifest",
+    ]
+
+
+@pytest.mark.parametrize("file", ["b.mlpackage/Data/extra", "b.mlpackage/pipe"])
+def test_a_pipe_is_no_file_of_a_bundle(bundle: Path, file: str) -> None:
+    os.mkfifo(bundle / file)
+    assert verify(bundle) == [f"{file}: not in the manifest"]
+    with pytest.raises(ArtifactError, match=f"{file} is a named pipe, and not a file of a bundle"):
+        describe_files(bundle / "b.mlpackage", bundle)
+
+
+@pytest.mark.parametrize("to", ["/dev/null", "/etc/passwd", "../a.onnx", "/"])
+def test_what_leads_out_of_a_folder_is_not_described(bundle: Path, to: str) -> None:
+    (bundle / "b.mlpackage" / "link").symlink_to(to)
+    with pytest.raises(ArtifactError, match=r"b\.mlpackage/link is a link that leads out"):
+        describe_files(bundle / "b.mlpackage", bundle)
+
+
+def test_a_file_that_is_a_link_out_of_its_bundle_is_not_described(bundle: Path) -> None:
+    (bundle / "a.onnx").unlink()
+    (bundle / "a.onnx").symlink_to("/dev/null")
+    with pytest.raises(ArtifactError, match=r"a\.onnx is a link that leads out"):
+        describe_files(bundle / "a.onnx", bundle, inside=bundle)
+    with pytest.raises(ArtifactError, match=r"a\.onnx is a device"):
+        describe_files(bundle / "a.onnx", bundle)
+
+
+def test_a_folder_of_too_many_files_is_not_described(bundle: Path, monkeypatch) -> None:
+    monkeypatch.setattr("maskport.artifacts.bundle.MOST_FILES", 1)
+    with pytest.raises(ArtifactError, match="more than 1 files"):
+        describe_files(bundle / "b.mlpackage", bundle)
+
+
+def test_a_file_of_another_size_is_not_read(bundle: Path) -> None:
+    with (bundle / "a.onnx").open("wb") as file:
+        file.truncate(1 << 42)  # takes no space
+    assert verify(bundle) == [f"a.onnx: {1 << 42} bytes instead of 7"]
+
+
+# Reading such a device to its end takes all memory, so what does it is ended soon.
+COMMAND = """
+import resource, sys
+resource.setrlimit(resource.RLIMIT_CPU, (20, 20))
+resource.setrlimit(resource.RLIMIT_AS, (8 << 30, 8 << 30))
+from maskport.cli.main import main
+main(sys.argv[1:])
+"""
+
+
+@pytest.mark.parametrize(
+    ("command", "name", "code", "said"),
+    [
+        ("verify", "manifest.json", 2, "a link that leads out of"),
+        ("validate", "manifest.json", 2, "a link that leads out of"),
+        ("snippet", "manifest.json", 2, "a link that leads out of"),
+        ("verify", "b.mlpackage/zero", 1, "not in the manifest"),
+    ],
+)
+def test_a_link_to_a_device_without_an_end_ends_a_command_at_once(
+    bundle: Path, command: str, name: str, code: int, said: str
+) -> None:
+    (bundle / name).unlink(missing_ok=True)
+    (bundle / name).symlink_to("/dev/zero")
+    more = {"validate": ["--images", str(bundle)], "snippet": ["onnx-fp32"]}.get(command, [])
+    done = subprocess.run(
+        [sys.executable, "-c", COMMAND, command, str(bundle), *more],
+        capture_output=True,
+        text=True,
+        timeout=100,
+        check=False,
+    )
+    assert done.returncode == code
+    assert f"{name} is {said}" in done.stderr or f"{name}: {said}" in done.stdout
 
 
 def test_a_manifest_that_leads_out_of_the_bundle_is_refused(bundle: Path) -> None:

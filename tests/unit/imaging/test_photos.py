@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import struct
 import sys
 import zlib
@@ -213,6 +214,26 @@ def test_a_list_file_keeps_its_order_and_skips_comments(tmp_path: Path) -> None:
         (tmp_path / name).write_bytes(b"")
     (tmp_path / "list.txt").write_text("# mine\nb.png\n\na.png\n")
     assert [p.name for p in list_photos(tmp_path / "list.txt").paths] == ["b.png", "a.png"]
+
+
+@pytest.mark.parametrize("length", [300, 4_000, 5_000])
+def test_a_line_that_is_no_path_is_named_by_its_number(tmp_path: Path, length: int) -> None:
+    (tmp_path / "list.txt").write_text(f"# mine\n\n{'a' * length}\n")
+    with pytest.raises(ImageError, match=r"list\.txt.* line 3") as caught:
+        list_photos(tmp_path / "list.txt")
+    assert len(caught.value.what) < 700
+
+
+def test_a_list_whose_own_name_is_too_long_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ImageError, match="no folder or list"):
+        list_photos(tmp_path / ("a" * 5_000))
+
+
+def test_a_pipe_in_a_list_is_no_photo(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "a.png")
+    (tmp_path / "list.txt").write_text("a.png\n")
+    with pytest.raises(ImageError, match="line 1"):
+        list_photos(tmp_path / "list.txt")
 
 
 def test_a_list_file_from_windows_leads_into_folders(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ import contextlib
 import io
 import os
 import pickle
+import struct
 import sys
 import zipfile
 from collections.abc import Callable
@@ -193,6 +194,68 @@ def test_an_archive_that_inflates_is_refused(tmp_path: Path) -> None:
             bomb.writestr(member, data)
     with pytest.raises(CheckpointError, match="inflate"):
         read(tmp_path / "bomb.pth")
+
+
+def pickled_as(content: bytes, path: Path) -> Path:
+    """A PyTorch file with another pickle in it."""
+    good = save(TENSORS, path.with_name("good.pth"))
+    with zipfile.ZipFile(good) as source, zipfile.ZipFile(path, "w") as target:
+        for member in source.namelist():
+            target.writestr(member, content if member.endswith("data.pkl") else source.read(member))
+    return path
+
+
+@pytest.mark.parametrize("kind", ["zip", "old"])
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"\x80\x02)" + b"\x85" * 1_500_000 + b".",  # tuples in tuples; six millions take 30 s
+        b"\x80\x02" + b"]" * 1_500_000 + b"a" * 1_499_999 + b".",
+        b"\x80\x02](" + b"K\x01" * 1_500_000 + b"e.",
+    ],
+)
+def test_a_pickle_of_too_many_operations_is_refused_unread(
+    tmp_path: Path, content: bytes, kind: str, monkeypatch
+) -> None:
+    path = tmp_path / "w.pth"
+    if kind == "zip":
+        pickled_as(content, path)
+    else:
+        path.write_bytes(content)
+    monkeypatch.setattr(torch, "load", lambda *_, **__: pytest.fail("torch reads it"))
+    with pytest.raises(CheckpointError, match="more than 1,000,000 operations"):
+        read(path)
+
+
+@pytest.mark.parametrize("kind", ["zip", "old"])
+def test_a_pickle_of_too_many_bytes_is_refused_unread(
+    tmp_path: Path, kind: str, monkeypatch
+) -> None:
+    content = b"\x80\x02X" + (10_000).to_bytes(4, "little") + b"a" * 10_000 + b"."
+    path = tmp_path / "w.pth"
+    if kind == "zip":
+        pickled_as(content, path)
+    else:
+        path.write_bytes(content)
+    monkeypatch.setattr("maskport.models.weight_files.LARGEST_PICKLE", 5_000)
+    monkeypatch.setattr(torch, "load", lambda *_, **__: pytest.fail("torch reads it"))
+    with pytest.raises(CheckpointError, match="more than 5,000 bytes beside its tensors"):
+        read(path)
+
+
+def test_a_list_of_more_things_than_networks_have_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError, match="more than 200,000 things"):
+        read(save(dict.fromkeys(map(str, range(250_000)), 1), tmp_path / "w.pth"))
+
+
+def test_an_archive_of_several_disks_is_damaged(tmp_path: Path) -> None:
+    path = save(TENSORS, tmp_path / "w.pth")
+    whole = bytearray(path.read_bytes())
+    end = whole.rindex(b"PK\x05\x06")
+    locator = b"PK\x06\x07" + struct.pack("<LQL", 1, end, 2)
+    path.write_bytes(whole[:end] + locator + whole[end:])
+    with pytest.raises(CheckpointError, match="damaged archive"):
+        read(path)
 
 
 @pytest.mark.parametrize(

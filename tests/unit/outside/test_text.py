@@ -10,8 +10,10 @@ import pytest
 from maskport.errors import InputError
 from maskport.imaging.photos import list_photos
 from maskport.models.factory import spec_from_toml
+from maskport.outside.files import LIST
+from maskport.outside.text import read_text
 from maskport.quantization.recipe import read_recipe
-from maskport.texts import read_text, shown
+from maskport.texts import shown
 from maskport.validation.gates import load_gates
 from maskport.validation.results import Results, read_results
 
@@ -23,14 +25,14 @@ encoded = pytest.mark.parametrize("encoding", ENCODINGS)
 @encoded
 def test_a_text_is_the_same_in_every_encoding(tmp_path: Path, encoding: str) -> None:
     (tmp_path / "a.txt").write_bytes("Grün\r\nmère ☃\n".encode(encoding))
-    assert read_text(tmp_path / "a.txt") == "Grün\nmère ☃\n"
+    assert read_text(tmp_path / "a.txt", LIST) == "Grün\nmère ☃\n"
 
 
 @pytest.mark.parametrize("content", [b"\xfcber.png\n", b"a.png\n\0\0", b"\xff\xfea"])
 def test_what_is_no_text_is_refused(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "a.txt").write_bytes(content)
     with pytest.raises(UnicodeDecodeError):
-        read_text(tmp_path / "a.txt")
+        read_text(tmp_path / "a.txt", LIST)
 
 
 @encoded

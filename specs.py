@@ -61,7 +61,7 @@ Finite = Annotated[float, Field(allow_inf_nan=False)]
 # A real value as networks have them: finite in float32, and so are its products with others.
 Number = Annotated[float, Field(ge=-1e9, le=1e9, allow_inf_nan=False)]
 Output = (
-    Annotated[int, Field(ge=0, le=65535, strict=True)]
+    Annotated[int, Field(ge=-65535, le=65535, strict=True)]
     | Annotated[str, Field(min_length=1, max_length=400)]
 )
 # How many there are of something: bytes, values, operations.

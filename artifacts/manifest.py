@@ -99,8 +99,8 @@ def _bounded(values: dict[str, Any]) -> dict[str, Any]:
     return values
 
 
-# Properties that are believed: how a file is called, and where it is best run.
-_NAMES = {"signature", "compute_units"}
+# Properties that are believed: how a file is called.
+_NAMES = {"signature"}
 Properties = Annotated[dict[str, Any], AfterValidator(_bounded)]
 
 

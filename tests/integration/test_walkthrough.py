@@ -55,7 +55,7 @@ def test_applications_show_pictures_and_the_rest_says_what_it_made(
         calls = [line for line in cell.source.splitlines() if line.startswith("beside(")]
         assert pictures_of(cell) == len(calls)
     printed = "".join(output.get("text", "") for cell in cells for output in cell.outputs)
-    assert printed.count("passed: MAE") == 3
+    assert printed.count("passed: MAE") == 2
     assert "12 frames, 1 seconds" in printed
     assert (folder / "exports/walkthrough/gallery/index.html").is_file()
 

@@ -82,7 +82,7 @@ WRONG = [
     ("mask", "labels", ["m" * 10_000]),
     ("", "name", 7),
     ("", "name", "../sky"),
-    ("", "output", -1),
+    ("", "output", -70_000),
     ("", "output", 1.5),
     ("", "output", ""),
     ("", "output", ["aux"]),

@@ -33,7 +33,7 @@ LANE = """
                 parent.send("no message")
             if name == "openvino-fp16":
                 parent.send(Finished(name, artifact("savedmodel"), 0, {}))
-            if name == "torchscript-lite":
+            if name == "openvino-fp32":
                 parent.send(Finished(name, artifact(name), -1, {}))
             if name == "executorch":
                 child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
@@ -46,7 +46,7 @@ LANE = """
 @pytest.fixture
 def lane(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The command of a lane that dies in tflite-fp16, says nonsense in coreml-fp32, openvino-fp16
-    and torchscript-lite, sleeps in executorch, and tells its process among the tools of the
+    and openvino-fp32, sleeps in executorch, and tells its process among the tools of the
     others."""
     (tmp_path / "odd_lane.py").write_text(textwrap.dedent(LANE))
     monkeypatch.setenv("PYTHONPATH", str(tmp_path), prepend=os.pathsep)

@@ -62,7 +62,7 @@ def test_a_lane_that_says_nonsense_is_ended_as_one_that_crashes(lanes: Lanes) ->
 
 @pytest.mark.parametrize(
     ("target", "words"),
-    [("openvino-fp16", "'savedmodel' for openvino-fp16"), ("torchscript-lite", "Finished.seconds")],
+    [("openvino-fp16", "'savedmodel' for openvino-fp16"), ("openvino-fp32", "Finished.seconds")],
 )
 def test_what_cant_be_of_a_target_fails_it(lanes: Lanes, target: str, words: str) -> None:
     with lanes:

@@ -11,7 +11,7 @@ from typing import Any
 
 from ..artifacts.manifest import Quantization
 from ..sdks.slim import coremltools
-from .coreml_package import convert, finish, scaled
+from .coreml_package import convert, finish, fresh_names, scaled
 from .failures import made_once
 from .flexible import with_constant_factors
 from .run import Exported, Run
@@ -95,6 +95,7 @@ def _converted(run: Run, precision: str) -> Any:
         model.save(str(path))
 
     kept = made_once(run.scratch / f"coreml-{precision}.mlpackage", make)
+    fresh_names()
     return ct.models.MLModel(str(kept), skip_model_load=True)
 
 

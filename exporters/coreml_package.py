@@ -22,7 +22,7 @@ from ..errors import ExportError
 from ..sdks.slim import coremltools
 from .run import CoreMLOutput, Exported, Run, Size
 
-__all__ = ["convert", "finish", "scaled"]
+__all__ = ["convert", "finish", "fresh_names", "scaled"]
 
 # Apple's keys for what its tools would write themselves.
 _DATE_KEY = "com.github.apple.coremltools.conversion_date"
@@ -50,6 +50,7 @@ def convert(
         ExportError: coremltools can't convert it.
     """
     ct = coremltools()
+    fresh_names()
     try:
         with _one_element_casts():
             return ct.convert(
@@ -62,6 +63,16 @@ def convert(
             )
     except Exception as exc:  # coremltools raises everything from KeyError to RuntimeError
         raise ExportError(f"coremltools can't convert {run.spec.name}: {exc}", remedy) from exc
+
+
+def fresh_names() -> None:
+    """Let coremltools call what it makes next as in a new process.
+
+    It numbers operations, and begins anew only after a conversion that succeeds: what failed, or
+    was compressed or read before, would be seen in the names of this file.
+    """
+    builder: Any = importlib.import_module("coremltools.converters.mil.mil").Builder
+    builder.name_count.clear()
 
 
 def scaled(drawing: Any, name: str, run: Run) -> Any:

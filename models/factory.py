@@ -33,7 +33,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, Literal, cast
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 from torch import nn
 
 from ..errors import NetworkError, SpecError
@@ -267,6 +267,13 @@ def _output(value: Any) -> Any:
     return int(value) if isinstance(value, str) and value.isdecimal() else value
 
 
+def _from_the_start(output: Any) -> Any:
+    """Python counts from the end, too; who writes it down says which."""
+    if isinstance(output, int) and output < 0:
+        raise ValueError("it is counted from 0")
+    return output
+
+
 class _Options(BaseModel):
     """Every key, optional: what is not given stays as it was."""
 
@@ -287,7 +294,7 @@ class _Options(BaseModel):
     normalization: Literal["none", "min-max"] = "none"
     threshold: Annotated[float, Field(gt=0, lt=1)] = 0.5
     labels: Annotated[tuple[Label, ...], BeforeValidator(_list)] = ("mask",)
-    output: Annotated[Output, BeforeValidator(_output)] = 0
+    output: Annotated[Output, BeforeValidator(_output), AfterValidator(_from_the_start)] = 0
 
 
 _KEYS = ("name", *_Options.model_fields)

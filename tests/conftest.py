@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 from collections.abc import Callable, Iterator
@@ -15,6 +16,9 @@ from maskport.validation.maps import MapStore
 from maskport.validation.results import Results
 
 from .sample_run import make as make_sample_run
+
+# Of alpha matting, on small pictures: it is compiled for most of a minute, and runs for a second.
+os.environ.setdefault("NUMBA_DISABLE_JIT", "1")
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 

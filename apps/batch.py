@@ -126,10 +126,11 @@ def run_batch(
     """
     idle: queue.SimpleQueue[_Worker] = queue.SimpleQueue()
     with ExitStack() as stack:
-        for number in range(workers):
+        # One says what is wrong with the file; the others open theirs beside each other.
+        idle.put(stack.enter_context(_Worker(open_one)))
+        for _ in range(workers - 1):
             worker = _Worker(open_one)
-            # One says what is wrong with the file; the others open theirs beside each other.
-            _ = stack.enter_context(worker) if not number else stack.push(worker)
+            stack.push(worker)
             idle.put(worker)
         pool = stack.enter_context(ThreadPoolExecutor(workers))
         waiting: set[Future[Done]] = set()

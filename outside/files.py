@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -130,14 +131,8 @@ def read_bytes(
     Raises:
         InputError, OSError: As `opened`.
     """
-    content = bytearray()
     with opened(path, kind, inside=inside, error=error) as file:
-        # In blocks: it may grow, files of /proc say 0, and `read` first takes all that it may need.
-        while block := file.read(_BLOCK):
-            content += block
-            if len(content) > kind.most:
-                raise _too_large(path, kind, "more", error)
-    return bytes(content)
+        return b"".join(_blocks(file, path, kind, error))
 
 
 def measured(
@@ -155,11 +150,9 @@ def measured(
     """
     digest, size = hashlib.new(algorithm, usedforsecurity=False), 0
     with opened(path, kind, inside=inside, error=error) as file:
-        while block := file.read(_BLOCK):
+        for block in _blocks(file, path, kind, error):
             digest.update(block)
             size += len(block)
-            if size > kind.most:
-                raise _too_large(path, kind, "more", error)
     return size, digest.hexdigest()
 
 
@@ -177,6 +170,19 @@ def is_folder(path: Path) -> bool:
         return path.is_dir()
     except (OSError, ValueError):
         return False
+
+
+def _blocks(
+    file: BinaryIO, path: str | os.PathLike[str], kind: Kind, error: type[InputError]
+) -> Iterator[bytes]:
+    """All of a file, in blocks: it may grow, files of /proc say 0, and `read` first takes all that
+    it may need."""
+    size = 0
+    while block := file.read(_BLOCK):
+        size += len(block)
+        if size > kind.most:
+            raise _too_large(path, kind, "more", error)
+        yield block
 
 
 def _check_inside(

@@ -7,12 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from ...errors import RunnerError
-from ...sdks.quiet import quiet_native
-from ...sdks.slim import tensorflow
 from ..manifest import Artifact
 from .contents import Contents, Stored, Value, stored
 from .declared import Declared, Port
-from .savedmodel_graph import NO_WORK, Node, type_name, walk
+from .savedmodel_graph import NO_WORK, Node, graphs_of, type_name, walk
 
 __all__ = ["contents", "declared", "nodes_of", "weight_of"]
 
@@ -73,13 +71,7 @@ def nodes_of(path: Path, signature: str = _SIGNATURE) -> list[Node]:
 
 def _read(path: Path, signature: str) -> tuple[Any, str]:
     """The graph, and the name of the signature."""
-    with quiet_native():
-        tensorflow()
-        from tensorflow.core.protobuf import saved_model_pb2
-
-    saved = saved_model_pb2.SavedModel()
-    saved.ParseFromString((path / "saved_model.pb").read_bytes())
-    graphs = [graph for graph in saved.meta_graphs if set(graph.signature_def) - {_RESTORING}]
+    graphs = [graph for graph in graphs_of(path) if set(graph.signature_def) - {_RESTORING}]
     if not graphs:
         raise RunnerError(
             f"{path} has no signature, so what it takes and gives is not said.",

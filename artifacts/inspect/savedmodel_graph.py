@@ -8,11 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from ...errors import RunnerError
+from ...sdks.quiet import quiet_native
+from ...sdks.slim import tensorflow
 
-__all__ = ["NO_WORK", "Node", "Shape", "type_name", "walk"]
+__all__ = ["NO_WORK", "Node", "Shape", "graphs_of", "type_name", "walk"]
 
 Shape = tuple[int | None, ...] | None
 
@@ -47,6 +50,17 @@ class Node:
     outputs: tuple[tuple[str, Shape], ...]
     attributes: Mapping[str, Any]
     fixed: bool
+
+
+def graphs_of(path: Path) -> Any:
+    """The graphs in a SavedModel's folder, as TensorFlow's messages."""
+    with quiet_native():
+        tensorflow()
+        from tensorflow.core.protobuf import saved_model_pb2
+
+    saved = saved_model_pb2.SavedModel()
+    saved.ParseFromString((path / "saved_model.pb").read_bytes())
+    return saved.meta_graphs
 
 
 def walk(graph: Any, signature: Any) -> Iterator[Node]:

@@ -11,8 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from ...sdks.quiet import quiet_native
-from ...sdks.slim import tensorflow
+from .savedmodel_graph import graphs_of
 
 __all__ = ["reaching"]
 
@@ -20,22 +19,13 @@ __all__ = ["reaching"]
 _WITHIN = frozenset(
     (
         *("AssignVariableOp", "DestroyResourceOp", "ReadVariableOp", "VarHandleOp"),
-        *(
-            "DisableCopyOnRead",
-            "VarIsInitializedOp",
-            "VariableShape",
-            "VariableV2",
-            "Variable",
-            "Assign",
-        ),
+        *("Assign", "DisableCopyOnRead", "Variable", "VariableShape", "VariableV2"),
+        "VarIsInitializedOp",
         *("StatefulPartitionedCall", "If", "While", "Case", "Assert"),
         *("HashTableV2", "MutableHashTableV2", "LookupTableFindV2", "LookupTableImportV2"),
         *("LookupTableSizeV2", "LookupTableExportV2"),
     )
 )
-# What saving may do, which loading a file doesn't, and what restoring may, which it does.
-_SAVING = frozenset({"MergeV2Checkpoints", "RestoreV2", "SaveV2"})
-_RESTORING = frozenset({"RestoreV2"})
 # Of those that it doesn't, those that don't; and all of data sets.
 _BEYOND = frozenset(
     (
@@ -43,6 +33,9 @@ _BEYOND = frozenset(
         *("PyFuncStateless", "ReadFile"),
     )
 )
+# What saving may do, which loading a file doesn't, and what restoring may, which it does.
+_SAVING = frozenset({"MergeV2Checkpoints", "RestoreV2", "SaveV2"})
+_RESTORING = frozenset({"RestoreV2"})
 
 
 def reaching(path: Path) -> list[str]:
@@ -53,13 +46,8 @@ def reaching(path: Path) -> list[str]:
     Args:
         path: The folder.
     """
-    with quiet_native():
-        tensorflow()
-        from tensorflow.core.protobuf import saved_model_pb2
-        from tensorflow.python.framework import op_def_registry
-
-    saved = saved_model_pb2.SavedModel()
-    saved.ParseFromString((path / "saved_model.pb").read_bytes())
+    graphs = graphs_of(path)
+    from tensorflow.python.framework import op_def_registry
 
     def reaches(kind: str) -> bool:
         known = op_def_registry.get(kind)
@@ -67,7 +55,7 @@ def reaching(path: Path) -> list[str]:
             return True
         return known.is_stateful and kind not in _WITHIN and not kind.startswith("Random")
 
-    kinds = {kind for graph in saved.meta_graphs for kind in _kinds(graph)}
+    kinds = {kind for graph in graphs for kind in _kinds(graph)}
     return sorted(kind for kind in kinds if reaches(kind))
 
 

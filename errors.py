@@ -9,6 +9,7 @@
     │   ├── ImageError        2    a photo, or a folder of photos
     │   ├── BundleError       2    a folder that is not a readable bundle
     │   └── ArtifactError     2    a file that is not a readable artifact
+    │       └── ChangedError       a file that is not the one of its manifest
     ├── BudgetError           1    an export for which no recipe holds what masks must hold
     └── ToolError             3    something we rely on is missing or broke
         ├── MissingToolError  3    an SDK is not installed
@@ -33,6 +34,7 @@ __all__ = [
     "ArtifactError",
     "BudgetError",
     "BundleError",
+    "ChangedError",
     "CheckpointError",
     "DownloadError",
     "ExportError",
@@ -100,6 +102,10 @@ class BundleError(InputError):
 
 class ArtifactError(InputError):
     """A file from anywhere is not one of its format, or reading it takes more than it may."""
+
+
+class ChangedError(ArtifactError):
+    """A file is not the one that its manifest describes, and isn't run unless that is asked for."""
 
 
 class BudgetError(MaskportError):

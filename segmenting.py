@@ -22,6 +22,7 @@ def open_segmenter(
     weights_key: str | None = None,
     threads: int | None = None,
     seconds: float | None = None,
+    force: bool = False,
 ) -> Iterator[Segmenter]:
     """Open what draws masks, for the functions of `maskport.apps`.
 
@@ -33,12 +34,21 @@ def open_segmenter(
         weights_key: Which weights of a checkpoint that holds several sets.
         threads: CPU threads of a file's runtime.
         seconds: What a file may take to be loaded, and again for each mask; ten minutes where None.
+        force: Run a file although it isn't the one that its manifest describes.
 
     Raises:
         InputError: It is none of these.
+        ChangedError: It is not the file that its manifest describes.
         ToolError: The file's runtime is missing, or refuses it.
     """
     with open_evaluated(
-        str(what), network, threads, size, weights_key, target, seconds or LIMITS_SECONDS
+        str(what),
+        network,
+        threads,
+        size,
+        weights_key,
+        target,
+        seconds or LIMITS_SECONDS,
+        force=force,
     ) as found:
         yield Segmenter(found.spec, found.draw, found.name)

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from ..validation.options import NetworkOptions
-from .network_options import PATH, json_option
+from .network_options import PATH, force_option, json_option
 from .run_options import reference_options
 
 __all__ = ["command"]
@@ -44,6 +44,7 @@ __all__ = ["command"]
 )
 @reference_options
 @click.option("--threads", type=click.IntRange(1), help="CPU threads of the artifact's runtime.")
+@force_option
 def command(
     artifact: Path,
     target: str | None,
@@ -55,6 +56,7 @@ def command(
     plot: Path | None,
     network: NetworkOptions,
     threads: int | None,
+    force: bool,
 ) -> int:
     """Find where ARTIFACT and the PyTorch network part ways, module by module.
 
@@ -64,7 +66,7 @@ def command(
     \b
     maskport drift exports/sky/u2netp-tflite-int8.tflite --images photos/
     maskport drift exports/sky --target coreml-fp16 --plot drift.html --json drift.json
-    maskport drift edited.onnx --bundle exports/sky --target onnx-fp32
+    maskport drift edited.onnx --bundle exports/sky --target onnx-fp32 --force
     """
     from .drift_view import DriftView
 
@@ -80,7 +82,8 @@ def command(
         if json_out is not None:
             check_json(json_out)
         located = locate(artifact, bundle, target)
-        view.located(located)
+        if force:
+            view.located(located)
         drift = find_drift(
             located,
             network,
@@ -88,6 +91,7 @@ def command(
             count=count,
             tolerance=tolerance,
             threads=threads,
+            force=force,
             step=view.say,
             note=view.note,
         )

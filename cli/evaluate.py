@@ -11,7 +11,7 @@ import click
 
 from ..errors import UsageError
 from ..outputs import write_whole
-from .network_options import PATH, json_option, weights_key_option
+from .network_options import PATH, force_option, json_option, weights_key_option
 from .tables import print_table
 
 if TYPE_CHECKING:
@@ -58,6 +58,7 @@ _PAPER_COLUMNS = {
 @click.option("--paper", is_flag=True, help="Beside the table of U²-Net's paper.")
 @json_option("Write everything measured.")
 @click.option("--threads", type=click.IntRange(1), help="CPU threads of an artifact's runtime.")
+@force_option
 def command(
     what: str,
     images: Path | None,
@@ -69,6 +70,7 @@ def command(
     paper: bool,
     json_out: Path | None,
     threads: int | None,
+    force: bool,
 ) -> int:
     """Measure WEIGHTS_OR_ARTIFACT over photos with ground truth.
 
@@ -101,7 +103,8 @@ def command(
             bar.note(f"Photos left out: {reason}")
 
         pairs = find_pairs(images, masks, left_out) if images is not None else []
-        found = stack.enter_context(open_evaluated(what, network, threads, size, weights_key))
+        opened = open_evaluated(what, network, threads, size, weights_key, force=force)
+        found = stack.enter_context(opened)
         if found.taken:
             bar.note(f"Weights of {what}: {found.taken}")
         bar.say(f"measuring {found.name}")

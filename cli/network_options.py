@@ -20,6 +20,7 @@ __all__ = [
     "catalog_entry",
     "checkpoint_options",
     "chosen_spec",
+    "force_option",
     "gathered",
     "json_option",
     "listed",
@@ -89,6 +90,13 @@ memory_limit_option = click.option(
     type=click.FloatRange(0, min_open=True),
     metavar="GB",
     help="For the process of one file.  [default: half of the memory]",
+)
+
+
+force_option = click.option(
+    "--force",
+    is_flag=True,
+    help="Run a bundle's file although its checksum isn't the manifest's.",
 )
 
 

@@ -13,6 +13,7 @@ import click
 from ..validation.options import NetworkOptions, RunOptions
 from .network_options import (
     PATH,
+    force_option,
     gathered,
     gigabytes,
     listed,
@@ -100,6 +101,7 @@ run_options = gathered(
     click.option(
         "--resume", is_flag=True, help="Go on where an interrupted run of this one ended."
     ),
+    force_option,
 )
 
 

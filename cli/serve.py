@@ -13,6 +13,7 @@ import click
 
 from ..errors import MissingToolError, UsageError
 from .network_options import (
+    force_option,
     gathered,
     listed,
     time_limit_option,
@@ -41,6 +42,7 @@ class _Opening:
     weights_key: str | None
     threads: int | None
     time_limit: float | None
+    force: bool
 
 
 _opening_options = gathered(
@@ -57,6 +59,7 @@ _opening_options = gathered(
     weights_key_option,
     click.option("--threads", type=click.IntRange(1), help="CPU threads for each photo."),
     time_limit_option("For loading a file, and for each of its masks.  [default: 60]"),
+    force_option,
 )
 
 
@@ -261,6 +264,7 @@ def _opener(
         weights_key=weights_key,
         threads=opening.threads or threads,
         seconds=opening.time_limit or _TIME_LIMIT,
+        force=opening.force,
     )
 
 

@@ -24,7 +24,7 @@ from .base import planes_shape
 from .costs.counting import Cost
 from .intermediates.nodes import NodeInfo
 from .isolated_messages import Build, Loaded
-from .refusals import remedy
+from .refusals import check_unchanged, remedy
 
 __all__ = ["Build", "IsolatedRunner", "Limits", "Loaded", "default_memory_limit"]
 
@@ -59,6 +59,7 @@ class IsolatedRunner:
         build: Where it is no file but the network itself.
         compute_units: For Core ML on macOS.
         runtime: Which of the format's runtimes; the first where empty.
+        force: Run the file although it isn't the one that the manifest describes.
     """
 
     def __init__(
@@ -71,6 +72,7 @@ class IsolatedRunner:
         build: Build | None = None,
         compute_units: str = "",
         runtime: str = "",
+        force: bool = False,
     ) -> None:
         self.artifact = artifact
         self.path = path
@@ -78,6 +80,7 @@ class IsolatedRunner:
         self._job = messages.Job(
             str(path), artifact, threads, limits.memory, build, compute_units, runtime
         )
+        self._unchecked = build is None and not force
         self._started = self._ready = False
         self._run_seconds = 0.0
 
@@ -114,6 +117,8 @@ class IsolatedRunner:
         """Wait until the runtime is there, and load the file.
 
         Raises:
+            ChangedError: The file is not the one that the manifest describes.
+            ArtifactError: It can't be read.
             NotCoveredError, MissingToolError: Nothing here can run it.
             LostError: The process crashed, hung or took too much memory.
             RunnerError: The runtime refuses the file.
@@ -232,8 +237,12 @@ class IsolatedRunner:
         return self._answer(expected, limit, doing)
 
     def _await_runtime(self) -> None:
-        """Wait until the process has imported what it needs; it says so once."""
+        """Wait until the process has imported what it needs; it says so once. Meanwhile the file is
+        held against the manifest: nothing of it is read there before."""
         self.start()
+        if self._unchecked:
+            check_unchanged(self.artifact, self.path)
+            self._unchecked = False
         if not self._ready:
             self._answer(messages.Ready, self.limits.load, "starting its runtime")
             self._ready = True

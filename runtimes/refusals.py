@@ -1,4 +1,4 @@
-"""What to do about a file that can't be loaded or read: that depends on whether it is damaged."""
+"""Files that aren't those of their manifest, and what to do about one that can't be loaded."""
 
 from __future__ import annotations
 
@@ -6,9 +6,30 @@ from pathlib import Path
 
 from ..artifacts.bundle import describe_files
 from ..artifacts.manifest import Artifact
-from ..errors import InputError
+from ..errors import ArtifactError, ChangedError
 
-__all__ = ["remedy", "unsupported"]
+__all__ = ["check_unchanged", "remedy", "unsupported"]
+
+
+def check_unchanged(artifact: Artifact, path: Path) -> None:
+    """Hold a file against its entry in a manifest.
+
+    Raises:
+        ChangedError: It is another one.
+        ArtifactError: It can't be read, or is no artifact at all.
+    """
+    try:
+        _, _, digest = describe_files(path, path.parent)
+    except OSError as exc:
+        raise ArtifactError(
+            f"{path} can't be read: {exc.strerror or exc}.", "Check the bundle: maskport verify."
+        ) from exc
+    if digest != artifact.sha256:
+        raise ChangedError(
+            f"{path} is not the {artifact.target} that the manifest describes: its checksum is "
+            f"{digest[:12]}… instead of {artifact.sha256[:12]}…, so it isn't run.",
+            "Export the bundle again. If the change is yours, --force runs it.",
+        )
 
 
 def remedy(artifact: Artifact, path: Path, intact: str) -> str:
@@ -41,6 +62,7 @@ def unsupported(artifact: Artifact, release: str) -> str:
 
 def _is_as_exported(artifact: Artifact, path: Path) -> bool:
     try:
-        return describe_files(path, path.parent)[2] == artifact.sha256
-    except (InputError, OSError):
+        check_unchanged(artifact, path)
+    except ArtifactError:
         return False
+    return True

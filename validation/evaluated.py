@@ -55,6 +55,8 @@ def open_evaluated(
     weights_key: str | None = None,
     target: str | None = None,
     seconds: float = LIMITS_SECONDS,
+    *,
+    force: bool = False,
 ) -> Iterator[Evaluated]:
     """Open a checkpoint, a bundle, or a file of one, for as long as the block lasts.
 
@@ -69,10 +71,12 @@ def open_evaluated(
         weights_key: Which weights of a checkpoint that holds several sets.
         target: Which of a bundle's files; its first where None.
         seconds: What a file may take to be loaded, and again for each mask.
+        force: Run a file although it isn't the one that its manifest describes.
 
     Raises:
         InputError: There is no such file, or it is neither; or a bundle's file, which has a size
             of its own, is given another.
+        ChangedError: It is not the file that its manifest describes.
         ToolError: The file's runtime is missing, or refuses it.
     """
     path = Path(what)
@@ -98,7 +102,7 @@ def open_evaluated(
     if weights_key is not None:
         raise UsageError(f"{path} is no checkpoint.", "Leave --weights-key out.")
     limits = Limits(seconds, seconds, default_memory_limit())
-    with IsolatedRunner(artifact, path, threads=threads, limits=limits) as runner:
+    with IsolatedRunner(artifact, path, threads=threads, limits=limits, force=force) as runner:
         loaded = runner.load()
         emulated = ", emulated" if loaded.emulated else ""
         yield Evaluated(

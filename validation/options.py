@@ -50,3 +50,4 @@ class RunOptions:
     compute_units: str = ""
     runtime: str = ""
     resume: bool = False
+    force: bool = False

@@ -46,6 +46,7 @@ class Pool:
             makes room, and is loaded again when its turn comes.
         compute_units: For Core ML on macOS.
         runtime: Which of a format's runtimes; the first where empty.
+        force: Run files that aren't those of their manifest.
 
     Attributes:
         load_seconds: Spent waiting for processes and files.
@@ -58,6 +59,8 @@ class Pool:
         budget: int,
         compute_units: str = "",
         runtime: str = "",
+        *,
+        force: bool = False,
     ) -> None:
         self.load_seconds = 0.0
         self._make: Callable[[Job], IsolatedRunner] = lambda job: IsolatedRunner(
@@ -68,6 +71,7 @@ class Pool:
             build=job.build,
             compute_units=compute_units,
             runtime=runtime,
+            force=force,
         )
         self._budget = budget
         self._loaded: dict[str, tuple[IsolatedRunner, Loaded]] = {}  # the one used last comes last
@@ -91,7 +95,7 @@ class Pool:
         """A job's runner, loaded.
 
         Raises:
-            RunnerError: As `IsolatedRunner.load`; the process is ended.
+            ArtifactError, RunnerError: As `IsolatedRunner.load`; the process is ended.
         """
         pair = self._loaded.pop(job.target, None)
         if pair is None:

@@ -47,9 +47,18 @@ SCHEMA_VERSION: Final = 1
 # timed-out     loading or a run passed the time limit
 # out-of-memory its process passed the memory limit
 # missing       the manifest names it, and it isn't there
+# changed       it isn't the file that the manifest describes, so it wasn't run
 # unavailable   nothing here runs it: a missing SDK, or an operation our emulation lacks
 Status = Literal[
-    "passed", "failed", "broken", "crashed", "timed-out", "out-of-memory", "missing", "unavailable"
+    "passed",
+    "failed",
+    "broken",
+    "crashed",
+    "timed-out",
+    "out-of-memory",
+    "missing",
+    "changed",
+    "unavailable",
 ]
 
 # Differences and ratios of such are finite, too.

@@ -19,7 +19,16 @@ from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from ..artifacts.bundle import describe_files
-from ..errors import InputError, LostError, MaskportError, NotCoveredError, RunnerError, UsageError
+from ..errors import (
+    ArtifactError,
+    ChangedError,
+    InputError,
+    LostError,
+    MaskportError,
+    NotCoveredError,
+    RunnerError,
+    UsageError,
+)
 from ..metrics import SaliencyScores, drawn_objects
 from ..models.checksums import digest_of
 from ..models.devices import best_device
@@ -128,8 +137,15 @@ class _Validation:
             scores, truths = score_references(self.photos, self.references, spec)
             if scores is not None:
                 self.scores[""] = scores
-        chosen = (request.options.compute_units, request.options.runtime)
-        with Pool(request.threads, self._limits(), memory_budget(), *chosen) as pool:
+        options = request.options
+        with Pool(
+            request.threads,
+            self._limits(),
+            memory_budget(),
+            options.compute_units,
+            options.runtime,
+            force=options.force,
+        ) as pool:
             self.pool = pool
             for job, following in zip(self.jobs, [*self.jobs[1:], None], strict=True):
                 self._guarded(job, partial(self._examine, job, following))
@@ -174,7 +190,7 @@ class _Validation:
         request = self.request
         contents = {}
         for job in self.jobs:
-            with contextlib.suppress(OSError):
+            with contextlib.suppress(OSError, ArtifactError):  # what is wrong is told of the file
                 # A view's weights may be a link of the user's; what a bundle holds lies in it.
                 inside = None if job.build else request.bundle.path
                 found = describe_files(job.path, job.path.parent, inside=inside)
@@ -218,6 +234,8 @@ class _Validation:
                 status = exc.kind
             elif isinstance(exc, NotCoveredError):
                 status = "unavailable"
+            elif isinstance(exc, ChangedError):
+                status = "changed"
             elif not job.path.exists():
                 status = "missing"
             self.pool.drop(job.target)

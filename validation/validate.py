@@ -53,6 +53,7 @@ def validate(
     compute_units: str = "",
     runtime: str = "",
     resume: bool = False,
+    force: bool = False,
     html: Path_ | None = None,
     report: Report | None = None,
     watch: Watcher | None = None,
@@ -81,6 +82,7 @@ def validate(
         runtime: Another of a format's runtimes than the one that is taken by itself
             (`formats.FORMATS`): ``mediapipe`` for TFLite. All targets must have it.
         resume: Go on where an interrupted run of the same bundle, photos and options ended.
+        force: Run files that aren't those that the manifest describes; they fail all the same.
         html: Write the report there: a page, or a folder for one.
         report: Called with the results before what the run kept is removed, so that a report
             that can't be written costs no second run: ``resume`` goes on from there.
@@ -105,6 +107,7 @@ def validate(
         compute_units=compute_units,
         runtime=runtime,
         resume=resume,
+        force=force,
     )
     watch = watch or _unwatched
     return validate_with(
@@ -127,6 +130,7 @@ def bench(
     memory_limit: int | None = None,
     compute_units: str = "",
     resume: bool = False,
+    force: bool = False,
     report: Report | None = None,
     watch: Watcher | None = None,
 ) -> Results:
@@ -146,6 +150,7 @@ def bench(
         memory_limit=memory_limit,
         compute_units=compute_units,
         resume=resume,
+        force=force,
     )
     return bench_with(Path(bundle), options, report, watch or _unwatched)
 

@@ -13,7 +13,15 @@ import click
 
 from ...errors import UsageError
 from ...loading import load
-from ..network_options import PATH, Decorator, gathered, together, weights_key_option, workers_of
+from ..network_options import (
+    PATH,
+    Decorator,
+    force_option,
+    gathered,
+    together,
+    weights_key_option,
+    workers_of,
+)
 
 if TYPE_CHECKING:
     from ...apps.batch import Application, Done
@@ -45,6 +53,7 @@ class Drawing:
     size: int | None
     weights_key: str | None
     threads: int | None
+    force: bool
 
     @contextmanager
     def open(self, threads: int | None = None) -> Iterator[Segmenter]:
@@ -58,6 +67,7 @@ class Drawing:
             size=self.size,
             weights_key=self.weights_key,
             threads=self.threads or threads,
+            force=self.force,
         ) as segmenter:
             yield segmenter
 
@@ -93,6 +103,7 @@ drawing_options = gathered(
     click.option("--size", type=click.IntRange(16), help="Side of a checkpoint's photos."),
     weights_key_option,
     click.option("--threads", type=click.IntRange(1), help="CPU threads of a file's runtime."),
+    force_option,
 )
 folder_options = gathered(
     "folder",

@@ -91,7 +91,7 @@ def test_a_planted_fault_is_found_at_its_module(
     plant = {"onnx": plant_onnx, "tflite": plant_tflite, "coreml": plant_coreml}
     plant[bundle.artifact(target).format](bundle.file(target), copy, tensors[target][fault])
     located = locate(copy, bundle.path, target)
-    drift = find_drift(located, NetworkOptions(network), count=1)
+    drift = find_drift(located, NetworkOptions(network), count=1, force=True)
     assert located.changed
     assert [module.name for module in drift.past] == [fault]
     assert drift.worst.name == fault
@@ -113,7 +113,9 @@ def test_the_command_line_names_the_fault(
     options = ["--network", "nano_factory:make", "--count", "1", "--threads", "1"]
     copied = [str(copy), "--bundle", str(bundle.path), "--target", "onnx-fp32"]
     written = ["--json", str(result), "--plot", str(plot)]
-    assert run("drift", *copied, *options, *written) == 1
+    assert run("drift", *copied, *options, *written) == 2
+    assert "its checksum is" in capsys.readouterr().err and not result.exists()
+    assert run("drift", *copied, *options, *written, "--force") == 1
     said = capsys.readouterr()
     assert said.out.splitlines()[0].startswith("module\tadds\tadded_up\t")
     assert "its checksum differs" in said.err
@@ -139,7 +141,7 @@ def test_a_damaged_file_is_an_error_with_its_cause(
 
     located = locate(copy, bundle.path, "onnx-fp32")
     with pytest.raises(RunnerError, match=r"broken\.onnx"):
-        find_drift(located, NetworkOptions(network), count=1)
+        find_drift(located, NetworkOptions(network), count=1, force=True)
 
 
 def run(*arguments: str) -> int:

@@ -16,14 +16,16 @@ import torch
 from click.testing import CliRunner
 from PIL import Image
 
+from maskport import open_segmenter
 from maskport.api import export
 from maskport.cli.main import cli
-from maskport.errors import BundleError, ImageError, InputError, LostError, UsageError
+from maskport.errors import BundleError, ChangedError, ImageError, InputError, LostError, UsageError
 from maskport.models.u2net import U2Net
 from maskport.runtimes.costs.counting import Cost
 from maskport.runtimes.isolated import IsolatedRunner
 from maskport.scenes import scene
 from maskport.specs import ImageSpec, MaskSpec, ModelSpec
+from maskport.validation.gates import exit_code
 from maskport.validation.request import ValidationEvent
 from maskport.validation.results import Results, read_results
 from maskport.validation.validate import bench, validate
@@ -170,7 +172,8 @@ def test_each_broken_file_is_named_with_its_cause_and_the_rest_validated(
     broken: Path, network: U2Net, photos: Path
 ) -> None:
     began = time.monotonic()
-    results = validate(broken, images=photos, network=network, latency="none", time_limit=3)
+    options: dict[str, Any] = {"images": photos, "network": network, "latency": "none"}
+    results = validate(broken, time_limit=3, force=True, **options)
     found = results.artifacts
     assert {target: found[target].status for target in TARGETS} == {
         "onnx-fp32": "failed",
@@ -188,6 +191,30 @@ def test_each_broken_file_is_named_with_its_cause_and_the_rest_validated(
     assert "more than 3 s" in found["torchscript-lite"].reason
     # Three seconds of waiting for the endless one; the rest is loading runtimes.
     assert time.monotonic() - began < 120
+
+
+def test_changed_files_are_not_run(broken: Path, network: U2Net, photos: Path) -> None:
+    seen: list[ValidationEvent] = []
+    options: dict[str, Any] = {"images": photos, "network": network, "latency": "none"}
+    results = validate(broken, watch=seen.append, **options)
+    found = results.artifacts
+    changed = {target for target in TARGETS if target != "coreml-fp32"}
+    assert {target for target in TARGETS if found[target].status == "changed"} == changed
+    assert found["coreml-fp32"].status == "passed" and not results.passed
+    assert exit_code(results) == 1
+    assert {event.target for event in seen if event.kind == "photo"} == {"coreml-fp32"}
+    assert "is not the onnx-fp32 that the manifest describes" in found["onnx-fp32"].reason
+    assert "--force" in found["onnx-fp32"].reason
+    assert any(g.metric == "checksum" and not g.passed for g in found["onnx-fp32"].gates)
+
+
+def test_a_changed_file_draws_for_nobody(broken: Path) -> None:
+    disturbed = broken / "nano-onnx-fp32.onnx"
+    refused = pytest.raises(ChangedError, match="is not the onnx-fp32 that the manifest describes")
+    with refused, open_segmenter(disturbed):
+        pass
+    with open_segmenter(disturbed, force=True) as segmenter:
+        assert segmenter.name.startswith(disturbed.name)
 
 
 def test_a_file_of_several_sizes_is_judged_at_each(
@@ -370,7 +397,8 @@ def test_a_file_that_draws_masks_of_another_size_is_broken_and_the_others_go_on(
     entry["inputs"][0]["name"], entry["outputs"][0]["name"] = "image", "mask"
     entry["outputs"][0]["shape"] = list(size)
     (folder / "manifest.json").write_text(json.dumps(manifest))
-    results = validate(folder, images=photos, network=network, targets="onnx", latency="none")
+    options: dict[str, Any] = {"images": photos, "network": network, "latency": "none"}
+    results = validate(folder, targets="onnx", force=True, **options)
     assert results.artifacts["onnx-fp16"].status == "broken"
     assert "shape (1, 32, 24)" in results.artifacts["onnx-fp16"].reason
     assert results.artifacts["onnx-fp32"].status == "passed"

@@ -37,6 +37,7 @@ def find_drift(
     count: int = PHOTOS,
     tolerance: float | None = None,
     threads: int | None = None,
+    force: bool = False,
     step: Callable[[str], None] = lambda text: None,
     note: Callable[[str], None] = lambda text: None,
 ) -> Drift:
@@ -49,11 +50,13 @@ def find_drift(
         count: How many photos to take, evenly spaced.
         tolerance: Of a module's own error; its precision's where not given.
         threads: CPU threads of the artifact's runtime.
+        force: Run a file that is not the one of its manifest.
         step: Called with what is being done.
         note: Called with what of a checkpoint was taken, and which photos are left out.
 
     Raises:
         InputError: The photos or the reference can't be had.
+        ChangedError: The file is not the one of its manifest.
         ToolError: The artifact's runtime is missing, or fails.
     """
     precision = found.artifact.precision
@@ -66,7 +69,9 @@ def find_drift(
     reference = load_reference(found.bundle, given, note)
     # In a process of its own, because it may be anything.
     limits = Limits(LOAD_SECONDS, RUN_SECONDS, default_memory_limit())
-    with IsolatedRunner(found.artifact, found.path, threads=threads, limits=limits) as runner:
+    with IsolatedRunner(
+        found.artifact, found.path, threads=threads, limits=limits, force=force
+    ) as runner:
         return measure_drift(
             reference,
             _photos(images, count, reference.spec.image, note),

@@ -49,6 +49,7 @@ STATUSES: Final[dict[Status, StatusWords]] = {
     "timed-out": StatusWords("timed out", "bad", "loading or a run passed the time limit"),
     "out-of-memory": StatusWords("out of memory", "bad", "its process passed the memory limit"),
     "missing": StatusWords("missing", "bad", "the manifest names it, and it isn't there"),
+    "changed": StatusWords("changed", "bad", "not the file of the manifest, so it wasn't run"),
     "unavailable": StatusWords("unavailable", "unknown", "nothing here runs it"),
 }
 

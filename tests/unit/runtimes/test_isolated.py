@@ -17,7 +17,7 @@ import psutil
 import pytest
 
 from maskport.artifacts.manifest import Artifact
-from maskport.errors import LostError, NotCoveredError, RunnerError
+from maskport.errors import ArtifactError, ChangedError, LostError, NotCoveredError, RunnerError
 from maskport.processes.messages import Frame, Garbled
 from maskport.runtimes.isolated import Build, IsolatedRunner, Limits
 from maskport.runtimes.isolated_messages import ANSWERS
@@ -313,9 +313,20 @@ def test_a_format_that_nothing_runs_is_unavailable_not_broken(tmp_path: Path) ->
     file = tmp_path / "weights.bin"
     file.write_bytes(b"")
     with (
-        IsolatedRunner(an_artifact("tarot"), file, threads=1, limits=PLENTY) as odd,
+        IsolatedRunner(an_artifact("tarot"), file, threads=1, limits=PLENTY, force=True) as odd,
         pytest.raises(NotCoveredError, match="tarot"),
     ):
+        odd.load()
+
+
+def test_a_file_that_is_not_the_manifests_is_not_loaded(tmp_path: Path) -> None:
+    file = tmp_path / "weights.bin"
+    file.write_bytes(b"other")
+    started = IsolatedRunner(an_artifact("tarot"), file, threads=1, limits=PLENTY)
+    with started as odd, pytest.raises(ChangedError, match="weights.bin is not the odd"):
+        odd.load()
+    file.unlink()
+    with started as odd, pytest.raises(ArtifactError, match="can't be read: No such file"):
         odd.load()
 
 

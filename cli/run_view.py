@@ -30,15 +30,27 @@ class _Line:
     rounds: tuple[int, int] = (0, 0)
 
 
+# Where there is no terminal, seconds between lines that only say how far it is.
+SELDOM = 5.0
+
+
 class RunView(TableView):
     """Follows a run's events on stderr. A context manager; on a terminal it redraws its lines,
-    and elsewhere it prints each artifact when its photos are compared, and each that is lost.
+    and elsewhere it prints what begins, how far that is now and then, each artifact when its photos
+    are compared, and each that is lost.
     """
 
     def __init__(self) -> None:
         self._lines: dict[str, _Line] = {}
-        self._began = time.monotonic()
+        self._began = self._printed = time.monotonic()
+        self._doing = ""
         super().__init__(2, transient=True)  # seldom: the machine is being timed
+
+    def say(self, text: str) -> None:
+        """What is being done for all of them."""
+        super().say(text)
+        if text:
+            self._far("", text)
 
     def watch(self, event: ValidationEvent) -> None:
         """Take an event of the run."""
@@ -60,6 +72,7 @@ class RunView(TableView):
                 self._plain(event.target, event.text)
         elif event.kind == "photo":
             line.photos, line.text = (event.done, event.total), "comparing"
+            self._far(event.target, f"comparing {event.done}/{event.total}")
         elif event.kind == "round":
             line.rounds = (event.done, event.total)
             line.text = ""
@@ -70,7 +83,15 @@ class RunView(TableView):
             line.lost, line.text = True, printable(event.text)
             self._plain(event.target, line.text)
 
+    def _far(self, target: str, text: str) -> None:
+        """How far something is: a line when it begins, and then seldom."""
+        doing = f"{target} {text.rstrip('0123456789/')}"
+        if doing != self._doing or time.monotonic() - self._printed > SELDOM:
+            self._doing = doing
+            self._plain(target, text)
+
     def _plain(self, target: str, text: str) -> None:
+        self._printed = time.monotonic()
         if not self._animated:
             seconds = time.monotonic() - self._began
             line = f"{seconds:6.0f} s  {printable(target):20} {text}"

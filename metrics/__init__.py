@@ -39,7 +39,7 @@ from .overlap import (
     mean_over_classes,
     soft_intersection_over_union,
 )
-from .saliency import SALIENCY, SaliencyScores
+from .saliency import SALIENCY, SaliencyScores, saliency_rows
 from .structure import s_measure
 from .summary import Better, Summary, mean_by_class, summarize
 from .weighted_f import weighted_f_measure
@@ -79,6 +79,7 @@ __all__ = [
     "relaxed_boundary_f_measure",
     "root_mean_square_error",
     "s_measure",
+    "saliency_rows",
     "soft_intersection_over_union",
     "summarize",
     "weighted_f_measure",

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from types import MappingProxyType
-from typing import Any
 
 import numpy as np
 
@@ -17,7 +15,7 @@ from .structure import structure
 from .summary import Better
 from .weighted_f import weighted_f
 
-__all__ = ["OF_THE_SET", "SALIENCY", "SaliencyScores"]
+__all__ = ["OF_THE_SET", "SALIENCY", "SaliencyScores", "saliency_rows"]
 
 SALIENCY: Mapping[str, Better] = MappingProxyType(
     {
@@ -80,11 +78,19 @@ class SaliencyScores:
         Raises:
             ValueError: The shapes differ, or are not (N, 1, H, W).
         """
-        width = len(PER_PHOTO) + 4 * THRESHOLDS
-        for row in scored(_all_of_a_photo, masks, truths, (width,)):
-            for name, value in zip(PER_PHOTO, row, strict=False):
-                self._photos[name].append(float(value))
-            self._curves += row[len(PER_PHOTO) :].reshape(4, THRESHOLDS)
+        for row in saliency_rows(masks, truths):
+            self.take(row)
+
+    def take(self, row: Values) -> None:
+        """A photo's row of `saliency_rows`.
+
+        Raises:
+            ValueError: It is none.
+        """
+        curves = row[len(PER_PHOTO) :].reshape(4, THRESHOLDS)
+        for name, value in zip(PER_PHOTO, row, strict=False):
+            self._photos[name].append(float(value))
+        self._curves += curves
 
     @property
     def photos(self) -> dict[str, Values]:
@@ -97,25 +103,6 @@ class SaliencyScores:
     def last(self) -> dict[str, float]:
         """What the photo added last has by itself, as `photos` has it of all."""
         return {name: values[-1] for name, values in self._photos.items()}
-
-    def save(self, file: Path) -> None:
-        """Keep everything collected so far in an ``.npz`` file, written whole."""
-        partial = file.with_name(f".{file.name}")
-        with partial.open("wb") as opened:
-            arrays: dict[str, Any] = {"curves": self._curves, **self.photos}
-            np.savez(opened, **arrays)
-        partial.replace(file)
-
-    @classmethod
-    def load(cls, file: Path) -> SaliencyScores | None:
-        """What `save` kept, to go on from; None where there is no such file."""
-        if not file.is_file():
-            return None
-        scores = cls()
-        with np.load(file) as kept:
-            scores._curves = kept["curves"]
-            scores._photos = {name: kept[name].tolist() for name in PER_PHOTO}
-        return scores
 
     def result(self) -> dict[str, float | None]:
         """Each name of `SALIENCY` over the data set; means unless the name says otherwise.
@@ -133,6 +120,17 @@ class SaliencyScores:
         values["max_f_mean_curve"] = float(f_curve.max())
         values["max_e_mean_curve"] = float(e_curve.max())
         return {name: None if np.isnan(values[name]) else values[name] for name in SALIENCY}
+
+
+def saliency_rows(masks: Masks, truths: Masks) -> Values:
+    """What `SaliencyScores` takes of each photo: the measures that it has by itself, then its four
+    curves; (N, 1034).
+
+    Args:
+        masks: As `SaliencyScores.add` has them.
+        truths: Likewise.
+    """
+    return scored(_all_of_a_photo, masks, truths, (len(PER_PHOTO) + 4 * THRESHOLDS,))
 
 
 def _all_of_a_photo(mask: Plane, truth: Truth) -> Values:

@@ -144,7 +144,7 @@ def evaluate(
         final = mask_for_photo(drawn[0], spec.mask, *truth.shape)
         levels = np.rint(final * 255).astype(np.float32) / np.float32(255)
         scores.add(levels[None], truth[None, None])
-        by_photo[sample.name] = {name: float(v[-1]) for name, v in scores.photos.items()}
+        by_photo[sample.name] = scores.last()
         watch(done, len(samples))
     known = {name: value for name, value in scores.result().items() if value is not None}
     return Evaluation(len(samples), known, by_photo)

@@ -64,7 +64,7 @@ def results_of(
         began: Likewise, of `time.monotonic`.
     """
     manifest, options, photos = request.bundle.manifest, request.options, request.photos
-    reference_scores = findings.scores.get("")
+    reference_scores = findings.scores
     found = {job.target: _artifact_result(job, request, findings) for job in findings.jobs}
     views = {job.target: found.pop(job.target) for job in findings.jobs if job.build}
     return Results(
@@ -120,7 +120,7 @@ def _artifact_result(job: Job, request: ValidationRequest, findings: Findings) -
     shown = findings.photos.photos
     # Means over some of the photos would pass for means over all of them.
     whole = bool(photos) and len(photos) == len(findings.photos)
-    own, reference_scores = findings.scores.get(job.target), findings.scores.get("")
+    own, reference_scores = facts.scores, findings.scores
     complete = whole and own and reference_scores and len(own) == len(reference_scores)
     truth, drop = None, None
     if complete and own and reference_scores:

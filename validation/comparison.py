@@ -14,23 +14,27 @@ from ..metrics import (
     compare,
     intersection_over_union,
     mean_absolute_error,
+    saliency_rows,
 )
 from ..specs import MaskSpec
 from .maps import MapStore
 from .photoset import PhotoSet
+from .planes import Planes
 from .results import PhotoResult
 
-__all__ = ["Compared", "Comparison", "truth_values"]
+__all__ = ["Compared", "Comparison", "truth_row", "truth_values"]
 
 Map = NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True)
 class Compared:
-    """A photo's result, and the IoU at each threshold of the sweep."""
+    """A photo's result, the IoU at each threshold of the sweep, and what `SaliencyScores` takes of
+    it; None without ground truth."""
 
     result: PhotoResult
     sweep: list[float]
+    row: NDArray[np.float64] | None
 
 
 class Comparison:
@@ -44,26 +48,23 @@ class Comparison:
     """
 
     def __init__(
-        self, photos: PhotoSet, references: Map, spec: MaskSpec, maps: MapStore | None
+        self, photos: PhotoSet, references: Planes, spec: MaskSpec, maps: MapStore | None
     ) -> None:
         self._photos, self._references, self._spec, self._maps = photos, references, spec, maps
 
-    def compare(
-        self, target: str, position: int, mask: Map, scores: SaliencyScores | None
-    ) -> Compared:
+    def compare(self, target: str, position: int, mask: Map) -> Compared:
         """Compare one artifact's map with the reference's.
 
         Args:
             target: Whose map it is.
             position: Of the photo.
             mask: (1, C, H, W) at the network's size, as the artifact gave it.
-            scores: Takes the final mask and the photo's ground truth, where there is one.
         """
         photo = self._photos.photos[position]
-        reference = np.asarray(self._references[position])[None]
+        reference = self._references[position][None]
         agreement = compare(mask, reference, self._spec.threshold)
         metrics = {name: float(values[0]) for name, values in agreement.metrics.items()}
-        truth = None
+        row = None
         if np.isfinite(mask).all():
             final, expected = (
                 mask_for_photo(m[0], self._spec, photo.height, photo.width)[None]
@@ -75,7 +76,7 @@ class Comparison:
                 "photo_boundary_f": boundary_f_measure(final, expected, self._spec.threshold),
             }
             metrics |= {name: float(value[0]) for name, value in at_photo_size.items()}
-            truth = truth_values(self._photos, position, final, scores)
+            row = truth_row(self._photos, position, final)
         if self._maps is not None:
             own = mask_for_photo(mask[0], self._spec, *mask.shape[2:])
             error = np.abs(mask[0] - reference[0]).max(0)
@@ -87,23 +88,27 @@ class Comparison:
             photo=photo.name,
             metrics=_finite(metrics),
             class_iou=classes,
-            truth=truth,
+            truth=truth_values(row),
             flags=list(agreement.objections[0]),
         )
-        return Compared(result, [float(value) for value in agreement.sweep[0]])
+        return Compared(result, [float(value) for value in agreement.sweep[0]], row)
 
 
-def truth_values(
-    photos: PhotoSet, position: int, final: Map, scores: SaliencyScores | None
-) -> dict[str, float] | None:
-    """Measure a final mask (1, 1, H, W) against its photo's ground truth, and collect it.
+def truth_row(photos: PhotoSet, position: int, final: Map) -> NDArray[np.float64] | None:
+    """The row of `metrics.saliency_rows` of a final mask (1, 1, H, W) and its photo's ground truth.
 
     None where the photo has none.
     """
-    truth = photos.truth(position) if scores is not None else None
-    if scores is None or truth is None:
+    truth = photos.truth(position)
+    return None if truth is None else saliency_rows(final, truth[None, None])[0]
+
+
+def truth_values(row: NDArray[np.float64] | None) -> dict[str, float] | None:
+    """The measures that a photo has by itself, of its row."""
+    if row is None:
         return None
-    scores.add(final, truth[None, None])
+    scores = SaliencyScores()
+    scores.take(row)
     return _finite(scores.last())
 
 

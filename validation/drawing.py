@@ -14,11 +14,11 @@ from ..imaging.convert import mask_for_photo
 from ..metrics import SaliencyScores
 from ..models.prepared import Reference, check_range
 from ..specs import MaskSpec
-from .comparison import truth_values
+from .comparison import truth_row, truth_values
 from .journal import Journal
-from .mapped import mapped, mapped_again
 from .maps import MapStore
 from .photoset import PhotoSet
+from .planes import Planes
 from .results import PhotoResult
 
 __all__ = ["draw_references", "score_references"]
@@ -34,7 +34,7 @@ def draw_references(
     journal: Journal,
     maps: MapStore | None,
     step: Callable[[str], None],
-) -> Map:
+) -> Planes:
     """What the untouched network draws of each photo.
 
     Args:
@@ -47,7 +47,7 @@ def draw_references(
         step: Called with what is being done.
 
     Returns:
-        (N, C, H, W) in [0, 1], mapped from the file.
+        (N, C, H, W) in [0, 1], in the file.
 
     Raises:
         NetworkError: The network itself draws what is no mask.
@@ -55,26 +55,25 @@ def draw_references(
     """
     image, mask = reference.spec.image, reference.spec.mask
     shape = (len(photos), mask.channels, image.height, image.width)
-    known = journal.resumed and file.is_file()
-    masks: Map = mapped_again(file) if known else mapped(file, shape)
-    missing = [p for p in range(len(photos)) if not (known and journal.reference_drawn(p))]
+    masks = Planes(file, shape, again=journal.resumed)
+    missing = [p for p in range(len(photos)) if not (masks.kept and journal.reference_drawn(p))]
     drawn = reference.drawing((photos.inputs[p] for p in missing), device)
     with contextlib.closing(drawn):  # type: ignore[type-var]
         for count, position in enumerate(missing, 1):
             step(f"drawing the reference's masks on {device} {count}/{len(missing)}")
             began = time.monotonic()
-            masks[position] = next(drawn)
+            masks[position] = found = next(drawn)
             seconds = time.monotonic() - began
-            check_range(masks[position], reference.spec)
+            check_range(found, reference.spec)
             if maps is not None:
-                own = mask_for_photo(masks[position], mask, image.height, image.width)
+                own = mask_for_photo(found, mask, image.height, image.width)
                 maps.save_reference(position, own)
             journal.enter("drawn", position=position, seconds=seconds)
     return masks
 
 
 def score_references(
-    photos: PhotoSet, references: Map, spec: MaskSpec
+    photos: PhotoSet, references: Planes, spec: MaskSpec
 ) -> tuple[SaliencyScores | None, list[PhotoResult]]:
     """The reference's own masks against the ground truth: over all photos, and of each.
 
@@ -85,6 +84,8 @@ def score_references(
     scores, results = SaliencyScores(), []
     for position, photo in enumerate(photos.photos):
         final = mask_for_photo(references[position], spec, photo.height, photo.width)
-        truth = truth_values(photos, position, final[None], scores)
-        results.append(PhotoResult(photo=photo.name, metrics={}, truth=truth))
+        row = truth_row(photos, position, final[None])
+        if row is not None:
+            scores.take(row)
+        results.append(PhotoResult(photo=photo.name, metrics={}, truth=truth_values(row)))
     return scores, results

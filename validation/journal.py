@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import base64
 import json
+import zlib
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
+from ..metrics import SaliencyScores
 from .results import Cost, PhotoResult
 
-__all__ = ["Facts", "Journal"]
+__all__ = ["Facts", "Journal", "packed"]
 
-VERSION = 1
+VERSION = 2
 
 
 @dataclass
@@ -22,6 +28,7 @@ class Facts:
         runtime: What ran it; empty before it was loaded.
         photos: Results by the photo's position.
         sweeps: IoU at each threshold of the sweep, likewise.
+        scores: Of the photos with ground truth, over the data set.
         rounds: Milliseconds of the timed runs, by round.
         saturating: Operations whose integers can saturate; None before they were looked for.
         lost: Status and reason, where it was given up.
@@ -33,6 +40,7 @@ class Facts:
     first_ms: float | None = None
     photos: dict[int, PhotoResult] = field(default_factory=dict)
     sweeps: dict[int, list[float]] = field(default_factory=dict)
+    scores: SaliencyScores = field(default_factory=SaliencyScores, compare=False)
     rounds: list[list[float]] = field(default_factory=list)
     peak_memory_mb: float | None = None
     cost: Cost | None = None
@@ -91,8 +99,9 @@ class Journal:
         Args:
             kind: ``drawn`` (position, seconds),
                 ``loaded`` (runtime, emulated, load_ms), ``first`` (ms),
-                ``photo`` (position, result, sweep), ``round`` (times), ``memory`` (mb),
-                ``cost`` (cost, reason), ``saturating`` (names), ``lost`` (status, reason).
+                ``photo`` (position, result, sweep, and the row that `packed` gives),
+                ``round`` (times), ``memory`` (mb), ``cost`` (cost, reason),
+                ``saturating`` (names), ``lost`` (status, reason).
             target: Which artifact; empty for the reference.
             values: Plain ones.
         """
@@ -114,7 +123,10 @@ class Journal:
         elif kind == "first":
             facts.first_ms = fact["ms"]
         elif kind == "photo":
-            facts.photos[fact["position"]] = PhotoResult.model_validate(fact["result"])
+            result = PhotoResult.model_validate(fact["result"])
+            if fact["row"] is not None:
+                facts.scores.take(_unpacked(fact["row"]))
+            facts.photos[fact["position"]] = result
             facts.sweeps[fact["position"]] = fact["sweep"]
         elif kind == "round":
             facts.rounds.append(fact["times"])
@@ -145,7 +157,16 @@ class Journal:
                         return 0
                 else:
                     self._apply(fact)
-            except (ValueError, KeyError, TypeError):
+            except (ValueError, KeyError, TypeError, zlib.error):
                 break
             good += len(line)
         return good if len(lines) > 1 else 0
+
+
+def packed(row: NDArray[np.float64]) -> str:
+    """A row of `metrics.saliency_rows`, as a line of the journal has it: to the bit, and short."""
+    return base64.b64encode(zlib.compress(row.astype("<f8").tobytes(), 1)).decode()
+
+
+def _unpacked(text: str) -> NDArray[np.float64]:
+    return np.frombuffer(zlib.decompress(base64.b64decode(text)), "<f8").astype(np.float64)

@@ -1,6 +1,6 @@
 """The photos of a run: what goes into every artifact, and what its mask is held against.
 
-Tensors are kept in files and mapped, so that thousands of photos fit beside the runtimes.
+Tensors are kept in files, so that thousands of photos fit beside the runtimes.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from ..models.checksums import sha256_of
 from ..scenes import builtin_photos
 from ..specs import ImageSpec
 from ..texts import shown
-from .mapped import mapped
+from .planes import Planes
 from .results import Photo
 
 __all__ = ["FoundPhotos", "PhotoSet", "PhotoSource", "find_photos"]
@@ -74,12 +74,17 @@ class FoundPhotos:
         return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
-def find_photos(images: Path | None, masks: Path | None = None) -> FoundPhotos:
+def find_photos(
+    images: Path | None,
+    masks: Path | None = None,
+    step: Callable[[str], None] = lambda text: None,
+) -> FoundPhotos:
     """The photos to compare on; nothing is decoded yet.
 
     Args:
         images: A folder, a list file or a photo; the built-in scenes where None.
         masks: A folder of ground-truth masks, named as the photos.
+        step: Called with what is being done.
 
     Raises:
         ImageError: There are none, or no mask fits any of them.
@@ -102,9 +107,12 @@ def find_photos(images: Path | None, masks: Path | None = None) -> FoundPhotos:
         )
     found = list_photos(images)
     truths = pair_masks(found.paths, masks) if masks is not None else {}
-    names = zip(_unique_names(found.paths), found.paths, strict=True)
+    sources: list[PhotoSource] = []
+    for name, path in zip(_unique_names(found.paths), found.paths, strict=True):
+        step(f"looking at the photos {len(sources) + 1}/{len(found.paths)}")
+        sources.append(_from_file(name, path, truths.get(path)))
     return FoundPhotos(
-        tuple(_from_file(name, path, truths.get(path)) for name, path in names),
+        tuple(sources),
         tuple(found.reasons),
         shown(str(images)),
         shown(str(masks)) if masks is not None else "",
@@ -121,18 +129,18 @@ class PhotoSet:
 
     Attributes:
         photos: Names and sizes; and what the reference draws, once that was told.
-        inputs: (N, 3, H, W) float32 in [0, 1], mapped from a file.
+        inputs: (N, 3, H, W) float32 in [0, 1], in a file.
         truth_left_out: Photos without usable ground truth, where some have one: why.
     """
 
     def __init__(self, sources: Sequence[PhotoSource], spec: ImageSpec, folder: Path) -> None:
         self._sources = tuple(sources)
         self._spec = spec
-        self._file = folder / "inputs.npy"
+        self._file = folder / "inputs"
         self.photos: list[Photo] = []
         self.truth_left_out: list[str] = []
         self._has_truth: list[bool] = []
-        self.inputs: NDArray[np.float32] = np.empty((0, 3, spec.height, spec.width), np.float32)
+        self.inputs: Planes
 
     def __len__(self) -> int:
         return len(self._sources)
@@ -142,19 +150,25 @@ class PhotoSet:
         """Ground truth was given for at least one photo."""
         return any(source.read_truth for source in self._sources)
 
-    def prepare(self, keep_photo: Callable[[int, NDArray[np.uint8]], None]) -> None:
+    def prepare(
+        self,
+        keep_photo: Callable[[int, NDArray[np.uint8]], None],
+        step: Callable[[str], None] = lambda text: None,
+    ) -> None:
         """Decode each photo once, bring it to the network's size, and keep the tensor.
 
         Args:
             keep_photo: Called with each photo's position and pixels.
+            step: Called with what is being done.
 
         Raises:
             ImageError: A photo or a mask can't be read.
             ToolError: The folder has no room for the tensors.
         """
         shape = (len(self), 3, self._spec.height, self._spec.width)
-        self.inputs = mapped(self._file, shape)
+        self.inputs = Planes(self._file, shape)
         for position, source in enumerate(self._sources):
+            step(f"reading the photos {position + 1}/{len(self)}")
             pixels = source.read()
             height, width = pixels.shape[:2]
             self.photos.append(Photo(name=source.name, width=width, height=height))

@@ -96,7 +96,7 @@ class Findings:
         photos: What it was run on.
         device: Where the reference ran.
         reference_truth: The reference's own masks against the ground truth, by photo.
-        scores: Ground-truth scores by target; ``""`` for the reference.
+        scores: The reference's masks against the ground truth; None without one.
         inference_s: Seconds in runs.
         load_s: Seconds waiting for processes and files.
     """
@@ -107,6 +107,6 @@ class Findings:
     maps: MapStore
     device: str
     reference_truth: list[PhotoResult]
-    scores: dict[str, SaliencyScores]
+    scores: SaliencyScores | None
     inference_s: float
     load_s: float

@@ -36,7 +36,7 @@ from ..outputs import Busy, held, room_in
 from ..runtimes.isolated import Build, IsolatedRunner, Limits, default_memory_limit
 from .comparison import Compared, Comparison
 from .drawing import draw_references, score_references
-from .journal import Journal
+from .journal import Journal, packed
 from .latency import Schedule
 from .maps import MapStore
 from .photoset import PhotoSet
@@ -101,7 +101,7 @@ class _Validation:
         self.request, self.watch = request, watch
         self.inference_ms = 0.0
         self.device = best_device()
-        self.scores: dict[str, SaliencyScores] = {}
+        self.scores: SaliencyScores | None = None
         files = (Job(a, request.bundle.path / a.path) for a in request.targets)
         self.jobs = (*files, *self._views())
         self.identity = self._identity()
@@ -117,10 +117,12 @@ class _Validation:
         journal = self.folder / "journal.jsonl"
         self.journal = Journal(journal, self.identity, resume=request.options.resume)
         kept_maps = self.maps if request.keep_maps else None
-        self.photos.prepare(kept_maps.save_photo if kept_maps else lambda position, pixels: None)
+        self.photos.prepare(
+            kept_maps.save_photo if kept_maps else lambda position, pixels: None, self._stage
+        )
         truths: list[PhotoResult] = []
         if request.reference is not None:
-            file = self.folder / "references.npy"
+            file = self.folder / "references"
             spec = request.spec.mask
             drawing = time.monotonic()
             self.references = draw_references(
@@ -133,10 +135,9 @@ class _Validation:
                 self._stage,
             )
             self.inference_ms += (time.monotonic() - drawing) * 1e3
-            self.photos.tell(drawn_objects(self.references, spec.threshold))
-            scores, truths = score_references(self.photos, self.references, spec)
-            if scores is not None:
-                self.scores[""] = scores
+            found = (drawn_objects(mask[None], spec.threshold)[0] for mask in self.references)
+            self.photos.tell([*found])
+            self.scores, truths = score_references(self.photos, self.references, spec)
         options = request.options
         with Pool(
             request.threads,
@@ -247,7 +248,7 @@ class _Validation:
         """Load a file, run it once, compare its masks, and count it."""
         facts = self.journal.of(job.target)
         wanted = self._positions(job)
-        scores, todo = self._to_draw(job.target, wanted)
+        todo = [position for position in wanted if position not in facts.photos]
         counted = facts.cost is not None or bool(facts.no_cost)
         read = job.build is not None or (counted and facts.saturating is not None)
         if not todo and facts.peak_memory_mb is not None and read:
@@ -263,7 +264,7 @@ class _Validation:
             self.journal.enter("first", job.target, ms=milliseconds)
         if following is not None:
             self.pool.start(following)
-        self._compare(job, runner, todo, len(wanted), scores)
+        self._compare(job, runner, todo, len(wanted))
         if facts.peak_memory_mb is None:
             self.journal.enter("memory", job.target, mb=runner.peak_memory_mb())
         if not read:
@@ -282,29 +283,12 @@ class _Validation:
         same = job.target == VIEWS[0] and self.device == "cpu"
         return range(len(self.photos) if compared and not same else 0)
 
-    def _to_draw(self, target: str, wanted: range) -> tuple[SaliencyScores | None, list[int]]:
-        """The photos that are still to be drawn, and the ground-truth scores to go on with.
-
-        Where the scores on disk are not those of the journal's photos, all are drawn again.
-        """
-        facts = self.journal.of(target)
-        todo = [position for position in wanted if position not in facts.photos]
-        if not (self.photos.wants_truth and wanted):
-            return None, todo
-        scores = SaliencyScores.load(self._scores_file(target)) if facts.photos else None
-        measured = sum(1 for result in facts.photos.values() if result.truth is not None)
-        if scores is None or len(scores) != measured:
-            scores, todo = SaliencyScores(), list(wanted)
-        self.scores[target] = scores
-        return scores, todo
-
     def _compare(
         self,
         job: Job,
         runner: IsolatedRunner,
         todo: list[int],
         total: int,
-        scores: SaliencyScores | None,
     ) -> None:
         """Draw each photo while the mask of the one before it is compared."""
         if not todo:
@@ -318,11 +302,13 @@ class _Validation:
             if pending is None:
                 return
             position, compared = pending[0], pending[1].result()
-            if scores is not None:
-                scores.save(self._scores_file(job.target))
-            result = compared.result.model_dump(mode="json")
             self.journal.enter(
-                "photo", job.target, position=position, result=result, sweep=compared.sweep
+                "photo",
+                job.target,
+                position=position,
+                result=compared.result.model_dump(mode="json"),
+                sweep=compared.sweep,
+                row=None if compared.row is None else packed(compared.row),
             )
             self.watch(ValidationEvent("photo", job.target, done=len(facts.photos), total=total))
 
@@ -336,7 +322,7 @@ class _Validation:
                         "It is not a file of this network; export the bundle again.",
                     )
                 settle()
-                compared = executor.submit(comparison.compare, job.target, position, mask, scores)
+                compared = executor.submit(comparison.compare, job.target, position, mask)
                 pending = position, compared
             settle()
 
@@ -344,9 +330,6 @@ class _Validation:
         mask, milliseconds = runner.run(self.photos.inputs[position][None])
         self.inference_ms += milliseconds
         return mask, milliseconds
-
-    def _scores_file(self, target: str) -> Path:
-        return self.folder / f"scores-{hashlib.sha256(target.encode()).hexdigest()[:16]}.npz"
 
     def _count(self, job: Job, runner: IsolatedRunner) -> None:
         """The static cost; a file that can't be counted may be fine otherwise."""

@@ -200,7 +200,11 @@ def _request(
 ) -> ValidationRequest:
     whole = load_bundle(folder)
     bundle = bundle_at(whole, options.size)
-    photos = find_photos(options.images, options.masks)
+    photos = find_photos(
+        options.images,
+        options.masks,
+        lambda text: watch(ValidationEvent("stage", text=text)),
+    )
     threads, seconds, given = options.threads, options.time_limit, options.network
     if threads is not None and threads < 1:
         raise UsageError(f"{threads} threads run nothing.", "Give 1 or more, or leave it out.")

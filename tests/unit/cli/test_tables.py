@@ -7,6 +7,7 @@ import sys
 
 import pytest
 
+from maskport.cli import run_view
 from maskport.cli.run_view import RunView
 from maskport.cli.tables import print_table
 from maskport.validation.request import ValidationEvent
@@ -36,3 +37,25 @@ def test_a_hostile_processs_last_words_are_printed_plainly(
         view.watch(ValidationEvent("lost", "t\x1b[31m", "it said \x1b]0;owned\x07\x1b[2J"))
     error = capsys.readouterr().err
     assert "it said" in error and "\x1b" not in error and "\x07" not in error
+
+
+def test_progress_is_told_where_there_is_no_terminal(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At once when something begins; then not for every photo, but seldom."""
+    monkeypatch.setattr(run_view, "SELDOM", 1000.0)
+    with RunView() as view:
+        view.say("loading PyTorch")
+        for photo in range(1, 400):
+            view.watch(ValidationEvent("stage", text=f"reading the photos {photo}/399"))
+        for photo in range(1, 400):
+            view.watch(ValidationEvent("photo", "onnx-fp32", done=photo, total=399))
+        monkeypatch.setattr(run_view, "SELDOM", 0.0)
+        view.watch(ValidationEvent("photo", "onnx-fp32", done=399, total=399))
+    lines = [line.partition(" s ")[2].split() for line in capsys.readouterr().err.splitlines()]
+    assert lines == [
+        ["loading", "PyTorch"],
+        ["reading", "the", "photos", "1/399"],
+        ["onnx-fp32", "comparing", "1/399"],
+        ["onnx-fp32", "comparing", "399/399"],
+    ]

@@ -53,6 +53,7 @@ def test_drawing_the_truth_scores_as_well_as_its_own_resizing_allows(pairs: list
     assert set(found.by_photo) == {"0.png", "1.png"}
     mean = np.mean([one["mae"] for one in found.by_photo.values()])
     assert found.scores["mae"] == pytest.approx(mean)
+    assert found.by_photo["0.png"]["mae"] != found.by_photo["1.png"]["mae"]
 
 
 def test_photos_of_one_name_are_told_apart(pairs: list[Pair]) -> None:

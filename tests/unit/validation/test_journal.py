@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from maskport.validation.journal import Journal
+from maskport.metrics import SaliencyScores
+from maskport.validation.journal import Journal, packed
 
+# What a photo leaves behind in `SaliencyScores`: values that no short text holds.
+ROW = np.random.default_rng(0).uniform(size=10 + 4 * 256)
 RESULT = {"photo": "boat.jpg", "metrics": {"iou": 0.9}, "flags": []}
 
 
@@ -16,7 +20,9 @@ def filled(file: Path) -> Journal:
     ledger.enter("drawn", position=0, seconds=0.5)
     ledger.enter("loaded", "onnx-fp32", runtime="onnxruntime", emulated=False, load_ms=12.5)
     ledger.enter("first", "onnx-fp32", ms=80.0)
-    ledger.enter("photo", "onnx-fp32", position=0, result=RESULT, sweep=[0.5, 0.25])
+    ledger.enter(
+        "photo", "onnx-fp32", position=0, result=RESULT, sweep=[0.5, 0.25], row=packed(ROW)
+    )
     ledger.enter("round", "onnx-fp32", times=[1.0, 2.0])
     ledger.enter("memory", "onnx-fp32", mb=300.0)
     ledger.enter("cost", "onnx-fp32", cost=None, reason="it has dynamic shapes")
@@ -30,6 +36,9 @@ def test_a_resumed_ledger_knows_what_the_first_one_knew(tmp_path: Path) -> None:
     assert again.resumed and again.reference_drawn(0) and not again.reference_drawn(1)
     assert again.of("onnx-fp32") == first and again.reference_seconds == 0.5
     assert first.photos[0].metrics == {"iou": 0.9} and first.rounds == [[1.0, 2.0]]
+    alone = SaliencyScores()
+    alone.take(ROW)
+    assert again.of("onnx-fp32").scores.result() == first.scores.result() == alone.result()
 
 
 def test_without_resume_it_begins_anew(tmp_path: Path) -> None:

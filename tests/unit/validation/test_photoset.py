@@ -39,7 +39,7 @@ def test_photos_come_by_name_at_the_networks_size(tmp_path: Path) -> None:
         ("a.jpg", 10, 40),
         ("b.png", 30, 20),
     ]
-    assert photos.inputs.shape == (2, 3, 8, 12) and photos.inputs.dtype == np.float32
+    assert photos.inputs.shape == (2, 3, 8, 12) and photos.inputs[0].dtype == np.float32
     assert photos.inputs[1].max() == 1
     assert not photos.wants_truth and photos.truth(0) is None
 

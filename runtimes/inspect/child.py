@@ -1,13 +1,17 @@
-"""What the process that reads files does: it is asked by its parent, and answers."""
+"""What the process that reads files does: it is asked by its parent, and answers.
+
+Where the kernel has Landlock it can't write, connect or start anything else.
+"""
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 from ...errors import MaskportError, MissingToolError
 from ...processes.inside import Parent
-from ...processes.sandbox import confine
+from ...processes.sandbox import confine, forbid_writing
 from .messages import REQUESTS, Answer, Read, Refused, Tried
 from .reading import acceptances, read_file
 
@@ -20,6 +24,7 @@ def main(parent: Parent) -> None:
     for request, _ in parent.requests(REQUESTS):
         if not confined:
             confine(request.memory)
+            forbid_writing(Path(tempfile.gettempdir()))
             confined = True
         try:
             for answer in _answers(request):

@@ -11,6 +11,7 @@ from typing import NamedTuple
 import pytest
 
 from maskport.cli.main import main
+from maskport.processes.sandbox import landlock_version
 
 from ..artifacts.inspect.openvino_files import NET, write_xml
 
@@ -159,3 +160,12 @@ def test_the_function_gives_what_the_command_shows(tmp_path: Path) -> None:
     assert (found.format, found.parameters, found.macs) == ("openvino", 6, 120)
     with pytest.raises(ArtifactError, match="gone"):
         maskport.inspect(tmp_path / "gone")
+
+
+@pytest.mark.skipif(not landlock_version(), reason="this kernel has no Landlock")
+def test_a_file_that_takes_over_its_reader_writes_nothing(
+    inspect: Command, stand_in: Callable[[str], Path], tmp_path: Path
+) -> None:
+    target = tmp_path / "written"
+    refused(inspect(stand_in(f"open({str(target)!r}, 'w').write('x')")), "can't be read as onnx")
+    assert not target.exists()

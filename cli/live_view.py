@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Self
 
 import click
@@ -15,7 +16,26 @@ from rich.text import Text
 
 from .tables import printable
 
-__all__ = ["LiveView", "ProgressBar", "TableView"]
+__all__ = ["LiveView", "ProgressBar", "Seldom", "TableView"]
+
+# Where there is no terminal, seconds between lines that only say how far it is.
+SELDOM = 5.0
+_NO_NUMBERS = dict.fromkeys(map(ord, "0123456789./"))
+
+
+class Seldom:
+    """When to print a line where nothing can be redrawn: when something begins, and then seldom."""
+
+    def __init__(self) -> None:
+        self._doing, self._at = "", 0.0
+
+    def due(self, text: str) -> bool:
+        """Whether a text is to be printed; it says the same thing where it has other numbers."""
+        doing, now = text.translate(_NO_NUMBERS), time.monotonic()
+        if doing == self._doing and now - self._at < SELDOM:
+            return False
+        self._doing, self._at = doing, now
+        return True
 
 
 class LiveView:
@@ -77,15 +97,12 @@ class TableView(LiveView):
 
 class ProgressBar(LiveView):
     """One bar for work of one kind, of which nothing stays on a terminal; where there is none, a
-    line now and then.
-
-    Args:
-        every: So many of them between two lines.
+    line when something begins, now and then, and at the end.
     """
 
-    def __init__(self, every: int = 50) -> None:
+    def __init__(self) -> None:
         super().__init__()
-        self._text, self._every = "", every
+        self._text, self._seldom = "", Seldom()
         self._live: Progress = Progress(
             TextColumn("{task.description}"),
             BarColumn(),
@@ -99,16 +116,22 @@ class ProgressBar(LiveView):
 
     def say(self, text: str) -> None:
         """What is being done."""
-        self._text = text
-        self._live.update(self._task, description=text)
+        self._describe(text)
+        if not self._animated and self._seldom.due(text):
+            click.echo(printable(text), err=True)
 
     def count(self, done: int, total: int) -> None:
         """How far it is; a total of 0 where that isn't known."""
         self._live.update(self._task, completed=done, total=total or None)
-        if not self._animated and total and (done % self._every == 0 or done == total) and done:
-            click.echo(f"{self._text}: {done} of {total}", err=True)
+        text = f"{self._text}: {done} of {total}"
+        if not self._animated and total and done and (self._seldom.due(text) or done == total):
+            click.echo(printable(text), err=True)
 
     def watch(self, text: str, done: int, total: int) -> None:
         """Both at once."""
-        self.say(text)
+        self._describe(text)
         self.count(done, total)
+
+    def _describe(self, text: str) -> None:
+        self._text = text
+        self._live.update(self._task, description=text)

@@ -10,7 +10,7 @@ from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 
-from .live_view import TableView
+from .live_view import Seldom, TableView
 from .tables import printable
 
 if TYPE_CHECKING:
@@ -30,10 +30,6 @@ class _Line:
     rounds: tuple[int, int] = (0, 0)
 
 
-# Where there is no terminal, seconds between lines that only say how far it is.
-SELDOM = 5.0
-
-
 class RunView(TableView):
     """Follows a run's events on stderr. A context manager; on a terminal it redraws its lines,
     and elsewhere it prints what begins, how far that is now and then, each artifact when its photos
@@ -42,8 +38,8 @@ class RunView(TableView):
 
     def __init__(self) -> None:
         self._lines: dict[str, _Line] = {}
-        self._began = self._printed = time.monotonic()
-        self._doing = ""
+        self._began = time.monotonic()
+        self._seldom = Seldom()
         super().__init__(2, transient=True)  # seldom: the machine is being timed
 
     def say(self, text: str) -> None:
@@ -84,14 +80,10 @@ class RunView(TableView):
             self._plain(event.target, line.text)
 
     def _far(self, target: str, text: str) -> None:
-        """How far something is: a line when it begins, and then seldom."""
-        doing = f"{target} {text.rstrip('0123456789/')}"
-        if doing != self._doing or time.monotonic() - self._printed > SELDOM:
-            self._doing = doing
+        if self._seldom.due(f"{target} {text}"):
             self._plain(target, text)
 
     def _plain(self, target: str, text: str) -> None:
-        self._printed = time.monotonic()
         if not self._animated:
             seconds = time.monotonic() - self._began
             line = f"{seconds:6.0f} s  {printable(target):20} {text}"

@@ -7,7 +7,8 @@ import sys
 
 import pytest
 
-from maskport.cli import run_view
+from maskport.cli import live_view
+from maskport.cli.live_view import ProgressBar
 from maskport.cli.run_view import RunView
 from maskport.cli.tables import print_table
 from maskport.validation.request import ValidationEvent
@@ -43,14 +44,14 @@ def test_progress_is_told_where_there_is_no_terminal(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """At once when something begins; then not for every photo, but seldom."""
-    monkeypatch.setattr(run_view, "SELDOM", 1000.0)
+    monkeypatch.setattr(live_view, "SELDOM", 1000.0)
     with RunView() as view:
         view.say("loading PyTorch")
         for photo in range(1, 400):
             view.watch(ValidationEvent("stage", text=f"reading the photos {photo}/399"))
         for photo in range(1, 400):
             view.watch(ValidationEvent("photo", "onnx-fp32", done=photo, total=399))
-        monkeypatch.setattr(run_view, "SELDOM", 0.0)
+        monkeypatch.setattr(live_view, "SELDOM", 0.0)
         view.watch(ValidationEvent("photo", "onnx-fp32", done=399, total=399))
     lines = [line.partition(" s ")[2].split() for line in capsys.readouterr().err.splitlines()]
     assert lines == [
@@ -58,4 +59,16 @@ def test_progress_is_told_where_there_is_no_terminal(
         ["reading", "the", "photos", "1/399"],
         ["onnx-fp32", "comparing", "1/399"],
         ["onnx-fp32", "comparing", "399/399"],
+    ]
+
+
+def test_a_bar_is_lines_where_there_is_no_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    with ProgressBar() as bar:
+        bar.say("loading PyTorch")
+        for photo in range(1, 400):
+            bar.watch(f"{photo / 7:.1f} photos a second", photo, 399)
+    assert capsys.readouterr().err.splitlines() == [
+        "loading PyTorch",
+        "0.1 photos a second: 1 of 399",
+        "57.0 photos a second: 399 of 399",
     ]

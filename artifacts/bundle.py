@@ -28,6 +28,7 @@ __all__ = [
     "describe_files",
     "load_bundle",
     "manifest_text",
+    "parsed_manifest",
     "read_manifest",
     "spec_of",
     "verify",
@@ -143,17 +144,26 @@ def load_bundle(path: str | os.PathLike[str]) -> Bundle:
         ) from exc
     except (OSError, UnicodeDecodeError) as exc:
         raise BundleError(f"{file} can't be read: {exc}", "Export the bundle again.") from exc
+    return Bundle(folder, parsed_manifest(text, str(file)))
+
+
+def parsed_manifest(text: str | bytes, name: str) -> Manifest:
+    """A manifest from anywhere, which errors call by a name.
+
+    Raises:
+        BundleError: It is not one that this version reads.
+    """
     try:
         manifest = Manifest.model_validate_json(text)
     except ValidationError as exc:
         first = exc.errors()[0]
         where = ".".join(map(str, first["loc"])) or "the file"
         raise BundleError(
-            f"{file} is not a manifest of version {SCHEMA_VERSION}: {where}: {first['msg']}.",
+            f"{name} is not a manifest of version {SCHEMA_VERSION}: {where}: {first['msg']}.",
             "Export the bundle again, or use the version of maskport that wrote it.",
         ) from exc
     spec_of(manifest)
-    return Bundle(folder, manifest)
+    return manifest
 
 
 def read_manifest(folder: Path) -> bytes:
@@ -194,12 +204,10 @@ def verify(path: str | os.PathLike[str]) -> list[str]:
     bundle = load_bundle(path)
     manifest = bundle.manifest
     differences = [d for artifact in manifest.artifacts for d in verify_artifact(bundle, artifact)]
-    held = (manifest.reference, *manifest.recipes, *manifest.documents)
-    beside = [entry for entry in held if entry is not None]
-    for entry in beside:
+    for entry in manifest.beside:
         differences.extend(_compare(bundle.path, entry))
     known = {MANIFEST, LOG, *(a.path for a in manifest.artifacts)}
-    known |= {entry.path.partition("/")[0] for entry in beside}
+    known |= {entry.path.partition("/")[0] for entry in manifest.beside}
     strays = sorted(p.name for p in bundle.path.iterdir() if p.name not in known)
     return [*differences, *(f"{name}: not in the manifest" for name in strays)]
 
@@ -368,7 +376,7 @@ def _compare(folder: Path, entry: FileEntry) -> Iterator[str]:
         if size == entry.bytes:  # else nothing of it needs to be read
             size, digest = measured(file, ARTIFACT, inside=folder)
     except InputError as exc:
-        yield f"{name}: {_without(exc.what, file)}"
+        yield f"{name}: {exc.what.removeprefix(f'{file} is ').rstrip('.')}"
         return
     except FileNotFoundError:
         yield f"{name}: missing"
@@ -380,11 +388,6 @@ def _compare(folder: Path, entry: FileEntry) -> Iterator[str]:
         yield f"{name}: {size} bytes instead of {entry.bytes}"
     elif digest != entry.sha256:
         yield f"{name}: its content changed (sha256 {digest[:12]}… instead of {entry.sha256[:12]}…)"
-
-
-def _without(what: str, file: Path) -> str:
-    """What is wrong with a file, without its path and the period."""
-    return what.removeprefix(f"{file} is ").rstrip(".")
 
 
 def _tree_digest(name: str, entries: list[FileEntry]) -> str:

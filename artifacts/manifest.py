@@ -392,6 +392,17 @@ class Manifest(_Record):
     half_precision: HalfPrecision | None = None
     tools: dict[str, str]
 
+    @property
+    def beside(self) -> list[FileEntry]:
+        """The files that are no artifacts'; neither the manifest itself nor the log."""
+        reference = [self.reference] if self.reference else []
+        return [*reference, *self.recipes, *self.documents]
+
+    @property
+    def entries(self) -> list[FileEntry]:
+        """Those of artifacts, too."""
+        return [*(entry for artifact in self.artifacts for entry in artifact.files), *self.beside]
+
     @model_validator(mode="after")
     def _has_each_target_once(self) -> Self:
         targets = [artifact.target for artifact in self.artifacts]

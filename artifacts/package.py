@@ -20,7 +20,7 @@ from .documents import Fidelity, documents
 from .manifest import Artifact, FileEntry, Manifest
 from .snippets import snippets
 
-__all__ = ["write_package"]
+__all__ = ["platform_part", "write_package"]
 
 _PERMISSIONS = 0o644 << 16
 
@@ -51,18 +51,11 @@ def write_package(
         UsageError: The bundle has nothing for the platform, or no such target.
         InputError: The zip can't be written.
     """
-    chosen = _chosen(bundle, platform, list(targets))
     top = f"{bundle.path.resolve().name}-{platform}"
     out = out or bundle.path.resolve().with_name(f"{top}.zip")
-    manifest = bundle.manifest.model_copy(
-        update={"artifacts": chosen, "reference": None, "recipes": [], "documents": []}
-    )
-    texts = {name: text.encode() for name, text in _texts(manifest, platform, fidelity)}
-    entries = [
-        FileEntry(path=name, bytes=len(text), sha256=hashlib.sha256(text).hexdigest())
-        for name, text in sorted(texts.items())
-    ]
-    texts[MANIFEST] = manifest_text(manifest.model_copy(update={"documents": entries})).encode()
+    manifest, texts = platform_part(bundle, platform, targets=targets, fidelity=fidelity)
+    texts[MANIFEST] = manifest_text(manifest).encode()
+    chosen = manifest.artifacts
     files = {entry.path: bundle.path / entry.path for a in chosen for entry in a.files}
     with written_whole(out) as partial, ZipFile(partial, "w", ZIP_STORED) as archive:
         for name in sorted({*texts, *files}):
@@ -70,6 +63,34 @@ def write_package(
             info.create_system, info.external_attr = 3, _PERMISSIONS  # as on Unix
             archive.writestr(info, texts[name] if name in texts else _held(bundle, files[name]))
     return out
+
+
+def platform_part(
+    bundle: Bundle,
+    platform: Platform,
+    *,
+    targets: Iterable[str] = ("all",),
+    fidelity: Fidelity | None = None,
+) -> tuple[Manifest, dict[str, bytes]]:
+    """What a platform's apps need of a bundle: a manifest of its own, and the documents in it.
+
+    Nothing is read but the bundle's manifest; arguments and errors are those of `write_package`.
+
+    Returns:
+        The manifest, and the documents by their paths.
+    """
+    manifest = bundle.manifest.model_copy(
+        update={
+            "artifacts": _chosen(bundle, platform, list(targets)),
+            **{"reference": None, "recipes": [], "documents": []},
+        }
+    )
+    texts = {name: text.encode() for name, text in _texts(manifest, platform, fidelity)}
+    entries = [
+        FileEntry(path=name, bytes=len(text), sha256=hashlib.sha256(text).hexdigest())
+        for name, text in sorted(texts.items())
+    ]
+    return manifest.model_copy(update={"documents": entries}), texts
 
 
 def _held(bundle: Bundle, file: Path) -> bytes:

@@ -32,6 +32,8 @@ def page_of(place: Place) -> str:
 
 def size_text(count: int) -> str:
     """Bytes as people read them."""
+    if count < 1000:
+        return f"{count} bytes"
     return f"{count / 1e6:.1f} MB" if count >= 1e5 else f"{count / 1e3:.1f} kB"
 
 

@@ -98,11 +98,11 @@ def publish(
     entries = {entry.sha256: entry for entry in manifest.entries}
     sent = []
     for done, entry in enumerate(entries.values()):
-        watch(f"uploading {entry.path}", done, len(entries))
+        watch(f"publishing {entry.path}", done, len(entries))
         if not _is_there(place, entry, reread):
             _send(place, bundle, entry)
             sent.append(entry.bytes)
-    watch("uploaded", len(entries), len(entries))
+    watch("published", len(entries), len(entries))
 
     created = place.create(key, content)
     _held_as(place, key, content)

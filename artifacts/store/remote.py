@@ -82,7 +82,11 @@ class Remote(Place):
 
     def move(self, key: str, to: str) -> None:
         with self._told("written"):
-            self._fs.mv(self._path(key), self._made(to))
+            if self._scheme in FLAT:  # a copy is whole or not there, and `mv` would list folders
+                self._fs.cp_file(self._path(key), self._path(to))
+                self.remove(key)
+            else:
+                self._fs.mv(self._path(key), self._made(to))
 
     def create(self, key: str, content: bytes) -> bool:
         with self._told("written"):

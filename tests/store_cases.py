@@ -173,9 +173,7 @@ class Cases:
         assert len(asked) == 3
         assert not [p for p in tmp_path.iterdir() if p.name.startswith(".out")]
 
-    def counting(
-        self, place: Place, monkeypatch: pytest.MonkeyPatch, end: int = 0
-    ) -> list[str]:
+    def counting(self, place: Place, monkeypatch: pytest.MonkeyPatch, end: int = 0) -> list[str]:
         """The objects that are asked for; interrupted in the middle of the so-manieth."""
         blocks, asked = place.blocks, []
 

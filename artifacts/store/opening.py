@@ -36,13 +36,17 @@ def open_place(url: str) -> Place:
         MissingToolError, ToolError: What reads such an address is not installed.
     """
     scheme, found, rest = url.partition("://")
-    if not found or not re.fullmatch(r"[A-Za-z][A-Za-z0-9+.-]*", scheme):
+    if not found:
         return _folder(url)
     if scheme in {"file", "local"}:
         return _folder(rest.lstrip("/") if os.name == "nt" else rest)
     secret = Secrets(url)
     safe = secret.without(shown(url))
-    if "::" in url or re.search(r"[?#*\[\]\s]", url) or "/../" in f"{url}/":
+    if not re.fullmatch(r"[A-Za-z][A-Za-z0-9+.-]*", scheme):
+        raise UsageError(
+            "What stands before :// is no kind of address.", "Give a folder, s3://, gs:// or hf://."
+        )
+    if re.search(r"[?#*\[\]\s]", url) or "/../" in f"{url}/":
         raise UsageError(
             f"{secret.without(shown(re.split('[?#]', url)[0]))} is no address of a store.",
             "Give one without queries, wildcards, spaces, .. and ::; credentials belong where the "

@@ -214,9 +214,13 @@ class _Objects:
 
     def copy(self, entry: FileEntry, to: Path) -> None:
         """Write one of them, once more from the store where it left the cache meanwhile."""
-        if not self._is_kept(entry) and (fault := self._fetch(entry)):
-            raise DownloadError(f"{entry.path}: {fault}", "Try again.")
-        shutil.copyfile(self._file(entry), _made(to))
+        for _ in range(3):  # another pull that has ended takes what it had in common with it
+            if not self._is_kept(entry) and (fault := self._fetch(entry)):
+                raise DownloadError(f"{entry.path}: {fault}", "Try again.")
+            with suppress(FileNotFoundError):
+                shutil.copyfile(self._file(entry), _made(to))
+                return
+        raise DownloadError(f"{entry.path} is removed from {self._cache} again and again.", "Wait.")
 
     def forget(self, entries: list[FileEntry]) -> None:
         """Remove them from the cache."""

@@ -46,7 +46,7 @@ def open_place(url: str) -> Place:
         raise UsageError(
             "What stands before :// is no kind of address.", "Give a folder, s3://, gs:// or hf://."
         )
-    if re.search(r"[?#*\[\]\s]", url) or "/../" in f"{url}/":
+    if "::" in rest or re.search(r"[?#*\[\]\s]", url) or "/../" in f"{url}/":
         raise UsageError(
             f"{secret.without(shown(re.split('[?#]', url)[0]))} is no address of a store.",
             "Give one without queries, wildcards, spaces, .. and ::; credentials belong where the "

@@ -13,6 +13,7 @@ import click
 
 from ..errors import MaskportError
 from ..outputs import full, no_room
+from ..outside.secrets import without_logins
 from .lazy import LazyGroup
 from .streams import steady_streams
 from .tables import printable
@@ -86,11 +87,12 @@ def main(arguments: list[str] | None = None) -> None:
         click.echo(exc.format_message())
         sys.exit(2)
     except click.ClickException as exc:
+        exc.message = without_logins(exc.message)
         exc.show()
         sys.exit(2)
     except MaskportError as exc:
         if debug:
-            traceback.print_exc()
+            click.echo(without_logins(traceback.format_exc()), err=True)
         _complain(exc.what, exc.remedy)
         sys.exit(exc.exit_code)
     except (KeyboardInterrupt, click.Abort) as exc:
@@ -100,7 +102,7 @@ def main(arguments: list[str] | None = None) -> None:
         sys.exit(INTERRUPTED)
     except Exception as exc:
         if debug:
-            traceback.print_exc()
+            click.echo(without_logins(traceback.format_exc()), err=True)
         if no_room(exc):
             place = getattr(exc, "filename", None)
             lack = full(Path(os.fsdecode(place)) if isinstance(place, str | bytes) else None)
@@ -115,7 +117,9 @@ def main(arguments: list[str] | None = None) -> None:
 
 def _complain(what: str, remedy: str) -> None:
     """Names in it may come from files, and must not steer the terminal."""
-    what, remedy = ("\n".join(map(printable, text.split("\n"))) for text in (what, remedy))
+    what, remedy = (
+        without_logins("\n".join(map(printable, text.split("\n")))) for text in (what, remedy)
+    )
     click.echo(f"{click.style('Error:', fg='red', bold=True)} {what}", err=True)
     if remedy:
         click.echo(remedy, err=True)

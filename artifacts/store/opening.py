@@ -7,12 +7,12 @@ import re
 from pathlib import Path
 
 from ...errors import MissingToolError, ToolError, UsageError, did_you_mean
+from ...outside.secrets import Secrets
 from ...texts import first_line, shown
 from .folder import Folder
 from .hub import Hub
 from .place import Place
 from .remote import Remote
-from .secrets import Secrets
 
 __all__ = ["open_place"]
 

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from ...errors import InputError, MaskportError, ToolError, UsageError
+from ...outside.secrets import Secrets
 from ...texts import first_line
 from .place import BLOCK, Absent, Held, Place
-from .secrets import Secrets
 
 __all__ = ["Remote"]
 

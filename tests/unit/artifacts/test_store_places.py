@@ -21,9 +21,9 @@ import pytest
 from maskport.artifacts.store import Place, open_place, publish, pull
 from maskport.artifacts.store import folder as folders
 from maskport.artifacts.store.remote import CLAIM_HOLDS
-from maskport.artifacts.store.secrets import Secrets
 from maskport.errors import InputError, MaskportError, MissingToolError, ToolError, UsageError
 from maskport.outside.files import MANIFEST_FILE
+from maskport.outside.secrets import Secrets
 
 from ... import tiny_bundle
 from ...store_cases import Cases, contents

@@ -74,6 +74,25 @@ def test_each_end_has_its_code(
     assert "damaged" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("list", "sftp://me:hunter2@host/x", "sftp://me:hunter2@host/y"),
+        ("list", "sftp://me:hunter2@host/x?y"),
+        ("pull", "store", "--version", "sftp://me:hunter2@host/x"),
+        ("pull", "store", "--for", "sftp://me:hunter2@host/x"),
+        ("verify", "sftp://me:hunter2@host/x"),
+        ("apply", "cutout", "sftp://me:hunter2@host/x", "--with", "demo"),
+    ],
+)
+def test_no_command_prints_a_login(
+    bundle: Path, capsys: pytest.CaptureFixture[str], arguments: tuple[str, ...]
+) -> None:
+    assert run("--debug", *arguments) == 2
+    said = "".join(capsys.readouterr())
+    assert "hunter2" not in said and said
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="ends a process by a signal")
 @pytest.mark.parametrize("what", ["publish", "pull"])
 def test_ctrl_c_leaves_nothing_half_written(bundle: Path, tmp_path: Path, what: str) -> None:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import re
 from urllib.parse import unquote
 
-__all__ = ["Secrets"]
+__all__ = ["Secrets", "without_logins"]
 
+# What stands before the host: a user with a password, or a token. Taken for a path, an address has
+# one slash less.
+_LOGIN = re.compile(r"(?<![\w+.-])([A-Za-z][\w+.-]+:/{1,2})[^/\s@]+@")
 _PATTERNS = (
-    # What stands before the host: a user with a password, or a token.
-    (re.compile(r"(?<=://)[^/\s@]+@"), "***@"),
+    (_LOGIN, r"\1***@"),
     # Signatures and keys, as signed addresses and headers hold them.
     (
         re.compile(
@@ -44,3 +46,8 @@ class Secrets:
         for pattern, instead in _PATTERNS:
             text = pattern.sub(instead, text)
         return text
+
+
+def without_logins(text: str) -> str:
+    """The text with asterisks for the users and passwords in its addresses."""
+    return _LOGIN.sub(r"\1***@", text)

@@ -51,7 +51,8 @@ def command(
         click.echo(f"{bundle} differs from its manifest, so it is not published.", err=True)
         return 1
     try:
-        with ProgressBar(every=1) as bar:
+        with ProgressBar() as bar:
+            bar.say("looking into the store")
             done = publish(
                 bundle,
                 place,

@@ -44,7 +44,8 @@ def command(url: str, name: str, version: str, platform: Platform | None, out: P
 
     place = open_place(url)
     try:
-        with ProgressBar(every=1) as bar:
+        with ProgressBar() as bar:
+            bar.say("looking into the store")
             done = pull(
                 place,
                 out,

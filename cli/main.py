@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import signal
 import sys
@@ -87,8 +88,9 @@ def main(arguments: list[str] | None = None) -> None:
         click.echo(exc.format_message())
         sys.exit(2)
     except click.ClickException as exc:
-        exc.message = without_logins(exc.message)
-        exc.show()
+        shown = io.StringIO()
+        exc.show(shown)
+        click.echo(without_logins(shown.getvalue()), err=True, nl=False)
         sys.exit(2)
     except MaskportError as exc:
         if debug:

@@ -204,13 +204,13 @@ class _Objects:
             watch(f"fetching {entry.path}", done, len(different))
             if not self._is_kept(entry) and (fault := self._fetch(entry)):
                 differing.append(f"{entry.path}: {fault}")
-        watch("fetched", len(different), len(different))
         if differing:
             raise DownloadError(
                 f"{self._place.shown} doesn't have what was published:\n{first_ten(differing)}",
                 "Nothing was written. Who has the bundle mends the store: publish it again with "
                 "--reread and the same --name and --version.",
             )
+        watch("fetched", len(different), len(different))
 
     def copy(self, entry: FileEntry, to: Path) -> None:
         """Write one of them, once more from the store where it left the cache meanwhile."""

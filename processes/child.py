@@ -16,6 +16,7 @@ import psutil
 
 from ..signals import held_back
 from .messages import GREETING, Array, Frame, Garbled, Vocabulary, send
+from .scratch import Scratch, note_child
 
 __all__ = ["Child", "Heard", "how_it_ended"]
 
@@ -23,6 +24,8 @@ Message = TypeVar("Message")
 # A message with its array; what was none; or None, which is the end.
 Heard = tuple[Message, Array | None] | Garbled | None
 
+# What programs look for their temporary files' folder in.
+_TEMPORARY = ("TMPDIR", "TEMP", "TMP")
 # A process that has said its last word has so many seconds to end by itself.
 _LAST_SECONDS = 5
 
@@ -31,7 +34,8 @@ class Child(Generic[Message]):
     """A process that runs a function of ours, see `__main__`.
 
     It has a group of its own: Ctrl-C is ours to handle, and its end is the end of what its SDKs
-    have started. When we are gone, so is it.
+    have started. What it writes for a while is in a folder of its own, which ends with it. When we
+    are gone, even killed, so are they all.
 
     Args:
         command: ``module:function``, and the function's arguments after its `Parent`.
@@ -55,6 +59,7 @@ class Child(Generic[Message]):
         self._hear = hear
         self._environment = environment or {}
         self._process: subprocess.Popen[bytes] | None = None
+        self._scratch: Scratch | None = None
 
     def start(self) -> None:
         """Begin. Whatever is raised, `close` ends what has begun.
@@ -63,6 +68,8 @@ class Child(Generic[Message]):
             OSError, RuntimeError: There are no more processes, memory or threads.
         """
         with held_back():
+            self._scratch = Scratch()
+            place = str(self._scratch.path)
             self._process = subprocess.Popen(
                 # -P keeps a user's own onnx.py from being imported.
                 [sys.executable, "-P", "-m", __package__, *self._command],
@@ -71,8 +78,9 @@ class Child(Generic[Message]):
                 stdout=subprocess.PIPE,
                 stderr=self._log,
                 start_new_session=True,
-                env={**os.environ, **self._environment},
+                env=os.environ | self._environment | dict.fromkeys(_TEMPORARY, place),
             )
+            note_child(self._process.pid, runs=True)
         threading.Thread(target=self._listen, daemon=True).start()
 
     @property
@@ -91,7 +99,9 @@ class Child(Generic[Message]):
         """Its exit code, after its last word; negative for the signal that ended it."""
         assert self._process is not None  # noqa: S101
         with contextlib.suppress(subprocess.TimeoutExpired):
-            return self._process.wait(_LAST_SECONDS)
+            code = self._process.wait(_LAST_SECONDS)
+            note_child(self._process.pid, runs=False)
+            return code
         self.kill()
         return self._process.wait()
 
@@ -105,6 +115,7 @@ class Child(Generic[Message]):
                 os.killpg(process.pid, signal.SIGKILL)
             else:
                 process.kill()
+        note_child(process.pid, runs=False)
         process.wait()
 
     def close(self) -> None:
@@ -112,6 +123,8 @@ class Child(Generic[Message]):
         self.kill()
         if self._process is not None:
             cast(FileIO, self._process.stdin).close()
+        if self._scratch is not None:
+            self._scratch.close()
 
     def resident_memory(self) -> int:
         """Bytes that it has resident now; 0 where it is gone."""

@@ -11,7 +11,6 @@ from typing import IO, TypeVar
 
 from .child import Child, Heard
 from .messages import Array, Garbled, Vocabulary
-from .scratch import Scratch
 
 __all__ = ["LimitedChild", "TooMuchMemory", "says_no_memory"]
 
@@ -41,8 +40,6 @@ class TooMuchMemory(Exception):
 class LimitedChild(Child[Message]):
     """A child that is asked, and answers within limits. One that breaks them is ended.
 
-    What it writes for a while is in a folder of its own, which ends with it.
-
     Args:
         command: As for `Child`.
         vocabulary: Likewise.
@@ -58,14 +55,6 @@ class LimitedChild(Child[Message]):
         # Few: a process that answers faster than we read shall wait, not fill our memory.
         self._heard: queue.Queue[Heard[Message]] = queue.Queue(2)
         self._closed = False
-        self._scratch: Scratch | None = None
-
-    def start(self) -> None:
-        """As for `Child`."""
-        self._scratch = Scratch()
-        place = str(self._scratch.path)
-        self._environment = {"TMPDIR": place, "TEMP": place, "TMP": place}
-        super().start()
 
     def send_within(self, seconds: float, message: object, array: Array | None = None) -> None:
         """`send`; a process that doesn't read would hold us as long as it likes."""
@@ -120,8 +109,6 @@ class LimitedChild(Child[Message]):
         """As for `Child`; what it still says is not kept."""
         self._closed = True
         super().close()
-        if self._scratch is not None:
-            self._scratch.close()
         while not self._heard.empty():  # the thread that listens may wait for room
             self._heard.get_nowait()
 

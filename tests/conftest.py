@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from maskport.models.u2net import FLAT, Stage, U2Net
+from maskport.processes.scratch import Scratch
 from maskport.validation.maps import MapStore
 from maskport.validation.results import Results
 
@@ -80,6 +81,7 @@ def started_and_interrupted(
     monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[list[subprocess.Popen[Any]]]:
     """The processes that the code under test starts: Ctrl-C comes before it holds them."""
+    Scratch().close()  # its keeper runs already
     started: list[subprocess.Popen[Any]] = []
 
     class Interrupted(subprocess.Popen):  # type: ignore[type-arg]

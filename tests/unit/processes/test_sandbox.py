@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 
-from maskport.processes import scratch
 from maskport.processes.sandbox import forbid_writing, landlock_version
-from maskport.processes.scratch import Scratch
 
 CONFINED = """
 import os, socket, subprocess, sys, threading
@@ -78,24 +74,3 @@ def test_where_the_kernel_has_none_nothing_is_forbidden(
     monkeypatch.setattr("maskport.processes.sandbox.landlock_version", lambda: 0)
     assert not forbid_writing(tmp_path)
     (tmp_path / "new").write_text("x")
-
-
-def test_folders_of_runs_that_were_killed_are_removed(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(scratch.tempfile, "gettempdir", lambda: str(tmp_path))
-    monkeypatch.setattr(scratch.tempfile, "tempdir", str(tmp_path))
-    used, old, new = Scratch(), tmp_path / "maskport-child-old", tmp_path / "maskport-child-new"
-    aside = tmp_path / "maskport-export-old"
-    for folder in (old, new, aside):
-        (folder / "inner").mkdir(parents=True)
-    an_hour_ago = time.time() - 3600
-    for folder in (used.path, old, aside):
-        os.utime(folder, (an_hour_ago, an_hour_ago))
-    other = Scratch()
-    assert {path.name for path in tmp_path.iterdir()} == {
-        *(used.path.name, other.path.name, new.name, aside.name)
-    }
-    other.close()
-    used.close()
-    assert {path.name for path in tmp_path.iterdir()} == {new.name, aside.name}

@@ -19,6 +19,7 @@ import pytest
 from maskport.artifacts.manifest import Artifact
 from maskport.errors import ArtifactError, ChangedError, LostError, NotCoveredError, RunnerError
 from maskport.processes.messages import Frame, Garbled
+from maskport.processes.scratch import Scratch
 from maskport.runtimes.isolated import Build, IsolatedRunner, Limits
 from maskport.runtimes.isolated_messages import ANSWERS
 
@@ -331,6 +332,7 @@ def test_a_file_that_is_not_the_manifests_is_not_loaded(tmp_path: Path) -> None:
 
 
 def test_leaving_ends_the_process_whatever_it_does(runner: Callable[..., IsolatedRunner]) -> None:
+    Scratch().close()  # its keeper runs already
     before = psutil.Process().children()
     with runner("sleeps_while_loading"):
         (process,) = [child for child in psutil.Process().children() if child not in before]
@@ -353,7 +355,7 @@ def test_a_runner_doesnt_outlive_its_parent(
 ) -> None:
     """Not even when the parent is killed, and the child hangs."""
     script = f"""
-        import psutil, time
+        import time
         from pathlib import Path
         from maskport.artifacts.manifest import Artifact
         from maskport.runtimes.isolated import Build, IsolatedRunner, Limits
@@ -362,7 +364,7 @@ def test_a_runner_doesnt_outlive_its_parent(
                                 limits=Limits(60, 60, 8 << 30),
                                 build=Build("odd_networks:sleeps_while_loading", {{}}))
         runner.start()
-        print(psutil.Process().children()[0].pid, flush=True)
+        print(runner._child.pid, flush=True)
         time.sleep(1000)
     """
     parent = subprocess.Popen(

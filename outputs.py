@@ -17,7 +17,16 @@ import filelock
 
 from .errors import InputError, MaskportError, ToolError
 
-__all__ = ["Busy", "full", "held", "no_room", "room_in", "write_whole", "written_whole"]
+__all__ = [
+    "Busy",
+    "full",
+    "held",
+    "no_room",
+    "replaced",
+    "room_in",
+    "write_whole",
+    "written_whole",
+]
 
 # A report takes less to write; a video that is being written takes longer.
 PATIENCE = 5.0
@@ -82,17 +91,10 @@ def written_whole(path: Path) -> Iterator[Path]:
             return
         path = Path(os.path.realpath(path))
         path.parent.mkdir(parents=True, exist_ok=True)
-        with held(path, PATIENCE):
-            # A killed process may have left it; nobody else has it now.
-            partial = path.with_name(f".{path.name}.partial")
-            partial.unlink(missing_ok=True)
-            try:
-                yield partial
-                if path.exists():
-                    shutil.copymode(path, partial)
-                partial.replace(path)
-            finally:
-                partial.unlink(missing_ok=True)
+        with held(path, PATIENCE), replaced(path) as partial:
+            yield partial
+            if path.exists():
+                shutil.copymode(path, partial)
     except Busy as exc:
         raise InputError(
             f"{path} is being written by another process.", "Wait for it, or give another path."
@@ -104,6 +106,24 @@ def written_whole(path: Path) -> Iterator[Path]:
             if no_room(exc)
             else "Give a path in a folder that can be.",
         ) from exc
+
+
+@contextmanager
+def replaced(path: Path) -> Iterator[Path]:
+    """A file beside the named one that takes its place when the block ends well.
+
+    For files that nobody else writes: those of a folder that is `held`.
+
+    Raises:
+        OSError: It can't be.
+    """
+    partial = path.with_name(f".{path.name}.partial")
+    partial.unlink(missing_ok=True)  # a killed process may have left it
+    try:
+        yield partial
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
 
 
 def write_whole(path: Path, content: bytes | str) -> None:
@@ -149,7 +169,7 @@ def room_in(folder: Path, needs: int = 0) -> Iterator[None]:
     except Exception as exc:
         if isinstance(exc, MaskportError) or not no_room(exc):
             raise
-        raise full(folder, needs) from exc
+        raise full(_elsewhere(exc, folder) or folder, needs) from exc
 
 
 def full(place: Path | None = None, needs: int = 0) -> ToolError:
@@ -174,6 +194,14 @@ def full(place: Path | None = None, needs: int = 0) -> ToolError:
         f"{place} has no room: {wanted}{free}.",
         "Make room, or choose a folder on another disk (TMPDIR, MASKPORT_CACHE, --out).",
     )
+
+
+def _elsewhere(exc: Exception, folder: Path) -> Path | None:
+    """The file that could not grow, where an error names one that doesn't lie in the folder."""
+    name = getattr(exc, "filename", None)
+    if not isinstance(name, str) or Path(name).is_relative_to(folder):
+        return None
+    return Path(name)
 
 
 def _size(count: int) -> str:

@@ -25,6 +25,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from ..errors import CheckpointError
+from ..outputs import replaced
 from ..texts import first_line
 from .failures import writing
 
@@ -143,17 +144,10 @@ def write_atomically(file: Path, content: bytes) -> None:
     Raises:
         ToolError: It can't be written; the old one is still there.
     """
-    partial = file.with_name(f".{file.name}.partial")
-    with writing(file):
-        try:
-            with partial.open("wb") as opened:
-                opened.write(content)
-                opened.flush()
-                os.fsync(opened.fileno())
-            partial.replace(file)
-        except BaseException:
-            partial.unlink(missing_ok=True)
-            raise
+    with writing(file), replaced(file) as partial, partial.open("wb") as opened:
+        opened.write(content)
+        opened.flush()
+        os.fsync(opened.fileno())
 
 
 def facts_of(state: RunState, network: str, scores: Mapping[str, Any]) -> dict[str, str]:

@@ -4,11 +4,12 @@ being told to end, noted, so that the step is finished and its state is kept.
 
 from __future__ import annotations
 
+import os
 import re
 import signal
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import FrameType
 from typing import Any, Self
@@ -17,10 +18,14 @@ import torch
 from torch.utils.data import DataLoader
 
 from ..errors import ImageError, ToolError, UsageError
+from ..outputs import Busy, held
 from ..signals import SIGNALS
 from ..texts import first_line
 
-__all__ = ["Interruption", "ignore_in_worker", "loading", "named_failures", "writing"]
+__all__ = ["Interruption", "alone", "ignore_in_worker", "loading", "named_failures", "writing"]
+
+# Processes that load samples end some seconds after a run that was killed, and only then its lock.
+PATIENCE = 15.0
 
 # PyTorch's words for a process that is gone; "DataLoader worker process 0" are those for an
 # error inside one.
@@ -33,11 +38,38 @@ def writing(file: Path) -> Iterator[None]:
     try:
         yield
     except OSError as exc:
-        raise ToolError(
-            f"{file} can't be written: {exc.strerror or exc}.",
-            "Make room or mend the folder. A run that saved its state before goes on from there "
-            "with --resume.",
-        ) from exc
+        raise _unwritten(file, exc) from exc
+
+
+@contextmanager
+def alone(out: Path) -> Iterator[None]:
+    """A run's folder for this process alone.
+
+    Raises:
+        UsageError: Another run writes there.
+        ToolError: It can't be written.
+    """
+    place = Path(os.path.realpath(out))
+    with ExitStack() as stack:
+        try:
+            place.parent.mkdir(parents=True, exist_ok=True)
+            stack.enter_context(held(place, PATIENCE))
+        except Busy as exc:
+            raise UsageError(
+                f"Another run is writing to {out}.",
+                "Wait until it has ended, or give another --out.",
+            ) from exc
+        except OSError as exc:
+            raise _unwritten(out, exc) from exc
+        yield
+
+
+def _unwritten(file: Path, exc: OSError) -> ToolError:
+    return ToolError(
+        f"{file} can't be written: {exc.strerror or exc}.",
+        "Make room or mend the folder. A run that saved its state before goes on from there "
+        "with --resume.",
+    )
 
 
 @contextmanager

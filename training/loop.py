@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -38,7 +38,7 @@ from .checkpoint import (
 from .clock import Clock
 from .config import TrainingConfig
 from .distributed import Processes, average, joined, with_whole_batch_norms
-from .failures import Interruption, ignore_in_worker, loading, named_failures, writing
+from .failures import Interruption, alone, ignore_in_worker, loading, named_failures, writing
 from .log import RunLog
 from .losses import deep_supervision
 from .optimizer import learning_rate, optimizer_of
@@ -143,16 +143,17 @@ def train(
             raise UsageError(f"{out} is a file.", "Give a folder as --out.")
         quiet: Watch = watch if processes.writes else lambda _event: None
         interruption = Interruption()
-        run = _Run(config, out, device, processes, interruption, quiet, resume)
-        try:
-            with (
-                named_failures(config.batch, config.crop, out / RESUME),
-                interruption,
-                loading(run.loader()) as batches,
-            ):
-                return run.finish(batches)
-        finally:
-            run.close()
+        with alone(out) if processes.writes else nullcontext():
+            run = _Run(config, out, device, processes, interruption, quiet, resume)
+            try:
+                with (
+                    named_failures(config.batch, config.crop, out / RESUME),
+                    interruption,
+                    loading(run.loader()) as batches,
+                ):
+                    return run.finish(batches)
+            finally:
+                run.close()
 
 
 @contextmanager

@@ -12,6 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from ..outputs import replaced
+
 __all__ = ["Drawn", "MapStore"]
 
 # Longest side of a kept photo, in pixels.
@@ -87,9 +89,8 @@ class MapStore:
 
     def _write(self, name: str, content: bytes) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
-        partial = self.folder / f".{name}.partial"
-        partial.write_bytes(content)
-        partial.replace(self.folder / name)
+        with replaced(self.folder / name) as partial:
+            partial.write_bytes(content)
 
 
 def _bytes(mask: NDArray[np.float32]) -> NDArray[np.uint8]:

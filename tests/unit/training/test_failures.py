@@ -18,6 +18,7 @@ from click.testing import CliRunner
 
 from maskport.cli.train import command
 from maskport.errors import ImageError, ToolError, UsageError
+from maskport.outputs import held
 from maskport.training.config import TrainingConfig
 from maskport.training.failures import named_failures
 from maskport.training.log import LOG, RunLog
@@ -101,6 +102,16 @@ def test_a_full_disk_is_named_and_leaves_the_last_state(config: Make, tmp_path: 
         train(replace(run, steps=6), tmp_path, resume=True)
     assert list(tmp_path.glob(".*.partial")) == []
     assert train(replace(run, steps=6), tmp_path, resume=True).complete
+
+
+def test_two_runs_in_one_folder_are_one_too_many(
+    config: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("maskport.training.failures.PATIENCE", 0.05)
+    out = tmp_path / "out"
+    with held(out), pytest.raises(UsageError, match="Another run is writing to"):
+        train(config(), out)
+    assert not out.exists()
 
 
 def test_a_file_as_folder_is_refused_before_anything_is_read(config: Make, tmp_path: Path) -> None:

@@ -8,11 +8,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-__all__ = ["SIGNALS", "held_back"]
+__all__ = ["SIGNALS", "heard", "held_back"]
 
 SIGNALS = tuple(
     getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
 )
+
+
+def heard() -> tuple[signal.Signals, ...]:
+    """Those that are not ignored: who starts a run by ``nohup`` wants it to go on."""
+    return tuple(number for number in SIGNALS if signal.getsignal(number) is not signal.SIG_IGN)
 
 
 @contextmanager

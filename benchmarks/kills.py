@@ -26,8 +26,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import psutil
+from PIL import Image
 
 from maskport.artifacts.bundle import verify
+from maskport.scenes import scene
 from maskport.validation.latency import STANDARD
 
 NETWORK = """
@@ -38,7 +40,8 @@ def make():
                   Stage("stage3", FLAT, 4, 2, 4), Stage("stage2d", 4, 8, 2, 4),
                   Stage("stage1d", 4, 8, 2, 4)), 1)
 """
-TARGETS = "onnx-fp32,tflite-fp32,tflite-fp16,coreml-fp16,executorch,torchscript-lite"
+TARGETS = "onnx-fp32,tflite-fp32,coreml-fp16,executorch"
+PHOTOS = 4
 # Children have so many seconds to end.
 PATIENCE = 2.0
 # A folder that torch makes when it is imported, killed or not, for all of a user's processes.
@@ -63,11 +66,13 @@ def main() -> int:
                 return 1
             if options.only not in (None, kind):
                 continue
-            print(f"\n{kind}: {whole.seconds:.1f} s undisturbed\n\n{Row.head(kind)}")
+            print(f"\n{kind}: {whole.seconds:.1f} s undisturbed\n\n{Row.head(kind)}", flush=True)
             chosen = random.Random(f"{kind} {options.seed}")  # the same moments every time
             moments = sorted(chosen.uniform(0, whole.seconds) for _ in range(options.moments))
-            rows = [place.killed(kind, moment) for moment in moments]
-            print(*rows, sep="\n")
+            rows = []
+            for moment in moments:
+                rows.append(place.killed(kind, moment))
+                print(rows[-1], flush=True)
             wrong += sum(bool(row.faults) for row in rows)
             alive = sum(bool(row.children) for row in rows)
             slowest = max(row.seconds for row in rows)
@@ -120,7 +125,12 @@ class Place:
         self.cache, self.bundle = folder / "cache", folder / "bundle"
         network = ["killed_nets:make", "--output", "0", "--weights", "random:0", "--size", "64x48"]
         self.exporting = ["export", *network, "--targets", targets, "--out", str(self.bundle)]
+        photos = folder / "photos"
+        photos.mkdir()
+        for seed in range(PHOTOS):
+            Image.fromarray(scene(seed, 60, 80).photo).save(photos / f"{seed}.png")
         self.validating = ["validate", str(self.bundle), "--network", "killed_nets:make"]
+        self.validating += ["--images", str(photos)]
         self.validating += ["--no-latency"] * no_latency
 
     def export(self) -> Ran:

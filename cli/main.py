@@ -15,6 +15,7 @@ import click
 from ..errors import MaskportError
 from ..outputs import full, no_room
 from ..outside.secrets import without_logins
+from ..signals import heard
 from .lazy import LazyGroup
 from .streams import steady_streams
 from .tables import printable
@@ -75,9 +76,8 @@ def main(arguments: list[str] | None = None) -> None:
     arguments = sys.argv[1:] if arguments is None else arguments
     debug = "--debug" in arguments
     # Being told to end is handled like Ctrl-C, so that nothing half-written stays behind.
-    for name in ("SIGTERM", "SIGHUP"):
-        if hasattr(signal, name):
-            signal.signal(getattr(signal, name), signal.default_int_handler)
+    for number in heard():
+        signal.signal(number, signal.default_int_handler)
     steady_streams()
     try:
         code: Any = cli.main(

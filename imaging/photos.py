@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import io
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -14,18 +15,20 @@ from numpy.typing import NDArray
 from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError, features
 
 from ..errors import ImageError
-from ..outside.files import LIST, LONGEST_PATH, PHOTO, is_file, is_folder, opened
+from ..outside.files import LIST, LONGEST_PATH, PHOTO, is_file, is_folder, measured, opened
 from ..outside.text import read_text
 from ..texts import first_few, short, shown
 
 __all__ = [
     "PHOTO_SUFFIXES",
     "Photos",
+    "checksum_of_photo",
     "list_photos",
     "photos_below",
     "read_photo",
     "read_picture",
     "read_upload",
+    "reading",
 ]
 
 HEIF = frozenset({".heic", ".heif", ".hif"})
@@ -93,15 +96,35 @@ def read_picture(path: Path) -> Image.Image:
             not known, or so large that decoding it could exhaust the memory (Pillow's limit on
             decompression bombs); or it is HEIC, and pillow-heif is not installed.
     """
+    with reading(path), opened(path, PHOTO, error=ImageError) as file:
+        return _decoded(file, str(path))
+
+
+@contextmanager
+def reading(path: Path) -> Iterator[None]:
+    """Name a photo that can't be read; it may have been there when it was found.
+
+    Raises:
+        ImageError: Instead of an OSError.
+    """
     try:
-        with opened(path, PHOTO, error=ImageError) as file:
-            return _decoded(file, str(path))
+        yield
     except FileNotFoundError as exc:
         raise ImageError(f"There is no photo {path}.", "Check the path.") from exc
     except OSError as exc:
         raise ImageError(
             f"{path} can't be read: {exc}", "Give a photo that this user may read."
         ) from exc
+
+
+def checksum_of_photo(path: Path) -> str:
+    """SHA-256 of a photo's file.
+
+    Raises:
+        ImageError: It can't be read.
+    """
+    with reading(path):
+        return measured(path, PHOTO, error=ImageError)[1]
 
 
 def read_upload(file: IO[bytes], most_pixels: int, name: str = "The photo") -> Image.Image:

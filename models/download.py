@@ -14,7 +14,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from ..errors import DownloadError
+from ..errors import DownloadError, UsageError
 from ..texts import first_line
 from .catalog import Entry, WeightsSource
 from .checksums import checksum_of, sha256_of
@@ -30,13 +30,23 @@ Say = Callable[[str], None]
 
 
 def cache_folder() -> Path:
-    """Where downloads are kept: $MASKPORT_CACHE, else the platform's place for caches."""
-    if chosen := os.environ.get("MASKPORT_CACHE"):
-        return Path(chosen).expanduser()
-    if sys.platform == "darwin":
-        return Path("~/Library/Caches/maskport").expanduser()
+    """Where downloads are kept: $MASKPORT_CACHE, else the platform's place for caches.
+
+    Raises:
+        UsageError: That is below a home folder, and there is none.
+    """
     place = "LOCALAPPDATA" if sys.platform == "win32" else "XDG_CACHE_HOME"
-    return Path(os.environ.get(place) or "~/.cache").expanduser() / "maskport"
+    usual = os.environ.get(place) or "~/.cache"
+    if sys.platform == "darwin":
+        usual = "~/Library/Caches"
+    chosen = os.environ.get("MASKPORT_CACHE") or f"{usual}/maskport"
+    try:
+        return Path(chosen).expanduser()
+    except RuntimeError as exc:
+        raise UsageError(
+            f"{chosen}, where caches are kept, can't be found: this user has no home folder.",
+            "Set MASKPORT_CACHE to a folder.",
+        ) from exc
 
 
 def is_cached(entry: Entry, *, cache: Path | None = None) -> Path | None:

@@ -26,7 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import ImageError
-from ..imaging.photos import PHOTO_SUFFIXES, list_photos, read_photo
+from ..imaging.photos import PHOTO_SUFFIXES, list_photos, read_photo, reading
 from ..imaging.truth import fit_mask, pair_masks, read_mask
 from ..texts import first_ten, shown
 
@@ -164,7 +164,8 @@ def fingerprint(pairs: Sequence[Pair]) -> str:
     digest = hashlib.sha256()
     for pair in pairs:
         for path in (pair.photo, pair.mask):
-            digest.update(f"{shown(path.name)}\0{path.stat().st_size}\0".encode())
+            with reading(path):
+                digest.update(f"{shown(path.name)}\0{path.stat().st_size}\0".encode())
     return digest.hexdigest()
 
 

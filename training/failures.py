@@ -19,7 +19,7 @@ from torch.utils.data import DataLoader
 
 from ..errors import ImageError, ToolError, UsageError
 from ..outputs import Busy, held
-from ..signals import SIGNALS
+from ..signals import SIGNALS, heard
 from ..texts import first_line
 
 __all__ = ["Interruption", "alone", "ignore_in_worker", "loading", "named_failures", "writing"]
@@ -143,7 +143,7 @@ class Interruption:
 
     def __enter__(self) -> Self:
         if threading.current_thread() is threading.main_thread():
-            self._before = {number: signal.signal(number, self._note) for number in SIGNALS}
+            self._before = {number: signal.signal(number, self._note) for number in heard()}
         return self
 
     def __exit__(self, *exc: object) -> None:

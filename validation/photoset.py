@@ -17,10 +17,9 @@ from numpy.typing import NDArray
 
 from ..errors import ImageError
 from ..imaging.convert import photo_to_input
-from ..imaging.photos import list_photos, read_photo
+from ..imaging.photos import checksum_of_photo, list_photos, read_photo
 from ..imaging.truth import fit_mask, pair_masks, read_mask
 from ..metrics import Object
-from ..models.checksums import sha256_of
 from ..scenes import builtin_photos
 from ..specs import ImageSpec
 from ..texts import shown
@@ -205,10 +204,10 @@ class PhotoSet:
 
 
 def _from_file(name: str, path: Path, truth: Path | None) -> PhotoSource:
-    identity, read = sha256_of(path), partial(read_photo, path)
+    identity, read = checksum_of_photo(path), partial(read_photo, path)
     if truth is None:
         return PhotoSource(name, identity, read)
-    identity = f"{identity} {sha256_of(truth)}"
+    identity = f"{identity} {checksum_of_photo(truth)}"
     return PhotoSource(name, identity, read, partial(read_mask, truth), shown(truth.name))
 
 

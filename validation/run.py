@@ -22,6 +22,7 @@ from ..artifacts.bundle import describe_files
 from ..errors import (
     ArtifactError,
     ChangedError,
+    ImageError,
     InputError,
     LostError,
     MaskportError,
@@ -229,6 +230,8 @@ class _Validation:
             return
         try:
             action()
+        except ImageError:  # of a mask that was there when the run began
+            raise
         except MaskportError as exc:
             status = "broken"
             if isinstance(exc, LostError):
@@ -250,8 +253,9 @@ class _Validation:
         wanted = self._positions(job)
         todo = [position for position in wanted if position not in facts.photos]
         counted = facts.cost is not None or bool(facts.no_cost)
-        read = job.build is not None or (counted and facts.saturating is not None)
-        if not todo and facts.peak_memory_mb is not None and read:
+        unread = job.build is None and facts.saturating is None
+        uncounted = job.build is None and not counted
+        if not todo and facts.peak_memory_mb is not None and not (unread or uncounted):
             return
         self.watch(ValidationEvent("started", job.target, "loading"))
         runner, loaded = self.pool.runner(job)
@@ -267,8 +271,9 @@ class _Validation:
         self._compare(job, runner, todo, len(wanted))
         if facts.peak_memory_mb is None:
             self.journal.enter("memory", job.target, mb=runner.peak_memory_mb())
-        if not read:
+        if unread:
             self.journal.enter("saturating", job.target, names=runner.saturating())
+        if uncounted:
             self._count(job, runner)
         if self.request.schedule is None or facts.emulated:
             self.pool.drop(job.target)

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from maskport.signals import SIGNALS, held_back
+from maskport.signals import SIGNALS, heard, held_back
 
 
 @pytest.fixture(autouse=True)
@@ -82,3 +82,9 @@ def test_other_threads_may_use_it() -> None:
     thread.start()
     thread.join()
     assert ended
+
+
+def test_what_is_ignored_is_not_heard() -> None:
+    """As the end of a terminal is by what ``nohup`` starts."""
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    assert heard() == tuple(number for number in SIGNALS if number != signal.SIGHUP)

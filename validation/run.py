@@ -252,9 +252,8 @@ class _Validation:
         facts = self.journal.of(job.target)
         wanted = self._positions(job)
         todo = [position for position in wanted if position not in facts.photos]
-        counted = facts.cost is not None or bool(facts.no_cost)
         unread = job.build is None and facts.saturating is None
-        uncounted = job.build is None and not counted
+        uncounted = job.build is None and facts.cost is None and not facts.no_cost
         if not todo and facts.peak_memory_mb is not None and not (unread or uncounted):
             return
         self.watch(ValidationEvent("started", job.target, "loading"))

@@ -31,11 +31,11 @@ __all__ = [
 # A report takes less to write; a video that is being written takes longer.
 PATIENCE = 5.0
 FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
-# Of libraries that write by themselves and raise errors of their own; the last is NumPy's, without
-# a number.
+# Of libraries that write by themselves and raise errors of their own; the last two are NumPy's and
+# PyTorch's, without a number.
 FULL_WORDS = re.compile(
     r"No space left on device|os error 28|Disk quota exceeded|File too large"
-    r"|\d+ requested and \d+ written"
+    r"|\d+ requested and \d+ written|basic_ios::clear: iostream error"
 )
 
 Busy = filelock.Timeout
@@ -56,7 +56,12 @@ def held(path: Path, seconds: float = 0.0) -> Iterator[None]:
         OSError: There can't be a lock in that folder.
     """
     lock = filelock.FileLock(path.with_name(f".{path.name}.lock"), timeout=seconds)
-    lock.acquire()
+    try:
+        lock.acquire()
+    except Busy:
+        # What can't even be made, as in /proc, seems busy to filelock.
+        os.close(os.open(lock.lock_file, os.O_RDWR | os.O_CREAT, 0o644))
+        raise
     try:
         yield
     finally:

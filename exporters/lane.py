@@ -23,6 +23,7 @@ from ..artifacts.manifest import Artifact, Inspection, OtherSize
 from ..errors import ExportError, MaskportError, NotCoveredError
 from ..formats import FORMATS, Target
 from ..loading import load
+from ..outputs import room_in
 from ..processes.inside import Parent
 from .failures import reason_of
 from .inspection import inspect_artifact
@@ -66,10 +67,11 @@ def _make(row: Target, scratch: Path, parent: Parent) -> None:
     run = Run.load(scratch / PLAN, step)
     path = bundle / f"{run.spec.name}-{row.name}{row.suffix}"
     try:
-        artifact = _export(row, run, path)
-        step("checking")
-        artifact = as_declared(artifact, path)
-        artifact = _inspect(row, artifact, path, run)
+        with room_in(bundle):
+            artifact = _export(row, run, path)
+            step("checking")
+            artifact = as_declared(artifact, path)
+            artifact = _inspect(row, artifact, path, run)
         seconds = time.monotonic() - started
         parent.send(Finished(row.name, artifact, seconds, _versions(row.needs)))
     # One target's failure, whatever it is, must not stop the others; SDKs call sys.exit, too.

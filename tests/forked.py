@@ -14,15 +14,35 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import psutil
+import pytest
 
 __all__ = ["Command", "Run", "comes", "forking", "is_running"]
 
 SERVER = """
-import json, os, signal, sys, tempfile
+import ctypes, json, os, pathlib, signal, sys, tempfile
 import torch
 import maskport.api, maskport.exporters.export, maskport.validation.validate
 from maskport.cli.main import main
 signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for a fork
+
+NEW_MOUNTS, NEW_USER, READ_ONLY, BIND, REMOUNT, PRIVATE = 0x20000, 0x10000000, 1, 4096, 32, 0x44000
+
+def mount(disks):
+    # In a namespace of mounts of our own, which ends with us.
+    libc = ctypes.CDLL(None, use_errno=True)
+    def called(function, *arguments):
+        if function(*arguments):
+            raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
+    called(libc.unshare, NEW_MOUNTS | (0 if os.getuid() == 0 else NEW_USER))
+    called(libc.mount, None, b"/", None, ctypes.c_ulong(PRIVATE), None)
+    for folder, size in disks.items():
+        at = folder.encode()
+        if size is None:
+            called(libc.mount, at, at, None, ctypes.c_ulong(BIND), None)
+            called(libc.mount, None, at, None, ctypes.c_ulong(BIND | REMOUNT | READ_ONLY), None)
+        else:
+            called(libc.mount, b"none", at, b"tmpfs", ctypes.c_ulong(0), b"size=%d" % size)
+
 for line in sys.stdin:
     asked = json.loads(line)
     if (pid := os.fork()):
@@ -43,12 +63,19 @@ for line in sys.stdin:
     for number in (1, 2):
         os.dup2(output, number)
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+    end = {"code": None, "left": []}
     try:
+        if asked["disks"]:
+            mount(asked["disks"])
         main(asked["arguments"])
+    except OSError as exc:
+        end["refused"] = str(exc)
     except SystemExit as exc:
-        with open(asked["output"] + ".code", "w") as file:
-            file.write(str(exc.code))
-        raise
+        end["code"] = exc.code
+    for disk in asked["disks"]:
+        end["left"] += sorted(str(p.relative_to(disk)) for p in pathlib.Path(disk).rglob("*"))
+    pathlib.Path(asked["output"] + ".end").write_text(json.dumps(end))
+    break
 """
 
 
@@ -74,6 +101,7 @@ class Run:
     def __init__(self, pid: int, output: Path) -> None:
         self.process, self._output = psutil.Process(pid), output
         self._seen: set[psutil.Process] = set()
+        self.left_on_disks: list[str] = []
 
     @property
     def said(self) -> str:
@@ -91,9 +119,16 @@ class Run:
         return [other for other in self.others() if "maskport.processes" in _command(other)]
 
     def wait(self) -> int:
-        """Its exit code."""
+        """Its exit code.
+
+        It skips the test where the disks that were asked for can't be mounted here.
+        """
         assert comes(lambda: not is_running(self.process), 120), self.said
-        return int(Path(f"{self._output}.code").read_text())
+        end = json.loads(Path(f"{self._output}.end").read_text())
+        if "refused" in end:
+            pytest.skip(f"disks can't be mounted here: {end['refused']}")
+        self.left_on_disks = end["left"]
+        return int(end["code"])
 
     def kill(self) -> None:
         """As the system does; it starts nothing else meanwhile."""
@@ -120,8 +155,17 @@ class Command:
         *arguments: str,
         environment: Mapping[str, str | None] | None = None,
         ignore: Sequence[int] = (),
+        disks: Mapping[Path, int | None] | None = None,
     ) -> Run:
-        """Begin one, with variables set and (None) taken away, and signals ignored."""
+        """Begin one.
+
+        Args:
+            arguments: Of the command line.
+            environment: Variables to set, or (None) to take away.
+            ignore: Signals.
+            disks: By folder, bytes of an empty disk that is mounted there; None makes what is there
+                read-only.
+        """
         self._count += 1
         output = self.folder / f"said-{self._count}"
         places = {"TMPDIR": str(self.temporary), "MASKPORT_CACHE": str(self.cache)}
@@ -131,6 +175,7 @@ class Command:
             "environment": places | dict(environment or {}),
             "output": str(output),
             "ignore": [int(number) for number in ignore],
+            "disks": {str(folder): size for folder, size in (disks or {}).items()},
         }
         assert self._server.stdin is not None and self._server.stdout is not None
         self._server.stdin.write(json.dumps(asked) + "\n")

@@ -8,7 +8,7 @@ import signal
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
@@ -27,7 +27,7 @@ pytestmark = [
     pytest.mark.skipif(sys.platform != "linux", reason="forks and kills; written for Linux"),
 ]
 
-OK, FAILED_CHECK, BROKEN = 0, 1, 3
+OK, WRONG_USE, BROKEN = 0, 2, 3
 NETWORK = """
 import torch
 from torch import nn
@@ -42,20 +42,15 @@ VALIDATE = (
     *("validate", "bundle", "--network", "ended_nets:make", "--images", "photos"),
     *("--masks", "photos/masks", "--no-latency"),
 )
-TO_END, AT_ONCE = (signal.SIGHUP, signal.SIGTERM), signal.SIGKILL
+# The end of a terminal; SIGTERM is handled alike. And the end at once, which nobody can handle.
+TO_END, AT_ONCE = signal.SIGHUP, signal.SIGKILL
+ENDS = (TO_END, AT_ONCE, AT_ONCE)
 # Moments at which children run; those of whole runs are `benchmarks/kills.py`'s.
 RANDOM = random.Random(18)
 # Seconds after the first child: it imports torch for longer.
-EXPORT_ENDS = [
-    (number, moment)
-    for number, moment in zip(
-        (*TO_END, AT_ONCE, AT_ONCE), sorted(RANDOM.uniform(0, 1) for _ in range(4)), strict=True
-    )
-]
+EXPORT_ENDS = list(zip(ENDS, sorted(RANDOM.uniform(0, 1) for _ in ENDS), strict=True))
 # Facts in the journal, of which a run finds 23, the last eight with another child.
-VALIDATION_ENDS = list(
-    zip((*TO_END, AT_ONCE, AT_ONCE, AT_ONCE), sorted(RANDOM.sample(range(4, 16), 5)), strict=True)
-)
+VALIDATION_ENDS = list(zip(ENDS, sorted(RANDOM.sample(range(4, 16), len(ENDS))), strict=True))
 
 
 @pytest.fixture(scope="module")
@@ -74,7 +69,7 @@ def command(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Command]:
 
 @pytest.fixture(scope="module")
 def bundle(command: Command) -> Path:
-    """Made by the run after some that came to no end of their own."""
+    """Made by the run after some that came to no end of their own; it outlives its terminal."""
     out = command.folder / "bundle"
     for number, moment in EXPORT_ENDS:
         run = command.start(*EXPORT, "--out", "bundle")
@@ -85,7 +80,9 @@ def bundle(command: Command) -> Path:
         # Nobody is left who could remove what a killed one wrote beside it.
         assert number == AT_ONCE or list(command.folder.glob(".bundle*")) == []
         assert command.left() == []
-    run = command.start(*EXPORT, "--out", "bundle")
+    run = command.start(*EXPORT, "--out", "bundle", ignore=[TO_END])  # as by nohup
+    assert comes(run.children), run.said
+    run.process.send_signal(TO_END)
     assert run.wait() == OK, run.said
     return out
 
@@ -147,22 +144,10 @@ def _journal(command: Command) -> list[str]:
     return [line for journal in found for line in journal.read_text().splitlines()]
 
 
-def test_a_file_whose_process_is_killed_is_lost_and_the_run_goes_on(
-    bundle: Path, command: Command
-) -> None:
-    run = command.start(*VALIDATE, "--json", "lost.json")
-    kill_a_child(run, lambda: len(_journal(command)) > 4)  # the reference is drawn
-    assert run.wait() == FAILED_CHECK, run.said
-    results = json.loads((command.folder / "lost.json").read_text())
-    assert results["artifacts"][TARGET]["status"] == "crashed"
-    assert "SIGKILL" in results["artifacts"][TARGET]["reason"]
-    assert results["pytorch"]["pytorch-prepared"]["fidelity"]["iou"] > 0.99
-    assert command.left() == []
-
-
 def test_a_target_whose_process_is_killed_is_lost_with_the_reason(command: Command) -> None:
     run = command.start(*EXPORT, "--out", "other")
-    kill_a_child(run, run.children)
+    assert comes(run.children), run.said
+    run.children()[0].kill()
     assert run.wait() == BROKEN
     assert "was killed" in run.said and "maskport broke" not in run.said
     assert not (command.folder / "other").exists()
@@ -170,14 +155,42 @@ def test_a_target_whose_process_is_killed_is_lost_with_the_reason(command: Comma
     assert command.left() == []
 
 
-def kill_a_child(run: Run, reached: Callable[[], object]) -> None:
-    """The first that it has, once it runs and something is reached."""
-    assert comes(lambda: run.children() and reached()), run.said
-    run.children()[0].kill()
+FULL = "has no room"
 
 
-def test_a_run_that_shall_outlive_its_terminal_does(bundle: Path, command: Command) -> None:
-    run = command.start(*EXPORT, "--out", "other", ignore=[signal.SIGHUP])
-    assert comes(run.children), run.said
-    run.process.send_signal(signal.SIGHUP)
-    assert run.wait() == OK, run.said
+@pytest.mark.parametrize(
+    ("arguments", "place", "size", "code", "said"),
+    [
+        # In the midst of the conversion, whose reason is one of C++ streams.
+        ((*EXPORT, "--out", "disk/bundle"), "disk", 65536, BROKEN, FULL),
+        ((*EXPORT, "--out", "disk/bundle"), "disk", None, WRONG_USE, "Read-only file system"),
+        (VALIDATE, "cache", 4096, BROKEN, FULL),
+        # The photos have room, what is kept of the first file has none.
+        (VALIDATE, "cache", 49152, BROKEN, FULL),
+        (VALIDATE, "cache", None, WRONG_USE, "MASKPORT_CACHE"),
+    ],
+)
+def test_a_disk_that_is_full_or_read_only_is_named(
+    bundle: Path,
+    command: Command,
+    arguments: tuple[str, ...],
+    place: str,
+    size: int | None,
+    code: int,
+    said: str,
+) -> None:
+    disk = command.folder / place
+    disk.mkdir(exist_ok=True)
+    run = command.start(*arguments, disks={disk: size})
+    assert run.wait() == code, run.said
+    assert said in run.said and str(disk) in run.said
+    assert "maskport broke" not in run.said and "Traceback" not in run.said
+    assert not any("partial" in name for name in run.left_on_disks)
+    assert command.left() == []
+
+
+def test_a_home_that_is_none_is_named(bundle: Path, command: Command) -> None:
+    nowhere = {"HOME": "/proc", "MASKPORT_CACHE": None, "XDG_CACHE_HOME": None}
+    run = command.start(*VALIDATE, environment=nowhere)
+    assert run.wait() == WRONG_USE, run.said
+    assert "/proc/.cache/maskport" in run.said and "MASKPORT_CACHE" in run.said

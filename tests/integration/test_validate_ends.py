@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psutil
 import pytest
 import torch
 from PIL import Image
@@ -18,6 +19,7 @@ from torch import nn
 
 from maskport.api import export
 from maskport.errors import ImageError, UsageError
+from maskport.processes.scratch import Scratch
 from maskport.runtimes import isolated
 from maskport.scenes import scene
 from maskport.specs import ImageSpec, MaskSpec, ModelSpec
@@ -92,6 +94,24 @@ def test_the_same_run_twice_at_once_is_once_too_often_and_another_beside_it_is_n
         assert one.passed and {len(a.photos) for a in one.artifacts.values()} == {2}
     assert len(beside) == 1
     assert list((tmp_path / "cache" / "runs").rglob("*")) == []
+
+
+@pytest.mark.skipif(os.name != "posix", reason="kills")
+def test_a_file_whose_process_is_killed_is_lost_and_the_others_are_judged(
+    validated: Validate, photos: Path
+) -> None:
+    Scratch().close()  # its keeper runs already
+    before = set(psutil.Process().children())
+
+    def watch(event: ValidationEvent) -> None:
+        if (event.kind, event.target, event.done) == ("photo", "onnx-fp32", 1):
+            children = set(psutil.Process().children()) - before
+            min(children, key=lambda child: child.create_time()).kill()  # the next one has its own
+
+    results = validated(photos, targets=["onnx-fp32", "onnx-fp16"], watch=watch)
+    assert results.artifacts["onnx-fp32"].status == "crashed"
+    assert "SIGKILL" in results.artifacts["onnx-fp32"].reason
+    assert results.artifacts["onnx-fp16"].status == "passed"
 
 
 @pytest.mark.parametrize("which", ["1.png", "masks/1.png"])

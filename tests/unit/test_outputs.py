@@ -174,6 +174,24 @@ def test_a_file_that_stays_locked_is_an_error(
 
 
 @linux
+@pytest.mark.parametrize("folder", ["/proc", "/sys"])
+def test_a_folder_in_which_nobody_writes_is_not_busy(
+    folder: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("maskport.outputs.PATIENCE", 0.05)
+    with pytest.raises(InputError, match="can't be written") as raised:
+        write_whole(Path(folder) / "report.json", "x")
+    assert "another process" not in raised.value.what
+
+
+def test_of_two_disks_the_full_one_is_named(tmp_path: Path) -> None:
+    """What is kept in one folder, while temporary files are in another."""
+    exc = OSError(errno.ENOSPC, "No space left on device", "/elsewhere/tmp/child")
+    with pytest.raises(ToolError, match="/elsewhere/tmp/child has no room"), room_in(tmp_path):
+        raise exc
+
+
+@linux
 def test_a_limit_on_files_is_an_error_that_names_the_path(tmp_path: Path) -> None:
     code = (
         "import resource, sys; from pathlib import Path\n"

@@ -376,6 +376,14 @@ def test_a_link_to_a_bundle_stays_one(bundle: Path) -> None:
 
 
 @linux
+@pytest.mark.parametrize("out", ["/proc/bundle", "/sys/bundle", "/dev/null/bundle"])
+def test_where_nobody_writes_the_reason_is_said(out: str) -> None:
+    with pytest.raises(UsageError, match="can't be written") as raised, writing(Path(out)):
+        pass
+    assert raised.value.remedy == "Choose another --out."
+
+
+@linux
 def test_a_name_that_converters_can_not_take_is_refused_first(tmp_path: Path) -> None:
     out = tmp_path / os.fsdecode(b"caf\xe9")
     with pytest.raises(UsageError, match="not UTF-8"), writing(out):

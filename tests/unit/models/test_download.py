@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 import signal
 import subprocess
@@ -17,7 +18,7 @@ from typing import Any
 
 import pytest
 
-from maskport.errors import DownloadError
+from maskport.errors import DownloadError, UsageError
 from maskport.models import download
 from maskport.models.catalog import Entry, WeightsSource, entry
 from maskport.models.download import cache_folder, fetch, is_cached
@@ -375,3 +376,12 @@ def test_a_cache_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     with pytest.raises(DownloadError, match="can't be used") as caught:
         fetch(entry("u2netp"), cache=tmp_path / "file" / "cache", progress=False)
     assert "MASKPORT_CACHE" in caught.value.remedy
+
+
+def test_a_user_without_a_home_is_told_to_name_a_folder(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("HOME", "MASKPORT_CACHE", "XDG_CACHE_HOME", "LOCALAPPDATA", "USERPROFILE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(os.path, "expanduser", lambda path: path)  # as where the system has none
+    with pytest.raises(UsageError, match="no home folder") as raised:
+        cache_folder()
+    assert "MASKPORT_CACHE" in raised.value.remedy

@@ -93,6 +93,19 @@ def test_a_broken_photo_costs_no_other(tmp_path: Path) -> None:
     assert {one.record for one in done if not one.error} == {(24, 20)}
 
 
+def test_a_photo_that_goes_away_half_way_costs_no_other(tmp_path: Path) -> None:
+    photos = [photo_at(tmp_path / f"{name}.png") for name in "abcd"]
+
+    def cut_and_delete(photo: Image.Image, segmenter: Segmenter) -> Made:
+        photos[3].unlink(missing_ok=True)
+        return cut(photo, segmenter)
+
+    jobs = find_jobs(photos, tmp_path / "out", ".png")
+    errors = {one.job.photo: one.error for one in run_batch(jobs, opened, cut_and_delete, 1)}
+    assert [bool(errors[photo]) for photo in photos] == [False, False, False, True]
+    assert f"There is no photo {photos[3]}" in errors[photos[3]]
+
+
 def test_workers_have_a_network_each_and_photos_are_taken_as_they_are_needed(
     tmp_path: Path,
 ) -> None:

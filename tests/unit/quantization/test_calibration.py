@@ -55,6 +55,18 @@ def test_a_damaged_photo_is_an_error_and_not_skipped(photos: Path) -> None:
         load_calibration(photos, ImageSpec(8, 8))
 
 
+def test_a_photo_that_goes_away_half_way_is_named(
+    photos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def read_and_delete(photo: Path) -> np.ndarray:
+        (photos / "4.png").unlink(missing_ok=True)
+        return read_photo(photo)
+
+    monkeypatch.setattr("maskport.quantization.calibration.read_photo", read_and_delete)
+    with pytest.raises(ImageError, match=r"There is no photo .*4\.png"):
+        load_calibration(photos, ImageSpec(8, 8))
+
+
 def test_generated_scenes_are_a_set_of_their_own_and_always_the_same() -> None:
     spec = ImageSpec(24, 32)
     found = load_calibration("scenes:3", spec)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ from click.testing import CliRunner
 from PIL import Image
 
 from maskport.cli.main import cli
-from maskport.errors import CheckpointError, InputError, SpecError, UsageError
+from maskport.errors import CheckpointError, ImageError, InputError, SpecError, UsageError
 from maskport.models.u2net import u2netp
 from maskport.scenes import scene
 from maskport.specs import ImageSpec, MaskSpec, ModelSpec
@@ -59,6 +60,23 @@ def test_drawing_the_truth_scores_as_well_as_its_own_resizing_allows(pairs: list
 def test_photos_of_one_name_are_told_apart(pairs: list[Pair]) -> None:
     names = [sample.name for sample in of_pairs([*pairs, pairs[0]])]
     assert names == [str(pairs[0].photo), "1.png", str(pairs[0].photo)]
+
+
+@pytest.mark.parametrize("gone", ["photo", "mask"])
+def test_a_photo_that_goes_away_half_way_is_named(
+    pairs: list[Pair], gone: str, tmp_path: Path
+) -> None:
+    moved = Pair(tmp_path / "photo.png", tmp_path / "mask.png")
+    shutil.copy(pairs[1].photo, moved.photo)
+    shutil.copy(pairs[1].mask, moved.mask)
+    file = getattr(moved, gone)
+    with pytest.raises(ImageError, match=rf"There is no photo {file}"):
+        evaluate(
+            lambda image: image[:, :1],
+            of_pairs([pairs[0], moved]),
+            SPEC,
+            lambda done, total: file.unlink(),
+        )
 
 
 def test_rounding_of_the_last_bit_changes_no_score(pairs: list[Pair]) -> None:

@@ -88,8 +88,8 @@ def bundle(command: Command) -> Path:
 
 
 def end(run: Run, number: signal.Signals) -> None:
-    """And with it all that it has started, of which something runs."""
-    assert run.children() and is_running(run.process), run.said
+    """And with it all that it has started: its keeper at least."""
+    assert run.others() and is_running(run.process), run.said
     if number == AT_ONCE:
         run.kill()
     else:

@@ -59,7 +59,7 @@ class Planes:
     def __getitem__(self, position: int) -> Plane:
         with self._file.open("rb") as opened:
             opened.seek(self._start(position))
-            return np.frombuffer(opened.read(self._photo), np.float32).reshape(self.shape[1:])
+            return np.fromfile(opened, np.float32, self._photo // 4).reshape(self.shape[1:])
 
     def __setitem__(self, position: int, planes: Plane) -> None:
         values = np.ascontiguousarray(np.broadcast_to(planes, self.shape[1:]), np.float32)

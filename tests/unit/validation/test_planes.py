@@ -30,6 +30,7 @@ def test_a_photos_planes_are_read_as_they_were_set(tmp_path: Path) -> None:
     again = Planes(file, (3, 1, 5, 7), again=True)
     assert again.kept and [plane.mean() for plane in again] == [0, 0.5, 0]
     assert again[2].dtype == np.float32 and again[2].shape == (1, 5, 7)
+    assert again[2].flags.writeable  # torch warns of others
     with pytest.raises(IndexError):
         again[3]
     with pytest.raises(ValueError, match="broadcast"):

@@ -65,11 +65,23 @@ class MaskportError(Exception):
 
     def __init__(self, what: str, remedy: str = "") -> None:
         super().__init__(what, remedy)
-        self.what = what
-        self.remedy = remedy
+        self.what = _readable(what)
+        self.remedy = _readable(remedy)
 
     def __str__(self) -> str:
         return f"{self.what}\n{self.remedy}" if self.remedy else self.what
+
+
+# What a file says may stand in an error, and be of any length.
+_LONGEST = 4000
+
+
+def _readable(text: str) -> str:
+    """A text with its beginning and its end, and how much is between."""
+    if len(text) <= _LONGEST:
+        return text
+    half = _LONGEST // 2
+    return f"{text[:half]} … ({len(text) - _LONGEST:,} characters) … {text[-half:]}"
 
 
 class InputError(MaskportError):

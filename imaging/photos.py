@@ -55,6 +55,7 @@ ANIMATED = {"GIF", "PNG", "WEBP", "AVIF"}
 HEIC_BRANDS = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx"}
 # What Pillow calls the formats of photos, and those that are known for what they are and refused.
 UPLOADED = ("JPEG", "MPO", "PNG", "WEBP", "AVIF", "HEIF", "TIFF", "BMP", "GIF")
+_PNG = b"\x89PNG\r\n\x1a\n"
 INSTALL_HEIF = "pip install 'maskport[heif]'"
 
 
@@ -151,7 +152,9 @@ def _decoded(
     try:
         _prepare_for(file, name)
         with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # about tags that nothing here needs
             warnings.simplefilter("error", Image.DecompressionBombWarning)
+            _check_checksums(file)
             with Image.open(file, formats=_known(formats)) as opened:
                 if most_pixels is not None and opened.width * opened.height > most_pixels:
                     raise ImageError(
@@ -182,10 +185,29 @@ def _decoded(
             f"{name} is not an image that Pillow reads.",
             "It is damaged, or of a kind that is not read: save it as PNG or JPEG.",
         ) from exc
-    except (OSError, SyntaxError, ValueError, EOFError) as exc:
+    except MemoryError as exc:
+        raise ImageError(
+            f"{name} takes more memory to decode than there is.", "Scale it down first."
+        ) from exc
+    except ImageError:
+        raise
+    except Exception as exc:  # a damaged file makes decoders raise nearly anything
         raise ImageError(
             f"{name} can't be decoded: {exc}", "The file is damaged; replace or remove it."
         ) from exc
+
+
+def _check_checksums(file: IO[bytes]) -> None:
+    """Of PNGs: Pillow draws what is left of one whose pixels' checksum is wrong.
+
+    Raises:
+        OSError, SyntaxError: One is.
+    """
+    if file.read(len(_PNG)) == _PNG:
+        file.seek(0)
+        with Image.open(file, formats=["PNG"]) as opened:
+            opened.verify()
+    file.seek(0)
 
 
 def list_photos(source: Path) -> Photos:

@@ -21,6 +21,7 @@ from typing import Any, Literal
 import torch
 
 from ..errors import CheckpointError
+from ..outside.archives import has_checksums, wrong_member
 from ..outside.files import CHECKPOINT, opened
 from ..texts import first_line
 from .stand_ins import (
@@ -247,10 +248,9 @@ def _check_archive(archive: zipfile.ZipFile, path: Path) -> zipfile.ZipInfo:
         )
     if by_name["data.pkl"].file_size > LARGEST_PICKLE:
         raise _too_much(path)
-    # torch doesn't look at checksums. Those of all members are 0 where it was told to write none.
-    if not any(member.CRC for member in members):
+    if not has_checksums(archive):
         by_name["data.pkl"].CRC = None  # type: ignore[assignment]  # zipfile then compares nothing
-    elif (wrong := archive.testzip()) is not None:
+    elif (wrong := wrong_member(archive)) is not None:
         raise CheckpointError(
             f"{path} is damaged: what it holds as {wrong} is not what was written (its CRC-32 "
             "is another).",

@@ -1,1 +1,1 @@
-"""What comes from outside: files of limited size, text of any encoding, TOML of limited depth."""
+"""What comes from outside: files of limited size, text of any encoding, bounded TOML, archives."""

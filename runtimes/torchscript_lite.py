@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import zipfile
 from typing import Any
 
 import torch
 
+from ..errors import RunnerError
+from ..outside.archives import wrong_member
 from ..sdks.quiet import quiet
 from .base import Array, Runner
 from .pytorch import torch_threads
@@ -24,6 +27,13 @@ class TorchScriptLiteRunner(Runner):
     def _load(self) -> None:
         from torch.jit.mobile import _load_for_lite_interpreter
 
+        with zipfile.ZipFile(self.path) as archive:
+            if (wrong := wrong_member(archive)) is not None:
+                raise RunnerError(
+                    f"{self.path.name} is damaged: what it holds as {wrong} is not what was "
+                    "written (its CRC-32 is another).",
+                    "Copy or export it again.",
+                )
         with quiet():  # torch calls its lite interpreter deprecated at every use
             self._module: Any = _load_for_lite_interpreter(str(self.path))
 

@@ -60,7 +60,7 @@ def mutated(data: bytes, other: bytes, random: Random) -> tuple[bytes, bool]:
     mended = False
     for _ in range(random.choice((1, 1, 1, 2, 3, 8))):
         packed = _container(data)
-        if packed and random.random() < 0.5:
+        if packed and packed[0] and random.random() < 0.5:
             data, mended = _inside(*packed, other, random), True
         else:
             data = _once(data, other, random)

@@ -91,14 +91,14 @@ def _worked(todo: list[Job], tallies: dict[str, Tally], folder: Path) -> list[Jo
     lines = _Lines(process)
     with process:
         for position, (name, first, count) in enumerate(todo):
-            if lines.next(START_SECONDS) is None:
+            if not lines.next(START_SECONDS):
                 raise RuntimeError(f"The sound files of {name} are not read; see above.")
             for number in range(first, first + count):
                 line = lines.next(SECONDS)
-                if line is None:
-                    outcome = "hang" if process.poll() is None else "crash"
+                if not line:
+                    outcome = "hang" if line is None else "crash"
+                    what = f"{SECONDS:.0f} s passed" if line is None else process.wait()
                     process.kill()
-                    what = f"{SECONDS:.0f} s passed" if outcome == "hang" else process.wait()
                     kept = folder / KEPT / f"{name}-{number}"
                     shutil.copytree(folder / CURRENT, kept)
                     tallies[name].count(number, outcome, str(what), kept)
@@ -124,12 +124,12 @@ class _Lines:
         self._selector.register(self._stream, selectors.EVENT_READ)
 
     def next(self, seconds: float) -> bytes | None:
-        """A line; None where none comes in time, or ever."""
+        """A line; None where none comes in time, and nothing where the process ended."""
         while b"\n" not in self._said:
             if not self._selector.select(seconds):
                 return None
             if not (block := os.read(self._stream.fileno(), 1 << 16)):
-                return None
+                return b""
             self._said += block
         line, _, self._said = self._said.partition(b"\n")
         return line

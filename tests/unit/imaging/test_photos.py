@@ -358,3 +358,41 @@ def test_many_names_are_cut_and_counted(tmp_path: Path) -> None:
         (tmp_path / f"{index:02}.gif").write_bytes(b"")
     assert list_photos(tmp_path).reasons[0].startswith("25 (00.gif, 01.gif,")
     assert "09.gif and 15 more)" in list_photos(tmp_path).reasons[0]
+
+
+def test_a_png_whose_checksum_is_wrong_is_refused(tmp_path: Path) -> None:
+    """Pillow draws what is left of it."""
+    path = save(tmp_path / "a.png", np.full((9, 9, 3), 7, np.uint8), compress_level=0)
+    whole = bytearray(path.read_bytes())
+    whole[whole.index(b"IDAT") + 20] ^= 8  # a pixel: before it are 11 bytes of zlib's
+    path.write_bytes(whole)
+    with pytest.raises(ImageError, match=r"a\.png can't be decoded"):
+        read_photo(path)
+
+
+@pytest.mark.parametrize("refusal", [RuntimeError("Decoding of color planes failed"), KeyError(7)])
+def test_whatever_a_decoder_raises_is_the_files_fault(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, refusal: Exception
+) -> None:
+    """AVIF's raises RuntimeErrors."""
+    path = save(tmp_path / "a.bmp", np.zeros((2, 2, 3), np.uint8))
+
+    def load(_self: object) -> None:
+        raise refusal
+
+    monkeypatch.setattr("PIL.ImageFile.ImageFile.load", load)
+    with pytest.raises(ImageError, match=r"a\.bmp can't be decoded"):
+        read_photo(path)
+
+
+def test_a_photo_with_broken_tags_is_read_without_a_word(
+    tmp_path: Path, recwarn: pytest.WarningsRecorder
+) -> None:
+    exif = Image.Exif()
+    exif[0x010E] = "of a harbour"
+    path = save(tmp_path / "a.jpg", np.zeros((8, 8, 3), np.uint8), exif=exif)
+    whole = bytearray(path.read_bytes())
+    whole[whole.index(b"\x01\x0e" if b"\x01\x0e" in whole else b"\x0e\x01") + 7] = 0xFF  # its length
+    path.write_bytes(whole)
+    assert read_photo(path).shape == (8, 8, 3)
+    assert not recwarn.list

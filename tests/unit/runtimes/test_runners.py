@@ -190,6 +190,24 @@ def test_the_lite_interpreter_draws_the_networks_mask(
     assert torch.get_num_threads() == before
 
 
+def test_a_lite_interpreters_file_is_held_against_its_checksums(
+    tiny: Any, artifact: Build, tmp_path: Path
+) -> None:
+    """torch doesn't look at them, and draws another mask."""
+    path = tmp_path / "tiny.ptl"
+    with warnings.catch_warnings(action="ignore"):
+        torch.jit.trace(tiny, torch.rand(1, 3, 32, 32))._save_for_lite_interpreter(str(path))
+    whole = bytearray(path.read_bytes())
+    weights = tiny.first.weight.detach().numpy().tobytes()
+    whole[whole.index(weights) + 1] ^= 1
+    path.write_bytes(whole)
+    with (
+        pytest.raises(RunnerError, match=r"tiny\.ptl is damaged: what it holds as tiny/data/"),
+        runner_for(artifact("torchscript-lite"), path),
+    ):
+        pass
+
+
 def test_executorch_draws_the_networks_mask(
     tiny: Any, artifact: Build, image: Array, expected: Array, tmp_path: Path
 ) -> None:

@@ -248,14 +248,10 @@ def _check_archive(archive: zipfile.ZipFile, path: Path) -> zipfile.ZipInfo:
         )
     if by_name["data.pkl"].file_size > LARGEST_PICKLE:
         raise _too_much(path)
+    if (wrong := wrong_member(archive)) is not None:
+        raise CheckpointError(f"{path} is damaged: {wrong}.", "Copy, download or save it again.")
     if not has_checksums(archive):
         by_name["data.pkl"].CRC = None  # type: ignore[assignment]  # zipfile then compares nothing
-    elif (wrong := wrong_member(archive)) is not None:
-        raise CheckpointError(
-            f"{path} is damaged: what it holds as {wrong} is not what was written (its CRC-32 "
-            "is another).",
-            "Copy, download or save it again.",
-        )
     return by_name["data.pkl"]
 
 

@@ -30,9 +30,7 @@ class TorchScriptLiteRunner(Runner):
         with zipfile.ZipFile(self.path) as archive:
             if (wrong := wrong_member(archive)) is not None:
                 raise RunnerError(
-                    f"{self.path.name} is damaged: what it holds as {wrong} is not what was "
-                    "written (its CRC-32 is another).",
-                    "Copy or export it again.",
+                    f"{self.path.name} is damaged: {wrong}.", "Copy or export it again."
                 )
         with quiet():  # torch calls its lite interpreter deprecated at every use
             self._module: Any = _load_for_lite_interpreter(str(self.path))

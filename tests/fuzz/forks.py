@@ -46,8 +46,10 @@ def forking(target: str, bundle: Path) -> Iterator[None]:
                 Popen=fork, PIPE=subprocess.PIPE, TimeoutExpired=subprocess.TimeoutExpired
             ),
         ):
-            yield
-        ours.close()
+            try:
+                yield
+            finally:
+                ours.close()  # with which the server ends
 
 
 class _Forked:

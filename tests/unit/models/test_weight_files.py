@@ -258,6 +258,18 @@ def test_an_archive_of_several_disks_is_damaged(tmp_path: Path) -> None:
         read(path)
 
 
+def test_a_tensor_that_is_marked_as_a_folder_is_refused(tmp_path: Path) -> None:
+    """PyTorch would read nothing, and take what happens to be in memory."""
+    path = save(TENSORS, tmp_path / "w.pth")
+    whole = bytearray(path.read_bytes())
+    entry = whole.index(b"/data/0", whole.index(b"PK\1\2"))  # its name in the directory
+    start = whole.rindex(b"PK\1\2", 0, entry)
+    whole[start + 38] |= 0x10
+    path.write_bytes(whole)
+    with pytest.raises(CheckpointError, match="data/0 is marked as a folder"):
+        read(path)
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [

@@ -1,6 +1,6 @@
-"""A process that has imported what runs an artifact, and becomes its child again and again.
+"""A process that has imported what runs some artifacts, and becomes their child again and again.
 
-    python -P fork_server.py SOCKET TARGET BUNDLE
+    python -P fork_server.py SOCKET BUNDLE TARGET…
 
 A real child is a Python of its own, and imports its runtime for seconds. This process imports the
 same once; for each artifact it forks, and the fork runs what a real child does from its first line
@@ -31,13 +31,13 @@ from maskport.runtimes.runners import runner_for
 
 def main() -> None:
     channel = socket.socket(fileno=int(sys.argv[1]))
-    bundle = load_bundle(sys.argv[3])
-    artifact = bundle.artifact(sys.argv[2])
-    path = bundle.path / artifact.path
-    runner_for(artifact, path, 1).prepare()
-    for name in later_imports(artifact, path):
-        with contextlib.suppress(ImportError):  # what was made and not imported
-            importlib.import_module(name)
+    bundle = load_bundle(sys.argv[2])
+    for artifact in map(bundle.artifact, sys.argv[3:]):
+        path = bundle.path / artifact.path
+        runner_for(artifact, path, 1).prepare()
+        for name in later_imports(artifact, path):
+            with contextlib.suppress(ImportError):  # what was made and not imported
+                importlib.import_module(name)
     gc.freeze()  # what is here is here for good
     channel.send(b"ready")
     while True:

@@ -1,8 +1,10 @@
-"""Children of `IsolatedRunner` by forks: all of it but the start of their Python is the real thing."""
+"""Children of `IsolatedRunner` by forks: all but the start of their Python is the real thing."""
 
 from __future__ import annotations
 
+import atexit
 import contextlib
+import functools
 import json
 import os
 import socket
@@ -11,7 +13,7 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import SimpleNamespace
-from typing import IO, Any
+from typing import IO
 from unittest import mock
 
 from maskport.processes import child
@@ -22,34 +24,35 @@ SERVER = Path(__file__).with_name("fork_server.py")
 
 
 @contextlib.contextmanager
-def forking(target: str, bundle: Path) -> Iterator[None]:
+def forking(targets: Sequence[str], bundle: Path) -> Iterator[None]:
     """Let `maskport.processes.child` have its processes forked, see `fork_server`.
 
     Args:
-        target: Whose runtime they want.
-        bundle: That has it.
+        targets: Whose runtimes they want.
+        bundle: That has them.
     """
+    server = _server(tuple(targets), bundle)
+    processes = SimpleNamespace(
+        Popen=functools.partial(_Forked, server),
+        PIPE=subprocess.PIPE,
+        TimeoutExpired=subprocess.TimeoutExpired,
+    )
+    with mock.patch.object(child, "subprocess", processes):
+        yield
+
+
+@functools.cache
+def _server(targets: tuple[str, ...], bundle: Path) -> socket.socket:
+    """The way to a server, which ends with this process."""
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    command = [sys.executable, "-P", str(SERVER), str(theirs.fileno()), target, str(bundle)]
-    with ours, subprocess.Popen(command, pass_fds=[theirs.fileno()]) as server:
-        theirs.close()
-        if ours.recv(100) != b"ready":
-            raise RuntimeError(f"The fork server of {target} ended with {server.wait()}.")
-
-        def fork(*arguments: Any, **options: Any) -> _Forked:
-            return _Forked(ours, *arguments, **options)
-
-        with mock.patch.object(
-            child,
-            "subprocess",
-            SimpleNamespace(
-                Popen=fork, PIPE=subprocess.PIPE, TimeoutExpired=subprocess.TimeoutExpired
-            ),
-        ):
-            try:
-                yield
-            finally:
-                ours.close()  # with which the server ends
+    command = [sys.executable, "-P", str(SERVER), str(theirs.fileno()), str(bundle), *targets]
+    server = subprocess.Popen(command, pass_fds=[theirs.fileno()])
+    theirs.close()
+    if ours.recv(100) != b"ready":
+        raise RuntimeError(f"The fork server of {targets} ended with {server.wait()}.")
+    atexit.register(server.wait)
+    atexit.register(ours.close)  # before it waits
+    return ours
 
 
 class _Forked:

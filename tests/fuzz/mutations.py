@@ -24,8 +24,15 @@ Mutation = Callable[[bytes, bytes, Random], bytes]
 # What stands instead of a value of JSON or TOML, by the sign that such a value begins with.
 VALUES = {
     '"': (
-        *(r'"\ud800"', r'"\u0000"', r'"\u202e\u001b[31m"', '""', '"../../etc/passwd"', '"/dev/zero"'),
-        *('"<script>|`*"', '"\N{SNOWMAN}"', '"1e9"', '"' + "A" * 70_000 + '"', '"a.b:c(1)"'),
+        *(r'"\ud800"', r'"\u0000"', r'"\u202e\u001b[31m"', '""', '"../../etc/passwd"'),
+        *(
+            '"/dev/zero"',
+            '"<script>|`*"',
+            '"\N{SNOWMAN}"',
+            '"1e9"',
+            '"' + "A" * 70_000 + '"',
+            '"a.b:c(1)"',
+        ),
     ),
     "0": (
         *("0", "-1", "-0.0", "1", "2", "32.5", "1e400", "-1e308", "1e-400", "65536", "1000000"),
@@ -42,8 +49,8 @@ EVERY_VALUE = tuple(value for values in VALUES.values() for value in values)
 # Values; and then keys, marks, and what isn't meant to be replaced.
 VALUE = re.compile(r'(?<=[:=,\[] )(?:"(?:[^"\\\n]|\\.)*"(?!:)|-?\d[\w.+-]*|\w+|[\[{])')
 TOKEN = re.compile(r'"(?:[^"\\\n]|\\.)*"|-?\d[\w.+-]*|\w+|[\[\]{}:=,]')
-NUMBERS = (0, 1, 2, 0x7F, 0x80, 0xFF, 0x7FFF, 0xFFFF, 1 << 20, (1 << 31) - 1, 1 << 31, (1 << 32) - 1,
-           (1 << 40), (1 << 63) - 1, 1 << 63, (1 << 64) - 1)  # fmt: skip
+NUMBERS = (0, 1, 2, 0x7F, 0x80, 0xFF, 0x7FFF, 0xFFFF, 1 << 20, (1 << 31) - 1, 1 << 31,
+           (1 << 32) - 1, (1 << 40), (1 << 63) - 1, 1 << 63, (1 << 64) - 1)  # fmt: skip
 
 
 def mutated(data: bytes, other: bytes, random: Random) -> tuple[bytes, bool]:

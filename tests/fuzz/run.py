@@ -16,7 +16,10 @@ from pathlib import Path
 
 from .worker import CURRENT, KEPT
 
-__all__ = ["SECONDS", "Tally", "run"]
+__all__ = ["COUNT", "Tally", "run"]
+
+# Of each class in tests.
+COUNT = int(os.environ.get("MASKPORT_FUZZ", "200"))
 
 ROOT = Path(__file__).resolve().parents[2]
 # After so many seconds of silence our process hangs. Of a child's limits it bears several.
@@ -51,6 +54,13 @@ class Tally:
                 f"  the file: {kept}"
             )
 
+    def check(self, count: int) -> None:
+        """See that all is well, and that files were damaged neither too much nor too little."""
+        assert not self.faults, "\n".join(self.faults)
+        assert self.outcomes.total() == count
+        if count >= 100:
+            assert 0 < self.outcomes["accepted"] < count
+
 
 def run(names: Sequence[str], first: int, count: int) -> dict[str, Tally]:
     """Try mutations of classes, one after another.
@@ -78,14 +88,13 @@ Job = tuple[str, int, int]
 
 def _worked(todo: list[Job], tallies: dict[str, Tally], folder: Path) -> list[Job]:
     """One process's work; what is left of it where the process ended before."""
-    command = [sys.executable, "-P", "-m", "tests.fuzz.worker", str(folder)]
+    # The tree comes last: its rooms have names that SDKs' modules may have, too.
+    code = f"import sys; sys.path.append({str(ROOT)!r}); from tests.fuzz.worker import main; main()"
     jobs = [":".join(map(str, job)) for job in todo]
-    path = os.pathsep.join((str(ROOT), os.environ.get("PYTHONPATH", "")))
     process = subprocess.Popen(
-        [*command, *jobs],
+        [sys.executable, "-P", "-W", "ignore", "-c", code, str(folder), *jobs],
         cwd=ROOT,
         stdout=subprocess.PIPE,
-        env={**os.environ, "PYTHONPATH": path},
         start_new_session=True,
     )
     lines = _Lines(process)

@@ -1,8 +1,8 @@
 """What is read of a damaged file, class by class, and what sound files of each there are.
 
 A subject's `attempt` reads one file as the product does. What it raises says how it ended: a
-`MaskportError` of exit code 2 is a refusal, and so is the end of an artifact's own process; anything
-else is a fault of ours. What it returns is what was read.
+`MaskportError` of exit code 2 is a refusal, and so is the end of an artifact's own process;
+anything else is a fault of ours. What it returns is what was read.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import hashlib
 import io
 import shutil
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from random import Random
 
@@ -20,7 +20,7 @@ from maskport.errors import LostError, RunnerError
 
 from .mutations import mutate_folder, mutated
 
-__all__ = ["BUNDLE", "SUBJECTS", "Broke", "Died", "Refused", "Subject"]
+__all__ = ["BUNDLE", "LANES", "SUBJECTS", "Artifacts", "Broke", "Died", "Refused", "Subject"]
 
 BUNDLE = Path(__file__).with_name("bundle")
 
@@ -42,11 +42,12 @@ class Subject(ABC):
 
     Attributes:
         name: Of the class.
+        seed: What random numbers are drawn by, with that of the mutation.
         sound: Files, or folders, that are read without an error.
     """
 
     def __init__(self, name: str) -> None:
-        self.name = name
+        self.name = self.seed = name
         self.sound: list[Path] = []
 
     @contextlib.contextmanager
@@ -215,7 +216,7 @@ class Results(ByCommand):
 
         from ..sample_run import make
 
-        self.reports = folder.with_name("reports")
+        self.reports = folder.with_name(f"{folder.name}-reports")
         self.reports.mkdir()
         results, _ = make(self.reports, side=32)
         write_json(results, folder / "results.json")
@@ -310,15 +311,16 @@ class Artifacts(Subject):
 
     Args:
         name: Of the format.
-        forked: Its process is a fork, see `fork_server`.
+        targets: Of its lane, one a format, for a fork server; none for processes of their own.
     """
 
     # Of the process; TensorFlow's takes 0.8 GB before it loads anything.
     SECONDS, MEMORY = 20.0, 3 << 30
 
-    def __init__(self, name: str, *, forked: bool = True) -> None:
-        super().__init__(name)
-        self.forked = forked
+    def __init__(self, name: str, targets: Sequence[str]) -> None:
+        super().__init__(name if targets else f"{name}-unforked")
+        self.format = self.seed = name
+        self.targets = targets
 
     def make(self, folder: Path) -> None:
         from maskport.artifacts.bundle import load_bundle
@@ -326,7 +328,7 @@ class Artifacts(Subject):
         self.artifacts = {
             artifact.path: artifact
             for artifact in load_bundle(BUNDLE).manifest.artifacts
-            if artifact.format == self.name
+            if artifact.format == self.format
         }
         for name in self.artifacts:
             copy = shutil.copytree if (BUNDLE / name).is_dir() else shutil.copyfile
@@ -339,10 +341,9 @@ class Artifacts(Subject):
     def ready(self, folder: Path) -> Iterator[None]:
         from .forks import forking
 
-        with super().ready(folder):
-            target = next(iter(self.artifacts.values())).target
-            with forking(target, BUNDLE) if self.forked else contextlib.nullcontext():
-                yield
+        forks = forking(self.targets, BUNDLE) if self.targets else contextlib.nullcontext()
+        with super().ready(folder), forks:
+            yield
 
     def attempt(self, path: Path) -> object:
         import numpy as np
@@ -415,7 +416,7 @@ def _lists() -> Callable[[Path], object]:
     return list_photos
 
 
-GATES = '''defaults = false
+GATES = """defaults = false
 
 ["*"]
 iou = ">= 0.98"
@@ -435,8 +436,8 @@ mae = "<= 1e-4"
 iou = 0.002
 worst_iou = "0.01 where mae > 0.001"
 latency = "15%"
-'''
-SPEC = '''# of a network of our own
+"""
+SPEC = """# of a network of our own
 name = "sky"
 size = "320x480"
 mean = [0.485, 0.456, 0.406]
@@ -454,9 +455,16 @@ normalization = "none"
 threshold = 0.5
 labels = ["mask"]
 output = "0.aux"
-'''
+"""
 RECIPE = (BUNDLE / "recipe-best.toml").read_text(encoding="utf-8")
 
+# Formats whose SDKs one process can have imported, with the target whose file says what is.
+LANES = (
+    {"onnx": "onnx-fp32", "onnx-ort": "onnx-ort", "tflite": "tflite-fp32",
+     "openvino": "openvino-fp32"},
+    {"savedmodel": "savedmodel", "keras": "keras"},
+    {"coreml": "coreml-fp16", "torchscript-lite": "torchscript-lite", "executorch": "executorch"},
+)  # fmt: skip
 SUBJECTS: dict[str, Subject] = {
     subject.name: subject
     for subject in (
@@ -470,10 +478,7 @@ SUBJECTS: dict[str, Subject] = {
         Read("recipe", {"recipe.toml": RECIPE.replace("[]", '["a.b", "c"]')}, _recipes),
         Read("list", {"photos.txt": "# two\na.png\n\nb c.jpg\na.png\n"}, _lists),
         Images("image"),
-        *(
-            Artifacts(name)
-            for name in ("onnx", "onnx-ort", "tflite", "savedmodel", "keras", "coreml",
-                         "torchscript-lite", "openvino", "executorch")
-        ),
+        *(Artifacts(name, tuple(lane.values())) for lane in LANES for name in lane),
+        *(Artifacts(name, ()) for lane in LANES for name in lane),
     )
-}  # fmt: skip
+}

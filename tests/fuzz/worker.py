@@ -1,8 +1,7 @@
 """The process that reads damaged files: "our process", of which a crash or hang would be a fault.
 
-    python -m tests.fuzz.worker FOLDER CLASS:FIRST:COUNT…
-
-It says a line of JSON for each try. Whoever started it sees its end, and its silence.
+Its arguments are a folder, and CLASS:FIRST:COUNT for each class. It says a line of JSON for each
+try. Whoever started it sees its end, and its silence.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ from maskport.errors import MaskportError
 
 from .subjects import SUBJECTS, Broke, Died, Refused, Subject
 
-__all__ = ["CURRENT", "KEPT"]
+__all__ = ["CURRENT", "KEPT", "main"]
 
 # The file that is being read, and those at which something went wrong.
 CURRENT, KEPT = "current", "kept"
@@ -53,7 +52,7 @@ def _tried(
     current = folder / CURRENT
     shutil.rmtree(current, ignore_errors=True)
     current.mkdir()
-    path, source, mended = subject.mutate(current, Random(f"{subject.name} {number}"))
+    path, source, mended = subject.mutate(current, Random(f"{subject.seed} {number}"))
     before = _memory("VmRSS")
     Path("/proc/self/clear_refs").write_text("5")  # the peak starts anew
     began = time.monotonic()
@@ -98,7 +97,3 @@ def _memory(kind: str) -> int:
         if line.startswith(f"{kind}:"):
             return int(line.split()[1]) * 1024
     return 0
-
-
-if __name__ == "__main__":
-    main()

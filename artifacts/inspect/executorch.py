@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import re
-import subprocess
-import tempfile
 from collections.abc import Iterator
-from importlib.resources import as_file, files
+from importlib.resources import files
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -17,6 +14,7 @@ from ..manifest import Artifact
 from .contents import Contents, Stored, Value, stored
 from .declared import Declared, Port
 from .executorch_releases import oldest
+from .flatbuffer_json import Schema
 
 __all__ = ["XNNPACK", "Program", "contents", "declared", "read_flatbuffer", "xnnpack_graph"]
 
@@ -215,9 +213,6 @@ _TYPES = {
 }
 
 
-_SECONDS = 60.0
-
-
 def read_flatbuffer(data: bytes, schema: str) -> dict[str, Any]:
     """A flatbuffer as JSON has it, defaults filled in.
 
@@ -229,27 +224,11 @@ def read_flatbuffer(data: bytes, schema: str) -> dict[str, Any]:
         ImportError: ExecuTorch is not installed.
         ValueError: The data isn't of this schema.
     """
-    package = files("executorch")
-    with (
-        tempfile.TemporaryDirectory() as folder,
-        as_file(package.joinpath("data/bin/flatc")) as flatc,
-        as_file(package.joinpath(schema)) as schema_file,
-    ):
-        binary = Path(folder, "data.bin")
-        binary.write_bytes(data)
-        command = [str(flatc), "--json", "--strict-json", "--raw-binary", "--defaults-json"]
-        done = subprocess.run(
-            [*command, "-o", folder, str(schema_file), "--", str(binary)],
-            capture_output=True,
-            check=False,
-            timeout=_SECONDS,
-        )
-        if done.returncode:
-            raise ValueError(f"a part of it doesn't follow {Path(schema).name}")
-        text = binary.with_suffix(".json").read_bytes()
-    read: dict[str, Any] = json.loads(_NOT_FINITE.sub(b"null", text))
-    return read
-
-
-# flatc writes bounds that a clamp lacks as ``inf``, which is no JSON.
-_NOT_FINITE = re.compile(rb"(?<=[\s\[,:])[-+]?(inf|nan)(?=[\s\],}])")
+    package, folder = files("executorch"), schema.rpartition("/")[0]
+    text = (package / schema).read_text(encoding="utf-8")
+    for other in re.findall(r'\binclude\s+"([^"]+)"', text):
+        text += (package / folder / other).read_text(encoding="utf-8")
+    try:
+        return Schema(text).read(data)
+    except ValueError as exc:
+        raise ValueError(f"a part of it doesn't follow {Path(schema).name}: {exc}") from exc

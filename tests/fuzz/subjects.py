@@ -364,8 +364,9 @@ class Artifacts(Subject):
                     runner.cost()
                 except LostError:
                     raise
-                except RunnerError:  # of a file that runs otherwise
-                    pass
+                except RunnerError as exc:  # a damaged file that runs otherwise
+                    if path in self.sound:
+                        raise Broke(exc.what) from exc
                 return mask.tobytes()
         except LostError as exc:
             # What ends with Python's own code for an exception is our code in that process.

@@ -90,6 +90,9 @@ class Work:
         """
         if self.unknown:
             raise Uncountable(self.unknown)
+        # As `Count` has it: a damaged file may say any sizes, and JSON is read no further.
+        if not all(0 <= count < 1 << 63 for count in (self.macs, self.weight_bytes)):
+            raise Uncountable("by the sizes in it, it holds or computes more than there can be")
         return Cost.of(self.macs, self.weight_bytes, self.kinds)
 
 

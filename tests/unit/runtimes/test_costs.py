@@ -13,7 +13,7 @@ from maskport.errors import MissingToolError, RunnerError, UsageError
 from maskport.formats import FORMATS, Need
 from maskport.loading import load
 from maskport.runtimes.costs import counting
-from maskport.runtimes.costs.counting import Cost, Layer, Uncountable, cost_of
+from maskport.runtimes.costs.counting import Cost, Layer, Uncountable, Work, cost_of
 from maskport.runtimes.costs.operation import (
     Operation,
     convolution,
@@ -186,3 +186,10 @@ def test_parts_of_a_file_are_added_up() -> None:
     both = count([RELU], {}, ()) + hidden
     assert both.kinds == {"Relu": 1, "LSTM": 1}
     assert both.unknown == hidden.unknown != ""
+
+
+@pytest.mark.parametrize(("macs", "weight_bytes"), [(1, 1 << 63), (1 << 90, 1), (-1, 1)])
+def test_sizes_that_cant_be_are_no_cost(macs: int, weight_bytes: int) -> None:
+    """Of a damaged file; what is said to the parent has bounds."""
+    with pytest.raises(Uncountable, match="more than there can be"):
+        Work({}, macs, weight_bytes).cost()

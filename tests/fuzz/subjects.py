@@ -354,9 +354,14 @@ class Artifacts(Subject):
         artifact = self.artifacts[path.name]
         shape = planes_shape(artifact.inputs[0])
         image = np.linspace(0, 1, int(np.prod(shape)), dtype=np.float32).reshape(shape)
-        limits = Limits(self.SECONDS, self.SECONDS, self.MEMORY)
+        # As --force: else no damaged file would be read further than to its end.
+        options = {
+            "threads": 1,
+            "limits": Limits(self.SECONDS, self.SECONDS, self.MEMORY),
+            "force": True,
+        }
         try:
-            with IsolatedRunner(artifact, path, threads=1, limits=limits) as runner:
+            with IsolatedRunner(artifact, path, **options) as runner:
                 runner.load()
                 mask, _ = runner.run(image)
                 runner.saturating()

@@ -159,6 +159,12 @@ class Tensor(_Record):
     normalization: Normalization | None = None
     reading: Reading | None = None
 
+    @model_validator(mode="after")
+    def _has_an_images_sides(self) -> Self:
+        if self.layout == "image" and len(self.shape) != 4:
+            raise ValueError(f"an image of shape {self.shape}, which has to be 1, C, H, W")
+        return self
+
 
 class Quantization(_Record):
     """How a file's weights and activations are stored, where not in float.

@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 
-from maskport.artifacts.manifest import Artifact, Manifest, OldestRuntime
+from maskport.artifacts.manifest import Artifact, Manifest, OldestRuntime, Tensor
 
 SCHEMA = Path(__file__).resolve().parents[3] / "docs" / "manifest.schema.json"
 
@@ -42,3 +43,10 @@ def test_the_one_runtime_of_older_manifests_is_the_first_of_the_list(
     }
     found = Artifact.model_validate_json(json.dumps(entry | said)).oldest_runtimes
     assert found == (read if read is not None else [OldestRuntime(**LITERT, links=["kernels"])])
+
+
+@pytest.mark.parametrize("shape", [[24], [1, 3, 24], [1, 1, 3, 24, 16]])
+def test_an_image_has_sides(shape: list[int]) -> None:
+    """Its README is made of them."""
+    with pytest.raises(ValidationError, match="an image of shape"):
+        Tensor(name="image", shape=shape, dtype="uint8", layout="image")

@@ -21,7 +21,7 @@ from pydantic import (
     model_validator,
 )
 
-from ..specs import LARGEST_AREA, LARGEST_MASK, Channel, Count, Finite, Side
+from ..specs import LARGEST_AREA, LARGEST_MASK, Channel, Count, Finite, Number, Side
 from .processor import Processor
 
 __all__ = [
@@ -201,10 +201,10 @@ class Inspection(_Record):
     emulated: bool = False
     photos: Annotated[Count, Field(ge=1)]
     objects: Count | None = None
-    mae: Finite
-    max_error: Finite
-    iou: Finite
-    worst_iou: Finite
+    mae: Number
+    max_error: Number
+    iou: Number
+    worst_iou: Number
 
 
 class OtherSize(_Record):

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from maskport.artifacts.manifest import Artifact, Manifest, OldestRuntime, Tensor
+from maskport.artifacts.manifest import Artifact, Inspection, Manifest, OldestRuntime, Tensor
 
 SCHEMA = Path(__file__).resolve().parents[3] / "docs" / "manifest.schema.json"
 
@@ -50,3 +50,12 @@ def test_an_image_has_sides(shape: list[int]) -> None:
     """Its README is made of them."""
     with pytest.raises(ValidationError, match="an image of shape"):
         Tensor(name="image", shape=shape, dtype="uint8", layout="image")
+
+
+def test_what_was_measured_has_bounds() -> None:
+    """Documents round products of it."""
+    figures = {"mae": 0.0, "max_error": 0.1, "iou": 1.0, "worst_iou": 1.0}
+    Inspection(runtime="x", photos=1, **figures)
+    for name in figures:
+        with pytest.raises(ValidationError, match=name):
+            Inspection(runtime="x", photos=1, **figures | {name: -1e308})

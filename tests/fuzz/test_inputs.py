@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import sys
+
 import pytest
 
 from .run import COUNT, Tally, run
 from .subjects import SUBJECTS, Artifacts
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="measures memory as Linux does")
 
 INPUTS = [name for name, subject in SUBJECTS.items() if not isinstance(subject, Artifacts)]
 

@@ -367,8 +367,7 @@ class Slow(nn.Module):
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="sends a signal")
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_ctrl_c_leaves_a_file_that_plays(tmp_path: Path, number: int) -> None:
+def test_ctrl_c_leaves_a_file_that_plays(tmp_path: Path) -> None:
     work = tmp_path / "work"
     work.mkdir()
     (work / "slow_network.py").write_text(SLOW)
@@ -384,7 +383,7 @@ def test_ctrl_c_leaves_a_file_that_plays(tmp_path: Path, number: int) -> None:
         for line in process.stderr:
             if " of 600" in line:
                 break
-        process.send_signal(number)
+        process.send_signal(signal.SIGINT)
         said = process.stderr.read()
         assert process.wait(60) == 130
     finally:

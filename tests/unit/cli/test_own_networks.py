@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from maskport.artifacts.bundle import load_bundle
 from maskport.cli.main import main
@@ -17,6 +18,7 @@ from maskport.errors import UsageError
 from maskport.exporters.export import ExportRequest
 from maskport.models.prepared import prepare
 from maskport.runtimes.runners import runner_for
+from maskport.scenes import scene
 
 NETWORKS = """
 import torch
@@ -168,7 +170,10 @@ def test_a_bundle_of_a_factory_with_arguments_is_validated_by_it(export: Run) ->
     assert code == 0, said
     assert "channel 2 of the network's, upsampled (bilinear)" in said
     assert load_bundle("out").manifest.network.factory == "cli_networks:numbers(classes=3)"
-    results = validate("out", network="cli_networks:numbers(classes=3)", latency="none")
+    Image.fromarray(scene(0, 48, 64).photo).save("photo.png")
+    results = validate(
+        "out", images="photo.png", network="cli_networks:numbers(classes=3)", latency="none"
+    )
     assert results.artifacts["torchscript-lite"].status == "passed"
     mask = planes_of_the_file()
     assert mask.shape == (1, 1, 16, 24)

@@ -31,8 +31,9 @@ from maskport.models.u2net import FLAT, Stage, U2Net
 from maskport.specs import ImageSpec, MaskSpec, ModelSpec
 
 SIDE = 64
-# As progress is told where there is no terminal.
-COUNTED = r"(\d+)(?:/| of )\d+"
+# As progress is told where there is no terminal: of the first photo, and of the last.
+COUNTED = r"(?:comparing 1/|: 1 of )(\d+)"
+ENDED = r"onnx-fp32 +compared|: (\d+) of \1"
 STAGES = (
     Stage("stage1", 4, 3, 2, 4),
     Stage("stage2", FLAT, 4, 2, 4),
@@ -83,13 +84,12 @@ class Seen:
         return max(b - a for a, b in itertools.pairwise(times))
 
     def rate(self) -> float:
-        """Photos a second between the first and the last line that counts them."""
+        """Photos a second between the line of the first one and that of the end."""
         found = [(at, re.search(COUNTED, line)) for at, line in self.lines]
-        counts = [(at, int(match[1])) for at, match in found if match]
-        if len(counts) < 2:
-            return 0
-        (first, few), (last, many) = counts[0], counts[-1]
-        return (many - few) / (last - first)
+        began, first = next((at, match) for at, match in found if match)
+        count = int(first[1])
+        ended = next(at for at, line in self.lines if at > began and re.search(ENDED, line))
+        return (count - 1) / (ended - began)
 
 
 def run(*arguments: str) -> Seen:
@@ -104,8 +104,6 @@ def run(*arguments: str) -> Seen:
     )
 
     def watch() -> None:
-        with psutil.Process(process.pid).oneshot():
-            pass
         own = psutil.Process(process.pid)
         while process.poll() is None:
             try:

@@ -1,8 +1,8 @@
 """Trained weights and real photos.
 
-Targets whose numbers trained weights change (integers, compressed weights, halves), and a float
-file of some converters. ``MASKPORT_TRAINED=all`` takes every target; of a small network all are
-exported in each run (tests/conformance).
+Of each converter one target, of which trained weights change the numbers: integers, halves.
+``MASKPORT_TRAINED=all`` takes every target; of a small network all are exported in each run
+(tests/conformance).
 """
 
 from __future__ import annotations
@@ -29,10 +29,7 @@ from maskport.specs import ModelSpec
 
 pytestmark = [pytest.mark.shared, pytest.mark.sdk, pytest.mark.slow]
 
-CHOSEN = (
-    *("onnx-fp32", "onnx-int8", "tflite-fp16", "tflite-int8", "coreml-fp16", "coreml-w8a8"),
-    *("coreml-palette4", "executorch", "executorch-int8"),
-)
+CHOSEN = ("onnx-fp32", "onnx-int8", "tflite-int8", "coreml-fp16", "coreml-w8a8", "executorch")
 NAMES = os.environ.get("MASKPORT_TRAINED") or ",".join(CHOSEN)
 ALL = select(NAMES.split(","))
 

@@ -20,7 +20,8 @@ def command(bundle: Path) -> int:
         click.echo(difference)
     count = len(load_bundle(bundle).manifest.artifacts)
     if differences:
-        click.echo(f"{bundle} differs from its manifest in {len(differences)} places.", err=True)
+        places = "1 place" if len(differences) == 1 else f"{len(differences)} places"
+        click.echo(f"{bundle} differs from its manifest in {places}.", err=True)
         return 1
     click.echo(f"{bundle}: {count} artifacts, all as the manifest says.")
     return 0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-__all__ = ["first_few", "first_line", "first_ten", "short", "shown"]
+__all__ = ["first_few", "first_line", "first_ten", "megabytes", "short", "shown"]
 
 
 def shown(name: str) -> str:
@@ -53,3 +53,8 @@ def short(value: object, most: int = 60) -> str:
     except ValueError:  # Python's limit on the digits of a number
         text = "a number of thousands of digits"
     return text if len(text) <= most else f"{text[:most]}…"
+
+
+def megabytes(count: int) -> str:
+    """Bytes for people: ``4.6 MB``."""
+    return f"{count / 1e6:.1f} MB" if count >= 1e5 else f"{count / 1e3:.1f} kB"

@@ -13,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ..formats import Target
+from ..texts import megabytes
 from .live_view import TableView
 
 if TYPE_CHECKING:
@@ -97,7 +98,7 @@ class ExportView(TableView):
         total = sum(artifact.bytes for artifact in bundle.manifest.artifacts)
         made, wanted = len(bundle.manifest.artifacts), len(self._lines)
         self._console.print(
-            f"{made} of {wanted} targets, {size_text(total)}, in {bundle.path}", soft_wrap=True
+            f"{made} of {wanted} targets, {megabytes(total)}, in {bundle.path}", soft_wrap=True
         )
 
     def _table(self) -> Table:
@@ -124,13 +125,13 @@ class ExportView(TableView):
         if line.artifact is None:
             reason = line.text.splitlines()[0] if line.text else ""
             return Text("✗", "red"), Text(name, "red"), clock, empty, Text(reason, "red")
-        size = Text(size_text(line.artifact.bytes))
+        size = Text(megabytes(line.artifact.bytes))
         return Text("✓", "green"), Text(name), clock, size, Text(fidelity_text(line.artifact))
 
     def _plain(self, name: str, line: _Line) -> Text:
         if line.artifact is None:
             return Text(f"failed  {name}: {line.text}")
-        size = size_text(line.artifact.bytes)
+        size = megabytes(line.artifact.bytes)
         return Text(
             f"ok      {name:20} {line.seconds:6.1f} s {size:>9}  {fidelity_text(line.artifact)}"
         )
@@ -161,8 +162,3 @@ def fidelity_text(artifact: Artifact) -> str:
         return f"not run here: {artifact.inspection_skipped}"
     emulated = ", emulated" if seen.emulated else ""
     return f"IoU {seen.iou:.4f}  MAE {seen.mae:.1e}{emulated}"
-
-
-def size_text(count: int) -> str:
-    """Bytes for people: ``4.6 MB``."""
-    return f"{count / 1e6:.1f} MB" if count >= 1e5 else f"{count / 1e3:.1f} kB"

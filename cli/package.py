@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from .network_options import PATH, listed
+from .verify import is_whole
 
 if TYPE_CHECKING:
     from ..formats import Platform
@@ -41,14 +42,10 @@ def command(
     maskport package exports/demo --for ios
     maskport package exports/demo --for android --targets tflite-fp16 --results results.json
     """
-    from ..artifacts.bundle import load_bundle, verify
+    from ..artifacts.bundle import load_bundle
     from ..artifacts.package import write_package
 
-    differences = verify(bundle)
-    for difference in differences:
-        click.echo(difference)
-    if differences:
-        click.echo(f"{bundle} differs from its manifest, so it is not packed.", err=True)
+    if not is_whole(bundle, "packed"):
         return 1
     loaded = load_bundle(bundle)
     fidelity = None

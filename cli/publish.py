@@ -7,6 +7,8 @@ from pathlib import Path
 import click
 
 from .network_options import PATH
+from .run_options import resumable
+from .verify import is_whole
 
 __all__ = ["command"]
 
@@ -38,34 +40,25 @@ def command(
     maskport publish exports/demo s3://models/masks --version v1.2
     maskport publish exports/demo /srv/models --tag candidate
     """
-    from ..artifacts.bundle import verify
     from ..artifacts.store import open_place, publish
     from ..artifacts.store.page import size_text
     from .live_view import ProgressBar
 
     place = open_place(url)
-    differences = verify(bundle)
-    for difference in differences:
-        click.echo(difference)
-    if differences:
-        click.echo(f"{bundle} differs from its manifest, so it is not published.", err=True)
+    if not is_whole(bundle, "published"):
         return 1
-    try:
-        with ProgressBar() as bar:
-            bar.say("looking into the store")
-            done = publish(
-                bundle,
-                place,
-                name=name,
-                version=version,
-                tags=tags,
-                reread=reread,
-                watch=bar.watch,
-            )
-    except KeyboardInterrupt:
-        raise KeyboardInterrupt(
-            "what was uploaded is kept: run it again to go on from there."
-        ) from None
+    kept = "what was uploaded is kept: run it again to go on from there."
+    with resumable(kept), ProgressBar() as bar:
+        bar.say("looking into the store")
+        done = publish(
+            bundle,
+            place,
+            name=name,
+            version=version,
+            tags=tags,
+            reread=reread,
+            watch=bar.watch,
+        )
     sent = f"{done.sent} of {done.files} files uploaded, {size_text(done.sent_bytes)}"
     was = "was there already" if done.already else "is published"
     click.echo(f"{done.name} {done.version} {was} in {place.shown} ({sent}).")

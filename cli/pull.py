@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from .network_options import PATH
+from .run_options import resumable
 
 if TYPE_CHECKING:
     from ..formats import Platform
@@ -43,21 +44,17 @@ def command(url: str, name: str, version: str, platform: Platform | None, out: P
     from .live_view import ProgressBar
 
     place = open_place(url)
-    try:
-        with ProgressBar() as bar:
-            bar.say("looking into the store")
-            done = pull(
-                place,
-                out,
-                name=name,
-                version=version,
-                platform=platform,
-                cache=cache_folder() / "objects",
-                watch=bar.watch,
-            )
-    except KeyboardInterrupt:
-        raise KeyboardInterrupt(
-            "what came whole is kept: run it again to go on from there."
-        ) from None
+    kept = "what came whole is kept: run it again to go on from there."
+    with resumable(kept), ProgressBar() as bar:
+        bar.say("looking into the store")
+        done = pull(
+            place,
+            out,
+            name=name,
+            version=version,
+            platform=platform,
+            cache=cache_folder() / "objects",
+            watch=bar.watch,
+        )
     what = f"{done.files} files, {size_text(done.bytes)}"
     click.echo(f"{done.path}: {done.name} {done.version}, {what}, all as published.")

@@ -106,12 +106,14 @@ run_options = gathered(
 
 
 @contextmanager
-def resumable() -> Iterator[None]:
-    """Tell who interrupts a run that nothing is lost."""
+def resumable(
+    kept: str = "what was measured is kept: --resume goes on from there.",
+) -> Iterator[None]:
+    """Tell who interrupts a run what isn't lost."""
     try:
         yield
     except KeyboardInterrupt:
-        raise KeyboardInterrupt("what was measured is kept: --resume goes on from there.") from None
+        raise KeyboardInterrupt(kept) from None
 
 
 @dataclass(frozen=True, slots=True)

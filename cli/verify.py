@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-__all__ = ["command"]
+__all__ = ["command", "is_whole"]
 
 
 @click.command(name="verify")
@@ -25,3 +25,16 @@ def command(bundle: Path) -> int:
         return 1
     click.echo(f"{bundle}: {count} artifacts, all as the manifest says.")
     return 0
+
+
+def is_whole(bundle: Path, otherwise: str) -> bool:
+    """Whether a bundle's files hold what its manifest says; else each difference is printed, and
+    what isn't done then."""
+    from ..artifacts.bundle import verify
+
+    differences = verify(bundle)
+    for difference in differences:
+        click.echo(difference)
+    if differences:
+        click.echo(f"{bundle} differs from its manifest, so it is not {otherwise}.", err=True)
+    return not differences

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from maskport.artifacts.bundle import describe_files, write_manifest
 from maskport.artifacts.manifest import Artifact, Checkpoint, Manifest, Network
@@ -19,15 +20,27 @@ def make(folder: Path, content: bytes = b"weights") -> Path:
     (package / "Data" / "weight.bin").write_bytes(content * 2)
     (folder / "reference.safetensors").write_bytes(content * 3)
     (folder / "README.md").write_text("A bundle.\n")
+    write(
+        folder,
+        {"a.tflite": "tflite", "b.mlpackage": "coreml"},
+        "fp16",
+        reference=describe_files(folder / "reference.safetensors", folder)[0][0],
+        documents=describe_files(folder / "README.md", folder)[0],
+    )
+    return folder
+
+
+def write(folder: Path, formats: dict[str, str], precision: str, **more: Any) -> None:
+    """The manifest of artifacts that lie in a folder, by their paths; and what else is in it."""
     artifacts = []
-    for path, kind in (("a.tflite", "tflite"), ("b.mlpackage", "coreml")):
+    for path, kind in formats.items():
         files, size, digest = describe_files(folder / path, folder)
         artifacts.append(
             Artifact(
-                target=f"{kind}-fp16",
+                target=f"{kind}-{precision}",
                 path=path,
                 format=kind,
-                precision="fp16",
+                precision=precision,
                 bytes=size,
                 sha256=digest,
                 files=files,
@@ -43,10 +56,8 @@ def make(folder: Path, content: bytes = b"weights") -> Path:
             checkpoint=Checkpoint(file="w", sha256="0" * 64, source="s", license="MIT"),
             spec=ModelSpec("n", ImageSpec(4, 6), MaskSpec()).to_dict(),
             reference_device="cpu",
-            reference=describe_files(folder / "reference.safetensors", folder)[0][0],
-            documents=describe_files(folder / "README.md", folder)[0],
             artifacts=artifacts,
             tools={},
+            **more,
         ),
     )
-    return folder

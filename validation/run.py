@@ -136,8 +136,9 @@ class _Validation:
                 self._stage,
             )
             self.inference_ms += (time.monotonic() - drawing) * 1e3
-            found = (drawn_objects(mask[None], spec.threshold)[0] for mask in self.references)
-            self.photos.tell([*found])
+            self.photos.tell(
+                [drawn_objects(mask[None], spec.threshold)[0] for mask in self.references]
+            )
             self.scores, truths = score_references(self.photos, self.references, spec)
         options = request.options
         with Pool(

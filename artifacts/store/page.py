@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from ...texts import megabytes
 from .listing import listed
 from .place import Place
 
@@ -32,9 +33,7 @@ def page_of(place: Place) -> str:
 
 def size_text(count: int) -> str:
     """Bytes as people read them."""
-    if count < 1000:
-        return f"{count} bytes"
-    return f"{count / 1e6:.1f} MB" if count >= 1e5 else f"{count / 1e3:.1f} kB"
+    return f"{count} bytes" if count < 1000 else megabytes(count)
 
 
 def time_text(time: datetime | None) -> str:

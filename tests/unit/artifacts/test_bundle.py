@@ -23,12 +23,12 @@ from maskport.artifacts.bundle import (
     load_bundle,
     spec_of,
     verify,
-    write_manifest,
     writing,
 )
-from maskport.artifacts.manifest import Artifact, Checkpoint, Manifest, Network
 from maskport.errors import ArtifactError, BundleError, ToolError, UsageError
 from maskport.specs import ImageSpec, MaskSpec, ModelSpec
+
+from ...tiny_bundle import write
 
 
 def fill(folder: Path, content: bytes = b"weights") -> None:
@@ -38,34 +38,7 @@ def fill(folder: Path, content: bytes = b"weights") -> None:
     (package / "Data").mkdir(parents=True)
     (package / "Manifest.json").write_text("{}")
     (package / "Data" / "weight.bin").write_bytes(content)
-    artifacts = []
-    for name, kind in (("a.onnx", "onnx"), ("b.mlpackage", "coreml")):
-        files, size, digest = describe_files(folder / name, folder)
-        artifacts.append(
-            Artifact(
-                target=f"{kind}-fp32",
-                path=name,
-                format=kind,
-                precision="fp32",
-                bytes=size,
-                sha256=digest,
-                files=files,
-                inputs=[],
-                outputs=[],
-            )
-        )
-    write_manifest(
-        folder,
-        Manifest(
-            schema_version=1,
-            network=Network(name="n", factory="f", parameters=1, macs=1),
-            checkpoint=Checkpoint(file="w", sha256="0" * 64, source="s", license="l"),
-            spec=ModelSpec("n", ImageSpec(4, 6), MaskSpec()).to_dict(),
-            reference_device="cpu",
-            artifacts=artifacts,
-            tools={},
-        ),
-    )
+    write(folder, {"a.onnx": "onnx", "b.mlpackage": "coreml"}, "fp32")
 
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="ends processes; written for Linux")

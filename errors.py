@@ -11,6 +11,7 @@
     │   └── ArtifactError     2    a file that is not a readable artifact
     │       └── ChangedError       a file that is not the one of its manifest
     ├── BudgetError           1    an export for which no recipe holds what masks must hold
+    ├── SignatureError        1    a bundle without the signature that was asked for
     └── ToolError             3    something we rely on is missing or broke
         ├── MissingToolError  3    an SDK is not installed
         ├── DownloadError     3    a file could not be fetched, or is not the one asked for
@@ -21,7 +22,7 @@
 
 Each carries three sentences' worth: what was wrong, why, and what to do about it.
 A missed tolerance is a result and never one of these, but for an export that finds no recipe for a
-budget: there is no file then to hold against it.
+budget: there is no file then to hold against it. Nor may a file be used whose signature doesn't hold.
 """
 
 from __future__ import annotations
@@ -46,6 +47,7 @@ __all__ = [
     "NetworkError",
     "NotCoveredError",
     "RunnerError",
+    "SignatureError",
     "SpecError",
     "ToolError",
     "UsageError",
@@ -122,6 +124,12 @@ class ChangedError(ArtifactError):
 
 class BudgetError(MaskportError):
     """No recipe was found whose masks hold a budget."""
+
+    exit_code = 1
+
+
+class SignatureError(MaskportError):
+    """A bundle has no signature, another one than was asked for, or one that doesn't hold."""
 
     exit_code = 1
 

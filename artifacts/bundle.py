@@ -21,9 +21,13 @@ from ..texts import shown
 from .manifest import SCHEMA_VERSION, Artifact, FileEntry, Manifest
 
 __all__ = [
+    "BOM",
     "LOG",
     "MANIFEST",
+    "NOT_LISTED",
+    "PROVENANCE",
     "REFERENCE",
+    "SIGNATURE",
     "Bundle",
     "describe_files",
     "load_bundle",
@@ -41,6 +45,10 @@ __all__ = [
 MANIFEST = "manifest.json"
 REFERENCE = "reference.safetensors"
 LOG = "export.log"
+# Of a bundle that was signed; the first is where OpenSSF's model_signing writes its signatures.
+SIGNATURE, PROVENANCE, BOM = "model.sig", "provenance.intoto.json", "bom.cdx.json"
+# What lies beside the manifest, and isn't in it.
+NOT_LISTED = frozenset({MANIFEST, LOG, SIGNATURE, PROVENANCE, BOM})
 
 
 @dataclass(frozen=True)
@@ -206,10 +214,7 @@ def verify(path: str | os.PathLike[str]) -> list[str]:
     differences = [d for artifact in manifest.artifacts for d in verify_artifact(bundle, artifact)]
     for entry in manifest.beside:
         differences.extend(_compare(bundle.path, entry))
-    known = {MANIFEST, LOG, *(a.path for a in manifest.artifacts)}
-    known |= {entry.path.partition("/")[0] for entry in manifest.beside}
-    strays = sorted(p.name for p in bundle.path.iterdir() if p.name not in known)
-    return [*differences, *(f"{name}: not in the manifest" for name in strays)]
+    return [*differences, *(f"{name}: not in the manifest" for name in sorted(_strays(bundle)))]
 
 
 def verify_artifact(bundle: Bundle, artifact: Artifact) -> list[str]:
@@ -388,6 +393,20 @@ def _compare(folder: Path, entry: FileEntry) -> Iterator[str]:
         yield f"{name}: {size} bytes instead of {entry.bytes}"
     elif digest != entry.sha256:
         yield f"{name}: its content changed (sha256 {digest[:12]}… instead of {entry.sha256[:12]}…)"
+
+
+def _strays(bundle: Bundle) -> Iterator[str]:
+    """What lies in a bundle, outside of its artifacts, and isn't in the manifest."""
+    listed = {entry.path for entry in bundle.manifest.entries}
+    artifacts = {artifact.path for artifact in bundle.manifest.artifacts}
+    for path in bundle.path.iterdir():
+        if path.name in artifacts or (path.name in NOT_LISTED and not path.is_dir()):
+            continue
+        if not any(name.partition("/")[0] == path.name for name in listed):
+            yield path.name
+            continue
+        found = {file.relative_to(bundle.path).as_posix() for file in _files(path)}
+        yield from found - listed
 
 
 def _tree_digest(name: str, entries: list[FileEntry]) -> str:

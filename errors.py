@@ -22,7 +22,7 @@
 
 Each carries three sentences' worth: what was wrong, why, and what to do about it.
 A missed tolerance is a result and never one of these, but for an export that finds no recipe for a
-budget: there is no file then to hold against it. Nor may a file be used whose signature doesn't hold.
+budget: there is no file then to hold against it. A bundle whose signature doesn't hold isn't used.
 """
 
 from __future__ import annotations

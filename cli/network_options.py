@@ -25,6 +25,7 @@ __all__ = [
     "json_option",
     "listed",
     "prefer_option",
+    "require_signature_option",
     "size_option",
     "spec_options",
     "together",
@@ -97,6 +98,14 @@ force_option = click.option(
     "--force",
     is_flag=True,
     help="Run a bundle's file although its checksum isn't the manifest's.",
+)
+
+
+require_signature_option = click.option(
+    "--require-signature",
+    metavar="FILE",
+    type=PATH,
+    help="Refuse a bundle that isn't signed by this public key, or below this root certificate.",
 )
 
 

@@ -18,6 +18,7 @@ from .network_options import (
     gigabytes,
     listed,
     memory_limit_option,
+    require_signature_option,
     time_limit_option,
     weights_key_option,
 )
@@ -102,6 +103,7 @@ run_options = gathered(
         "--resume", is_flag=True, help="Go on where an interrupted run of this one ended."
     ),
     force_option,
+    require_signature_option,
 )
 
 

@@ -51,3 +51,4 @@ class RunOptions:
     runtime: str = ""
     resume: bool = False
     force: bool = False
+    require_signature: Path | None = None

@@ -54,6 +54,7 @@ def validate(
     runtime: str = "",
     resume: bool = False,
     force: bool = False,
+    require_signature: Path_ | None = None,
     html: Path_ | None = None,
     report: Report | None = None,
     watch: Watcher | None = None,
@@ -83,6 +84,8 @@ def validate(
             (`formats.FORMATS`): ``mediapipe`` for TFLite. All targets must have it.
         resume: Go on where an interrupted run of the same bundle, photos and options ended.
         force: Run files that aren't those that the manifest describes; they fail all the same.
+        require_signature: A public key, or certificates of authorities, PEM: nothing of a bundle
+            is loaded that is not signed by it.
         html: Write the report there: a page, or a folder for one.
         report: Called with the results before what the run kept is removed, so that a report
             that can't be written costs no second run: ``resume`` goes on from there.
@@ -93,6 +96,7 @@ def validate(
 
     Raises:
         InputError: The bundle, the photos, the masks, the network or an option can't be used.
+        SignatureError: The bundle lacks the signature that is required.
     """
     options = RunOptions(
         images=_path(images),
@@ -108,6 +112,7 @@ def validate(
         runtime=runtime,
         resume=resume,
         force=force,
+        require_signature=_path(require_signature),
     )
     watch = watch or _unwatched
     return validate_with(
@@ -131,6 +136,7 @@ def bench(
     compute_units: str = "",
     resume: bool = False,
     force: bool = False,
+    require_signature: Path_ | None = None,
     report: Report | None = None,
     watch: Watcher | None = None,
 ) -> Results:
@@ -151,6 +157,7 @@ def bench(
         compute_units=compute_units,
         resume=resume,
         force=force,
+        require_signature=_path(require_signature),
     )
     return bench_with(Path(bundle), options, report, watch or _unwatched)
 
@@ -198,7 +205,7 @@ def bench_with(bundle: Path, options: RunOptions, report: Report | None, watch: 
 def _request(
     folder: Path, options: RunOptions, watch: Watcher, *, compare: bool, keep_maps: bool
 ) -> ValidationRequest:
-    whole = load_bundle(folder)
+    whole = _opened(folder, options)
     bundle = bundle_at(whole, options.size)
     photos = find_photos(
         options.images,
@@ -230,6 +237,19 @@ def _request(
     return ValidationRequest(
         bundle, targets, spec, reference, origin, photos, options, keep_maps, work
     )
+
+
+def _opened(folder: Path, options: RunOptions) -> Bundle:
+    if options.require_signature is None:
+        return load_bundle(folder)
+    if options.force:
+        raise UsageError(
+            "What is forced to run is not what was signed.",
+            "Leave --force or --require-signature out.",
+        )
+    from ..artifacts.signing import signed_bundle, trust_in
+
+    return signed_bundle(folder, trust_in(options.require_signature))
 
 
 def _run(

@@ -75,11 +75,11 @@ def differences(signed: Mapping[str, str], actual: Mapping[str, str]) -> list[st
 def _read(said: Any) -> Envelope:
     material = said["verificationMaterial"]
     (kind,) = _KINDS.keys() & material.keys()
-    hint, certificates = "", ()
+    hint, certificates = "", list[bytes]()
     if kind == "publicKey":
         hint = material[kind]["hint"]
     elif kind == "x509CertificateChain":
-        certificates = tuple(_decoded(one["rawBytes"]) for one in material[kind]["certificates"])
+        certificates = [_decoded(one["rawBytes"]) for one in material[kind]["certificates"]]
         if not certificates:
             raise ValueError("it has no certificate")
     statement = json.loads(_decoded(said["dsseEnvelope"]["payload"]))
@@ -89,7 +89,7 @@ def _read(said: Any) -> Envelope:
         raise ValueError("it names a file twice, or has other checksums than SHA-256")
     if not all(isinstance(text, str) for text in (hint, *files, *files.values())):
         raise TypeError("a name or a checksum is no text")
-    return Envelope(_KINDS[kind], hint, certificates, files)
+    return Envelope(_KINDS[kind], hint, tuple(certificates), files)
 
 
 def _decoded(text: str) -> bytes:

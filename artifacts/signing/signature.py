@@ -104,14 +104,7 @@ def signed_bundle(path: Path, trust: Trust) -> Bundle:
     """
     content = _held(path)
     manifest = parsed_manifest(content, str(path))
-    signed = read_signature(path)
-    if signed is None:
-        raise SignatureError(
-            f"{path} is not signed.",
-            "Sign it: maskport sign. A platform's part of a bundle never is: pull all of it, or "
-            "demand the signature of what it is taken from: maskport pull --require-signature.",
-        )
-    check(signed.content, covered(manifest, content, signed.beside, str(path)), trust, str(path))
+    check(read_signature(path), manifest, content, trust, str(path))
     return Bundle(path, manifest)
 
 
@@ -160,28 +153,34 @@ def covered(
     return {**files, **{path: hashlib.sha256(text).hexdigest() for path, text in own.items()}}
 
 
-def check_covers(signature: bytes, files: Mapping[str, str], name: str) -> None:
+def check_covers(signed: Signed, manifest: Manifest, content: bytes, name: str) -> None:
     """See that a signature names the files that there are; whose it is, and whether it holds, isn't
     looked at, and needs nothing installed.
 
     Raises:
         SignatureError: It doesn't.
+        BundleError: As `covered`.
     """
-    if differing := differences(read_envelope(signature, name).files, files):
+    files = covered(manifest, content, signed.beside, name)
+    if differing := differences(read_envelope(signed.content, name).files, files):
         raise _not_what_was_signed(name, differing)
 
 
-def check(signature: bytes, files: Mapping[str, str], trust: Trust, name: str) -> None:
-    """Hold files against a signature, by their checksums alone.
+def check(
+    signed: Signed | None, manifest: Manifest, content: bytes, trust: Trust, name: str
+) -> None:
+    """Hold what a manifest says against a signature; files are not looked at.
 
     Args:
-        signature: The content of its file.
-        files: The SHA-256 of each file (`covered`).
+        signed: The signature; none where there is none.
+        manifest: Of the bundle.
+        content: The same, to the byte.
         trust: Whose signature it has to be.
         name: Of the bundle, for errors.
 
     Raises:
-        SignatureError: It doesn't hold.
+        SignatureError: There is none, or it doesn't hold.
+        BundleError: As `covered`.
         InputError: The key or the certificate can't be used.
         MissingToolError: model-signing is not installed.
         ToolError: sigstore's roots can't be fetched.
@@ -189,7 +188,14 @@ def check(signature: bytes, files: Mapping[str, str], trust: Trust, name: str) -
     config = _model_signing("verifying", "Checking a signature").Config()
     with _sigstore(trust, Identity):
         trust.configure(config)
-    envelope = read_envelope(signature, name)
+    if signed is None:
+        raise SignatureError(
+            f"{name} is not signed, and was to be by {trust}.",
+            "Have it signed: maskport sign; a version in a store may be given a signature later. A "
+            "platform's part is never signed: pull it with --require-signature, or pull all.",
+        )
+    files = covered(manifest, content, signed.beside, name)
+    envelope = read_envelope(signed.content, name)
     if envelope.kind != trust.kind:
         asked = {"key": "--key", "certificate": "--certificate", "identity": "--identity"}
         raise SignatureError(
@@ -200,7 +206,7 @@ def check(signature: bytes, files: Mapping[str, str], trust: Trust, name: str) -
     config.set_hashing_config(known)
     with tempfile.TemporaryDirectory(prefix="maskport-") as folder:
         file = Path(folder) / SIGNATURE
-        file.write_bytes(signature)
+        file.write_bytes(signed.content)
         try:
             trust.check(envelope, name)
             config.verify(Path(folder), file)

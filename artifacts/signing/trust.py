@@ -260,7 +260,8 @@ def _public_key(file: Path) -> bytes:
             "Give the public one, PEM: openssl pkey -in KEY.pem -pubout -out PUB.pem",
         ) from exc
     _check_curve(key, file)
-    return key.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+    content: bytes = key.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+    return content
 
 
 def _check_curve(key: Any, file: Path) -> None:
@@ -276,7 +277,7 @@ def _certificates(file: Path) -> list[Any]:
     from cryptography.x509 import load_pem_x509_certificates
 
     try:
-        return load_pem_x509_certificates(_read(file))
+        return list(load_pem_x509_certificates(_read(file)))
     except ValueError as exc:
         raise InputError(
             f"{file} holds no certificate that can be read: {first_line(exc)}", "Give a PEM file."

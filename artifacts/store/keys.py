@@ -17,6 +17,7 @@ __all__ = [
     "object_key",
     "parted",
     "partial_key",
+    "signature_key",
     "tag_key",
 ]
 
@@ -53,6 +54,13 @@ def object_key(sha256: str) -> str:
 def manifest_key(name: str, version: str) -> str:
     """Of what makes a version visible."""
     return f"{BUNDLES}/{name}/versions/{version}/manifest.json"
+
+
+def signature_key(name: str, version: str, manifest: str) -> str:
+    """Of a version's signature, beside its manifest, whose SHA-256 it is called by: of two who
+    publish different bundles as one version, none writes where the other one's lies.
+    """
+    return f"{BUNDLES}/{name}/versions/{version}/{manifest}.sig"
 
 
 def tag_key(name: str, tag: str) -> str:

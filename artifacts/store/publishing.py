@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from ...errors import ToolError, UsageError
 from ...outside.files import MANIFEST_FILE
-from ..bundle import load_bundle, parsed_manifest, read_manifest
+from ..bundle import SIGNATURE, load_bundle, parsed_manifest, read_manifest
 from ..manifest import FileEntry
+from ..signing.envelope import SIGNATURE_FILE
+from ..signing.signature import check_covers, read_signature
 from .keys import (
     INDEX,
     LATEST,
@@ -20,6 +22,7 @@ from .keys import (
     manifest_key,
     object_key,
     partial_key,
+    signature_key,
     tag_key,
 )
 from .page import page_of
@@ -43,6 +46,7 @@ class Published:
         version: Which of it.
         tags: That now mean it.
         already: It was there before, the same to the byte.
+        signed: The bundle has a signature, which is there, too.
         files: Different files of the bundle.
         sent: Those that were uploaded; the store had the others.
         sent_bytes: Of these.
@@ -52,6 +56,7 @@ class Published:
     version: str
     tags: tuple[str, ...]
     already: bool
+    signed: bool
     files: int
     sent: int
     sent_bytes: int
@@ -69,6 +74,9 @@ def publish(
 ) -> Published:
     """Put a bundle into a store, as a version that appears whole or not at all and never changes.
 
+    A signature, and the provenance and the bill of materials that it covers, come along. A version
+    that lacks one may be given it; one that has one keeps it.
+
     Args:
         bundle: Whose files hold what its manifest says (`bundle.verify`).
         place: The store.
@@ -79,9 +87,10 @@ def publish(
         watch: Told how far it is.
 
     Raises:
-        UsageError: The store has another bundle as that version, a version and a tag have one name,
-            or one of the names can't be.
+        UsageError: The store has another bundle as that version, or another signature of it, a
+            version and a tag have one name, or one of the names can't be.
         BundleError: It is not a bundle.
+        SignatureError: The bundle's signature is not one of what is there.
         InputError: The store can't be written.
         ToolError: What arrived there is not what was sent, or the store broke.
     """
@@ -91,11 +100,16 @@ def publish(
     version = checked("version", version or hashlib.sha256(content).hexdigest()[:12])
     tags = tuple(dict.fromkeys(checked("tag", tag) for tag in tags))
     key = manifest_key(name, version)
+    digest = hashlib.sha256(content).hexdigest()
+    signed = read_signature(bundle)
+    if signed is not None:
+        check_covers(signed, manifest, content, str(bundle))
     _check_tags(place, name, version, tags)
     _held_as(place, key, content)
     _sweep(place)
 
-    entries = {entry.sha256: entry for entry in manifest.entries}
+    parts = [*manifest.entries, *(_entries(signed.beside) if signed else ())]
+    entries = {entry.sha256: entry for entry in parts}
     sent = []
     for done, entry in enumerate(entries.values()):
         watch(f"publishing {entry.path}", done, len(entries))
@@ -104,12 +118,17 @@ def publish(
             sent.append(entry.bytes)
     watch("published", len(entries), len(entries))
 
+    if signed is not None:
+        # Before the manifest: whoever sees a version sees its signature.
+        _sign(place, signature_key(name, version, digest), signed.content)
     created = place.create(key, content)
     _held_as(place, key, content)
     for tag in tags:
         place.replace(tag_key(name, tag), f"{version}\n".encode())
     place.replace(INDEX, page_of(place).encode())
-    return Published(name, version, tags, not created, len(entries), len(sent), sum(sent))
+    return Published(
+        name, version, tags, not created, signed is not None, len(entries), len(sent), sum(sent)
+    )
 
 
 def _check_tags(place: Place, name: str, version: str, tags: tuple[str, ...]) -> None:
@@ -133,6 +152,23 @@ def _held_as(place: Place, key: str, content: bytes) -> None:
             f"{place.shown} has another bundle as {name} {version}; versions never change, and "
             "nothing of it was touched.",
             "Choose another --version, or leave it out.",
+        )
+
+
+def _entries(beside: dict[str, bytes]) -> Iterator[FileEntry]:
+    for path, text in beside.items():
+        yield FileEntry(path=path, bytes=len(text), sha256=hashlib.sha256(text).hexdigest())
+
+
+def _sign(place: Place, key: str, signature: bytes) -> None:
+    """Write a version's signature, or see that it has this one."""
+    place.create(key, signature)
+    if place.read(key, SIGNATURE_FILE) != signature:
+        name, version = key.split("/")[1], key.split("/")[3]
+        raise UsageError(
+            f"{place.shown} has another signature of {name} {version}; what is published never "
+            "changes.",
+            f"Choose another --version, or publish without this signature: remove {SIGNATURE}.",
         )
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
+import re
 import secrets
 import shutil
 import time
@@ -11,17 +11,38 @@ import unicodedata
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 
-from ...errors import BundleError, DownloadError, InputError, UsageError, did_you_mean
+from ...errors import (
+    BundleError,
+    DownloadError,
+    InputError,
+    UsageError,
+    did_you_mean,
+)
 from ...formats import Platform
 from ...outputs import full, room_in
 from ...outside.files import ARTIFACT, LONGEST_PATH, MANIFEST_FILE, MOST_FILES, measured
 from ...texts import first_few, first_ten, short, shown
-from ..bundle import LOG, MANIFEST, Bundle, manifest_text, parsed_manifest, verify, writing
+from ..bundle import (
+    BOM,
+    MANIFEST,
+    NOT_LISTED,
+    PROVENANCE,
+    SIGNATURE,
+    Bundle,
+    manifest_text,
+    parsed_manifest,
+    verify,
+    writing,
+)
 from ..manifest import FileEntry
 from ..package import platform_part
-from .keys import LATEST, checked, manifest_key, object_key
+from ..signing.envelope import SIGNATURE_FILE, read_envelope
+from ..signing.signature import BESIDE, Signed, check, check_covers
+from ..signing.trust import Trust
+from .keys import LATEST, checked, manifest_key, object_key, signature_key
 from .listing import names_in, read_tag
 from .place import Absent, Place
 
@@ -33,6 +54,7 @@ Watch = Callable[[str, int, int], None]
 _ABANDONED = 86_400.0
 # What file systems take as a name, and Windows takes in none.
 _LONGEST_NAME = 255
+_SHA256 = re.compile(r"[0-9a-f]{64}")
 _NOT_ON_WINDOWS = frozenset('<>:"|?*')
 
 
@@ -44,6 +66,8 @@ class Pulled:
         path: The bundle.
         name: What the store calls it.
         version: Which of it.
+        signed: There is a signature beside the version; whose, and whether it holds, was looked at
+            only where one was required.
         files: How many it has.
         bytes: Of these.
     """
@@ -51,6 +75,7 @@ class Pulled:
     path: Path
     name: str
     version: str
+    signed: bool
     files: int
     bytes: int
 
@@ -62,6 +87,7 @@ def pull(
     name: str = "",
     version: str = LATEST,
     platform: Platform | None = None,
+    require_signature: Trust | None = None,
     cache: Path,
     watch: Watch = lambda _text, _done, _total: None,
 ) -> Pulled:
@@ -73,6 +99,8 @@ def pull(
         name: Of the bundle; may be left out where the store has one only.
         version: A version or a tag; a version goes before a tag.
         platform: Whose files are taken, as `write_package` takes them; all where left out.
+        require_signature: Whose signature the version has to have; it is looked at before a file
+            is fetched.
         cache: Folder in which files that came whole are kept until the pull has ended, so that the
             next attempt goes on there.
         watch: Told how far it is.
@@ -81,17 +109,28 @@ def pull(
         UsageError: The store has no such name or version, nothing for the platform, or ``out`` is
             not to be written.
         BundleError: The manifest is none, or would write elsewhere than in ``out``.
+        SignatureError: It lacks the signature that is required, or what lies there is none of it.
         DownloadError: What came is not what was published.
         InputError, ToolError: The store can't be read, or a disk is full.
     """
     name, version, content = _found(place, name, version)
     called = f"The manifest of {name} {version}"
     manifest = parsed_manifest(content, called)
+    signed = None
+    if require_signature is not None or platform is None:  # a part is not what was signed
+        digest = sha256(content).hexdigest()
+        signed = _signed(place, signature_key(name, version, digest), f"{name} {version}")
+        if require_signature is not None:
+            check(signed, manifest, content, require_signature, f"{name} {version}")
+        elif signed is not None:
+            check_covers(signed, manifest, content, f"{name} {version}")
     texts: dict[str, bytes] = {}
     if platform is not None:
         bundle = Bundle(Path(name), manifest)
         manifest, texts = platform_part(bundle, platform)
         content = manifest_text(manifest).encode()
+    elif signed is not None:
+        texts = {**signed.beside, SIGNATURE: signed.content}
     entries = manifest.entries
     _check_paths(entries, called)
     out = out or Path(f"{name}-{platform}" if platform else name)
@@ -116,7 +155,8 @@ def pull(
                 "Publish the bundle again, as another version.",
             )
     objects.forget(wanted)
-    return Pulled(out, name, version, len(entries), sum(entry.bytes for entry in entries))
+    size = sum(entry.bytes for entry in entries)
+    return Pulled(out, name, version, signed is not None, len(entries), size)
 
 
 def _found(place: Place, name: str, version: str) -> tuple[str, str, bytes]:
@@ -146,6 +186,23 @@ def _found(place: Place, name: str, version: str) -> tuple[str, str, bytes]:
     )
 
 
+def _signed(place: Place, key: str, called: str) -> Signed | None:
+    """A version's signature, and what it names beside the manifest's files; none where there is
+    none.
+    """
+    try:
+        content = place.read(key, SIGNATURE_FILE)
+    except Absent:
+        return None
+    files = read_envelope(content, called).files
+    beside = {}
+    for path in (PROVENANCE, BOM):
+        if path in files and _SHA256.fullmatch(files[path]):
+            with suppress(Absent):
+                beside[path] = place.read(object_key(files[path]), BESIDE)
+    return Signed(content, beside)
+
+
 def _check_paths(entries: list[FileEntry], called: str) -> None:
     """That each is relative and leads nowhere else is the manifest's own rule; these are of all of
     them together, and of file systems.
@@ -158,7 +215,7 @@ def _check_paths(entries: list[FileEntry], called: str) -> None:
 
     if len(entries) > MOST_FILES:
         raise refuse(f"it has more than {MOST_FILES:,} files")
-    paths = {MANIFEST, LOG}
+    paths = set(NOT_LISTED)
     for entry in entries:
         path = unicodedata.normalize("NFC", entry.path).casefold()
         parts = entry.path.split("/")
@@ -240,7 +297,7 @@ class _Objects:
         """What is wrong with it; nothing where it is now in the cache."""
         file = _made(self._file(entry))
         partial = file.with_name(f"{entry.sha256}.{secrets.token_hex(4)}.partial")
-        digest, size = hashlib.sha256(), 0
+        digest, size = sha256(), 0
         try:
             with partial.open("xb") as target:
                 for block in self._place.blocks(object_key(entry.sha256)):

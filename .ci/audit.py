@@ -1,4 +1,4 @@
-"""Known vulnerabilities of what constraints.txt pins, by pip-audit; exit code 1 where one is known.
+"""Known vulnerabilities of what the constraints pin, by pip-audit; exit code 1 where one is known.
 
 Where no advisories can be had (no network but a package index), it says so, and of how many
 packages: a run that asked nobody must not look like one that found nothing.
@@ -10,20 +10,26 @@ import json
 import subprocess
 import sys
 
+# One may not name a package twice.
+FILES = ("constraints.txt", "constraints-sign.txt")
 COMMAND = (
-    *(sys.executable, "-m", "pip_audit", "--requirement", "constraints.txt", "--no-deps"),
-    *("--disable-pip", "--format", "json", "--progress-spinner", "off"),
+    *(sys.executable, "-m", "pip_audit", "--no-deps", "--disable-pip", "--format", "json"),
+    *("--progress-spinner", "off", "--requirement"),
 )
 
 
 def main() -> int:
     """Run it, and print a line for each finding and one for all."""
-    done = subprocess.run(COMMAND, capture_output=True, text=True, check=False)
-    try:
-        packages = json.loads(done.stdout)["dependencies"]
-    except ValueError:
-        print(f"NOT AUDITED: pip-audit gave no answer.\n{done.stderr.strip()}")
-        return 0
+    found_by = {}
+    for file in FILES:
+        done = subprocess.run([*COMMAND, file], capture_output=True, text=True, check=False)
+        try:
+            for package in json.loads(done.stdout)["dependencies"]:
+                found_by[package["name"], package.get("version")] = package
+        except ValueError:
+            print(f"NOT AUDITED: pip-audit gave no answer.\n{done.stderr.strip()}")
+            return 0
+    packages = list(found_by.values())
     asked = [package for package in packages if "skip_reason" not in package]
     found = [(package, fault) for package in asked for fault in package["vulns"]]
     for package, fault in found:

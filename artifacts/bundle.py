@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import shutil
-import stat
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -13,12 +11,13 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from ..errors import ArtifactError, BundleError, InputError, SpecError, UsageError, did_you_mean
+from ..errors import BundleError, SpecError, UsageError, did_you_mean
 from ..outputs import Busy, held, room_in
-from ..outside.files import ARTIFACT, MANIFEST_FILE, MOST_FILES, measured, read_bytes
+from ..outside.files import MANIFEST_FILE, read_bytes
 from ..specs import ModelSpec
 from ..texts import shown
-from .manifest import SCHEMA_VERSION, Artifact, FileEntry, Manifest
+from .entries import compare, describe_files, files_in, tree_digest
+from .manifest import SCHEMA_VERSION, Artifact, Manifest
 
 __all__ = [
     "BOM",
@@ -213,7 +212,7 @@ def verify(path: str | os.PathLike[str]) -> list[str]:
     manifest = bundle.manifest
     differences = [d for artifact in manifest.artifacts for d in verify_artifact(bundle, artifact)]
     for entry in manifest.beside:
-        differences.extend(_compare(bundle.path, entry))
+        differences.extend(compare(bundle.path, entry))
     return [*differences, *(f"{name}: not in the manifest" for name in sorted(_strays(bundle)))]
 
 
@@ -225,12 +224,12 @@ def verify_artifact(bundle: Bundle, artifact: Artifact) -> list[str]:
         return [f"{artifact.path}: a link instead of a file or folder"]
     expected = {entry.path: entry for entry in artifact.files}
     for entry in expected.values():
-        differences.extend(_compare(bundle.path, entry))
+        differences.extend(compare(bundle.path, entry))
     if root.is_dir():
-        found = {p.relative_to(bundle.path).as_posix() for p in _files(root)}
+        found = {p.relative_to(bundle.path).as_posix() for p in files_in(root)}
         strays = sorted(found - expected.keys())
         differences.extend(f"{name}: not in the manifest" for name in strays)
-    if _tree_digest(artifact.path, artifact.files) != artifact.sha256:
+    if tree_digest(artifact.path, artifact.files) != artifact.sha256:
         differences.append(f"{artifact.path}: its checksum is not that of its files' checksums")
     return differences
 
@@ -238,31 +237,7 @@ def verify_artifact(bundle: Bundle, artifact: Artifact) -> list[str]:
 def verify_reference(bundle: Bundle) -> list[str]:
     """Hold the weights that the bundle keeps against the manifest; as `verify_artifact`."""
     entry = bundle.manifest.reference
-    return [] if entry is None else list(_compare(bundle.path, entry))
-
-
-def describe_files(
-    root: Path, bundle: Path, *, inside: Path | None = None
-) -> tuple[list[FileEntry], int, str]:
-    """The files of an artifact, its size in bytes, and its checksum.
-
-    Args:
-        root: A file, or a folder that a format calls a file.
-        bundle: The folder that paths are relative to.
-        inside: The folder that no link may lead out of; ``root`` where that is a folder.
-
-    Raises:
-        ArtifactError: One is no regular file, larger than a file may be, or a link leads out.
-        OSError: One can't be read.
-    """
-    entries = []
-    within = inside or (root if root.is_dir() else None)
-    for file in _files(root):
-        size, digest = measured(file, ARTIFACT, inside=within, error=ArtifactError)
-        path = file.relative_to(bundle).as_posix()
-        entries.append(FileEntry(path=path, bytes=size, sha256=digest))
-    name = root.relative_to(bundle).as_posix()
-    return entries, sum(e.bytes for e in entries), _tree_digest(name, entries)
+    return [] if entry is None else list(compare(bundle.path, entry))
 
 
 @contextmanager
@@ -351,50 +326,6 @@ def _is_empty_folder(path: Path) -> bool:
     return path.is_dir() and not any(path.iterdir())
 
 
-def _files(root: Path) -> list[Path]:
-    """All of an artifact that is no folder, sorted; links are followed nowhere.
-
-    Raises:
-        ArtifactError: There are more than any format has.
-    """
-    if not root.is_dir():
-        return [root]
-    found: list[Path] = []
-    for path in root.rglob("*"):
-        if path.is_symlink() or not path.is_dir():
-            found.append(path)
-        if len(found) > MOST_FILES:
-            raise ArtifactError(
-                f"{root} holds more than {MOST_FILES:,} files.",
-                "Check the folder.",
-            )
-    return sorted(found)
-
-
-def _compare(folder: Path, entry: FileEntry) -> Iterator[str]:
-    name, file = entry.path, folder / entry.path
-    try:
-        if not stat.S_ISREG(file.lstat().st_mode):
-            yield f"{name}: not a regular file"
-            return
-        size = file.stat().st_size
-        if size == entry.bytes:  # else nothing of it needs to be read
-            size, digest = measured(file, ARTIFACT, inside=folder)
-    except InputError as exc:
-        yield f"{name}: {exc.what.removeprefix(f'{file} is ').rstrip('.')}"
-        return
-    except FileNotFoundError:
-        yield f"{name}: missing"
-        return
-    except OSError as exc:
-        yield f"{name}: can't be read ({exc.strerror})"
-        return
-    if size != entry.bytes:
-        yield f"{name}: {size} bytes instead of {entry.bytes}"
-    elif digest != entry.sha256:
-        yield f"{name}: its content changed (sha256 {digest[:12]}… instead of {entry.sha256[:12]}…)"
-
-
 def _strays(bundle: Bundle) -> Iterator[str]:
     """What lies in a bundle, outside of its artifacts, and isn't in the manifest."""
     listed = {entry.path for entry in bundle.manifest.entries}
@@ -405,12 +336,5 @@ def _strays(bundle: Bundle) -> Iterator[str]:
         if not any(name.partition("/")[0] == path.name for name in listed):
             yield path.name
             continue
-        found = {file.relative_to(bundle.path).as_posix() for file in _files(path)}
+        found = {file.relative_to(bundle.path).as_posix() for file in files_in(path)}
         yield from found - listed
-
-
-def _tree_digest(name: str, entries: list[FileEntry]) -> str:
-    if [e.path for e in entries] == [name]:
-        return entries[0].sha256
-    lines = [f"{e.sha256}  {e.path.removeprefix(f'{name}/')}\n" for e in entries]
-    return hashlib.sha256("".join(lines).encode()).hexdigest()

@@ -62,5 +62,7 @@ def command(
     sent = f"{done.sent} of {done.files} files uploaded, {size_text(done.sent_bytes)}"
     was = "was there already" if done.already else "is published"
     click.echo(f"{done.name} {done.version} {was} in {place.shown} ({sent}).")
+    if done.signed:
+        click.echo("Its signature is there, too.")
     click.echo(f"Tags that now mean it: {', '.join(done.tags)}.")
     return 0

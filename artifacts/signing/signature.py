@@ -73,7 +73,7 @@ def sign(bundle: Path, by: Signer) -> int:
         ToolError: sigstore can't be reached, or gave no certificate.
     """
     config = _model_signing("signing", "Signing a bundle").Config()
-    with _sigstore(by, KeylessSigner):
+    with _failing(by):
         by.configure(config)
     content = _held(bundle)
     manifest = parsed_manifest(content, str(bundle))
@@ -85,7 +85,7 @@ def sign(bundle: Path, by: Signer) -> int:
     config.set_hashing_config(_known(files))
     with tempfile.TemporaryDirectory(prefix="maskport-") as folder:
         partial = Path(folder) / SIGNATURE
-        with _sigstore(by, KeylessSigner):
+        with _failing(by):
             config.sign(bundle.resolve(), partial)
         signature = partial.read_bytes()
     for name, text in {**beside, SIGNATURE: signature}.items():
@@ -186,7 +186,7 @@ def check(
         ToolError: sigstore's roots can't be fetched.
     """
     config = _model_signing("verifying", "Checking a signature").Config()
-    with _sigstore(trust, Identity):
+    with _failing(trust):
         trust.configure(config)
     if signed is None:
         raise SignatureError(
@@ -292,16 +292,18 @@ def _known(files: Mapping[str, str]) -> Any:
 
 
 @contextmanager
-def _sigstore(who: Signer | Trust, keyless: type) -> Iterator[None]:
-    """What the network can do to it is no bug."""
+def _failing(who: Signer | Trust) -> Iterator[None]:
+    """What model-signing raises, and sigstore's network, told as a tool's."""
     try:
         yield
     except MaskportError:
         raise
     except Exception as exc:
-        if not isinstance(who, keyless):
-            raise
+        keyless = isinstance(who, KeylessSigner | Identity)
         raise ToolError(
-            f"sigstore can't be used: {type(exc).__name__}: {first_line(exc)[:300].rstrip('.')}.",
-            "Check the network and the account, or use a key or a certificate: they need neither.",
+            f"{'sigstore' if keyless else 'model-signing'} can't be used: "
+            f"{type(exc).__name__}: {first_line(exc)[:300].rstrip('.')}.",
+            "Check the network and the account, or use a key or a certificate: they need neither."
+            if keyless
+            else "Run it again with --debug, and report it if the key is right.",
         ) from exc

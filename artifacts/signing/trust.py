@@ -82,7 +82,8 @@ class CertificateSigner:
         config.use_certificate_signer(
             private_key=self.key,
             signing_certificate=self.certificate,
-            certificate_chain=list(self.chain),
+            # It reads no empty chain; that of one that stands right below its root has itself.
+            certificate_chain=list(self.chain) or [self.certificate],
         )
 
     def __str__(self) -> str:

@@ -92,19 +92,29 @@ def test_the_public_functions_can_be_imported_from_the_package(name: str) -> Non
 
 
 def test_each_tested_version_lies_in_the_range_that_is_declared() -> None:
-    """constraints.txt pins every direct dependency of the project and of its extras."""
-    pins = {}
-    for line in (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines():
-        if line and not line.startswith("#"):
-            pin = Requirement(line)
-            pins[pin.name.lower().replace("_", "-")] = str(next(iter(pin.specifier)).version)
+    """constraints.txt pins every direct dependency of the project and of its extras, and
+    constraints-sign.txt those of the extra that isn't installed beside the others."""
     project = PYPROJECT["project"]
-    declared = [*project["dependencies"]]
-    declared += [line for extra in project["optional-dependencies"].values() for line in extra]
-    for line in declared:
+    extras = dict(project["optional-dependencies"])
+    signing = pins("constraints-sign.txt")
+    for line in extras.pop("sign"):
+        assert signing[Requirement(line).name] in Requirement(line).specifier, line
+    tested = pins("constraints.txt")
+    for line in [*project["dependencies"], *(line for extra in extras.values() for line in extra)]:
         wanted = Requirement(line)
         if wanted.name != "maskport":
-            assert pins[wanted.name] in wanted.specifier, line
+            assert tested[wanted.name] in wanted.specifier, line
+    both = {name for name in tested.keys() & signing.keys() if tested[name] != signing[name]}
+    assert both <= {"pydantic", "pydantic-core", "typing-extensions", "typing-inspection"}
+
+
+def pins(file: str) -> dict[str, str]:
+    found = {}
+    for line in (ROOT / file).read_text(encoding="utf-8").splitlines():
+        if line and not line.startswith("#"):
+            pin = Requirement(line)
+            found[pin.name.lower().replace("_", "-")] = str(next(iter(pin.specifier)).version)
+    return found
 
 
 @only_in_tox

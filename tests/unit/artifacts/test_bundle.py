@@ -113,6 +113,24 @@ def test_a_folder_that_lies_elsewhere_is_named(bundle: Path) -> None:
     ]
 
 
+def test_what_lies_in_a_folder_of_documents_is_looked_at(bundle: Path) -> None:
+    (bundle / "code").mkdir()
+    (bundle / "code" / "a.kt").write_text("code")
+    write(
+        bundle,
+        {"a.onnx": "onnx", "b.mlpackage": "coreml"},
+        "fp32",
+        documents=describe_files(bundle / "code", bundle)[0],
+    )
+    assert verify(bundle) == []
+    (bundle / "code" / "b.kt").write_text("more")
+    (bundle / "export.log").mkdir()  # only a file may be called so
+    assert verify(bundle) == [
+        "code/b.kt: not in the manifest",
+        "export.log: not in the manifest",
+    ]
+
+
 @pytest.mark.parametrize("file", ["b.mlpackage/Data/extra", "b.mlpackage/pipe"])
 def test_a_pipe_is_no_file_of_a_bundle(bundle: Path, file: str) -> None:
     os.mkfifo(bundle / file)
@@ -138,7 +156,7 @@ def test_a_file_that_is_a_link_out_of_its_bundle_is_not_described(bundle: Path) 
 
 
 def test_a_folder_of_too_many_files_is_not_described(bundle: Path, monkeypatch) -> None:
-    monkeypatch.setattr("maskport.artifacts.bundle.MOST_FILES", 1)
+    monkeypatch.setattr("maskport.artifacts.entries.MOST_FILES", 1)
     with pytest.raises(ArtifactError, match="more than 1 files"):
         describe_files(bundle / "b.mlpackage", bundle)
 

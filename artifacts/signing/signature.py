@@ -16,8 +16,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ...errors import BundleError, MaskportError, MissingToolError, SignatureError, ToolError
-from ...outputs import write_whole
+from ...errors import (
+    BundleError,
+    InputError,
+    MaskportError,
+    MissingToolError,
+    SignatureError,
+    ToolError,
+)
+from ...outputs import replaced, room_in
 from ...outside.files import Kind, read_bytes
 from ...texts import first_line, first_ten
 from ..bundle import (
@@ -88,8 +95,7 @@ def sign(bundle: Path, by: Signer) -> int:
         with _failing(by):
             config.sign(bundle.resolve(), partial)
         signature = partial.read_bytes()
-    for name, text in {**beside, SIGNATURE: signature}.items():
-        write_whole(bundle / name, text)
+    _write(bundle, {**beside, SIGNATURE: signature})
     return len(files)
 
 
@@ -197,10 +203,11 @@ def check(
     files = covered(manifest, content, signed.beside, name)
     envelope = read_envelope(signed.content, name)
     if envelope.kind != trust.kind:
-        asked = {"key": "--key", "certificate": "--certificate", "identity": "--identity"}
+        by = {"key": "a key", "certificate": "a certificate", "identity": "an account"}
         raise SignatureError(
-            f"{name} is signed by a {envelope.kind}, and not by {trust}.",
-            f"Have it signed so, or ask for what it has: {asked[envelope.kind]}.",
+            f"{name} is signed by {by[envelope.kind]}, and not by {trust}.",
+            "Have it signed so, or ask `maskport verify` for what it has: --key, --certificate, or "
+            "--identity with --issuer.",
         )
     known = _known(files)
     config.set_hashing_config(known)
@@ -231,6 +238,19 @@ def _held(bundle: Path) -> bytes:
             "Have the bundle again, or export it again.",
         )
     return content
+
+
+def _write(bundle: Path, texts: Mapping[str, bytes]) -> None:
+    """A link that lies there is replaced, and not followed: a bundle may be from anywhere."""
+    try:
+        with room_in(bundle):
+            for name, text in texts.items():
+                with replaced(bundle / name) as partial:
+                    partial.write_bytes(text)
+    except OSError as exc:
+        raise InputError(
+            f"{bundle} can't be written: {exc.strerror or exc}.", "Copy it to where it can be."
+        ) from exc
 
 
 def _not_what_was_signed(name: str, differing: list[str]) -> SignatureError:

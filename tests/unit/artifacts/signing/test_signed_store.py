@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -94,8 +95,6 @@ def replaced_manifest(tmp_path: Path) -> None:
     file = tmp_path / "store/bundles/demo/versions/1/manifest.json"
     signature = signature_in(tmp_path)
     file.write_text(file.read_text().replace('"MIT"', '"GPL"'))
-    import hashlib
-
     signature.rename(signature.with_name(f"{hashlib.sha256(file.read_bytes()).hexdigest()}.sig"))
 
 

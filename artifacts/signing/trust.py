@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, ClassVar, Literal
@@ -39,7 +39,7 @@ class KeySigner:
     """
 
     key: Path
-    password: str = ""
+    password: str = field(default="", repr=False)
 
     def configure(self, config: Any) -> None:
         """Tell `model_signing.signing.Config`."""

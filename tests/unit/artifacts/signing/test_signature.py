@@ -295,7 +295,9 @@ def test_keys_that_cant_sign_are_told(
 
 def test_a_keys_password_is_asked_for(bundle: Path, mine: Pair, tmp_path: Path) -> None:
     locked = pair(tmp_path, "locked", mine.private, password="secret")
-    sign(bundle, KeySigner(locked.key, "secret"))
+    signer = KeySigner(locked.key, "secret")
+    assert "secret" not in f"{signer} {signer!r}"
+    sign(bundle, signer)
     signed_bundle(bundle, PublicKey(mine.public))
     with pytest.raises(InputError, match="has a password") as raised:
         sign(bundle, KeySigner(locked.key))

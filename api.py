@@ -20,7 +20,7 @@ from .errors import UsageError
 from .exporters.adopt import AdoptRequest, run_adoption, size_of
 from .exporters.export import ExportEvent, ExportRequest, Watcher, default_jobs, run_export
 from .exporters.flexible import other_sizes
-from .exporters.quantized import recipes_of
+from .exporters.recipes import recipes_of
 from .exporters.run import Card, CoreMLOutput, Options
 from .exporters.subject import subject_of
 from .exporters.targets import needs_photos, select
@@ -30,10 +30,11 @@ from .imaging.photos import list_photos, read_photo
 from .models.devices import best_device
 from .models.prepared import PreparedMask, Reference, check_output, prepare
 from .models.resolve import Resolved, Weights, load, resolve
+from .quantization.budget import Budget, Prefer, budget_of
 from .quantization.calibration import generated, load_calibration
 from .quantization.mix import Mixed, check_apart, find_mix, held_out
 from .quantization.recipe import Recipe, named, recipe_of
-from .quantization.search import Budget, Prefer, Try, budget_of
+from .quantization.search import Try
 from .quantization.sensitivity import Analysis, analyse
 from .quantization.suitability import evenly_spaced
 from .runtimes.inspect.isolated import Inspector
@@ -103,7 +104,7 @@ def export(
             its name (``"best"``, ``"plain"``) or its TOML file.
         budget: What the masks of ``tflite-mixed`` must hold: parts beyond those that ``recipe``
             leaves in float are found for it. Where both are None, ``"iou>=0.999"``. See
-            `quantization.search.read_budget`.
+            `quantization.budget.read_budget`.
         prefer: The fastest mix that holds it, or with parts in float that cost next to nothing.
         out: The bundle's folder, ``exports/NAME-SIZE`` by default. A bundle that is there is
             replaced in one step at the end.
@@ -292,7 +293,7 @@ def quantize(
 
     Args:
         network: As `export` takes it.
-        budget: What masks must hold, see `quantization.search.read_budget`.
+        budget: What masks must hold, see `quantization.budget.read_budget`.
         prefer: The fastest that holds it, or with parts in float that cost next to nothing.
         weights: As `export` takes them.
         weights_key: Likewise.

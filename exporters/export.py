@@ -47,7 +47,8 @@ from .lane import CHECK, CHECK_AT, PLAN
 from .lanes import Lanes
 from .messages import Failed, Finished, News, Started, Step
 from .probes import draw_references
-from .quantized import RecipeSearch, quantized
+from .quantized import quantized
+from .recipes import RecipeSearch
 from .run import Card, Options, Run, Size
 from .subject import Subject, keep_weights, manifest_of, with_documents
 

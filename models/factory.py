@@ -31,10 +31,9 @@ import sys
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any, Literal, cast
+from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
-from torch import nn
 
 from ..errors import NetworkError, SpecError
 from ..outside.text import read_toml
@@ -51,7 +50,9 @@ from ..specs import (
     Output,
     Side,
 )
-from .wrappers import unwrapped
+
+if TYPE_CHECKING:
+    from torch import nn
 
 __all__ = ["build", "plain_name", "spec_from_options", "spec_from_toml", "with_options"]
 
@@ -74,6 +75,10 @@ def build(reference: str) -> nn.Module:
             factory is missing, the factory fails, or gives something else than a
             torch.nn.Module.
     """
+    from torch import nn
+
+    from .wrappers import unwrapped
+
     form = "Give it as package.module:factory, for example my_networks.sky:SkyNet."
     module_name, colon, called = reference.partition(":")
     path, args, kwargs = _arguments(called, reference) if "(" in called else (called, (), {})

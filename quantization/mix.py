@@ -13,6 +13,7 @@ from torch import Tensor
 
 from ..errors import UsageError
 from ..models.prepared import PreparedMask
+from .budget import Budget, Prefer
 from .drawing import Watch, counting, draw
 from .encodings import QuantizedNetwork
 from .graph import NetworkGraph, capture
@@ -20,7 +21,7 @@ from .measure import Measured, measure
 from .pricing import added_time, multiplications
 from .quantize import completed, simulated
 from .recipe import Recipe
-from .search import Budget, Photos, Prefer, SearchResult, Try, search, with_last_resort
+from .search import Photos, SearchResult, Try, search, with_last_resort
 from .sensitivity import Fidelity, PartCost, fidelity, finer_parts, parts_of, sensitivity
 from .simulation import Simulation
 from .suitability import apart, evenly_spaced

@@ -12,8 +12,10 @@ largest two are alike has seven.
 
 from __future__ import annotations
 
-import torch
-from torch import Tensor
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 __all__ = [
     "ANY_PAIR",
@@ -43,7 +45,7 @@ def weight_scale(weight: Tensor, outputs: int, largest_pair: int) -> Tensor:
     channels = by_output(weight.detach(), outputs)
     pairs = _top_two(channels).sum(2).amax(0)
     largest = channels.abs().amax(1)
-    return torch.maximum(largest / LARGEST_WEIGHT, pairs / largest_pair).clamp(min=1e-11)
+    return (largest / LARGEST_WEIGHT).maximum(pairs / largest_pair).clamp(min=1e-11)
 
 
 def on_grid(weight: Tensor, scale: Tensor, outputs: int, largest_pair: int) -> Tensor:
@@ -51,7 +53,7 @@ def on_grid(weight: Tensor, scale: Tensor, outputs: int, largest_pair: int) -> T
     around = across(scale, weight, outputs)
     steps = (weight.detach() / around).round_()
     low, high = pair_bounds(steps, outputs, largest_pair)
-    return torch.maximum(torch.minimum(steps, high), low).mul_(around)
+    return steps.minimum(high).maximum(low).mul_(around)
 
 
 def pair_bounds(steps: Tensor, outputs: int, largest_pair: int) -> tuple[Tensor, Tensor]:
@@ -84,5 +86,7 @@ def by_output(weight: Tensor, outputs: int) -> Tensor:
 def _top_two(channels: Tensor) -> Tensor:
     """(2, O, 2): the largest and the second largest of each channel (O, D), of its positive values
     and, as magnitudes, of its negative ones; 0 where there are none."""
+    import torch
+
     signs = torch.stack((channels, -channels)).clamp_(min=0)
     return torch.nn.functional.pad(signs, (0, 1)).topk(2, 2).values

@@ -10,14 +10,15 @@ import numpy as np
 import pytest
 
 from maskport.errors import BudgetError
-from maskport.exporters.quantized import RecipeSearch, quantized
+from maskport.exporters.quantized import quantized
+from maskport.exporters.recipes import RecipeSearch
 from maskport.exporters.run import Card, Run
 from maskport.models.prepared import PreparedMask, prepare
 from maskport.models.seeding import seeded
 from maskport.models.u2net import U2Net
+from maskport.quantization.budget import read_budget
 from maskport.quantization.calibration import CalibrationSet
 from maskport.quantization.recipe import BEST
-from maskport.quantization.search import read_budget
 from maskport.quantization.simulation import Simulation
 from maskport.scenes import scene
 from maskport.specs import ImageSpec, MaskSpec, ModelSpec

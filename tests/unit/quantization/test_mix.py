@@ -13,12 +13,12 @@ from click.testing import CliRunner
 from maskport.cli.main import cli
 from maskport.errors import UsageError
 from maskport.models.prepared import PreparedMask
+from maskport.quantization.budget import Budget, read_budget
 from maskport.quantization.drawing import draw
 from maskport.quantization.graph import capture
 from maskport.quantization.mix import Mixed, check_apart, find_mix, held_out
 from maskport.quantization.quantize import quantize, simulated
 from maskport.quantization.recipe import BEST, PLAIN, read_recipe
-from maskport.quantization.search import Budget, read_budget
 from maskport.quantization.sensitivity import Fidelity, fidelity
 
 HARD = "mae<=1e-4"

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from maskport.errors import UsageError
-from maskport.quantization.search import read_budget, search, with_last_resort
+from maskport.quantization.budget import read_budget
+from maskport.quantization.search import search, with_last_resort
 from maskport.quantization.sensitivity import Fidelity, PartCost
 
 # What each part loses in integers, and what it costs in float.

@@ -97,6 +97,7 @@ class Format:
         modules: What must be importable to make them.
         platforms: Whose apps run its files, and so get them by ``maskport package``.
         failing_readers: What is known not to read its files right; the manifest names them.
+        card: Its files hold texts about themselves; exporters of others are given none.
     """
 
     needs: tuple[Need, ...]
@@ -116,6 +117,7 @@ class Format:
     modules: tuple[str, ...] = ()
     platforms: tuple[Platform, ...] = ()
     failing_readers: tuple[FailingReader, ...] = ()
+    card: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,6 +212,7 @@ FORMATS = {
         extra="onnx",
         modules=_ONNX,
         platforms=("web",),
+        card=True,
     ),
     "onnx-ort": Format(
         needs=(Need("onnxruntime", "onnxruntime", "onnx"),),
@@ -225,6 +228,7 @@ FORMATS = {
         extra="onnx",
         modules=_ONNX,
         platforms=("ios", "android", "web"),
+        card=True,
     ),
     "tflite": Format(
         needs=(Need("ai_edge_litert", "ai-edge-litert", "tflite"),),
@@ -257,6 +261,7 @@ FORMATS = {
                 "another mask without an error; it refuses int8 weights. ONNX files it reads right",
             ),
         ),
+        card=True,
     ),
     "savedmodel": Format(
         needs=(Need("tensorflow", "tensorflow", "tflite"),),
@@ -301,6 +306,7 @@ FORMATS = {
         extra="coreml",
         modules=("coremltools", "sklearn"),
         platforms=("ios",),
+        card=True,
     ),
     "torchscript-lite": Format(
         needs=(),

@@ -41,6 +41,7 @@ __all__ = [
     "Properties",
     "Quantization",
     "Reading",
+    "RelativePath",
     "Tensor",
     "TensorQuantization",
 ]

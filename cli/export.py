@@ -96,6 +96,11 @@ __all__ = ["command", "exit_code"]
 @click.option("--license", default="", help="Of the weights; embedded in the files.")
 @click.option("--source", default="", help="Where the weights are from, for the manifest.")
 @click.option("--jobs", type=click.IntRange(1), help="Processes at once.")
+@click.option(
+    "--no-cache",
+    is_flag=True,
+    help="Make everything, take nothing from the cache, and keep nothing there.",
+)
 def command(
     network: str,
     weights: str | None,
@@ -116,6 +121,7 @@ def command(
     license: str,
     source: str,
     jobs: int | None,
+    no_cache: bool,
     **options: Any,
 ) -> int:
     """Export NETWORK to files for phones, each checked against PyTorch, as one bundle.
@@ -142,8 +148,7 @@ def command(
     if without := [row.name for row in select(names) if row not in rows]:
         click.echo(f"Left out without --calibration: {', '.join(without)}.", err=True)
     with ExportView(rows) as view:
-        view.say("loading PyTorch")
-        from ..api import export
+        from ..exporting import export
         from ..models.download import fetch
 
         entry = catalog_entry(network)
@@ -170,6 +175,7 @@ def command(
             license=license,
             source=source,
             jobs=jobs,
+            cache=not no_cache,
             watch=view.watch,
         )
     view.summarize(bundle)

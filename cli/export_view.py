@@ -19,7 +19,7 @@ from .live_view import TableView
 if TYPE_CHECKING:
     from ..artifacts.bundle import Bundle
     from ..artifacts.manifest import Artifact
-    from ..exporters.export import ExportEvent
+    from ..exporters.journal import ExportEvent
 
 __all__ = ["ExportView"]
 
@@ -33,6 +33,7 @@ class _Line:
     started: float = 0.0
     seconds: float = 0.0
     artifact: Artifact | None = None
+    cached: bool = False
 
 
 class ExportView(TableView):
@@ -77,7 +78,7 @@ class ExportView(TableView):
         elif event.kind == "step":
             line.text = f"{event.text} {event.done}/{event.total}" if event.total else event.text
         else:
-            line.state = "ended"
+            line.state, line.cached = "ended", event.kind == "cached"
             line.text, line.artifact, line.seconds = event.text, event.artifact, event.seconds
             if not self._animated:
                 self._console.print(self._plain(event.target, line), soft_wrap=True)
@@ -126,15 +127,18 @@ class ExportView(TableView):
             reason = line.text.splitlines()[0] if line.text else ""
             return Text("✗", "red"), Text(name, "red"), clock, empty, Text(reason, "red")
         size = Text(megabytes(line.artifact.bytes))
-        return Text("✓", "green"), Text(name), clock, size, Text(fidelity_text(line.artifact))
+        said = Text(fidelity_text(line.artifact))
+        if line.cached:
+            said.append("  from the cache", "dim")
+        return Text("✓", "green"), Text(name), clock, size, said
 
     def _plain(self, name: str, line: _Line) -> Text:
         if line.artifact is None:
             return Text(f"failed  {name}: {line.text}")
-        size = megabytes(line.artifact.bytes)
-        return Text(
-            f"ok      {name:20} {line.seconds:6.1f} s {size:>9}  {fidelity_text(line.artifact)}"
-        )
+        size, said = megabytes(line.artifact.bytes), fidelity_text(line.artifact)
+        if line.cached:
+            return Text(f"cached  {name:20} {'':8} {size:>9}  {said}")
+        return Text(f"ok      {name:20} {line.seconds:6.1f} s {size:>9}  {said}")
 
 
 def network_text(bundle: Bundle) -> str:

@@ -42,6 +42,7 @@ _COMMANDS = {
     "publish": "Put a bundle into a store, as a version that never changes.",
     "pull": "Have a bundle from a store, every byte checked.",
     "list": "List the bundles of a store.",
+    "cache": "Show what exports have kept, and make room.",
     "verify": "Hold a bundle's files against its manifest, and its signature.",
     "sign": "Sign a bundle: a key, a certificate or an account.",
     "provenance": "Print where a bundle came from, or what it consists of.",

@@ -19,7 +19,8 @@ from ..models.devices import best_device
 from ..runtimes.inspect.findings import Inspected
 from ..runtimes.isolated import IsolatedRunner, Limits
 from ..texts import first_few
-from .subject import Subject, keep_weights, manifest_of, with_documents
+from .manifests import manifest_of, with_documents
+from .subject import Subject, drawn_by, keep_weights
 from .ways import Way, found_way
 
 __all__ = ["AdoptRequest", "precision_of", "run_adoption", "size_of"]
@@ -82,7 +83,7 @@ def run_adoption(
             artifacts.append(artifact)
             ways.append(way)
         tools = {"adopted": ", ".join(source.name for source, _ in request.files)}
-        manifest = manifest_of(subject, weights, artifacts, tools)
+        manifest = manifest_of(drawn_by(subject, weights), artifacts, tools)
         write_manifest(folder, with_documents(manifest, folder))
     return load_bundle(out), ways
 

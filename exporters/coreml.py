@@ -11,9 +11,9 @@ from typing import Any
 
 from ..artifacts.manifest import Quantization
 from ..sdks.slim import coremltools
-from .coreml_package import convert, finish, fresh_names, scaled
-from .failures import made_once
+from .coreml_package import convert, finish, read_back, scaled
 from .flexible import with_constant_factors
+from .keeper import kept_once
 from .run import Exported, Run
 
 __all__ = ["export_fp16", "export_fp32", "export_palette4", "export_palette6", "export_w8"]
@@ -65,8 +65,13 @@ def _palettized(run: Run, path: Path, bits: int) -> Exported:
     config = cto.OptimizationConfig(
         cto.OpPalettizerConfig(mode="kmeans", nbits=bits, weight_threshold=_SMALL)
     )
-    run.step("clustering weights")
-    model = cto.palettize_weights(_converted(run, "fp16"), config)
+
+    def make(bare: Run, partial: Path) -> None:
+        model = _converted(bare, "fp16")
+        run.step("clustering weights")
+        cto.palettize_weights(model, config).save(str(partial))
+
+    model = read_back(kept_once(run, run.scratch / f"palette{bits}.mlpackage", make))
     return _compressed(model, run, path, f"{bits}-bit palette, k-means, per tensor")
 
 
@@ -84,19 +89,16 @@ def _finished(
 
 def _converted(run: Run, precision: str) -> Any:
     """The program in float16 or float32, converted on first use and read back after that."""
-    ct = coremltools()
 
-    def make(path: Path) -> None:
+    def make(bare: Run, path: Path) -> None:
         run.step("converting")
-        sizes = run.options.coreml_sizes
+        sizes = bare.options.coreml_sizes
         model = convert(
-            _traced(run), run, _PRECISIONS[precision], DEPLOYMENT_TARGET, _REMEDY, sizes
+            _traced(bare), bare, _PRECISIONS[precision], DEPLOYMENT_TARGET, _REMEDY, sizes
         )
         model.save(str(path))
 
-    kept = made_once(run.scratch / f"coreml-{precision}.mlpackage", make)
-    fresh_names()
-    return ct.models.MLModel(str(kept), skip_model_load=True)
+    return read_back(kept_once(run, run.scratch / f"coreml-{precision}.mlpackage", make))
 
 
 def _traced(run: Run) -> Any:

@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 
 from ..quantization.program import load_program, roundings
-from .coreml_package import convert, finish, scaled
+from .coreml_package import convert, finish, read_back, scaled
+from .keeper import kept_once
 from .one_trace import one_trace
 from .run import Exported, Run
 
@@ -34,11 +35,15 @@ def export_w8a8(run: Run, path: Path) -> Exported:
     Raises:
         ExportError: coremltools can't convert the network.
     """
-    run.step("converting")
-    remedy = "The log says at which operation; coreml-w8 starts from a trace instead."
-    model = convert(_program(run), run, "FLOAT16", TARGET, remedy)
+    model = read_back(kept_once(run, run.scratch / "w8a8.mlpackage", _convert))
     stored = run.quantization("int8, per tensor, ranges from the calibration photos; else float16")
     return finish(model, run, path, TARGET, stored)
+
+
+def _convert(run: Run, path: Path) -> None:
+    run.step("converting")
+    remedy = "The log says at which operation; coreml-w8 starts from a trace instead."
+    convert(_program(run), run, "FLOAT16", TARGET, remedy).save(str(path))
 
 
 def _program(run: Run) -> Any:

@@ -22,7 +22,7 @@ from ..errors import ExportError
 from ..sdks.slim import coremltools
 from .run import CoreMLOutput, Exported, Run, Size
 
-__all__ = ["convert", "finish", "fresh_names", "scaled"]
+__all__ = ["convert", "finish", "read_back", "scaled"]
 
 # Apple's keys for what its tools would write themselves.
 _DATE_KEY = "com.github.apple.coremltools.conversion_date"
@@ -50,7 +50,7 @@ def convert(
         ExportError: coremltools can't convert it.
     """
     ct = coremltools()
-    fresh_names()
+    _fresh_names()
     try:
         with _one_element_casts():
             return ct.convert(
@@ -65,7 +65,13 @@ def convert(
         raise ExportError(f"coremltools can't convert {run.spec.name}: {exc}", remedy) from exc
 
 
-def fresh_names() -> None:
+def read_back(package: Path) -> Any:
+    """A package that was saved, as in a new process."""
+    _fresh_names()
+    return coremltools().models.MLModel(str(package), skip_model_load=True)
+
+
+def _fresh_names() -> None:
     """Let coremltools call what it makes next as in a new process.
 
     It numbers operations, and begins anew only after a conversion that succeeds: what failed, or

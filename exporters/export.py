@@ -3,82 +3,48 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
-import re
 import shutil
 import time
 import traceback
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..artifacts.bundle import (
-    LOG,
-    Bundle,
-    describe_files,
-    load_bundle,
-    write_manifest,
-    writing,
-)
-from ..artifacts.manifest import (
-    Artifact,
-    Calibration,
-    Failure,
-    FileEntry,
-    HalfPrecision,
-    Manifest,
-)
-from ..errors import BudgetError, ExportError, MaskportError, MissingToolError
-from ..formats import TARGETS, Target
+from ..artifacts.bundle import LOG, REFERENCE, Bundle, load_bundle, writing
+from ..artifacts.manifest import Calibration
+from ..errors import BudgetError, ExportError, MaskportError
+from ..formats import Intermediate, Target
 from ..models.devices import best_device
 from ..models.prepared import PreparedMask, Reference, prepare
 from ..quantization.calibration import CalibrationSet
-from ..quantization.recipe import Recipe, read_recipe, write_recipe
+from ..quantization.recipe import Recipe, read_recipe
 from ..quantization.suitability import evenly_spaced, objections
-from ..sdks.needs import not_installed
 from .failures import reason_of
 from .half_precision import tried_in_halves
 from .intermediates import make
-from .lane import CHECK, CHECK_AT, PLAN
+from .journal import ExportEvent, Journal, Watcher
+from .keeper import Keeper
+from .lane import CHECK, CHECK_AT, KEPT, PLAN
 from .lanes import Lanes
-from .messages import Failed, Finished, News, Started, Step
+from .manifests import Drawn
+from .messages import Failed, Finished, News, Step
 from .probes import draw_references
 from .quantized import quantized
 from .recipes import RecipeSearch
 from .run import Card, Options, Run, Size
-from .subject import Subject, keep_weights, manifest_of, with_documents
+from .subject import Subject, drawn_by, keep_weights
+from .warm import CALIBRATION, HALVES, NETWORK, Known, facts_of, lacking, take_target
 
 __all__ = ["ExportEvent", "ExportRequest", "Watcher", "run_export"]
 
 
-@dataclass(frozen=True, slots=True)
-class ExportEvent:
-    """Something that happened to a target.
-
-    Attributes:
-        kind: ``started``; ``step`` (with a text and, where known, how far); ``finished`` (with
-            the artifact and the seconds it took); ``failed`` (with the reason); ``note`` (with a
-            text that is worth a line: what of a file was taken, which photos were left out).
-        target: The target's name; empty for steps that serve all targets, and for notes.
-    """
-
-    kind: Literal["started", "step", "finished", "failed", "note"]
-    target: str = ""
-    text: str = ""
-    done: int = 0
-    total: int = 0
-    seconds: float = 0.0
-    artifact: Artifact | None = None
-
-
 # Calibration photos whose masks are looked at; each costs an inference.
 LOOKED_AT = 6
-
-Watcher = Callable[[ExportEvent], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +61,7 @@ class ExportRequest:
         check: (N, 3, H, W) float32, RGB in [0, 1]: photos that every file must draw rightly.
         check_at: By each of the options' other sizes, likewise.
         jobs: Lanes at once.
+        known: What is taken from the cache and kept there; None without.
     """
 
     subject: Subject
@@ -106,6 +73,7 @@ class ExportRequest:
     check: NDArray[np.float32]
     jobs: int
     check_at: Mapping[Size, NDArray[np.float32]] = field(default_factory=dict)
+    known: Known | None = None
 
 
 def run_export(request: ExportRequest, out: Path, watch: Watcher) -> Bundle:
@@ -117,47 +85,108 @@ def run_export(request: ExportRequest, out: Path, watch: Watcher) -> Bundle:
         MaskportError: What is given can't be exported at all.
     """
     prepared = prepare(request.subject.reference.network, request.subject.spec)
-    with writing(out) as folder:
+    journal = Journal(watch)
+    keeper = request.known.keeper(request.targets, journal.note) if request.known else None
+    with _alone(request, keeper, journal), writing(out) as folder:
         log_path = folder / LOG
         scratch = folder / "scratch"
         scratch.mkdir()
-        run = Run(scratch, request.subject.spec, request.card, request.options)
+        run = Run(scratch, request.subject.spec, request.card, request.options, keeper=keeper)
         run.save(scratch / PLAN)
+        if keeper is not None:
+            parts = {row.name: dict(keeper.parts[row.name]) for row in request.targets}
+            plan = {"cache": str(keeper.cache.folder), "parts": parts}
+            (scratch / KEPT).write_text(json.dumps(plan), encoding="utf-8")
         if request.calibration is not None:
             np.save(scratch / "calibration.npy", request.calibration.pixels)
         reference = keep_weights(request.subject, folder)
-        journal = _Journal(watch)
+        rows = {row.name: row for row in request.targets}
         with (
             log_path.open("ab") as log,
             Lanes([_LANE, str(scratch)], log, request.jobs) as lanes,
         ):
-            for news in _make_all(request, prepared, run, lanes, log_path):
+            for news in _make_all(request, prepared, run, lanes, log_path, journal):
                 journal.enter(news)
-        recipes = _keep_recipes(run, journal.artifacts, folder)
+                if isinstance(news, Finished):
+                    _keep(news, rows[news.target], run, journal)
         shutil.rmtree(scratch)
         if not journal.artifacts:
             reasons = "; ".join(f"{f.target}: {f.reason}" for f in journal.failures)
             if all(failure.missed for failure in journal.failures):
                 raise BudgetError(reasons)
             raise ExportError(f"No target could be made. {reasons}", _keep_log(log_path))
-        manifest = _manifest(request, journal, reference, recipes)
-        write_manifest(folder, with_documents(manifest, folder))
+        drawn = drawn_by(request.subject, reference)
+        journal.write(drawn, folder)
+        if keeper is not None:
+            _keep_facts(request, drawn, journal, keeper, folder)
     return load_bundle(out)
 
 
+@contextlib.contextmanager
+def _alone(request: ExportRequest, keeper: Keeper | None, journal: Journal) -> Iterator[None]:
+    """While another process makes the same for the cache, wait for what it makes."""
+    if keeper is None:
+        yield
+        return
+    absent = [(row.name, keeper.parts[row.name]) for row in request.targets]
+    absent = [(name, parts) for name, parts in absent if not keeper.has(name)]
+    with contextlib.ExitStack() as stack:
+        # A cache that can't be written is said when something is put there.
+        with contextlib.suppress(OSError):
+            wait = "Another export makes the same: waiting for what it makes."
+            stack.enter_context(keeper.cache.alone(absent, lambda: journal.note(wait)))
+        yield
+
+
+def _keep(news: Finished, row: Target, run: Run, journal: Journal) -> None:
+    """Note what a target's file was quantised by, and put it into the cache."""
+    recipe = None
+    if row.recipe:
+        recipe = journal.recipes[row.name] = read_recipe(run.of_recipe(row.recipe).recipe)
+    if run.keeper is not None:
+        bundle = run.scratch.parent
+        facts = facts_of(news.artifact, news.tools, recipe)
+        run.keeper.put(row.name, [bundle / news.artifact.path], bundle, facts)
+
+
+def _keep_facts(
+    request: ExportRequest, drawn: Drawn, journal: Journal, keeper: Keeper, folder: Path
+) -> None:
+    """Put what else the manifest says into the cache, and let that stay within its limits."""
+    facts = {
+        "network": drawn.network.model_dump(mode="json"),
+        "checkpoint": drawn.checkpoint.model_dump(mode="json"),
+        "device": drawn.device,
+        "torch": drawn.torch,
+        "said": request.subject.said,
+    }
+    keeper.put(NETWORK, [folder / REFERENCE], folder, facts)
+    if journal.half_precision is not None:
+        keeper.put(HALVES, [], folder, journal.half_precision.model_dump(mode="json"))
+    if journal.calibration is not None:
+        keeper.put(CALIBRATION, [], folder, journal.calibration.model_dump(mode="json"))
+    keeper.prune()
+
+
 def _make_all(
-    request: ExportRequest, prepared: PreparedMask, run: Run, lanes: Lanes, log: Path
-) -> Iterator[News | HalfPrecision | _Doubts]:
-    """Order every target as soon as what it starts from exists; pass on what is heard."""
-    available = []
-    for row in request.targets:
-        lacking = not_installed(row.needs)
-        if lacking:
-            lack = MissingToolError(", ".join(lacking), row.shared.extra, row.name)
-            yield Failed(row.name, str(lack))
-        else:
-            available.append(row)
-    lanes.warm_up(available)
+    request: ExportRequest,
+    prepared: PreparedMask,
+    run: Run,
+    lanes: Lanes,
+    log: Path,
+    journal: Journal,
+) -> Iterator[News]:
+    """Take every target that the cache has, and order the others as soon as what they start from
+    exists; pass on what is heard."""
+    failed = lacking(request.targets)
+    yield from failed.values()
+    available = [row for row in request.targets if row.name not in failed]
+    absent = [
+        row
+        for row in available
+        if run.keeper is None or not take_target(run.keeper, row, run.scratch.parent, journal)
+    ]
+    lanes.warm_up(absent)
     yield Step("drawing the reference's masks")
     references = draw_references(request.subject.reference, prepared, request.check, run)
     check = {"images": request.check, "references": references}
@@ -167,21 +196,19 @@ def _make_all(
         np.savez(run.scratch / CHECK_AT.format(*size), images=images, references=masks)
     if any(row.in_halves for row in available):
         yield Step("drawing masks in half precision")
-        drawn, found = tried_in_halves(prepared, request.check)
+        drawn, journal.half_precision = tried_in_halves(prepared, request.check)
         check |= drawn
-        yield found
     np.savez(run.scratch / CHECK, **check)  # type: ignore[arg-type]  # names, no options
     if request.calibration is not None:
         yield Step("looking at the calibration photos")
-        yield _Doubts(_doubts(request, request.calibration))
-    yield from _make_float(available, prepared, run, lanes, log)
-    for name in dict.fromkeys(row.recipe for row in available if row.recipe):
-        rows = [row for row in available if row.recipe == name]
+        journal.calibration = _described(request, request.calibration)
+    yield from _make_float(absent, prepared, run, lanes, log)
+    for name in dict.fromkeys(row.recipe for row in absent if row.recipe):
+        rows = [row for row in absent if row.recipe == name]
         own = run.of_recipe(name)
         try:
             own.scratch.mkdir()
-            yield Step(f"quantising by the recipe {name}")
-            yield from quantized(prepared, own, request.calibration, request.recipes[name])
+            yield from _quantized(prepared, own, name, request)
         except Exception as exc:  # of any network that nobody has tried
             yield from _all_failed(rows, exc, f"quantising by the recipe {name}", log)
             continue
@@ -189,6 +216,19 @@ def _make_all(
         yield from lanes.so_far()
     yield Step("")
     yield from lanes.finish()
+
+
+def _quantized(
+    prepared: PreparedMask, own: Run, name: str, request: ExportRequest
+) -> Iterator[Step]:
+    """What the cache has of a recipe's program, or a new one."""
+    step, keeper = f"step-recipe-{name}", own.keeper
+    yield Step(f"quantising by the recipe {name}")
+    if keeper is not None and keeper.take(step, own.scratch):
+        return
+    yield from quantized(prepared, own, request.calibration, request.recipes[name])
+    if keeper is not None:
+        keeper.put(step, [own.program, own.recipe], own.scratch)
 
 
 def _resized(subject: Subject, size: Size) -> Reference:
@@ -206,12 +246,12 @@ def _make_float(
     waiting = [row for row in available if not row.recipe]
     failed: dict[str, Exception] = {}
     # The longest way first: litert-torch's and ExecuTorch's start from the program.
-    wanted = [s for s in ("onnx", "program", "trace") if any(s in row.sources for row in waiting)]
+    order: tuple[Intermediate, ...] = ("onnx", "program", "trace")
+    wanted = [s for s in order if any(s in row.sources for row in waiting)]
     for source in wanted:
         yield Step(_DOING[source])
         try:
-            with _into(log):
-                make(source, prepared, run)
+            _make_or_take(source, prepared, run, log)
         except Exception as exc:  # torch's and the user's
             failed[source] = exc
         tried = wanted[: wanted.index(source) + 1]
@@ -223,6 +263,18 @@ def _make_float(
             yield from _all_failed([row], failed[first], _DOING[first], log)
         lanes.order(ready)
         yield from lanes.so_far()
+
+
+def _make_or_take(source: Intermediate, prepared: PreparedMask, run: Run, log: Path) -> None:
+    """One intermediate: what the cache has, or a new one."""
+    step = f"step-{source}"
+    if run.keeper is not None and run.keeper.take(step, run.scratch):
+        return
+    with _into(log):
+        make(source, prepared, run)
+    if run.keeper is not None:
+        made: Path = getattr(run, source)
+        run.keeper.put(step, [made], run.scratch)
 
 
 def _all_failed(rows: list[Target], exc: Exception, what: str, log: Path) -> Iterator[Failed]:
@@ -247,6 +299,17 @@ _DOING = {
 _LANE = f"{__package__}.lane:main"
 
 
+def _described(request: ExportRequest, calibration: CalibrationSet) -> Calibration:
+    """For the manifest."""
+    return Calibration(
+        images=len(calibration.names),
+        left_out=calibration.left_out,
+        unread=list(calibration.unread),
+        sha256=calibration.sha256,
+        warnings=list(_doubts(request, calibration)),
+    )
+
+
 def _doubts(request: ExportRequest, calibration: CalibrationSet) -> tuple[str, ...]:
     """What speaks against the calibration set, by a few of its masks."""
     pixels = calibration.pixels
@@ -256,83 +319,6 @@ def _doubts(request: ExportRequest, calibration: CalibrationSet) -> tuple[str, .
         return objections(pixels, masks, request.subject.spec.mask.threshold)
     except Exception as exc:  # the user's own code may raise anything
         return (f"the network fails on a calibration photo: {reason_of(exc)}",)
-
-
-@dataclass(frozen=True, slots=True)
-class _Doubts:
-    """What speaks against the calibration set."""
-
-    texts: tuple[str, ...]
-
-
-class _Journal:
-    """What has become of each target, and what is to be said of its calibration."""
-
-    def __init__(self, watch: Watcher) -> None:
-        self.watch = watch
-        self.artifacts: list[Artifact] = []
-        self.failures: list[Failure] = []
-        self.tools: dict[str, str] = {}
-        self.warnings: list[str] = []
-        self.half_precision: HalfPrecision | None = None
-
-    def enter(self, news: News | HalfPrecision | _Doubts) -> None:
-        match news:
-            case Started(target):
-                self.watch(ExportEvent("started", target))
-            case Step(text, target, done, total):
-                self.watch(ExportEvent("step", target, text, done, total))
-            case Finished(target, artifact, seconds, tools):
-                self.artifacts.append(artifact)
-                self.tools.update(tools)
-                self.watch(ExportEvent("finished", target, seconds=seconds, artifact=artifact))
-            case Failed(target, reason, missed):
-                self.failures.append(Failure(target=target, reason=reason, missed=missed))
-                self.watch(ExportEvent("failed", target, reason))
-            case HalfPrecision():
-                self.half_precision = news
-            case _Doubts(texts):
-                self.warnings += texts
-
-
-def _keep_recipes(run: Run, artifacts: list[Artifact], folder: Path) -> list[FileEntry]:
-    """What each file was quantised by, as `--recipe` takes it; one file a recipe."""
-    made = {artifact.target for artifact in artifacts}
-    used = dict.fromkeys(row.recipe for row in TARGETS if row.name in made and row.recipe)
-    recipes = {r.digest: r for r in (read_recipe(run.of_recipe(name).recipe) for name in used)}
-    kept = []
-    for digest, recipe in recipes.items():
-        same_name = sum(other.name == recipe.name for other in recipes.values()) > 1
-        plain = re.sub(r"[^A-Za-z0-9_-]+", "-", recipe.name) + f"-{digest[:8]}" * same_name
-        file = folder / f"recipe-{plain}.toml"
-        write_recipe(recipe, file)
-        kept += describe_files(file, folder)[0]
-    return kept
-
-
-def _manifest(
-    request: ExportRequest, journal: _Journal, reference: FileEntry, recipes: list[FileEntry]
-) -> Manifest:
-    position = {row.name: i for i, row in enumerate(TARGETS)}
-    calibration = request.calibration
-    return manifest_of(
-        request.subject,
-        reference,
-        sorted(journal.artifacts, key=lambda a: position[a.target]),
-        journal.tools,
-        recipes=recipes,
-        failures=sorted(journal.failures, key=lambda f: position[f.target]),
-        calibration=None
-        if calibration is None
-        else Calibration(
-            images=len(calibration.names),
-            left_out=calibration.left_out,
-            unread=list(calibration.unread),
-            sha256=calibration.sha256,
-            warnings=journal.warnings,
-        ),
-        half_precision=journal.half_precision,
-    )
 
 
 def _keep_log(log: Path) -> str:

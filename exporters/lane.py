@@ -8,15 +8,17 @@ from __future__ import annotations
 import gc
 import importlib
 import importlib.metadata
+import json
 import shutil
 import time
 import traceback
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
 
 from ..artifacts.bundle import describe_files
+from ..artifacts.cache import Cache
 from ..artifacts.inspect.declared import differences
 from ..artifacts.inspect.read import declared_by
 from ..artifacts.manifest import Artifact, Inspection, OtherSize
@@ -27,13 +29,16 @@ from ..outputs import room_in
 from ..processes.inside import Parent
 from .failures import reason_of
 from .inspection import inspect_artifact
-from .messages import REQUESTS, Failed, Finished, Started, Step, Stop
+from .keeper import steps_of
+from .messages import REQUESTS, Failed, Finished, Note, Started, Step, Stop
 from .run import Exported, Run
 from .targets import target
 
-__all__ = ["CHECK", "CHECK_AT", "PLAN", "as_declared", "main"]
+__all__ = ["CHECK", "CHECK_AT", "KEPT", "PLAN", "as_declared", "main"]
 
 PLAN = "run.json"
+# Where the cache is and what each target depends on; missing where there is none.
+KEPT = "kept.json"
 CHECK = "check.npz"
 # The same of another size.
 CHECK_AT = "check-{}x{}.npz"
@@ -65,6 +70,12 @@ def _make(row: Target, scratch: Path, parent: Parent) -> None:
 
     bundle = scratch.parent
     run = Run.load(scratch / PLAN, step)
+    kept = scratch / KEPT
+    if kept.exists():
+        plan = json.loads(kept.read_text(encoding="utf-8"))
+        cache, parts = Cache(Path(plan["cache"])), plan["parts"][row.name]
+        tell = lambda text: parent.send(Note(text))  # noqa: E731
+        run = replace(run, keeper=steps_of(cache, parts, row.shared.extra, tell))
     path = bundle / f"{run.spec.name}-{row.name}{row.suffix}"
     try:
         with room_in(bundle):
@@ -84,8 +95,7 @@ def _make(row: Target, scratch: Path, parent: Parent) -> None:
 
 def _export(row: Target, run: Run, path: Path) -> Artifact:
     unfinished = run.scratch / path.name
-    seen = run.of_recipe(row.recipe) if row.recipe else run
-    exported: Exported = load(row.exporter)(seen, unfinished)
+    exported: Exported = load(row.exporter)(run.of_target(row), unfinished)
     unfinished.rename(path)
     files, size, digest = describe_files(path, path.parent)
     return Artifact(

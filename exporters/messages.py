@@ -8,7 +8,18 @@ from ..artifacts.manifest import Artifact
 from ..processes.messages import Vocabulary
 from ..specs import Amount, Count
 
-__all__ = ["NEWS", "REQUESTS", "Failed", "Finished", "Make", "News", "Started", "Step", "Stop"]
+__all__ = [
+    "NEWS",
+    "REQUESTS",
+    "Failed",
+    "Finished",
+    "Make",
+    "News",
+    "Note",
+    "Started",
+    "Step",
+    "Stop",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +52,13 @@ class Step:
 
 
 @dataclass(frozen=True, slots=True)
+class Note:
+    """A line for people that stays."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class Finished:
     """A target was made, and holds; with the versions of what made it."""
 
@@ -59,6 +77,6 @@ class Failed:
     missed: bool = False
 
 
-News = Started | Step | Finished | Failed
+News = Started | Step | Note | Finished | Failed
 REQUESTS: Vocabulary[Make | Stop] = Vocabulary(Make, Stop)
-NEWS: Vocabulary[News] = Vocabulary(Started, Step, Finished, Failed)
+NEWS: Vocabulary[News] = Vocabulary(Started, Step, Note, Finished, Failed)

@@ -16,7 +16,7 @@ import torch
 from ..artifacts.inspect.onnx_mobile import mobile_providers
 from ..artifacts.metadata.contract import contract
 from ..errors import ExportError
-from .failures import made_once
+from .keeper import kept_once
 from .one_trace import one_trace
 from .onnx_form import mobile_form
 from .probes import check_probes
@@ -67,7 +67,7 @@ def simplified(run: Run) -> Path:
     Raises:
         ExportError: onnxsim's own comparison of before and after failed, now or before.
     """
-    return made_once(run.scratch / "simplified.onnx", lambda partial: _simplify(run, partial))
+    return kept_once(run, run.scratch / "simplified.onnx", _simplify)
 
 
 def _simplify(run: Run, path: Path) -> None:

@@ -23,6 +23,7 @@ import torch
 from ..errors import ExportError
 from ..quantization.program import load_program, reexported, roundings
 from .failures import reason_of
+from .keeper import kept_once
 from .onnx import finish, from_program
 from .run import Exported, Run
 
@@ -37,6 +38,18 @@ def export_int8(run: Run, path: Path) -> Exported:
     Raises:
         ExportError: torch can't write the program as ONNX.
     """
+    import onnx
+
+    made = kept_once(run, run.scratch / "qdq.onnx", _convert)
+    return replace(
+        finish(onnx.load(str(made)), run, path),
+        quantization=run.quantization(
+            "uint8, per tensor; float32 where the recipe keeps it, and the mask"
+        ),
+    )
+
+
+def _convert(run: Run, path: Path) -> None:
     run.step("making the ONNX graph")
     try:
         model = as_qdq(load_program(run.program), torch.full(run.image_shape, 0.5))
@@ -46,12 +59,7 @@ def export_int8(run: Run, path: Path) -> Exported:
             f"{reason_of(exc)}",
             "The log says at which operation; other formats don't depend on it.",
         ) from exc
-    return replace(
-        finish(model, run, path),
-        quantization=run.quantization(
-            "uint8, per tensor; float32 where the recipe keeps it, and the mask"
-        ),
-    )
+    path.write_bytes(model.SerializeToString(deterministic=True))
 
 
 def as_qdq(module: Any, example: torch.Tensor) -> Any:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,12 +15,18 @@ from numpy.typing import NDArray
 from ..artifacts.manifest import Quantization, Tensor
 from ..artifacts.metadata.card import Card
 from ..errors import UsageError
+from ..formats import Target
 from ..quantization.recipe import Recipe, read_recipe
 from ..specs import ModelSpec
+from .targets import needs_photos
 
-__all__ = ["Card", "CoreMLOutput", "Exported", "Options", "Run", "Size"]
+if TYPE_CHECKING:
+    from .keeper import Keeper
+
+__all__ = ["NO_CARD", "Card", "CoreMLOutput", "Exported", "Options", "Run", "Size"]
 
 Size = tuple[int, int]
+NO_CARD = Card("", "", "", "", "")
 CoreMLOutput = Literal["image", "half", "multiarray"]
 
 
@@ -52,6 +58,13 @@ class Options:
                 f"TFLite files can't be laid out {self.tflite_layout!r}.", "Use NHWC or NCHW."
             )
 
+    def of(self, format: str) -> Options:
+        """Those whose names begin with a format's, which are all that its exporters see; the others
+        are as where nothing is said."""
+        plain = Options()
+        others = [f.name for f in fields(self) if not f.name.startswith(f"{format}_")]
+        return replace(self, **{name: getattr(plain, name) for name in others})
+
 
 @dataclass(frozen=True, slots=True)
 class Exported:
@@ -82,6 +95,8 @@ class Run:
         card: Texts to embed.
         options: Choices that change what is inside the files.
         step: Tells the user what is being done, and how far it is.
+        calibrates: Its exporter may look at the calibration photos.
+        keeper: What is taken from the cache and put there; None without.
     """
 
     scratch: Path
@@ -89,6 +104,8 @@ class Run:
     card: Card
     options: Options = field(default_factory=Options)
     step: Callable[..., None] = _silent
+    calibrates: bool = True
+    keeper: Keeper | None = None
 
     @property
     def onnx(self) -> Path:
@@ -120,6 +137,16 @@ class Run:
         """What its network is quantised by, as TOML; only in a recipe's own run."""
         return self.scratch / "recipe.toml"
 
+    def of_target(self, row: Target) -> Run:
+        """The same run as the exporter of a target sees it: nothing that its files don't depend on,
+        so that what they are kept by in the cache is all that they depend on."""
+        return replace(
+            self.of_recipe(row.recipe) if row.recipe else self,
+            card=self.card if row.shared.card else NO_CARD,
+            options=self.options.of(row.format),
+            calibrates=needs_photos(row),
+        )
+
     def of_recipe(self, name: str) -> Run:
         """The same run for a quantised network: its program has the quantiser's scales."""
         return replace(self, scratch=self.scratch / f"recipe-{name}")
@@ -145,7 +172,8 @@ class Run:
         """Calibration photos, (N, 3, H, W) RGB bytes at the network's size; maybe none."""
         path = self.scratch / "calibration.npy"
         shape = (0, 3, self.spec.image.height, self.spec.image.width)
-        return np.load(path, mmap_mode="r") if path.exists() else np.zeros(shape, np.uint8)
+        there = self.calibrates and path.exists()
+        return np.load(path, mmap_mode="r") if there else np.zeros(shape, np.uint8)
 
     @property
     def image_shape(self) -> tuple[int, int, int, int]:

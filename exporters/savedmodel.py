@@ -11,7 +11,7 @@ import numpy as np
 
 from ..errors import ExportError
 from ..sdks.slim import tensorflow
-from .failures import made_once
+from .keeper import kept_once
 from .onnx import simplified
 from .probes import check_probes
 from .run import Exported, Run
@@ -38,7 +38,7 @@ def float_model(run: Run) -> Path:
     Raises:
         ExportError: onnx2tf can't convert the network, now or before.
     """
-    return made_once(run.saved_model, lambda partial: _save(run, partial))
+    return kept_once(run, run.saved_model, _save)
 
 
 def _save(run: Run, path: Path) -> None:

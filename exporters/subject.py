@@ -2,26 +2,13 @@
 
 from __future__ import annotations
 
-import importlib.metadata
-import platform
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 
 from ..artifacts.bundle import REFERENCE, describe_files
-from ..artifacts.documents import documents
-from ..artifacts.manifest import (
-    SCHEMA_VERSION,
-    Artifact,
-    Checkpoint,
-    FileEntry,
-    Manifest,
-    Network,
-)
-from ..artifacts.processor import this_processor
+from ..artifacts.manifest import Checkpoint, FileEntry, Network
 from ..errors import NetworkError
 from ..models.checksums import digest_of, sha256_of
 from ..models.devices import best_device
@@ -30,8 +17,9 @@ from ..models.resolve import Resolved, Weights
 from ..specs import ModelSpec
 from ..texts import shown
 from .failures import reason_of
+from .manifests import Drawn
 
-__all__ = ["Subject", "keep_weights", "manifest_of", "subject_of", "with_documents"]
+__all__ = ["Subject", "drawn_by", "keep_weights", "subject_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,12 +31,14 @@ class Subject:
         spec: Its specification, at the size of the files.
         network: For the manifest.
         checkpoint: Likewise.
+        said: What of the file was taken, for people; empty where it was all.
     """
 
     reference: Reference
     spec: ModelSpec
     network: Network
     checkpoint: Checkpoint
+    said: str = ""
 
 
 def subject_of(found: Resolved, weights: Weights, source: str, license: str) -> Subject:
@@ -57,12 +47,12 @@ def subject_of(found: Resolved, weights: Weights, source: str, license: str) -> 
     Raises:
         NetworkError: It doesn't give what its specification says.
     """
-    taken = weights.taken
+    taken, origin = weights.taken, weights.origin
     checkpoint = Checkpoint(
-        file=shown(weights.file),
-        sha256=sha256_of(weights.path) if weights.path else digest_of(found.module),
-        source=source or weights.source,
-        license=license or weights.license,
+        file=shown(origin.file),
+        sha256=sha256_of(origin.path) if origin.path else digest_of(found.module),
+        source=source or origin.source,
+        license=license or origin.license,
         key=taken.key,
         prefix=taken.prefix,
         ignored=list(taken.ignored),
@@ -76,7 +66,24 @@ def subject_of(found: Resolved, weights: Weights, source: str, license: str) -> 
         parameters=sum(p.numel() for p in found.module.parameters()),
         macs=count_macs(reference, found.spec.image),
     )
-    return Subject(reference, found.spec, network, checkpoint)
+    return Subject(reference, found.spec, network, checkpoint, str(taken))
+
+
+def drawn_by(subject: Subject, weights: FileEntry) -> Drawn:
+    """For a bundle's manifest.
+
+    Args:
+        subject: What its files draw.
+        weights: Of `keep_weights`.
+    """
+    return Drawn(
+        subject.network,
+        subject.checkpoint,
+        subject.spec,
+        weights,
+        best_device(),
+        torch.__version__,
+    )
 
 
 def keep_weights(subject: Subject, folder: Path) -> FileEntry:
@@ -100,47 +107,3 @@ def keep_weights(subject: Subject, folder: Path) -> FileEntry:
     file.write_bytes(data)
     entries, _, _ = describe_files(file, folder)
     return entries[0]
-
-
-def manifest_of(
-    subject: Subject,
-    weights: FileEntry,
-    artifacts: Sequence[Artifact],
-    tools: Mapping[str, str],
-    **more: Any,
-) -> Manifest:
-    """A bundle's manifest, made on this machine.
-
-    Args:
-        subject: What its files draw.
-        weights: Of `keep_weights`.
-        artifacts: In their order.
-        tools: Versions of what made them, beyond torch.
-        more: Other fields.
-    """
-    return Manifest(
-        schema_version=SCHEMA_VERSION,
-        network=subject.network,
-        checkpoint=subject.checkpoint,
-        spec=subject.spec.to_dict(),
-        reference_device=best_device(),
-        processor=this_processor(),
-        reference=weights,
-        artifacts=list(artifacts),
-        tools={
-            "maskport": importlib.metadata.version("maskport"),
-            "python": platform.python_version(),
-            "torch": torch.__version__,
-            **dict(sorted(tools.items())),
-        },
-        **more,
-    )
-
-
-def with_documents(manifest: Manifest, folder: Path) -> Manifest:
-    """The manifest with what it says to people, which is written."""
-    entries = []
-    for name, text in documents(manifest).items():
-        (folder / name).write_text(text, encoding="utf-8")
-        entries += describe_files(folder / name, folder)[0]
-    return manifest.model_copy(update={"documents": entries})

@@ -13,7 +13,7 @@ from ..artifacts.manifest import Quantization, Tensor, TensorQuantization
 from ..errors import ExportError
 from ..sdks.slim import tensorflow
 from . import litert
-from .failures import made_once
+from .keeper import kept_once
 from .run import Exported, Run
 from .savedmodel import float_model
 from .tflite_flatbuffer import finish_dynamic, finish_float, finish_half, finish_integer, with_bytes
@@ -93,7 +93,12 @@ def export_int8(run: Run, path: Path) -> Exported:
 
 def export_mixed(run: Run, path: Path) -> Exported:
     """Write the same with the parts in float32 that the recipe leaves in float."""
-    path.write_bytes(with_bytes(litert.convert(run, integers=True), run, floats=True))
+    made = kept_once(
+        run,
+        run.scratch / "integers.tflite",
+        lambda bare, p: p.write_bytes(litert.convert(bare, integers=True)),
+    )
+    path.write_bytes(with_bytes(made.read_bytes(), run, floats=True))
     return Exported(
         *as_bytes(run),
         quantization=run.quantization("int8, per tensor; float32 behind the last convolutions"),
@@ -109,8 +114,12 @@ def export_int8_full(run: Run, path: Path) -> Exported:
     Raises:
         ExportError: An operation has no int8 form, or the recipe leaves a part in float.
     """
-    model = litert.convert(run, integers=True, mask_in_integers=True)
-    path.write_bytes(with_bytes(model, run, floats=False))
+    made = kept_once(
+        run,
+        run.scratch / "all-integers.tflite",
+        lambda bare, p: p.write_bytes(litert.convert(bare, integers=True, mask_in_integers=True)),
+    )
+    path.write_bytes(with_bytes(made.read_bytes(), run, floats=False))
     return Exported(
         *as_bytes(run), quantization=run.quantization("int8, per tensor"), properties=_LITERT
     )
@@ -126,7 +135,8 @@ def export_int8_plain(run: Run, path: Path) -> Exported:
         converter.inference_input_type = converter.inference_output_type = tf.uint8
         converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
 
-    path.write_bytes(finish_integer(_calibrated(run, choose), run))
+    made = _calibrated(run, "plain.tflite", choose)
+    path.write_bytes(finish_integer(made, run))
     return Exported(
         *as_bytes(run),
         quantization=Quantization(
@@ -147,7 +157,8 @@ def export_int8x16(run: Run, path: Path) -> Exported:
         kind = tf.lite.OpsSet.EXPERIMENTAL_TFLITE_BUILTINS_ACTIVATIONS_INT16_WEIGHTS_INT8
         converter.target_spec.supported_ops = [kind]
 
-    path.write_bytes(finish_float(_calibrated(run, choose), run))
+    made = _calibrated(run, "int8x16.tflite", choose)
+    path.write_bytes(finish_float(made, run))
     return Exported(
         *run.float_tensors(run.options.tflite_layout),
         quantization=Quantization(
@@ -167,7 +178,7 @@ def as_bytes(run: Run) -> tuple[list[Tensor], list[Tensor]]:
     return image, mask
 
 
-def _calibrated(run: Run, choose: Callable[[Any, Any], None]) -> bytes:
+def _calibrated(run: Run, name: str, choose: Callable[[Any, Any], None]) -> bytes:
     """By TensorFlow's own quantiser, which looks at the calibration photos."""
     photos = run.calibration
     if not len(photos):
@@ -191,7 +202,10 @@ def _calibrated(run: Run, choose: Callable[[Any, Any], None]) -> bytes:
         converter.representative_dataset = feed
         choose(converter, tf)
 
-    return _convert(run, choose_all)
+    def make(bare: Run, path: Path) -> None:
+        path.write_bytes(_convert(bare, choose_all))
+
+    return kept_once(run, run.scratch / name, make).read_bytes()
 
 
 _LITERT = {"signature": "serving_default", "converter": "litert-torch"}
@@ -211,8 +225,10 @@ def _float_file(run: Run) -> tuple[bytes, dict[str, str]]:
     first = None
     if run.program.exists():
         try:
-            made = made_once(
-                run.scratch / "litert.tflite", lambda p: p.write_bytes(litert.convert(run))
+            made = kept_once(
+                run,
+                run.scratch / "litert.tflite",
+                lambda bare, p: p.write_bytes(litert.convert(bare)),
             )
             return made.read_bytes(), _LITERT
         except ExportError as exc:
@@ -221,7 +237,9 @@ def _float_file(run: Run) -> tuple[bytes, dict[str, str]]:
         raise first or ExportError("torch could not turn the network into anything to start from.")
     try:
         path = run.scratch / "onnx2tf.tflite"
-        made = made_once(path, lambda p: p.write_bytes(_convert(run, lambda c, tf: None)))
+        made = kept_once(
+            run, path, lambda bare, p: p.write_bytes(_convert(bare, lambda c, tf: None))
+        )
     except ExportError as exc:
         said = f"{first.what} " if first else ""
         raise ExportError(f"{said}{exc.what}", exc.remedy) from exc

@@ -11,9 +11,8 @@ from ..errors import UsageError
 from ..specs import ImageSpec, MaskSpec, ModelSpec
 from . import catalog, factory
 from .checkpoints import Taken, load_weights
-from .checksums import checksum_of
 from .download import fetch
-from .licenses import license_beside
+from .origins import RANDOM, Origin, origin_of, seed_of
 from .prepared import copied
 from .seeding import seeded
 from .wrappers import unwrapped
@@ -22,8 +21,6 @@ if TYPE_CHECKING:
     from torch import nn
 
 __all__ = ["Resolved", "Weights", "load", "resolve"]
-
-RANDOM = "random:"
 
 
 @dataclass(frozen=True)
@@ -78,17 +75,11 @@ class Weights:
     """What was put into a network.
 
     Attributes:
-        file: Its name, ``random:SEED``, or ``(in memory)``.
-        path: Where it is; None where it is no file.
-        source: Where it was published, or in words where it is from.
-        license: As far as it is known.
+        origin: Where it is from.
         taken: What of the file was taken.
     """
 
-    file: str
-    path: Path | None
-    source: str
-    license: str
+    origin: Origin
     taken: Taken = field(default_factory=Taken)
 
 
@@ -110,32 +101,16 @@ def load(found: Resolved, weights: str | PathLike[str] | None, key: str | None =
         raise UsageError(
             f"There is no file of weights to take {key!r} from.", "Give it as well: --weights FILE."
         )
-    entry = found.entry
-    if weights is None and entry is None:
-        return Weights("(in memory)", None, f"as {found.factory} made it", "not stated")
-    if isinstance(weights, str) and drawn:
-        seed = weights.removeprefix(RANDOM)
-        if not seed.isdigit():
-            raise UsageError(f"{weights} has no seed.", "Write a number: random:0.")
+    if drawn and isinstance(weights, str):
         image = found.spec.image
-        seeded(found.module, int(seed), (image.height, image.width))
-        source = f"drawn from seed {seed}: untrained, for trying the tool"
-        return Weights(weights, None, source, "none needed")
-    if weights is None and entry is not None:
-        path, unknown = fetch(entry, progress=False), entry.origin
+        seeded(found.module, seed_of(weights), (image.height, image.width))
+        return Weights(origin_of(found.entry, found.factory, weights))
+    if weights is not None:
+        path = Path(weights)
+    elif found.entry is not None:
+        path = fetch(found.entry, progress=False)
     else:
-        path, unknown = Path(weights or ""), ""
+        return Weights(origin_of(None, found.factory, None))
+    # Whatever is wrong with the file is said before anything is asked of it.
     taken = load_weights(found.module, path, key)
-    page = (_page(entry, path) if entry else "") or unknown
-    stated = entry.license if entry and page else license_beside(path)
-    return Weights(path.name, path, page or "given as a file", stated or "not stated", taken)
-
-
-def _page(entry: catalog.Entry, path: Path) -> str:
-    """Where a file was published, known by its checksum; empty for any other file."""
-    for known in entry.sources:
-        if known.checksum is not None:
-            algorithm, digits = known.checksum
-            if checksum_of(path, algorithm) == digits:
-                return known.page
-    return ""
+    return Weights(origin_of(found.entry, found.factory, weights), taken)

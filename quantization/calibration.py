@@ -18,14 +18,22 @@ from numpy.typing import NDArray
 
 from ..errors import UsageError
 from ..imaging.convert import resize_photo
-from ..imaging.photos import Photos, list_photos, read_photo
+from ..imaging.photos import checksum_of_photo, list_photos, read_photo
 from ..scenes import scene
 from ..scenes.seeds import CALIBRATION
 from ..specs import ImageSpec
 from ..texts import shown
 from .suitability import evenly_spaced
 
-__all__ = ["MOST_PHOTOS", "CalibrationSet", "generated", "load_calibration"]
+__all__ = [
+    "MOST_PHOTOS",
+    "CalibrationSet",
+    "Chosen",
+    "checksum_of_source",
+    "chosen_photos",
+    "generated",
+    "load_calibration",
+]
 
 # Extremes hardly move after a hundred photos, and each costs about a second.
 MOST_PHOTOS = 128
@@ -79,16 +87,57 @@ def load_calibration(
         ImageError: The source or one of its photos can't be read.
         UsageError: N is no such number.
     """
-    found = Photos([]) if generated(source) else list_photos(Path(source))
-    names, readers = (
-        _scenes(str(source), spec, most, first) if generated(source) else _files(found.paths)
-    )
-    chosen = evenly_spaced(len(names), most)
-    pixels = np.stack([_as_bytes(readers[i](), spec) for i in chosen])
-    kept = tuple(names[i] for i in chosen)
-    left_out = len(names) - len(kept) + len(found.left_out)
+    if generated(source):
+        found = Chosen((), 0, ())
+        names, readers = _scenes(str(source), spec, most, first)
+    else:
+        found = chosen_photos(source, most)
+        names, readers = _files(found.paths)
+    pixels = np.stack([_as_bytes(read(), spec) for read in readers])
     checksum = checksum_of_pixels(pixels)
-    return CalibrationSet(kept, pixels, checksum, left_out, tuple(found.reasons))
+    return CalibrationSet(tuple(names), pixels, checksum, found.left_out, found.unread)
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """Which photos of a folder or a list file are taken.
+
+    Attributes:
+        paths: These.
+        left_out: How many others there are.
+        unread: Which of them are not read here and why, a line a reason.
+    """
+
+    paths: tuple[Path, ...]
+    left_out: int
+    unread: tuple[str, ...]
+
+
+def chosen_photos(source: str | PathLike[str], most: int = MOST_PHOTOS) -> Chosen:
+    """At most so many photos, evenly spaced over the source.
+
+    Raises:
+        ImageError: The source can't be read.
+    """
+    found = list_photos(Path(source))
+    paths = tuple(found.paths[i] for i in evenly_spaced(len(found.paths), most))
+    left_out = len(found.paths) - len(paths) + len(found.left_out)
+    return Chosen(paths, left_out, tuple(found.reasons))
+
+
+def checksum_of_source(source: str | PathLike[str], most: int = MOST_PHOTOS) -> str:
+    """SHA-256 of the files that are taken of a source, in their order, and of what is said of the
+    others, without decoding any; of generated photos their name.
+
+    Raises:
+        ImageError: The source or one of its photos can't be read.
+    """
+    if generated(source):
+        return str(source)
+    chosen = chosen_photos(source, most)
+    said = [checksum_of_photo(path) for path in chosen.paths]
+    told = [*said, str(chosen.left_out), *chosen.unread]
+    return hashlib.sha256("\n".join(told).encode()).hexdigest()
 
 
 def checksum_of_pixels(pixels: NDArray[np.uint8]) -> str:

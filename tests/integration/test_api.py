@@ -21,7 +21,7 @@ from maskport.errors import (
     SpecError,
     UsageError,
 )
-from maskport.exporters.export import ExportEvent
+from maskport.exporting import ExportEvent
 from maskport.models.prepared import Reference, prepare
 from maskport.models.seeding import seeded
 from maskport.models.u2net import U2Net

@@ -110,7 +110,7 @@ def stopped(monkeypatch: pytest.MonkeyPatch) -> None:
     def stop(*_arguments: object, **_options: object) -> None:
         raise UsageError("All was read.")
 
-    monkeypatch.setattr("maskport.api.run_export", stop)
+    monkeypatch.setattr("maskport.exporters.export.run_export", stop)
     monkeypatch.setattr("maskport.api.analyse", stop)
 
 

@@ -87,7 +87,7 @@ def orders(monkeypatch: pytest.MonkeyPatch) -> list[ExportRequest]:
         kept.append(order)
         raise UsageError("All was read.")
 
-    monkeypatch.setattr("maskport.api.run_export", keep)
+    monkeypatch.setattr("maskport.exporters.export.run_export", keep)
     return kept
 
 

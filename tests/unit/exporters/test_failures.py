@@ -15,8 +15,8 @@ from maskport.artifacts.bundle import Bundle
 from maskport.artifacts.manifest import Artifact, Checkpoint, FileEntry, Network
 from maskport.errors import ExportError
 from maskport.exporters import export
-from maskport.exporters.export import ExportEvent, Watcher
 from maskport.exporters.failures import made_once, reason_of
+from maskport.exporters.journal import ExportEvent, Watcher
 from maskport.exporters.lanes import Lanes
 from maskport.exporters.messages import Failed, Finished, News, Step
 from maskport.exporters.run import Card, Options, Run

@@ -1,0 +1,23 @@
+"""The cache by content: what exports have made, by what it depended on.
+
+``docs/cache.md`` has what is kept, what a key is made of, and what is never taken from it.
+"""
+
+from __future__ import annotations
+
+from .entries import Damaged, Entry, Parts, changed, key_of
+from .limits import age_of, default_limit, size_of
+from .store import Cache, Kept
+
+__all__ = [
+    "Cache",
+    "Damaged",
+    "Entry",
+    "Kept",
+    "Parts",
+    "age_of",
+    "changed",
+    "default_limit",
+    "key_of",
+    "size_of",
+]

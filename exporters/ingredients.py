@@ -1,0 +1,246 @@
+"""What an export depends on, known without loading PyTorch or any SDK.
+
+A file of the cache is taken where all of this is the same, so whatever decides a byte of a file, or
+a number that the manifest says of it, is here. What isn't known to be the same isn't: a network of
+the user's own runs code that nobody has seen all of, so such an export is made every time.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import platform
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, replace
+from os import PathLike
+from pathlib import Path
+from typing import Any, Final
+
+from ..artifacts.processor import this_processor
+from ..formats import FORMATS, Target
+from ..models.checksums import sha256_of
+from ..models.origins import Origin
+from ..quantization.calibration import checksum_of_source
+from ..quantization.recipe import Recipe
+from ..sdks.versions import Versions
+from ..specs import ModelSpec
+from .recipes import RecipeSearch
+from .run import Options
+from .targets import needs_photos
+
+__all__ = [
+    "CARD_PARTS",
+    "CHECK_PHOTOS",
+    "CODE",
+    "VERSION",
+    "Asked",
+    "Ingredients",
+    "code_digest",
+    "ingredients",
+]
+
+CHECK_PHOTOS: Final = 4
+"""So many photos are enough to tell a broken file, and few enough not to cost time."""
+
+CODE, VERSION = "maskport's code", "version of "
+_ENVIRONMENT = "environment variables"
+# What only texts in files and in the manifest depend on.
+CARD_PARTS: Final = ("author", "license", "source")
+# Rooms that exports don't import (a test holds this against the table of imports).
+_ELSEWHERE = frozenset({"apps", "cli", "serving", "testing", "training", "validation"})
+_ROOT = Path(__file__).resolve().parents[1]
+# Variables by which tools compute, or make files, in another way. How many threads there are is not
+# among them, as what is promised of files doesn't depend on it, nor where tools write.
+_VARIABLES = (
+    *("ATEN_", "CUDA_", "CUBLAS_", "DNNL_", "HIP_", "JAX_", "KERAS_", "LITERT_", "MKL_"),
+    *("NVIDIA_", "ONEDNN_", "ONNX", "OPENVINO_", "ORT_", "OV_", "PYTORCH_", "ROCR_", "TF_"),
+    *("TFLITE_", "TORCH", "XLA_", "XNN"),
+)
+_NOT = ("THREADS", "CACHE", "LOG", "DYNAMIC")
+# What reads photos beside what maskport requires itself.
+_PHOTOS = "heif"
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """An export of a network of the catalog, as it is asked for.
+
+    Attributes:
+        network: Its name there.
+        spec: Its specification, at the size of the files.
+        origin: Of its weights.
+        weights_key: Which of them, where the file has several sets.
+        author: As given; empty for none.
+        license: Of the weights, as it will be said.
+        source: Likewise.
+        photos: That files are checked on; None for generated scenes.
+        calibration: Photos that give integers their ranges; None without.
+        recipes: By the name that targets have for them.
+        options: Choices that change what is inside the files.
+    """
+
+    network: str
+    spec: ModelSpec
+    origin: Origin
+    weights_key: str | None
+    author: str
+    license: str
+    source: str
+    photos: str | PathLike[str] | None
+    calibration: str | PathLike[str] | None
+    recipes: Mapping[str, Recipe | RecipeSearch]
+    options: Options
+
+
+@dataclass(frozen=True, slots=True)
+class Ingredients:
+    """What decides what an export gives, as texts by names for people.
+
+    Attributes:
+        common: What everything depends on.
+        check: The photos that files are checked on.
+        calibration: The photos that give integers their ranges; empty without.
+        card: Texts that some formats embed.
+        recipes: By the name that targets have for them.
+        options: As asked for.
+        versions: Of tools, by the extra of maskport that has them.
+    """
+
+    common: dict[str, str]
+    check: str
+    calibration: str
+    card: dict[str, str]
+    recipes: dict[str, str]
+    options: Options
+    versions: dict[str, dict[str, str]]
+
+    def still(self, asked: Asked) -> bool:
+        """Whether all of it is so still. Variables of this process don't count: it began with them,
+        and libraries set others."""
+        now = ingredients(asked)
+        common = now.common | {_ENVIRONMENT: self.common[_ENVIRONMENT]}
+        return replace(now, common=common) == self
+
+    def of_target(self, row: Target) -> dict[str, str]:
+        """What a target's file, and all that the manifest says of it, depends on."""
+        parts = self.common | self.versions[row.shared.extra] | {"check photos": self.check}
+        if row.shared.card:
+            parts |= self.card
+        if needs_photos(row):
+            parts |= {"calibration photos": self.calibration}
+        if row.recipe:
+            parts |= {"recipe": self.recipes[row.recipe]}
+        own = asdict(self.options.of(row.format))
+        plain = asdict(Options())
+        return parts | {
+            f"option {name.replace('_', ' ')}": json.dumps(value)
+            for name, value in own.items()
+            if value != plain[name]
+        }
+
+    def of_network(self) -> dict[str, str]:
+        """What the network with its weights, and what is counted of it, depends on."""
+        return self.common | self.versions[""]
+
+    def of_halves(self) -> dict[str, str]:
+        """What is said of half precision."""
+        return self.of_network() | {"check photos": self.check}
+
+    def of_calibration(self) -> dict[str, str]:
+        """What is said of the calibration photos."""
+        return self.of_network() | {"calibration photos": self.calibration}
+
+    def of_intermediate(self) -> dict[str, str]:
+        """What the float network's shapes that converters start from depend on."""
+        every = {name: text for parts in self.versions.values() for name, text in parts.items()}
+        return self.common | every | {"check photos": self.check}
+
+    def of_quantized(self, recipe: str) -> dict[str, str]:
+        """What the program that a recipe gives depends on."""
+        more = {"calibration photos": self.calibration, "recipe": self.recipes[recipe]}
+        return self.of_intermediate() | more
+
+
+def ingredients(asked: Asked) -> Ingredients:
+    """All of it, as it is now: files are read whole.
+
+    Raises:
+        InputError, OSError: Something can't be read.
+    """
+    installed = Versions()
+    extras = {row.extra for row in FORMATS.values()} | {""}
+    origin = asked.origin
+    weights = f"{sha256_of(origin.path)} {origin.path.suffix.lower()}" if origin.path else ""
+    return Ingredients(
+        common={
+            CODE: code_digest(),
+            "Python": f"{platform.python_implementation()} {platform.python_version()}",
+            "system": f"{platform.system()} {' '.join(platform.libc_ver())}".strip(),
+            "processor": this_processor().model_dump_json(),
+            "devices": _json(_devices()),
+            _ENVIRONMENT: _json(_variables()),
+            "network": asked.network,
+            "specification": _json(asked.spec.to_dict()),
+            "weights": weights or origin.file,
+            "weights key": asked.weights_key or "",
+        },
+        check=checksum_of_source(asked.photos, CHECK_PHOTOS) if asked.photos else "generated",
+        calibration=checksum_of_source(asked.calibration) if asked.calibration else "",
+        card={"author": asked.author, "license": asked.license, "source": asked.source},
+        recipes={name: _recipe_text(recipe) for name, recipe in asked.recipes.items()},
+        options=asked.options,
+        versions={
+            extra: {
+                f"{VERSION}{name}": version
+                for name, version in installed.of(filter(None, (extra, _PHOTOS))).items()
+            }
+            for extra in extras
+        },
+    )
+
+
+def code_digest() -> str:
+    """SHA-256 of all of maskport that exports may run or read, as it is on disk now: a version
+    says little of a tree that is worked on."""
+    digest = hashlib.sha256()
+    for file in _sources():
+        content = file.read_bytes()
+        digest.update(f"{file.relative_to(_ROOT).as_posix()} {len(content)}\n".encode())
+        digest.update(content)
+    return digest.hexdigest()
+
+
+def _sources() -> Iterator[Path]:
+    yield from sorted(_ROOT.glob("*.py"))
+    for room in sorted(_ROOT.iterdir()):
+        if room.name not in _ELSEWHERE and (room / "__init__.py").is_file():
+            for path in sorted(room.rglob("*")):
+                if path.is_file() and path.parent.name != "__pycache__":
+                    yield path
+
+
+def _recipe_text(recipe: Recipe | RecipeSearch) -> str:
+    if isinstance(recipe, Recipe):
+        return f"{recipe.name} {recipe.digest}"
+    return f"for {recipe.budget}, by {recipe.prefer}, from {_recipe_text(recipe.base)}"
+
+
+def _variables() -> dict[str, str]:
+    return {
+        name: value
+        for name, value in sorted(os.environ.items())
+        if name.startswith(_VARIABLES) and not any(word in name for word in _NOT)
+    }
+
+
+def _devices() -> list[str]:
+    """What PyTorch may find beside the processor, as far as it shows without asking it."""
+    found = [*Path("/dev").glob("nvidia[0-9]*"), *Path("/dev/dri").glob("renderD*")]
+    driver = Path("/proc/driver/nvidia/version")
+    said = driver.read_text(errors="replace").splitlines()[:1] if driver.is_file() else []
+    return [*sorted(map(str, found)), *said, *platform.mac_ver()[:1]]
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, sort_keys=True)

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .artifacts.cache import Cache
-from .errors import MaskportError, UsageError
+from .errors import InputError, UsageError
 from .exporters.ingredients import CHECK_PHOTOS, Asked, ingredients
 from .exporters.journal import ExportEvent, Watcher
 from .exporters.recipes import RecipeSearch, recipes_of
@@ -215,7 +215,7 @@ def _known(given: _Given) -> Known | None:
     sized = [row for row in given.rows if row.format == "coreml" and not row.recipe]
     if given.coreml_sizes and not sized:
         return None
-    with suppress(MaskportError, OSError):
+    with suppress(InputError, OSError):
         spec = given.spec or entry.spec
         if given.size is not None:
             spec = with_options(spec, {"size": given.size})

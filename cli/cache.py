@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ..texts import megabytes
 from .tables import print_table
 
 if TYPE_CHECKING:
@@ -40,15 +39,15 @@ def command(ctx: click.Context) -> None:
         by_name.setdefault(kept.folder.parent.name, []).append(kept)
     if entries:
         rows = [
-            (name, str(len(some)), megabytes(_bytes(some)), _age(some[0]), _age(some[-1]))
+            (name, str(len(some)), _size(_bytes(some)), _age(some[0]), _age(some[-1]))
             for name, some in by_name.items()
         ]
         print_table(("what", "entries", "size", "last used", "longest unused"), rows)
     if damaged := sum(kept.entry is None for kept in entries):
         click.echo(f"{damaged} damaged: prune removes them, and so does an export that wants them.")
     held = _bytes(entries)
-    limit = f", of at most {megabytes(default_limit(cache.folder, held))}" if entries else ""
-    click.echo(f"{len(entries)} entries, {megabytes(held)}{limit}, in {cache.folder}")
+    limit = f", of at most {_size(default_limit(cache.folder, held))}" if entries else ""
+    click.echo(f"{len(entries)} entries, {_size(held)}{limit}, in {cache.folder}")
 
 
 @command.command(name="prune")
@@ -76,13 +75,17 @@ def prune(max_size: str | None, max_age: str | None) -> None:
     removed = cache.prune(most, oldest)
     left = _bytes(entries) - _bytes(removed)
     click.echo(
-        f"Removed {len(removed)} of {len(entries)} entries, {megabytes(_bytes(removed))}; "
-        f"{megabytes(left)} are left in {cache.folder}"
+        f"Removed {len(removed)} of {len(entries)} entries, {_size(_bytes(removed))}; "
+        f"{_size(left)} are left in {cache.folder}"
     )
 
 
 def _bytes(entries: Sequence[Kept]) -> int:
     return sum(kept.entry.bytes for kept in entries if kept.entry)
+
+
+def _size(count: int) -> str:
+    return f"{count / 1e9:.1f} GB" if count >= 1e9 else f"{count / 1e6:.1f} MB"
 
 
 def _age(kept: Kept) -> str:

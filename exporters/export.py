@@ -87,7 +87,9 @@ def run_export(request: ExportRequest, out: Path, watch: Watcher) -> Bundle:
     prepared = prepare(request.subject.reference.network, request.subject.spec)
     journal = Journal(watch)
     keeper = request.known.keeper(request.targets, journal.note) if request.known else None
-    with _alone(request, keeper, journal), writing(out) as folder:
+    if keeper is not None and not keeper.check():
+        keeper = None  # weights or photos may be others than those that the cache is asked for
+    with writing(out) as folder, _alone(request, keeper, journal):
         log_path = folder / LOG
         scratch = folder / "scratch"
         scratch.mkdir()
@@ -125,16 +127,17 @@ def run_export(request: ExportRequest, out: Path, watch: Watcher) -> Bundle:
 @contextlib.contextmanager
 def _alone(request: ExportRequest, keeper: Keeper | None, journal: Journal) -> Iterator[None]:
     """While another process makes the same for the cache, wait for what it makes."""
-    if keeper is None:
+    rows = request.targets if keeper else ()
+    absent = [row.name for row in rows if keeper and not keeper.has(row.name)]
+    if keeper is None or not absent:
         yield
         return
-    absent = [(row.name, keeper.parts[row.name]) for row in request.targets]
-    absent = [(name, parts) for name, parts in absent if not keeper.has(name)]
+    keys = [(name, keeper.parts[name]) for name in absent]
     with contextlib.ExitStack() as stack:
         # A cache that can't be written is said when something is put there.
         with contextlib.suppress(OSError):
             wait = "Another export makes the same: waiting for what it makes."
-            stack.enter_context(keeper.cache.alone(absent, lambda: journal.note(wait)))
+            stack.enter_context(keeper.cache.alone(keys, lambda: journal.note(wait)))
         yield
 
 
@@ -146,7 +149,8 @@ def _keep(news: Finished, row: Target, run: Run, journal: Journal) -> None:
     if run.keeper is not None:
         bundle = run.scratch.parent
         facts = facts_of(news.artifact, news.tools, recipe)
-        run.keeper.put(row.name, [bundle / news.artifact.path], bundle, facts)
+        made = bundle / news.artifact.path
+        run.keeper.put(row.name, [made], bundle, facts, news.artifact.files)
 
 
 def _keep_facts(

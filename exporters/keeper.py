@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ..artifacts.cache import Cache, Damaged, Entry, Parts, default_limit, key_of
+from ..artifacts.manifest import FileEntry
 from ..errors import MaskportError
 from ..sdks.versions import Versions
 from ..texts import first_line
@@ -66,18 +67,26 @@ class Keeper:
             return None
 
     def put(
-        self, name: str, files: Sequence[Path], below: Path, facts: dict[str, Any] | None = None
+        self,
+        name: str,
+        files: Sequence[Path],
+        below: Path,
+        facts: dict[str, Any] | None = None,
+        known: Sequence[FileEntry] = (),
     ) -> None:
         """Keep files, and what is known of them. That it can't be done fails nothing."""
-        if not self._putting:
-            return
-        if not self._unchanged():
-            self._stop("Photos, weights, tools or maskport itself were changed during the export")
+        if not self._putting or not self.check():
             return
         try:
-            self.cache.put(name, self.parts[name], files, below, facts or {})
+            self.cache.put(name, self.parts[name], files, below, facts or {}, known)
         except (OSError, MaskportError) as exc:
             self._stop(f"The cache {self.cache.folder} can't be written ({first_line(exc)})")
+
+    def check(self) -> bool:
+        """Whether all is as it was when the run began; else nothing is put from here on."""
+        if self._putting and not self._unchanged():
+            self._stop("Photos, weights, tools or maskport itself were changed during the export")
+        return self._putting
 
     def prune(self) -> None:
         """Let the cache stay within its limit."""

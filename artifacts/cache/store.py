@@ -110,7 +110,13 @@ class Cache:
         return entry
 
     def put(
-        self, name: str, parts: Parts, files: Iterable[Path], below: Path, facts: dict[str, Any]
+        self,
+        name: str,
+        parts: Parts,
+        files: Iterable[Path],
+        below: Path,
+        facts: dict[str, Any],
+        known: Iterable[FileEntry] = (),
     ) -> None:
         """Keep something; where it is kept already, nothing happens.
 
@@ -120,6 +126,8 @@ class Cache:
             files: Files and folders.
             below: The folder that their paths are relative to.
             facts: What else is to be known of it, as JSON can hold it.
+            known: What the files were when the facts were found, where that is known; others are
+                not kept.
 
         Raises:
             OSError: There is no room, or the cache can't be written.
@@ -138,9 +146,12 @@ class Cache:
                         copied.append(_copied(one, partial / FILES / inner, inner))
                     elif not any(one.iterdir()):
                         folders.append(inner)
+            was = {file.path: file for file in known}
+            if was and was != {file.path: file for file in copied}:
+                return
             entry = Entry(name=name, parts=dict(parts), facts=facts, files=copied, folders=folders)
             (partial / SAYS).write_bytes(written(entry))
-            place.parent.mkdir(mode=0o700, exist_ok=True)
+            place.parent.mkdir(exist_ok=True)
             with suppress(OSError):  # another process has put it there meanwhile
                 partial.rename(place)
         finally:
@@ -212,7 +223,7 @@ class Cache:
         """
         named = "\n".join(sorted(key_of(name, parts) for name, parts in keys))
         lock = self.folder / _LOCKS / hashlib.sha256(named.encode()).hexdigest()
-        lock.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        lock.parent.mkdir(parents=True, exist_ok=True)
         with ExitStack() as stack:
             try:
                 stack.enter_context(held(lock))
@@ -229,8 +240,8 @@ class Cache:
     def _fresh(self) -> Path:
         """A folder that nobody else has, on the disk of the entries."""
         path = self.folder / _PARTIAL / secrets.token_hex(16)
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        (path / FILES).mkdir(mode=0o700, parents=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        (path / FILES).mkdir(parents=True)
         return path
 
     def _remove(self, place: Path) -> None:

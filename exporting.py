@@ -16,11 +16,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .artifacts.cache import Cache
+from .artifacts.metadata.card import Card
 from .errors import InputError, UsageError
 from .exporters.ingredients import CHECK_PHOTOS, Asked, ingredients
 from .exporters.journal import ExportEvent, Watcher
+from .exporters.options import CoreMLOutput, Options
 from .exporters.recipes import RecipeSearch, recipes_of
-from .exporters.run import Card, CoreMLOutput, Options
 from .exporters.targets import needs_photos, select
 from .exporters.warm import Known, from_cache
 from .formats import Target

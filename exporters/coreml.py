@@ -13,8 +13,8 @@ from ..artifacts.manifest import Quantization
 from ..sdks.slim import coremltools
 from .coreml_package import convert, finish, read_back, scaled
 from .flexible import with_constant_factors
-from .keeper import kept_once
 from .run import Exported, Run
+from .steps import kept_once
 
 __all__ = ["export_fp16", "export_fp32", "export_palette4", "export_palette6", "export_w8"]
 

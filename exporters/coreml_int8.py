@@ -14,9 +14,9 @@ import numpy as np
 
 from ..quantization.program import load_program, roundings
 from .coreml_package import convert, finish, read_back, scaled
-from .keeper import kept_once
 from .one_trace import one_trace
 from .run import Exported, Run
+from .steps import kept_once
 
 __all__ = ["export_w8a8"]
 

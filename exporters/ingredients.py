@@ -25,8 +25,8 @@ from ..quantization.calibration import checksum_of_source
 from ..quantization.recipe import Recipe
 from ..sdks.versions import Versions
 from ..specs import ModelSpec
+from .options import Options
 from .recipes import RecipeSearch
-from .run import Options
 from .targets import needs_photos
 
 __all__ = [

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +13,9 @@ from ..artifacts.manifest import FileEntry
 from ..errors import MaskportError
 from ..sdks.versions import Versions
 from ..texts import first_line
-from .failures import made_once
 from .ingredients import CARD_PARTS, CODE, VERSION, code_digest
-from .run import NO_CARD, Run
 
-__all__ = ["Keeper", "kept_once", "steps_of"]
+__all__ = ["Keeper", "steps_of"]
 
 
 class Keeper:
@@ -101,31 +98,6 @@ class Keeper:
     def _stop(self, reason: str) -> None:
         self._putting = False
         self._tell(f"{reason}: what is made from here on is not kept.")
-
-
-def kept_once(run: Run, path: Path, make: Callable[[Run, Path], object]) -> Path:
-    """A file or folder that targets start from: what the cache has, else made on first use.
-
-    Args:
-        run: The run of a target, as `Run.of_target` gives it.
-        path: Of what is made, in the run's scratch.
-        make: Makes it, at the path that it is given, of a run without texts to embed, because such
-            don't decide what is taken.
-
-    Raises:
-        ExportError: It failed before.
-        Exception: What ``make`` raises.
-    """
-    name, keeper = f"step-{path.name.lower()}", run.keeper
-
-    def taken_or_made(partial: Path) -> None:
-        if keeper is not None and keeper.take(name, partial.parent):
-            return
-        make(replace(run, card=NO_CARD), partial)
-        if keeper is not None:
-            keeper.put(name, [partial], partial.parent)
-
-    return made_once(path, taken_or_made)
 
 
 class _Steps(dict[str, Parts]):

@@ -16,11 +16,11 @@ import torch
 from ..artifacts.inspect.onnx_mobile import mobile_providers
 from ..artifacts.metadata.contract import contract
 from ..errors import ExportError
-from .keeper import kept_once
 from .one_trace import one_trace
 from .onnx_form import mobile_form
 from .probes import check_probes
 from .run import Exported, Run
+from .steps import kept_once
 
 __all__ = [
     "export_fp16",

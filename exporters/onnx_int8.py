@@ -23,9 +23,9 @@ import torch
 from ..errors import ExportError
 from ..quantization.program import load_program, reexported, roundings
 from .failures import reason_of
-from .keeper import kept_once
 from .onnx import finish, from_program
 from .run import Exported, Run
+from .steps import kept_once
 
 __all__ = ["as_qdq", "export_int8"]
 

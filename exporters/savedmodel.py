@@ -11,10 +11,10 @@ import numpy as np
 
 from ..errors import ExportError
 from ..sdks.slim import tensorflow
-from .keeper import kept_once
 from .onnx import simplified
 from .probes import check_probes
 from .run import Exported, Run
+from .steps import kept_once
 from .tensorflow_form import tensorflow_form
 
 __all__ = ["export", "float_model"]

@@ -13,9 +13,9 @@ from ..artifacts.manifest import Quantization, Tensor, TensorQuantization
 from ..errors import ExportError
 from ..sdks.slim import tensorflow
 from . import litert
-from .keeper import kept_once
 from .run import Exported, Run
 from .savedmodel import float_model
+from .steps import kept_once
 from .tflite_flatbuffer import finish_dynamic, finish_float, finish_half, finish_integer, with_bytes
 
 __all__ = [

@@ -38,7 +38,9 @@ MAY_IMPORT: dict[str, set[str]] = {
     "serving": {"apps", "imaging"},
     "training": {"models", "imaging", "metrics", "scenes"},
 }
-MAY_IMPORT_EVERYTHING = {"__init__", "__main__", "api", "cli", "segmenting", "testing"}
+MAY_IMPORT_EVERYTHING = {
+    *("__init__", "__main__", "api", "cli", "exporting", "segmenting", "testing"),
+}
 
 SDKS = {
     "ai_edge_litert",

@@ -106,7 +106,7 @@ class Exporting:
         monkeypatch.setattr(export, "Lanes", lambda *_: self.lanes)
         monkeypatch.setattr(export, "make", lambda *_: None)
         monkeypatch.setattr(export, "quantized", lambda *_: iter(()))
-        monkeypatch.setattr(export, "not_installed", lambda _: [])
+        monkeypatch.setattr(export, "lacking", lambda _: {})
         monkeypatch.chdir(folder)
 
     def bundle(self, watch: Watcher = lambda event: None) -> Bundle:

@@ -42,6 +42,6 @@ def test_weights_that_are_loaded_have_it(tmp_path: Path) -> None:
     network = torch.nn.Conv2d(3, 1, 1)
     torch.save(network.state_dict(), tmp_path / "sky.pth")
     found = resolve(network, ModelSpec("sky", ImageSpec(8, 8), MaskSpec()))
-    assert load(found, tmp_path / "sky.pth").license == "not stated"
+    assert load(found, tmp_path / "sky.pth").origin.license == "not stated"
     (tmp_path / "LICENSE").write_text(MIT)
-    assert load(found, tmp_path / "sky.pth").license == "MIT"
+    assert load(found, tmp_path / "sky.pth").origin.license == "MIT"

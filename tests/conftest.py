@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -48,6 +49,26 @@ def ctrl_c() -> None:
     """A shell that starts tests in the background has them, and their children, ignore it."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+# Tests neither read nor fill the cache of whoever runs them, nor that of other tests.
+
+
+@pytest.fixture(scope="module", autouse=True)
+def cache_of_this_module(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Of fixtures that several tests share."""
+    with pytest.MonkeyPatch.context() as patch:
+        folder = tmp_path_factory.getbasetemp() / "caches" / uuid.uuid4().hex
+        patch.setenv("MASKPORT_CACHE", str(folder))
+        yield folder
+
+
+@pytest.fixture(autouse=True)
+def cache_of_this_test(cache_of_this_module: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Its folder is made when something is put there."""
+    folder = cache_of_this_module.with_name(uuid.uuid4().hex)
+    monkeypatch.setenv("MASKPORT_CACHE", str(folder))
+    return folder
 
 
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:

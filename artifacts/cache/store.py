@@ -34,6 +34,8 @@ _NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")
 _BLOCK = 1 << 20
 # Hashing and copying give the interpreter back; more wait for the disk.
 _THREADS = 4
+# An entry that others remove and put there again while it is read.
+_TRIES = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,26 +90,23 @@ class Cache:
             OSError: ``into`` can't be written.
         """
         place = self._place(name, parts)
-        names: set[str] = set()
-        try:
-            entry = read(place)
-            names = {path.partition("/")[0] for path in (*entry.paths, *entry.folders)}
-            for folder in entry.folders:
-                (into / folder).mkdir(parents=True, exist_ok=True)
-            with ThreadPoolExecutor(_THREADS) as pool:
-                list(pool.map(lambda file: _taken(place, file, into), entry.files))
-        except (FileNotFoundError, NotADirectoryError, Damaged) as exc:
-            for path in (into / name for name in names):
-                if path.is_dir():
-                    shutil.rmtree(path)
-                path.unlink(missing_ok=True)
-            if isinstance(exc, Damaged) or (place / SAYS).exists():
-                self._remove(place)
-                raise Damaged from exc
-            return None
-        with suppress(OSError):
-            os.utime(place / SAYS)
-        return entry
+        for _ in range(_TRIES):
+            try:
+                before = place.stat().st_ino
+            except (FileNotFoundError, NotADirectoryError):
+                return None
+            try:
+                entry = _taken(place, into)
+            except (FileNotFoundError, Damaged) as exc:
+                # It may have been pruned meanwhile, and put there anew.
+                if place.exists() and place.stat().st_ino == before:
+                    self._remove(place)
+                    raise Damaged from exc
+                continue
+            with suppress(OSError):
+                os.utime(place / SAYS)
+            return entry
+        return None
 
     def put(
         self,
@@ -268,16 +267,33 @@ class Cache:
                         yield Kept(place, None, place.stat().st_mtime)
 
 
-def _taken(place: Path, entry: FileEntry, into: Path) -> None:
-    """Copy a file out of an entry.
+def _taken(place: Path, into: Path) -> Entry:
+    """Copy an entry's files; where that can't be done, nothing of it is left.
 
     Raises:
-        Damaged: It isn't what was put there.
-        FileNotFoundError: It isn't there.
+        Damaged: One isn't what was put there.
+        FileNotFoundError: One isn't there.
     """
-    path = place / FILES / entry.path
-    if path.is_symlink() or _copied(path, into / entry.path, entry.path) != entry:
-        raise Damaged
+    entry = read(place)
+
+    def take(file: FileEntry) -> None:
+        path = place / FILES / file.path
+        if path.is_symlink() or _copied(path, into / file.path, file.path) != file:
+            raise Damaged
+
+    try:
+        for folder in entry.folders:
+            (into / folder).mkdir(parents=True, exist_ok=True)
+        with ThreadPoolExecutor(_THREADS) as pool:
+            list(pool.map(take, entry.files))
+    except (FileNotFoundError, Damaged):
+        for name in {path.partition("/")[0] for path in (*entry.paths, *entry.folders)}:
+            path = into / name
+            if path.is_dir():
+                shutil.rmtree(path)
+            path.unlink(missing_ok=True)
+        raise
+    return entry
 
 
 def _copied(source: Path, target: Path, name: str) -> FileEntry:

@@ -14,8 +14,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .api import adopt, export, quantize, sensitivity
+    from .api import adopt, quantize, sensitivity
     from .artifacts.bundle import Bundle, load_bundle, verify
+    from .exporting import export
     from .runtimes.inspect.isolated import inspect
     from .segmenting import open_segmenter
     from .specs import ImageSpec, MaskSpec, ModelSpec
@@ -46,7 +47,7 @@ _HOMES = {
     "ModelSpec": ".specs",
     "adopt": ".api",
     "bench": ".validation.validate",
-    "export": ".api",
+    "export": ".exporting",
     "inspect": ".runtimes.inspect.isolated",
     "load_bundle": ".artifacts.bundle",
     "open_segmenter": ".segmenting",

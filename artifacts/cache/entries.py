@@ -74,7 +74,7 @@ def read(folder: Path) -> Entry:
     """The entry in a folder.
 
     Raises:
-        FileNotFoundError: There is none.
+        FileNotFoundError, NotADirectoryError: There is none.
         Damaged: It isn't what was written, or not of this folder.
     """
     try:
@@ -82,7 +82,7 @@ def read(folder: Path) -> Entry:
         if hashlib.sha256(text).hexdigest().encode() != digest:
             raise Damaged
         entry = Entry.model_validate_json(text)
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         raise
     except (OSError, ValueError, ValidationError) as exc:
         raise Damaged from exc

@@ -73,9 +73,41 @@ _OWN_RECORDS = {".data/serialization_id", "byteorder", *_VERSIONS}
 _RETURN = re.compile(rb"\n    return (?!mask\n?\Z)(.+)\n?\Z")
 
 
+# What torch puts into a class's name so that no other of the process has it, and such names as
+# pickles have them, behind their lengths.
+_NUMBER = re.compile(rb"___torch_mangle_\d+")
+_PICKLED = re.compile(rb"X(.{4})(__torch__\.[\w.]+)|" + _NUMBER.pattern, re.DOTALL)
+
+
+class _Numbers:
+    """Names of classes, numbered from 0: torch counts all that a process has ever traced."""
+
+    def __init__(self) -> None:
+        self._found: dict[bytes, bytes] = {}
+
+    def renamed(self, text: bytes) -> bytes:
+        """Text, or a name."""
+        return _NUMBER.sub(self._own, text)
+
+    def repickled(self, data: bytes) -> bytes:
+        """A pickle."""
+
+        def rename(match: re.Match[bytes]) -> bytes:
+            if match[2] is None:
+                return self._own(match)
+            name = self.renamed(match[2])
+            length = int.from_bytes(match[1], "little") + len(name) - len(match[2])
+            return b"X" + length.to_bytes(4, "little") + name
+
+        return _PICKLED.sub(rename, data)
+
+    def _own(self, match: re.Match[bytes]) -> bytes:
+        return self._found.setdefault(match[0], b"___torch_mangle_%d" % len(self._found))
+
+
 def _rewrite(whole: Path, path: Path, source: str) -> None:
-    """Copy a TorchScript archive without the tables that lead back to source files, and with a
-    name for the mask.
+    """Copy a TorchScript archive without the tables that lead back to source files, with a name for
+    the mask, and with names of classes that don't depend on what else the process has made.
 
     The tables hold this machine's paths, and nothing on a phone reads them.
     """
@@ -86,10 +118,14 @@ def _rewrite(whole: Path, path: Path, source: str) -> None:
     names = reader.get_all_records()
     version = next(name for name in _VERSIONS if name in names)
     writer.set_min_version(int(reader.get_record(version)))
+    numbers = _Numbers()
     for name in names:
         if name not in _OWN_RECORDS and not name.endswith(".debug_pkl"):
             data = reader.get_record(name)
             if name == source:
                 data = _RETURN.sub(rb"\n    mask = \1\n    return mask\n", data)
-            writer.write_record(name, data, len(data))
+            pickled = name.endswith(".pkl")
+            if pickled or name.startswith("code/"):
+                data = numbers.repickled(data) if pickled else numbers.renamed(data)
+            writer.write_record(numbers.renamed(name.encode()).decode(), data, len(data))
     writer.write_end_of_file()

@@ -131,12 +131,10 @@ class Ingredients:
             parts |= {"calibration photos": self.calibration}
         if row.recipe:
             parts |= {"recipe": self.recipes[row.recipe]}
-        own = asdict(self.options.of(row.format))
-        plain = asdict(Options())
         return parts | {
-            f"option {name.replace('_', ' ')}": json.dumps(value)
-            for name, value in own.items()
-            if value != plain[name]
+            f"option {name.replace('_', ' ')}": value if isinstance(value, str) else _json(value)
+            for name, value in asdict(self.options).items()
+            if name.startswith(f"{row.format}_")
         }
 
     def of_network(self) -> dict[str, str]:

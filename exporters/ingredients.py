@@ -234,7 +234,9 @@ def _variables() -> dict[str, str]:
 
 def _devices() -> list[str]:
     """What PyTorch may find beside the processor, as far as it shows without asking it."""
-    found = [*Path("/dev").glob("nvidia[0-9]*"), *Path("/dev/dri").glob("renderD*")]
+    devices = Path("/dev")
+    patterns = ("nvidia[0-9]*", "dri/renderD*", "kfd", "dxg")
+    found = [path for pattern in patterns for path in devices.glob(pattern)]
     driver = Path("/proc/driver/nvidia/version")
     said = driver.read_text(errors="replace").splitlines()[:1] if driver.is_file() else []
     return [*sorted(map(str, found)), *said, *platform.mac_ver()[:1]]

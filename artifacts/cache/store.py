@@ -18,8 +18,9 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
+from ...errors import InputError
 from ...outputs import Busy, held
 from ...outside.files import ARTIFACT, opened
 from ..manifest import FileEntry
@@ -142,7 +143,8 @@ class Cache:
                 for one in found:
                     inner = one.relative_to(below).as_posix()
                     if not one.is_dir():
-                        copied.append(_copied(one, partial / FILES / inner, inner))
+                        with opened(one, ARTIFACT) as given:
+                            copied.append(_copied(given, partial / FILES / inner, inner))
                     elif not any(one.iterdir()):
                         folders.append(inner)
             was = {file.path: file for file in known}
@@ -278,8 +280,15 @@ def _taken(place: Path, into: Path) -> Entry:
 
     def take(file: FileEntry) -> None:
         path = place / FILES / file.path
-        if path.is_symlink() or _copied(path, into / file.path, file.path) != file:
-            raise Damaged
+        try:
+            given = opened(path, ARTIFACT, inside=place / FILES)
+        except FileNotFoundError:
+            raise
+        except (OSError, InputError) as exc:  # a folder, a link that leads out, another user's
+            raise Damaged from exc
+        with given:
+            if path.is_symlink() or _copied(given, into / file.path, file.path) != file:
+                raise Damaged
 
     try:
         for folder in entry.folders:
@@ -296,11 +305,11 @@ def _taken(place: Path, into: Path) -> Entry:
     return entry
 
 
-def _copied(source: Path, target: Path, name: str) -> FileEntry:
+def _copied(given: BinaryIO, target: Path, name: str) -> FileEntry:
     """Copy a file; what is written is what was hashed."""
     target.parent.mkdir(parents=True, exist_ok=True)
     digest, size = hashlib.sha256(), 0
-    with opened(source, ARTIFACT) as given, target.open("wb") as copy:
+    with target.open("wb") as copy:
         while block := given.read(_BLOCK):
             digest.update(block)
             copy.write(block)

@@ -96,11 +96,24 @@ def as_a_link(path: Path) -> None:
     path.symlink_to("elsewhere")
 
 
+def as_a_folder(path: Path) -> None:
+    path.unlink()
+    path.mkdir()
+
+
+def leading_out(path: Path) -> None:
+    outside = path.parents[4] / "outside"
+    path.rename(outside)
+    path.symlink_to(outside)
+
+
 DAMAGE: dict[str, Callable[[Path], object]] = {
     "a bit of a file": lambda at: flip(at / "files" / "file"),
     "a file's end": lambda at: os.truncate(at / "files" / "file", 100),
     "a file": lambda at: (at / "files" / "model" / "graph").unlink(),
     "a link for a file": lambda at: as_a_link(at / "files" / "file"),
+    "a folder for a file": lambda at: as_a_folder(at / "files" / "file"),
+    "a link that leads out": lambda at: leading_out(at / "files" / "model"),
     "a bit of what is said": lambda at: flip(at / "entry"),
     "the end of what is said": lambda at: os.truncate(at / "entry", 90),
     "an empty saying": lambda at: os.truncate(at / "entry", 0),

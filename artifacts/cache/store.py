@@ -253,10 +253,13 @@ class Cache:
             shutil.rmtree(gone, ignore_errors=True)
 
     def _forget_partials(self) -> None:
-        with suppress(OSError):
-            for path in (self.folder / _PARTIAL).iterdir():
+        for path in (*self.folder.glob(f"{_PARTIAL}/*"), *self.folder.glob(f"{_LOCKS}/.*")):
+            with suppress(OSError):
                 if path.stat().st_mtime < time.time() - _ABANDONED:
-                    shutil.rmtree(path, ignore_errors=True)
+                    if path.is_dir():
+                        shutil.rmtree(path, ignore_errors=True)
+                    else:
+                        path.unlink()
 
     def _kept(self, folder: Path) -> Iterator[Kept]:
         """Those of one name."""

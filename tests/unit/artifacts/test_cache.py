@@ -180,9 +180,13 @@ def test_pruning_removes_damage_and_what_killed_processes_have_left(cache: Cache
     left.mkdir()
     fresh = cache.folder / "partial" / "fresh"
     fresh.mkdir()
-    os.utime(left, (1, 1))
+    lock = cache.folder / "locks" / ".0.lock"
+    lock.parent.mkdir()
+    lock.touch()
+    for path in (left, lock):
+        os.utime(path, (1, 1))
     cache.prune(most=10**9, oldest=1e12)
-    assert not left.exists() and fresh.exists() and not place(cache).exists()
+    assert not left.exists() and not lock.exists() and fresh.exists() and not place(cache).exists()
 
 
 PUTTING = """

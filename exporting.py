@@ -136,6 +136,13 @@ def export(
     if jobs is not None and jobs < 1:
         raise UsageError(f"{jobs} jobs make nothing.", "Give 1 or more, or leave it out.")
     entry = catalog.entry(network) if isinstance(network, str) and ":" not in network else None
+    watcher = watch or (lambda event: None)
+    found = None
+    if entry is None:  # what is wrong with it is said before anything else
+        watcher(ExportEvent("step", text="loading PyTorch"))
+        from .models.resolve import resolve
+
+        found = resolve(network, spec, size)
     if calibration is None and entry is not None:
         calibration = entry.calibration or None
     names = [targets] if isinstance(targets, str) else targets
@@ -153,24 +160,23 @@ def export(
     )
     other = coreml_sizes.split(",") if isinstance(coreml_sizes, str) else tuple(coreml_sizes)
     given = _Given(
-        network,
-        entry,
-        weights,
-        weights_key,
-        spec,
-        size,
-        rows,
-        calibration,
-        photos or (None if generated(calibration) else calibration),
-        recipes,
-        coreml_output,
-        other,
-        tflite_layout,
-        author,
-        license,
-        source,
+        network=network,
+        entry=entry,
+        weights=weights,
+        weights_key=weights_key,
+        spec=spec,
+        size=size,
+        rows=rows,
+        calibration=calibration,
+        seen=photos or (None if generated(calibration) else calibration),
+        recipes=recipes,
+        coreml_output=coreml_output,
+        coreml_sizes=other,
+        tflite_layout=tflite_layout,
+        author=author,
+        license=license,
+        source=source,
     )
-    watcher = watch or (lambda event: None)
     known = _known(given) if cache else None
     if known is not None:
         folder = _folder(out, known.asked.spec)
@@ -179,7 +185,7 @@ def export(
         if bundle is not None:
             return bundle
     watcher(ExportEvent("step", text="loading PyTorch"))
-    return _made(given, known, out, jobs, watcher)
+    return _made(given, found, known, out, jobs, watcher)
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,6 +249,7 @@ def _known(given: _Given) -> Known | None:
 
 def _made(
     given: _Given,
+    found: Resolved | None,
     known: Known | None,
     out: str | PathLike[str] | None,
     jobs: int | None,
@@ -255,7 +262,7 @@ def _made(
     from .models.resolve import load, resolve
     from .quantization.calibration import load_calibration
 
-    found = resolve(given.network, given.spec, given.size)
+    found = found or resolve(given.network, given.spec, given.size)
     subject = subject_of(
         found, load(found, given.weights, given.weights_key), given.source, given.license
     )

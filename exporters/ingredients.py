@@ -48,7 +48,7 @@ _ENVIRONMENT = "environment variables"
 # What only texts in files and in the manifest depend on.
 CARD_PARTS: Final = ("author", "license", "source")
 # Rooms that exports don't import (a test holds this against the table of imports).
-_ELSEWHERE = frozenset({"apps", "cli", "serving", "testing", "training", "validation"})
+_ELSEWHERE = frozenset({"apps", "cli", "serving", "sweeps", "testing", "training", "validation"})
 _ROOT = Path(__file__).resolve().parents[1]
 # Variables by which tools compute, or make files, in another way. How many threads there are is not
 # among them, as what is promised of files doesn't depend on it, nor where tools write.

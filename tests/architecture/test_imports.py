@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from maskport.exporters.ingredients import _ELSEWHERE
+
 ROOT = Path(__file__).resolve().parents[2]
 
 # What every room may import; beside `errors` and `signals` not one another.
@@ -185,6 +187,19 @@ def test_a_room_imports_only_what_the_table_allows() -> None:
             if not allowed(room, target)
         ]
     assert not strangers
+
+
+def test_exports_read_no_room_that_the_cache_leaves_out_of_its_keys() -> None:
+    start = Path("exporting.py")
+    named = {room_of(tuple(name.split("."))) for _, name in project_imports(start, parsed(start))}
+    waiting, reached = [*named, "formats"], set()
+    while waiting:
+        room = waiting.pop()
+        if room not in reached:
+            reached.add(room)
+            waiting += MAY_IMPORT.get(room, ())
+    assert "runtimes" in reached
+    assert not reached & _ELSEWHERE
 
 
 def test_no_module_imports_itself_by_way_of_others() -> None:

@@ -217,7 +217,9 @@ def _known(given: _Given) -> Known | None:
     entry = given.entry
     drawn = isinstance(given.weights, str) and given.weights.startswith(RANDOM)
     keyless = given.weights is None or drawn
-    if entry is None or (given.weights_key is not None and keyless):
+    if entry is None or not entry.network.startswith("."):  # not maskport's own code
+        return None
+    if given.weights_key is not None and keyless:
         return None
     sized = [row for row in given.rows if row.format == "coreml" and not row.recipe]
     if given.coreml_sizes and not sized:

@@ -6,7 +6,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -27,8 +27,9 @@ from maskport.models import catalog
 from maskport.models.seeding import seeded
 from maskport.scenes import scene
 
+from ..conftest import NANO
 from ..sdks import needed
-from .exporters.tiny_catalog import CODE, enter
+from .exporters.tiny_catalog import enter
 
 needed("onnxsim", "onnx")
 needed("onnxruntime", "onnx")
@@ -64,20 +65,17 @@ def filled(
     tmp_path_factory: pytest.TempPathFactory, cache_of_this_module: Path
 ) -> Iterator[Exports]:
     folder = tmp_path_factory.mktemp("exports")
-    (folder / "tiny_network.py").write_text(CODE)
     (folder / "photos").mkdir()
     for seed in range(2):
         Image.fromarray(scene(seed, 40, 60).photo).save(folder / "photos" / f"{seed}.png")
     with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(folder)
-        patch.setitem(catalog.CATALOG, "tiny", enter())  # type: ignore[arg-type]
+        patch.setitem(catalog.CATALOG, "tiny", enter(stages=NANO))  # type: ignore[arg-type]
         network = catalog.CATALOG["tiny"].build()
         seeded(network, 0, (32, 48))
         torch.save(network.state_dict(), folder / "tiny.pth")
         made = Exports(folder, cache_of_this_module, folder / "cold")
         made.export("cold")
         yield made
-    sys.modules.pop("tiny_network", None)
 
 
 @pytest.fixture
@@ -214,9 +212,13 @@ def test_what_is_damaged_is_found_removed_and_made(
     assert requests[0].known is not None
 
 
-@pytest.mark.parametrize("network", ["tiny_network:tiny", "an object", "no cache"])
+@pytest.mark.parametrize("network", ["a factory", "an object", "another's code", "no cache"])
 def test_what_cannot_be_known_to_be_the_same_is_made(
-    exports: Exports, requests: list[ExportRequest], network: str, tmp_path: Path
+    exports: Exports,
+    requests: list[ExportRequest],
+    network: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     arguments = exports.arguments() | {
         "out": tmp_path / "out",
@@ -225,6 +227,12 @@ def test_what_cannot_be_known_to_be_the_same_is_made(
     given: Any = catalog.CATALOG["tiny"].build() if network == "an object" else network
     if network == "no cache":
         given, arguments["cache"] = "tiny", False
+    if network == "a factory":
+        given, arguments["weights"] = "maskport.models.u2net:u2netp", None
+    if network == "another's code":
+        other = replace(enter(stages=NANO), network="maskport.models.u2net:U2Net")
+        monkeypatch.setitem(catalog.CATALOG, "tiny", other)  # type: ignore[arg-type]
+        given = "tiny"
     with pytest.raises(UsageError, match="All was read"):
         export(given, **arguments)
     assert requests[0].known is None

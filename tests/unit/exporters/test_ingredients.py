@@ -6,6 +6,7 @@ import os
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,9 @@ from maskport.models.catalog import CATALOG
 from maskport.models.origins import Origin
 from maskport.quantization.budget import budget_of
 from maskport.quantization.recipe import BEST, FULL, PLAIN
+from maskport.sdks import versions
 
+INSTALLED = cache(versions._installed)
 EVERY = {row.name for row in TARGETS}
 SPEC = CATALOG["u2netp"].spec
 
@@ -34,6 +37,12 @@ def named(*formats: str) -> set[str]:
 
 INTEGERS = {row.name for row in TARGETS if row.precision in {"int8", "mixed", "int8x16", "w8a8"}}
 CARDS = named("onnx", "onnx-ort", "tflite", "coreml")
+
+
+@pytest.fixture(autouse=True)
+def read_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is installed doesn't change meanwhile, and reading it takes a tenth of a second."""
+    monkeypatch.setattr("maskport.sdks.versions._installed", INSTALLED)
 
 
 @pytest.fixture

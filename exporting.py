@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from .artifacts.cache import Cache
+from .artifacts.cache import Cache, chosen_limit
 from .artifacts.metadata.card import Card
 from .errors import InputError, UsageError
 from .exporters.ingredients import CHECK_PHOTOS, Asked, ingredients
@@ -177,6 +177,8 @@ def export(
         license=license,
         source=source,
     )
+    if cache:
+        chosen_limit()  # said now, and not when all is made
     known = _known(given) if cache else None
     if known is not None:
         folder = _folder(out, known.asked.spec)

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from .entries import Damaged, Entry, Parts, changed, key_of
-from .limits import age_of, default_limit, size_of
+from .limits import age_of, chosen_limit, default_limit, size_of
 from .store import Cache, Kept
 
 __all__ = [
@@ -17,6 +17,7 @@ __all__ = [
     "Parts",
     "age_of",
     "changed",
+    "chosen_limit",
     "default_limit",
     "key_of",
     "size_of",

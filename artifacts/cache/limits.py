@@ -9,7 +9,7 @@ from pathlib import Path
 
 from ...errors import UsageError
 
-__all__ = ["age_of", "default_limit", "size_of"]
+__all__ = ["age_of", "chosen_limit", "default_limit", "size_of"]
 
 _SIZES = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
 _AGES = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
@@ -41,6 +41,21 @@ def age_of(text: str) -> float:
     return float(found[1]) * _AGES[found[2]]
 
 
+def chosen_limit() -> int | None:
+    """$MASKPORT_CACHE_SIZE in bytes, where it is set.
+
+    Raises:
+        UsageError: It is no size.
+    """
+    text = os.environ.get("MASKPORT_CACHE_SIZE")
+    if not text:
+        return None
+    try:
+        return size_of(text)
+    except UsageError as exc:
+        raise UsageError(f"MASKPORT_CACHE_SIZE: {exc.what}", exc.remedy) from exc
+
+
 def default_limit(folder: Path, held: int) -> int:
     """Bytes that the cache may hold where nobody says how many.
 
@@ -53,6 +68,7 @@ def default_limit(folder: Path, held: int) -> int:
     Raises:
         UsageError: $MASKPORT_CACHE_SIZE is no size.
     """
-    if chosen := os.environ.get("MASKPORT_CACHE_SIZE"):
-        return size_of(chosen)
+    chosen = chosen_limit()
+    if chosen is not None:
+        return chosen
     return min(_USUAL, (shutil.disk_usage(folder).free + held) // 2)

@@ -257,6 +257,15 @@ def test_what_is_refused_without_a_cache_is_refused_with_one(
     assert not (exports.folder / "refused").exists()
 
 
+def test_a_limit_that_cannot_be_read_is_said_before_anything_is_made(
+    exports: Exports, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MASKPORT_CACHE_SIZE", "little")
+    with pytest.raises(UsageError, match="MASKPORT_CACHE_SIZE"):
+        exports.export("unlimited")
+    assert not (exports.folder / "unlimited").exists()
+
+
 def test_what_changes_while_it_is_used_is_not_kept(exports: Exports, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     said: list[str] = []

@@ -283,3 +283,6 @@ def test_a_cache_never_takes_more_than_half_of_the_disk(
     assert default_limit(tmp_path, 0) == 20 * 10**9
     monkeypatch.setenv("MASKPORT_CACHE_SIZE", "3GB")
     assert default_limit(tmp_path, 0) == 3 * 10**9
+    monkeypatch.setenv("MASKPORT_CACHE_SIZE", "little")
+    with pytest.raises(UsageError, match="MASKPORT_CACHE_SIZE: 'little' is no size"):
+        default_limit(tmp_path, 0)

@@ -27,11 +27,11 @@ from ..quantization.suitability import evenly_spaced, objections
 from .failures import reason_of
 from .half_precision import tried_in_halves
 from .intermediates import make
-from .journal import ExportEvent, Journal, Watcher
+from .journal import ExportEvent, ExportJournal, Watcher
 from .keeper import Keeper
 from .lane import CHECK, CHECK_AT, KEPT, PLAN
 from .lanes import Lanes
-from .manifests import Drawn
+from .manifests import NetworkFacts
 from .messages import Failed, Finished, News, Step
 from .probes import draw_references
 from .quantized import quantized
@@ -85,7 +85,7 @@ def run_export(request: ExportRequest, out: Path, watch: Watcher) -> Bundle:
         MaskportError: What is given can't be exported at all.
     """
     prepared = prepare(request.subject.reference.network, request.subject.spec)
-    journal = Journal(watch)
+    journal = ExportJournal(watch)
     keeper = request.known.keeper(request.targets, journal.note) if request.known else None
     if keeper is not None and not keeper.check():
         keeper = None  # weights or photos may be others than those that the cache is asked for
@@ -125,7 +125,7 @@ def run_export(request: ExportRequest, out: Path, watch: Watcher) -> Bundle:
 
 
 @contextlib.contextmanager
-def _alone(request: ExportRequest, keeper: Keeper | None, journal: Journal) -> Iterator[None]:
+def _alone(request: ExportRequest, keeper: Keeper | None, journal: ExportJournal) -> Iterator[None]:
     """While another process makes the same for the cache, wait for what it makes."""
     rows = request.targets if keeper else ()
     absent = [row.name for row in rows if keeper and not keeper.has(row.name)]
@@ -141,7 +141,7 @@ def _alone(request: ExportRequest, keeper: Keeper | None, journal: Journal) -> I
         yield
 
 
-def _keep(news: Finished, row: Target, run: Run, journal: Journal) -> None:
+def _keep(news: Finished, row: Target, run: Run, journal: ExportJournal) -> None:
     """Note what a target's file was quantised by, and put it into the cache."""
     recipe = None
     if row.recipe:
@@ -154,7 +154,11 @@ def _keep(news: Finished, row: Target, run: Run, journal: Journal) -> None:
 
 
 def _keep_facts(
-    request: ExportRequest, drawn: Drawn, journal: Journal, keeper: Keeper, folder: Path
+    request: ExportRequest,
+    drawn: NetworkFacts,
+    journal: ExportJournal,
+    keeper: Keeper,
+    folder: Path,
 ) -> None:
     """Put what else the manifest says into the cache, and let that stay within its limits."""
     facts = {
@@ -178,7 +182,7 @@ def _make_all(
     run: Run,
     lanes: Lanes,
     log: Path,
-    journal: Journal,
+    journal: ExportJournal,
 ) -> Iterator[News]:
     """Take every target that the cache has, and order the others as soon as what they start from
     exists; pass on what is heard."""

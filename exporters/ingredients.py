@@ -20,7 +20,7 @@ from typing import Any, Final
 from ..artifacts.processor import this_processor
 from ..formats import FORMATS, Target
 from ..models.checksums import sha256_of
-from ..models.origins import Origin
+from ..models.origins import WeightsOrigin
 from ..quantization.calibration import checksum_of_source
 from ..quantization.recipe import Recipe
 from ..sdks.versions import Versions
@@ -82,7 +82,7 @@ class Asked:
 
     network: str
     spec: ModelSpec
-    origin: Origin
+    origin: WeightsOrigin
     weights_key: str | None
     author: str
     license: str

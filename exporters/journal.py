@@ -11,10 +11,10 @@ from ..artifacts.bundle import write_manifest
 from ..artifacts.manifest import Artifact, Calibration, Failure, HalfPrecision
 from ..formats import TARGETS
 from ..quantization.recipe import Recipe
-from .manifests import Drawn, keep_recipes, manifest_of, with_documents
+from .manifests import NetworkFacts, keep_recipes, manifest_of, with_documents
 from .messages import Failed, Finished, News, Note, Started, Step
 
-__all__ = ["ExportEvent", "Journal", "Watcher"]
+__all__ = ["ExportEvent", "ExportJournal", "Watcher"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,7 @@ class ExportEvent:
 Watcher = Callable[[ExportEvent], None]
 
 
-class Journal:
+class ExportJournal:
     """What has been made, and what is to be said of it.
 
     Args:
@@ -84,7 +84,7 @@ class Journal:
             self.recipes[artifact.target] = recipe
         self.watch(ExportEvent("cached", artifact.target, artifact=artifact))
 
-    def write(self, drawn: Drawn, folder: Path) -> None:
+    def write(self, drawn: NetworkFacts, folder: Path) -> None:
         """Make a bundle of a folder that holds the files."""
         position = {row.name: i for i, row in enumerate(TARGETS)}
         used = [self.recipes[row.name] for row in TARGETS if row.name in self.recipes]

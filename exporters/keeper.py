@@ -8,7 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from ..artifacts.cache import Cache, Damaged, Entry, Parts, default_limit, key_of
+from ..artifacts.cache import Cache, CacheEntry, Damaged, Parts, default_limit, key_of
 from ..artifacts.manifest import FileEntry
 from ..errors import MaskportError
 from ..sdks.versions import Versions
@@ -55,7 +55,7 @@ class Keeper:
             self._say_damaged(name)
             return False
 
-    def take(self, name: str, into: Path) -> Entry | None:
+    def take(self, name: str, into: Path) -> CacheEntry | None:
         """Write what is kept by a name into a folder; None where nothing is, or it is damaged."""
         try:
             return self.cache.take(name, self.parts[name], into)

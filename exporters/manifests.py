@@ -24,11 +24,11 @@ from ..artifacts.processor import this_processor
 from ..quantization.recipe import Recipe, write_recipe
 from ..specs import ModelSpec
 
-__all__ = ["Drawn", "keep_recipes", "manifest_of", "with_documents"]
+__all__ = ["NetworkFacts", "keep_recipes", "manifest_of", "with_documents"]
 
 
 @dataclass(frozen=True, slots=True)
-class Drawn:
+class NetworkFacts:
     """The network that a bundle's files draw, for its manifest.
 
     Attributes:
@@ -49,7 +49,7 @@ class Drawn:
 
 
 def manifest_of(
-    drawn: Drawn, artifacts: Sequence[Artifact], tools: Mapping[str, str], **more: Any
+    drawn: NetworkFacts, artifacts: Sequence[Artifact], tools: Mapping[str, str], **more: Any
 ) -> Manifest:
     """A bundle's manifest, made on this machine.
 

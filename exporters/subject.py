@@ -17,7 +17,7 @@ from ..models.resolve import Resolved, Weights
 from ..specs import ModelSpec
 from ..texts import shown
 from .failures import reason_of
-from .manifests import Drawn
+from .manifests import NetworkFacts
 
 __all__ = ["Subject", "drawn_by", "keep_weights", "subject_of"]
 
@@ -69,14 +69,14 @@ def subject_of(found: Resolved, weights: Weights, source: str, license: str) -> 
     return Subject(reference, found.spec, network, checkpoint, str(taken))
 
 
-def drawn_by(subject: Subject, weights: FileEntry) -> Drawn:
+def drawn_by(subject: Subject, weights: FileEntry) -> NetworkFacts:
     """For a bundle's manifest.
 
     Args:
         subject: What its files draw.
         weights: Of `keep_weights`.
     """
-    return Drawn(
+    return NetworkFacts(
         subject.network,
         subject.checkpoint,
         subject.spec,

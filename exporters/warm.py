@@ -27,9 +27,9 @@ from ..quantization.recipe import Recipe
 from ..sdks.needs import not_installed
 from ..texts import first_few, shown
 from .ingredients import Asked, Ingredients
-from .journal import Journal, Watcher
+from .journal import ExportJournal, Watcher
 from .keeper import Keeper
-from .manifests import Drawn
+from .manifests import NetworkFacts
 from .messages import Failed
 
 __all__ = [
@@ -81,7 +81,7 @@ class Known:
         """For the process that runs the export."""
         return Keeper(self.cache, self.parts(rows), tell, self._unchanged)
 
-    def drawn(self, facts: dict[str, Any], weights: FileEntry) -> Drawn:
+    def drawn(self, facts: dict[str, Any], weights: FileEntry) -> NetworkFacts:
         """The network for a manifest: what the cache knows, under today's names."""
         asked = self.asked
         checkpoint = Checkpoint.model_validate(facts["checkpoint"])
@@ -90,7 +90,7 @@ class Known:
             "source": asked.source,
             "license": asked.license,
         }
-        return Drawn(
+        return NetworkFacts(
             Network.model_validate(facts["network"]),
             checkpoint.model_copy(update=said),
             asked.spec,
@@ -123,7 +123,7 @@ def from_cache(known: Known, rows: Sequence[Target], out: Path, watch: Watcher) 
     Raises:
         UsageError, ToolError: As `writing`.
     """
-    journal = Journal(watch)
+    journal = ExportJournal(watch)
     keeper = known.keeper(rows, journal.note)
     failed = lacking(rows)
     made = [row for row in rows if row.name not in failed]
@@ -149,7 +149,7 @@ def _fill(
     keeper: Keeper,
     rows: Sequence[Target],
     others: Sequence[str],
-    journal: Journal,
+    journal: ExportJournal,
     folder: Path,
 ) -> None:
     said = {}
@@ -174,7 +174,7 @@ def _fill(
     journal.write(known.drawn(said[NETWORK], weights), folder)
 
 
-def take_target(keeper: Keeper, row: Target, folder: Path, journal: Journal) -> bool:
+def take_target(keeper: Keeper, row: Target, folder: Path, journal: ExportJournal) -> bool:
     """Have a target's file, and what is said of it, from the cache if it is there."""
     entry = keeper.take(row.name, folder)
     if entry is None:

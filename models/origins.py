@@ -15,13 +15,13 @@ from .licenses import license_beside
 if TYPE_CHECKING:
     from .catalog import Entry
 
-__all__ = ["RANDOM", "Origin", "origin_of", "seed_of"]
+__all__ = ["RANDOM", "WeightsOrigin", "origin_of", "seed_of"]
 
 RANDOM = "random:"
 
 
 @dataclass(frozen=True, slots=True)
-class Origin:
+class WeightsOrigin:
     """What is known of weights without reading them.
 
     Attributes:
@@ -37,7 +37,9 @@ class Origin:
     license: str
 
 
-def origin_of(entry: Entry | None, factory: str, weights: str | PathLike[str] | None) -> Origin:
+def origin_of(
+    entry: Entry | None, factory: str, weights: str | PathLike[str] | None
+) -> WeightsOrigin:
     """Where the weights of a network are; the catalog's own are fetched where they aren't here.
 
     Args:
@@ -51,17 +53,17 @@ def origin_of(entry: Entry | None, factory: str, weights: str | PathLike[str] | 
         InputError, OSError: The file can't be read.
     """
     if weights is None and entry is None:
-        return Origin("(in memory)", None, f"as {factory} made it", "not stated")
+        return WeightsOrigin("(in memory)", None, f"as {factory} made it", "not stated")
     if isinstance(weights, str) and weights.startswith(RANDOM):
         source = f"drawn from seed {seed_of(weights)}: untrained, for trying the tool"
-        return Origin(weights, None, source, "none needed")
+        return WeightsOrigin(weights, None, source, "none needed")
     if weights is None and entry is not None:
         path, unknown = fetch(entry, progress=False), entry.origin
     else:
         path, unknown = Path(weights or ""), ""
     page = (_page(entry, path) if entry else "") or unknown
     stated = entry.license if entry and page else license_beside(path)
-    return Origin(path.name, path, page or "given as a file", stated or "not stated")
+    return WeightsOrigin(path.name, path, page or "given as a file", stated or "not stated")
 
 
 def seed_of(weights: str) -> int:

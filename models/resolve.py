@@ -12,7 +12,7 @@ from ..specs import ImageSpec, MaskSpec, ModelSpec
 from . import catalog, factory
 from .checkpoints import Taken, load_weights
 from .download import fetch
-from .origins import RANDOM, Origin, origin_of, seed_of
+from .origins import RANDOM, WeightsOrigin, origin_of, seed_of
 from .prepared import copied
 from .seeding import seeded
 from .wrappers import unwrapped
@@ -79,7 +79,7 @@ class Weights:
         taken: What of the file was taken.
     """
 
-    origin: Origin
+    origin: WeightsOrigin
     taken: Taken = field(default_factory=Taken)
 
 

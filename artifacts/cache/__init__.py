@@ -5,14 +5,14 @@
 
 from __future__ import annotations
 
-from .entries import Damaged, Entry, Parts, changed, key_of
+from .entries import CacheEntry, Damaged, Parts, changed, key_of
 from .limits import age_of, chosen_limit, default_limit, size_of
 from .store import Cache, Kept
 
 __all__ = [
     "Cache",
+    "CacheEntry",
     "Damaged",
-    "Entry",
     "Kept",
     "Parts",
     "age_of",

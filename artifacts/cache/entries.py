@@ -14,7 +14,17 @@ from ...outside.files import MANIFEST_FILE, read_bytes
 from ...texts import short
 from ..manifest import FileEntry, RelativePath
 
-__all__ = ["FILES", "SAYS", "Damaged", "Entry", "Parts", "changed", "key_of", "read", "written"]
+__all__ = [
+    "FILES",
+    "SAYS",
+    "CacheEntry",
+    "Damaged",
+    "Parts",
+    "changed",
+    "key_of",
+    "read",
+    "written",
+]
 
 Parts = Mapping[str, str]
 """What decides what something is, as texts, by words for people: ``{"license": "MIT", …}``."""
@@ -29,7 +39,7 @@ class Damaged(Exception):
     """An entry isn't what it says; it was removed."""
 
 
-class Entry(BaseModel):
+class CacheEntry(BaseModel):
     """What is kept of one thing.
 
     Attributes:
@@ -64,13 +74,13 @@ def key_of(name: str, parts: Parts) -> str:
     return hashlib.sha256(json.dumps([name, dict(parts)], sort_keys=True).encode()).hexdigest()
 
 
-def written(entry: Entry) -> bytes:
+def written(entry: CacheEntry) -> bytes:
     """An entry as its file holds it: a checksum, and what it is of."""
     text = entry.model_dump_json().encode()
     return hashlib.sha256(text).hexdigest().encode() + b"\n" + text
 
 
-def read(folder: Path) -> Entry:
+def read(folder: Path) -> CacheEntry:
     """The entry in a folder.
 
     Raises:
@@ -81,7 +91,7 @@ def read(folder: Path) -> Entry:
         digest, _, text = read_bytes(folder / SAYS, MANIFEST_FILE, inside=folder).partition(b"\n")
         if hashlib.sha256(text).hexdigest().encode() != digest:
             raise Damaged
-        entry = Entry.model_validate_json(text)
+        entry = CacheEntry.model_validate_json(text)
     except (FileNotFoundError, NotADirectoryError):
         raise
     except (OSError, ValueError, ValidationError) as exc:

@@ -24,7 +24,7 @@ from ...errors import InputError
 from ...outputs import Busy, held
 from ...outside.files import ARTIFACT, opened
 from ..manifest import FileEntry
-from .entries import FILES, SAYS, Damaged, Entry, Parts, key_of, read, written
+from .entries import FILES, SAYS, CacheEntry, Damaged, Parts, key_of, read, written
 
 __all__ = ["Cache", "Kept"]
 
@@ -50,7 +50,7 @@ class Kept:
     """
 
     folder: Path
-    entry: Entry | None
+    entry: CacheEntry | None
     used: float
 
 
@@ -64,7 +64,7 @@ class Cache:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
-    def find(self, name: str, parts: Parts) -> Entry | None:
+    def find(self, name: str, parts: Parts) -> CacheEntry | None:
         """What is kept of something, its files unread.
 
         Raises:
@@ -79,7 +79,7 @@ class Cache:
             self._remove(place)
             raise
 
-    def take(self, name: str, parts: Parts, into: Path) -> Entry | None:
+    def take(self, name: str, parts: Parts, into: Path) -> CacheEntry | None:
         """Write an entry's files into a folder, each byte of them checked on the way.
 
         Returns:
@@ -150,7 +150,9 @@ class Cache:
             was = {file.path: file for file in known}
             if was and was != {file.path: file for file in copied}:
                 return
-            entry = Entry(name=name, parts=dict(parts), facts=facts, files=copied, folders=folders)
+            entry = CacheEntry(
+                name=name, parts=dict(parts), facts=facts, files=copied, folders=folders
+            )
             (partial / SAYS).write_bytes(written(entry))
             place.parent.mkdir(exist_ok=True)
             with suppress(OSError):  # another process has put it there meanwhile
@@ -158,7 +160,7 @@ class Cache:
         finally:
             shutil.rmtree(partial, ignore_errors=True)
 
-    def alike(self, name: str, parts: Parts, same: Iterable[str]) -> Entry | None:
+    def alike(self, name: str, parts: Parts, same: Iterable[str]) -> CacheEntry | None:
         """The entry of that name from which the fewest parts differ.
 
         Args:
@@ -272,7 +274,7 @@ class Cache:
                         yield Kept(place, None, place.stat().st_mtime)
 
 
-def _taken(place: Path, into: Path) -> Entry:
+def _taken(place: Path, into: Path) -> CacheEntry:
     """Copy an entry's files; where that can't be done, nothing of it is left.
 
     Raises:

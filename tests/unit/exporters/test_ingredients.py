@@ -21,7 +21,7 @@ from maskport.exporters.recipes import RecipeSearch
 from maskport.exporters.run import NO_CARD, Card, Run
 from maskport.formats import FORMATS, TARGETS
 from maskport.models.catalog import CATALOG
-from maskport.models.origins import Origin
+from maskport.models.origins import WeightsOrigin
 from maskport.quantization.budget import budget_of
 from maskport.quantization.recipe import BEST, FULL, PLAIN
 from maskport.sdks import versions
@@ -58,7 +58,7 @@ def asked(tmp_path: Path) -> Asked:
     return Asked(
         network="u2netp",
         spec=SPEC,
-        origin=Origin("net.pth", weights, "given as a file", "MIT"),
+        origin=WeightsOrigin("net.pth", weights, "given as a file", "MIT"),
         weights_key=None,
         author="",
         license="MIT",

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
-import platform
 import time
 from collections.abc import Mapping, Sequence
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import version
 
 import numpy as np
-import psutil
 
-from ..artifacts.bundle import read_manifest, verify_artifact
+from ..artifacts.bundle import read_manifest
 from ..artifacts.manifest import Artifact
-from ..artifacts.processor import this_processor
-from ..metrics import AGREEMENT, SALIENCY, SWEEP, Better, counts, mean_by_class, summarize
-from ..models.devices import device_name
+from ..metrics import (
+    AGREEMENT,
+    SALIENCY,
+    SWEEP,
+    Better,
+    SaliencyScores,
+    counts,
+    mean_by_class,
+    summarize,
+)
 from ..texts import shown
 from .journal import Facts
 from .latency import ratios, summarize_times
@@ -25,7 +29,6 @@ from .reference import VIEWS
 from .request import Findings, ValidationRequest
 from .results import (
     ArtifactResult,
-    Machine,
     Photo,
     PhotoResult,
     Reference,
@@ -43,12 +46,6 @@ FIDELITY: Mapping[str, Better] = {
 }
 """Each metric of a photo, and which way it is good."""
 
-# What a run depends on, where it is installed.
-_RUNTIMES = (
-    *("torch", "onnxruntime", "ai-edge-litert", "tensorflow", "keras", "coremltools"),
-    "executorch",
-    "mediapipe",
-)
 EMULATED = "emulated here, so its time says nothing of the system's own runtime"
 
 
@@ -64,8 +61,10 @@ def results_of(
         began: Likewise, of `time.monotonic`.
     """
     manifest, options, photos = request.bundle.manifest, request.options, request.photos
-    reference_scores = findings.scores
-    found = {job.target: _artifact_result(job, request, findings) for job in findings.jobs}
+    scores = SaliencyScores()
+    for row in findings.reference_rows:
+        scores.take(row)
+    found = {job.target: _artifact_result(job, request, findings, scores) for job in findings.jobs}
     views = {job.target: found.pop(job.target) for job in findings.jobs if job.build}
     return Results(
         maskport=version("maskport"),
@@ -77,12 +76,12 @@ def results_of(
         threshold=request.spec.mask.threshold,
         labels=list(request.spec.mask.labels),
         started=started,
-        machine=_machine(),
+        machine=findings.machine,
         run=Run(
             photos_from=photos.photos_from,
             truth_from=photos.truth_from,
             photos_left_out=list(photos.left_out),
-            truth_left_out=findings.photos.truth_left_out,
+            truth_left_out=findings.truth_left_out,
             left_out=[a.target for a in manifest.artifacts if a not in request.targets],
             threads=request.threads,
             compute_units=options.compute_units,
@@ -92,12 +91,12 @@ def results_of(
             load_s=findings.load_s,
             resumed=findings.journal.resumed,
         ),
-        photos=findings.photos.photos if request.reference else [],
+        photos=findings.photos,
         reference=Reference(
             device=findings.device,
-            device_name=device_name(findings.device),
+            device_name=findings.device_name,
             weights=shown(str(request.origin.weights)) if request.origin else "(in memory)",
-            truth=_known(reference_scores.result()) if reference_scores else None,
+            truth=_known(scores.result()) if scores else None,
             photos=findings.reference_truth,
         ),
         pytorch=views,
@@ -106,7 +105,9 @@ def results_of(
     )
 
 
-def _artifact_result(job: Job, request: ValidationRequest, findings: Findings) -> ArtifactResult:
+def _artifact_result(
+    job: Job, request: ValidationRequest, findings: Findings, reference_scores: SaliencyScores
+) -> ArtifactResult:
     facts, artifact = findings.journal.of(job.target), job.artifact
     is_file = job.build is None
     status, reason = facts.lost or ("passed", "")
@@ -117,10 +118,10 @@ def _artifact_result(job: Job, request: ValidationRequest, findings: Findings) -
         )
         timing = _compared(timing, facts, artifact, findings)
     photos = [facts.photos[position] for position in sorted(facts.photos)]
-    shown = findings.photos.photos
+    shown = findings.photos
     # Means over some of the photos would pass for means over all of them.
     whole = bool(photos) and len(photos) == len(findings.photos)
-    own, reference_scores = facts.scores, findings.scores
+    own = facts.scores
     complete = whole and own and reference_scores and len(own) == len(reference_scores)
     truth, drop = None, None
     if complete and own and reference_scores:
@@ -136,7 +137,7 @@ def _artifact_result(job: Job, request: ValidationRequest, findings: Findings) -
         reason=reason,
         runtime=facts.runtime,
         emulated=facts.emulated,
-        checksum_holds=not verify_artifact(request.bundle, artifact) if is_file else None,
+        checksum_holds=findings.intact[job.target] if is_file else None,
         fidelity=_fidelity(photos, shown) if whole else None,
         iou_sweep=_sweep(facts, shown) if whole else None,
         class_iou=_class_iou(photos, shown, request.spec.mask.labels) if whole else None,
@@ -225,21 +226,3 @@ def _drop(own: Mapping[str, float], reference: Mapping[str, float]) -> dict[str,
 
 def _known(values: Mapping[str, float | None]) -> dict[str, float]:
     return {name: value for name, value in values.items() if value is not None}
-
-
-def _machine() -> Machine:
-    processor = this_processor()
-    versions = {}
-    for name in _RUNTIMES:
-        with contextlib.suppress(PackageNotFoundError):
-            versions[name] = version(name)
-    return Machine(
-        system=f"{platform.system()} {platform.release()}",
-        processor=processor.name,
-        architecture=processor.architecture,
-        features=processor.features,
-        cores=psutil.cpu_count() or 1,
-        memory_mb=psutil.virtual_memory().total // 1_000_000,
-        python=platform.python_version(),
-        versions=versions,
-    )

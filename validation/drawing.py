@@ -11,7 +11,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..imaging.convert import mask_for_photo
-from ..metrics import SaliencyScores
 from ..models.prepared import Reference, check_range
 from ..specs import MaskSpec
 from .comparison import truth_row, truth_values
@@ -74,18 +73,19 @@ def draw_references(
 
 def score_references(
     photos: PhotoSet, references: Planes, spec: MaskSpec
-) -> tuple[SaliencyScores | None, list[PhotoResult]]:
-    """The reference's own masks against the ground truth: over all photos, and of each.
+) -> tuple[list[NDArray[np.float64]], list[PhotoResult]]:
+    """The reference's own masks against the ground truth: rows of `metrics.saliency_rows` of the
+    photos that have one, and what is said of each.
 
-    None and nothing where there is no ground truth.
+    Nothing where there is no ground truth.
     """
     if not photos.wants_truth:
-        return None, []
-    scores, results = SaliencyScores(), []
+        return [], []
+    rows, results = [], []
     for position, photo in enumerate(photos.photos):
         final = mask_for_photo(references[position], spec, photo.height, photo.width)
         row = truth_row(photos, position, final[None])
         if row is not None:
-            scores.take(row)
+            rows.append(row)
         results.append(PhotoResult(photo=photo.name, metrics={}, truth=truth_values(row)))
-    return scores, results
+    return rows, results

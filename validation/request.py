@@ -3,24 +3,26 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+import numpy as np
+from numpy.typing import NDArray
+
 from ..artifacts.bundle import Bundle
 from ..artifacts.manifest import Artifact
-from ..metrics import SaliencyScores
 from ..models.prepared import Reference
 from ..specs import ModelSpec
 from .journal import Journal
 from .latency import SCHEDULES, Schedule
 from .maps import MapStore
 from .options import RunOptions
-from .photoset import FoundPhotos, PhotoSet
+from .photoset import FoundPhotos
 from .pool import Job
 from .reference import Origin
-from .results import PhotoResult
+from .results import Machine, Photo, PhotoResult
 
 __all__ = ["Findings", "ValidationEvent", "ValidationRequest", "Watcher"]
 
@@ -93,20 +95,29 @@ class Findings:
     Attributes:
         journal: Facts by target.
         jobs: What was run, in order.
-        photos: What it was run on.
+        photos: What masks were compared on; none where only latency was wanted.
+        truth_left_out: Photos without usable ground truth, where some have one: why.
+        maps: Masks that were kept for a report.
         device: Where the reference ran.
+        device_name: Likewise, for people.
         reference_truth: The reference's own masks against the ground truth, by photo.
-        scores: The reference's masks against the ground truth; None without one.
+        reference_rows: Their rows of `metrics.saliency_rows`, of the photos that have one.
+        intact: Of each file: it is still the one that the manifest describes.
+        machine: Where it was measured.
         inference_s: Seconds in runs.
         load_s: Seconds waiting for processes and files.
     """
 
     journal: Journal
     jobs: tuple[Job, ...]
-    photos: PhotoSet
+    photos: list[Photo]
+    truth_left_out: list[str]
     maps: MapStore
     device: str
+    device_name: str
     reference_truth: list[PhotoResult]
-    scores: SaliencyScores | None
+    reference_rows: list[NDArray[np.float64]]
+    intact: Mapping[str, bool]
+    machine: Machine
     inference_s: float
     load_s: float

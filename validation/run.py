@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import ValidationError
 
-from ..artifacts.bundle import describe_files
+from ..artifacts.bundle import describe_files, verify_artifact
 from ..errors import (
     ArtifactError,
     ChangedError,
@@ -30,15 +30,16 @@ from ..errors import (
     RunnerError,
     UsageError,
 )
-from ..metrics import SaliencyScores, drawn_objects
+from ..metrics import drawn_objects
 from ..models.checksums import digest_of
-from ..models.devices import best_device
+from ..models.devices import best_device, device_name
 from ..outputs import Busy, held, room_in
 from ..runtimes.isolated import Build, IsolatedRunner, Limits, default_memory_limit
 from .comparison import Compared, Comparison
 from .drawing import draw_references, score_references
 from .journal import Journal, packed
 from .latency import Schedule
+from .machine import this_machine
 from .maps import MapStore
 from .photoset import PhotoSet
 from .pool import Job, Pool, memory_budget
@@ -102,7 +103,6 @@ class _Validation:
         self.request, self.watch = request, watch
         self.inference_ms = 0.0
         self.device = best_device()
-        self.scores: SaliencyScores | None = None
         files = (Job(a, request.bundle.path / a.path) for a in request.targets)
         self.jobs = (*files, *self._views())
         self.identity = self._identity()
@@ -122,6 +122,7 @@ class _Validation:
             kept_maps.save_photo if kept_maps else lambda position, pixels: None, self._stage
         )
         truths: list[PhotoResult] = []
+        rows: list[NDArray[np.float64]] = []
         if request.reference is not None:
             file = self.folder / "references"
             spec = request.spec.mask
@@ -139,7 +140,7 @@ class _Validation:
             self.photos.tell(
                 [drawn_objects(mask[None], spec.threshold)[0] for mask in self.references]
             )
-            self.scores, truths = score_references(self.photos, self.references, spec)
+            rows, truths = score_references(self.photos, self.references, spec)
         options = request.options
         with Pool(
             request.threads,
@@ -158,11 +159,15 @@ class _Validation:
         return Findings(
             journal=self.journal,
             jobs=self.jobs,
-            photos=self.photos,
+            photos=self.photos.photos if request.reference else [],
+            truth_left_out=self.photos.truth_left_out,
             maps=self.maps,
             device=self.device,
+            device_name=device_name(self.device),
             reference_truth=truths,
-            scores=self.scores,
+            reference_rows=rows,
+            intact={a.target: not verify_artifact(request.bundle, a) for a in request.targets},
+            machine=this_machine(),
             inference_s=self.inference_ms / 1e3,
             load_s=pool.load_seconds,
         )

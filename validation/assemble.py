@@ -114,7 +114,7 @@ def _artifact_result(
     latency, timing = None, None
     if facts.rounds and facts.first_ms is not None:
         latency, timing = summarize_times(
-            facts.rounds, load=facts.load_ms, first=facts.first_ms, threads=request.threads
+            facts.rounds, load=facts.load_ms, first=facts.first_ms, threads=findings.threads
         )
         timing = _compared(timing, facts, artifact, findings)
     photos = [facts.photos[position] for position in sorted(facts.photos)]

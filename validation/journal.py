@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from ..metrics import SaliencyScores
 from .results import Cost, PhotoResult
 
-__all__ = ["Facts", "Journal", "packed"]
+__all__ = ["Facts", "Journal", "packed", "unpacked"]
 
 VERSION = 2
 
@@ -93,6 +93,10 @@ class Journal:
         """The reference's mask of that photo is in its file."""
         return position in self._drawn
 
+    def facts(self) -> list[dict[str, Any]]:
+        """All of them, as they were entered."""
+        return [json.loads(line) for line in self._file.read_bytes().splitlines()[1:]]
+
     def enter(self, kind: str, target: str = "", **values: Any) -> None:
         """Keep a fact, on disk first.
 
@@ -125,7 +129,7 @@ class Journal:
         elif kind == "photo":
             result = PhotoResult.model_validate(fact["result"])
             if fact["row"] is not None:
-                facts.scores.take(_unpacked(fact["row"]))
+                facts.scores.take(unpacked(fact["row"]))
             facts.photos[fact["position"]] = result
             facts.sweeps[fact["position"]] = fact["sweep"]
         elif kind == "round":
@@ -164,9 +168,10 @@ class Journal:
 
 
 def packed(row: NDArray[np.float64]) -> str:
-    """A row of `metrics.saliency_rows`, as a line of the journal has it: to the bit, and short."""
+    """A row of `metrics.saliency_rows`, as text: to the bit, and short."""
     return base64.b64encode(zlib.compress(row.astype("<f8").tobytes(), 1)).decode()
 
 
-def _unpacked(text: str) -> NDArray[np.float64]:
+def unpacked(text: str) -> NDArray[np.float64]:
+    """The row again."""
     return np.frombuffer(zlib.decompress(base64.b64decode(text)), "<f8").astype(np.float64)

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import io
 import re
+import zipfile
+import zlib
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +21,7 @@ __all__ = ["Drawn", "MapStore"]
 
 # Longest side of a kept photo, in pixels.
 PHOTO_SIDE = 640
+_NAME = re.compile(r"(?P<whose>[A-Za-z0-9_%-]+)-(?P<position>[0-9]{1,9})(?P<ending>\.jpg|\.npz)")
 
 
 @dataclass(frozen=True)
@@ -74,6 +78,31 @@ class MapStore:
         """What an artifact drew of a photo; None where it was not kept."""
         arrays = self._load(f"{_plain(target)}-{position}.npz")
         return Drawn(**arrays) if arrays else None
+
+    def packed(self, positions: Collection[int]) -> bytes:
+        """What is kept of some photos, as one zip."""
+        content = io.BytesIO()
+        with zipfile.ZipFile(content, "w") as packed:  # what lies in it is compressed
+            for file in sorted(self.folder.glob("*")):
+                if (found := _NAME.fullmatch(file.name)) and int(found["position"]) in positions:
+                    packed.write(file, file.name)
+        return content.getvalue()
+
+    def unpack(self, content: bytes, start: int) -> None:
+        """Keep what another store packed, whose first photo is the one at ``start`` here.
+
+        Raises:
+            ValueError: It is not what `packed` gives.
+        """
+        try:
+            with zipfile.ZipFile(io.BytesIO(content)) as packed:
+                for name in packed.namelist():
+                    if (found := _NAME.fullmatch(name)) is None:
+                        raise ValueError(f"{name!r} is no map")
+                    at = int(found["position"]) + start
+                    self._write(f"{found['whose']}-{at}{found['ending']}", packed.read(name))
+        except (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError) as exc:
+            raise ValueError(str(exc)) from exc
 
     def _load(self, name: str) -> dict[str, NDArray[Any]] | None:
         file = self.folder / name

@@ -26,9 +26,10 @@ from ..texts import shown
 from .planes import Planes
 from .results import Photo
 
-__all__ = ["FoundPhotos", "PhotoSet", "PhotoSource", "find_photos"]
+__all__ = ["NO_MASK", "FoundPhotos", "PhotoSet", "PhotoSource", "find_photos"]
 
 BUILT_IN = "built-in scenes"
+NO_MASK = "it has no mask"
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,7 +193,7 @@ class PhotoSet:
     def _check_truth(self, source: PhotoSource, height: int, width: int) -> bool:
         if source.read_truth is None:
             if self.wants_truth:
-                self.truth_left_out.append(f"{source.name}: it has no mask")
+                self.truth_left_out.append(f"{source.name}: {NO_MASK}")
             return False
         mask = source.read_truth()
         try:

@@ -104,6 +104,7 @@ class Findings:
         reference_rows: Their rows of `metrics.saliency_rows`, of the photos that have one.
         intact: Of each file: it is still the one that the manifest describes.
         machine: Where it was measured.
+        threads: CPU threads of what was timed.
         inference_s: Seconds in runs.
         load_s: Seconds waiting for processes and files.
     """
@@ -119,5 +120,6 @@ class Findings:
     reference_rows: list[NDArray[np.float64]]
     intact: Mapping[str, bool]
     machine: Machine
+    threads: int
     inference_s: float
     load_s: float

@@ -47,7 +47,7 @@ from .reference import VIEWS, view_artifact
 from .request import Findings, ValidationEvent, ValidationRequest, Watcher
 from .results import Cost, PhotoResult
 
-__all__ = ["validation_run"]
+__all__ = ["jobs_of", "validation_run"]
 
 # How slow a file may be: so many times the reference on the same CPU, and always some seconds.
 SLOWEST = 60
@@ -103,8 +103,7 @@ class _Validation:
         self.request, self.watch = request, watch
         self.inference_ms = 0.0
         self.device = best_device()
-        files = (Job(a, request.bundle.path / a.path) for a in request.targets)
-        self.jobs = (*files, *self._views())
+        self.jobs = jobs_of(request)
         self.identity = self._identity()
         self.folder = request.work / self.identity[:16]
         self.maps = MapStore(self.folder / "maps")
@@ -168,30 +167,13 @@ class _Validation:
             reference_rows=rows,
             intact={a.target: not verify_artifact(request.bundle, a) for a in request.targets},
             machine=this_machine(),
+            threads=request.threads,
             inference_s=self.inference_ms / 1e3,
             load_s=pool.load_seconds,
         )
 
     def _stage(self, text: str) -> None:
         self.watch(ValidationEvent("stage", text=text))
-
-    def _views(self) -> Iterator[Job]:
-        """The network itself, timed as a file would be."""
-        origin = self.request.origin
-        if origin is None:
-            return
-        image = self.request.spec.image
-        for view in VIEWS:
-            arguments = {
-                "bundle": str(self.request.bundle.path),
-                "size": f"{image.height}x{image.width}",
-                "network": origin.network,
-                "weights": str(origin.weights),
-                "weights_key": origin.key or "",
-                "view": view,
-            }
-            build = Build(f"{__package__}.reference:network_view", arguments)
-            yield Job(view_artifact(view, self.request.spec), origin.weights, build)
 
     def _identity(self) -> str:
         """Changes with whatever would make an earlier run's findings another's."""
@@ -378,6 +360,32 @@ class _Validation:
         self.inference_ms += sum(times) + warm_up_ms
         self.journal.enter("round", job.target, times=times)
         self.watch(ValidationEvent("round", job.target, done=number + 1, total=schedule.rounds))
+
+
+def jobs_of(request: ValidationRequest) -> tuple[Job, ...]:
+    """The files; and the network itself, run as a file would be, where a process can build it."""
+    origin, path = request.origin, request.bundle.path
+    files = [Job(artifact, path / artifact.path) for artifact in request.targets]
+    if origin is None:
+        return tuple(files)
+    image = request.spec.image
+    arguments = {
+        "bundle": str(path),
+        "size": f"{image.height}x{image.width}",
+        "network": origin.network,
+        "weights": str(origin.weights),
+        "weights_key": origin.key or "",
+    }
+    build = f"{__package__}.reference:network_view"
+    views = [
+        Job(
+            view_artifact(view, request.spec),
+            origin.weights,
+            Build(build, {**arguments, "view": view}),
+        )
+        for view in VIEWS
+    ]
+    return (*files, *views)
 
 
 def _forget_old_runs(work: Path) -> None:

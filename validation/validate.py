@@ -22,13 +22,21 @@ from .assemble import results_of
 from .gates import Gates, decide, default_gates
 from .gates.baseline import check_network
 from .options import LatencyMode, NetworkOptions, RunOptions
-from .photoset import find_photos
+from .photoset import FoundPhotos, find_photos
 from .reference import VIEWS, bundle_at, load_reference, origin_of
 from .request import ValidationEvent, ValidationRequest, Watcher
 from .results import Results
 from .run import validation_run
 
-__all__ = ["ValidationEvent", "bench", "bench_with", "validate", "validate_with"]
+__all__ = [
+    "ValidationEvent",
+    "bench",
+    "bench_with",
+    "request_for",
+    "selected_targets",
+    "validate",
+    "validate_with",
+]
 
 Path_ = str | PathLike[str]
 Report = Callable[[Results], object]
@@ -172,7 +180,8 @@ def validate_with(
     watch: Watcher,
 ) -> Results:
     """`validate`, with the options of the run as one value."""
-    request = _request(bundle, options, watch, compare=True, keep_maps=html is not None)
+    photos = _photos(options, watch)
+    request = request_for(bundle, options, photos, watch, compare=True, keep_maps=html is not None)
     spec = request.spec
     if options.masks is not None and spec.mask.channels > 1:
         raise UsageError(
@@ -198,26 +207,36 @@ def bench_with(bundle: Path, options: RunOptions, report: Report | None, watch: 
     """`bench`, with the options of the run as one value."""
     if options.latency == "none":
         raise UsageError("There is nothing to do without latency.", "Use standard or release.")
-    request = _request(bundle, options, watch, compare=False, keep_maps=False)
+    photos = _photos(options, watch)
+    request = request_for(bundle, options, photos, watch, compare=False, keep_maps=False)
     return _run(request, watch, lambda made: made, None, report)
 
 
-def _request(
-    folder: Path, options: RunOptions, watch: Watcher, *, compare: bool, keep_maps: bool
+def request_for(
+    folder: Path,
+    options: RunOptions,
+    photos: FoundPhotos,
+    watch: Watcher,
+    *,
+    compare: bool,
+    keep_maps: bool,
 ) -> ValidationRequest:
+    """What a run of a bundle on some photos is asked for, as far as it can be checked before.
+
+    Raises:
+        InputError: As `validate`.
+    """
     whole = _opened(folder, options)
     bundle = bundle_at(whole, options.size)
-    photos = find_photos(
-        options.images,
-        options.masks,
-        lambda text: watch(ValidationEvent("stage", text=text)),
-    )
     threads, seconds, given = options.threads, options.time_limit, options.network
     if threads is not None and threads < 1:
         raise UsageError(f"{threads} threads run nothing.", "Give 1 or more, or leave it out.")
     if seconds is not None and seconds <= 0:
         raise UsageError(f"Nothing runs within {seconds} s.", "Give a longer --time-limit.")
-    targets, spec = _at_size(_selected(whole, options.targets), bundle), spec_of(bundle.manifest)
+    targets, spec = (
+        _at_size(selected_targets(whole, options.targets), bundle),
+        spec_of(bundle.manifest),
+    )
     if options.runtime:
         _check_runtime(options.runtime, targets)
     reference, origin = None, None
@@ -252,6 +271,12 @@ def _opened(folder: Path, options: RunOptions) -> Bundle:
     return signed_bundle(folder, trust_in(options.require_signature))
 
 
+def _photos(options: RunOptions, watch: Watcher) -> FoundPhotos:
+    return find_photos(
+        options.images, options.masks, lambda text: watch(ValidationEvent("stage", text=text))
+    )
+
+
 def _run(
     request: ValidationRequest,
     watch: Watcher,
@@ -272,7 +297,7 @@ def _run(
     return results
 
 
-def _selected(bundle: Bundle, names: Sequence[str]) -> tuple[Artifact, ...]:
+def selected_targets(bundle: Bundle, names: Sequence[str]) -> tuple[Artifact, ...]:
     """What is to be run; see `Bundle.selected`."""
     chosen = bundle.selected(names)
     if taken := sorted({a.target for a in chosen} & set(VIEWS)):

@@ -46,6 +46,7 @@ _COMMANDS = {
     "verify": "Hold a bundle's files against its manifest, and its signature.",
     "sign": "Sign a bundle: a key, a certificate or an account.",
     "provenance": "Print where a bundle came from, or what it consists of.",
+    "sweep": "Export and validate many networks, sizes and targets, on Ray.",
     "inspect": "Say what is in any file of these formats, ours or not.",
     "targets": "List the targets and what is installed for them.",
     "catalog": "List the networks that have a name.",

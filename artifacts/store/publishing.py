@@ -70,6 +70,7 @@ def publish(
     version: str = "",
     tags: Iterable[str] = (LATEST,),
     reread: bool = False,
+    page: bool = True,
     watch: Watch = lambda _text, _done, _total: None,
 ) -> Published:
     """Put a bundle into a store, as a version that appears whole or not at all and never changes.
@@ -84,6 +85,7 @@ def publish(
         version: Which of it; the first 12 digits of the manifest's SHA-256 where left out.
         tags: What else the version is called from now on.
         reread: Read what the store has already, too, and replace what is damaged.
+        page: Draw the store's page anew, for which all of its manifests are read.
         watch: Told how far it is.
 
     Raises:
@@ -125,7 +127,8 @@ def publish(
     _held_as(place, key, content)
     for tag in tags:
         place.replace(tag_key(name, tag), f"{version}\n".encode())
-    place.replace(INDEX, page_of(place).encode())
+    if page:
+        place.replace(INDEX, page_of(place).encode())
     return Published(
         name, version, tags, not created, signed is not None, len(entries), len(sent), sum(sent)
     )

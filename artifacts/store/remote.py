@@ -47,11 +47,12 @@ class Remote(Place):
                 held = self._fs.find(self._path(under), detail=True)
             except FileNotFoundError:
                 return found
-            above = self._path(under).lstrip("/") + "/"
+            above = self._path(under).strip("/") + "/"
+            before = f"{under}/" if under else ""
             for name, state in held.items():
                 key = str(name).lstrip("/")
                 if key.startswith(above):
-                    found[f"{under}/{key.removeprefix(above)}"] = Held(
+                    found[f"{before}{key.removeprefix(above)}"] = Held(
                         int(state.get("size") or 0), _changed(state)
                     )
         return found

@@ -34,6 +34,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "exporters": {
         *("models", "quantization", "artifacts", "runtimes", "metrics", "processes", "sdks")
     },
+    "sweeps": {"api", "artifacts", "exporters", "imaging", "models", "quantization", "validation"},
     "validation": {"runtimes", "artifacts", "imaging", "metrics", "models", "scenes", "sdks"},
     # Files are written whole by what bundles are.
     "apps": {"runtimes", "imaging", "artifacts"},
@@ -63,6 +64,8 @@ SDKS = {
     "onnxruntime",
     "onnxsim",
     "pillow_heif",
+    "pyarrow",
+    "ray",
     "s3fs",
     "tensorboard",
     "tensorflow",

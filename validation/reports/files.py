@@ -7,7 +7,7 @@ from pathlib import Path
 from ...outputs import write_whole
 from ..results import Results
 
-__all__ = ["write_json"]
+__all__ = ["json_of", "write_json"]
 
 
 def write_json(results: Results, path: Path) -> None:
@@ -16,4 +16,9 @@ def write_json(results: Results, path: Path) -> None:
     Raises:
         InputError: The path can't be written.
     """
-    write_whole(path, results.model_dump_json(indent=2).encode() + b"\n")
+    write_whole(path, json_of(results))
+
+
+def json_of(results: Results) -> bytes:
+    """A file's content, likewise."""
+    return results.model_dump_json(indent=2).encode() + b"\n"

@@ -17,7 +17,7 @@ from . import plots, view, wording
 from .heat import NOT_A_NUMBER
 from .pictures import CLASS_COLORS, MOST_PHOTOS, gallery
 
-__all__ = ["render_page", "write_html"]
+__all__ = ["anchors_of", "environment", "policy", "render_page", "source", "write_html"]
 
 _HERE = Path(__file__).parent
 # What the script takes of the pictures.
@@ -50,18 +50,18 @@ def write_html(results: Results, maps: MapStore | None, out: Path) -> Path:
 
 def render_page(results: Results, maps: MapStore | None) -> str:
     """The page's text. Everything that comes from results is escaped."""
-    style, script = _source("page.css"), _source("page.js")
+    style, script = source(_HERE / "page.css"), source(_HERE / "page.js")
     artifacts = list(results.artifacts.values())
     everything = [*results.pytorch.values(), *artifacts]
     pictures = gallery(results, maps)
     return (
-        _environment()
+        environment(_HERE)
         .get_template("page.html.j2")
         .render(
             results=results,
             artifacts=artifacts,
             everything=everything,
-            anchors={a.target: f"a-{number}" for number, a in enumerate(everything)},
+            anchors=anchors_of(results),
             failed=results.failures(),
             emulated=any(a.emulated for a in everything),
             gates=[gate for a in artifacts for gate in a.gates],
@@ -83,16 +83,7 @@ def render_page(results: Results, maps: MapStore | None) -> str:
             style=Markup(style),  # noqa: S704 - ours
             script=Markup(script),  # noqa: S704 - ours
             # Nothing runs or loads but what is in this file: not even a name that got through.
-            policy="; ".join(
-                (
-                    "default-src 'none'",
-                    "img-src data:",
-                    f"style-src '{_hash(style)}'",
-                    f"script-src '{_hash(script)}'",
-                    "base-uri 'none'",
-                    "form-action 'none'",
-                )
-            ),
+            policy=policy(style, script),
         )
     )
 
@@ -106,22 +97,44 @@ def _untimed(artifacts: list[ArtifactResult]) -> list[tuple[str, list[ArtifactRe
     return list(groups.items())
 
 
-def _environment() -> Environment:
-    environment = Environment(
-        loader=FileSystemLoader(_HERE),
+def environment(*folders: Path) -> Environment:
+    """Of pages whose templates lie in some folders; what comes from elsewhere is escaped."""
+    made = Environment(
+        loader=FileSystemLoader(folders),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
     # Its `tojson` writes <, >, & and ' as escapes: data can't end the script that holds it.
-    environment.policies["json.dumps_kwargs"] = {"allow_nan": False, "separators": (",", ":")}
-    return environment
+    made.policies["json.dumps_kwargs"] = {"allow_nan": False, "separators": (",", ":")}
+    return made
 
 
-def _source(name: str) -> str:
+def source(file: Path) -> str:
+    """A style or script as a page holds it."""
     # A browser reads \r\n as \n before it hashes.
-    return "\n" + (_HERE / name).read_text(encoding="utf-8").replace("\r\n", "\n")
+    return "\n" + file.read_text(encoding="utf-8").replace("\r\n", "\n")
+
+
+def policy(style: str, script: str) -> str:
+    """What a page may do: nothing runs or loads but these two and its own pictures."""
+    return "; ".join(
+        (
+            "default-src 'none'",
+            "img-src data:",
+            f"style-src '{_hash(style)}'",
+            f"script-src '{_hash(script)}'",
+            "base-uri 'none'",
+            "form-action 'none'",
+        )
+    )
+
+
+def anchors_of(results: Results) -> dict[str, str]:
+    """Where each artifact stands on the page, by target."""
+    everything = (*results.pytorch, *results.artifacts)
+    return {target: f"a-{number}" for number, target in enumerate(everything)}
 
 
 def _hex(color: tuple[int, int, int]) -> str:

@@ -1,0 +1,186 @@
+"""Ray, as far as a sweep needs it: a cluster, tasks on it, and what became of them.
+
+Nothing else knows Ray. Our own cluster listens on this machine only. Ray's reports on its use are
+switched off, unless RAY_USAGE_STATS_ENABLED says otherwise.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ..errors import MissingToolError, ToolError
+from ..texts import first_line
+
+__all__ = ["Cluster", "Lost", "Node", "connected"]
+
+# Ray starts a task again so many times when its worker or its node is lost.
+RETRIES = 3
+# What tasks hand to one another is small: everything large is in the sweep's place.
+OBJECT_STORE = 128 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """A machine of the cluster.
+
+    Attributes:
+        id: Ray's.
+        address: Where it is.
+        cpus: Those that Ray gives to tasks there.
+        memory: Bytes, likewise.
+    """
+
+    id: str
+    address: str
+    cpus: int
+    memory: int
+
+
+class Lost(Exception):
+    """A task did not end, however often it was tried; the text says why."""
+
+
+class Cluster:
+    """A cluster that this process is connected to.
+
+    Attributes:
+        dashboard: Where it can be looked at; empty where it has none.
+        own: It was started for this sweep.
+    """
+
+    def __init__(self, ray: Any, dashboard: str, *, own: bool) -> None:
+        self._ray = ray
+        self.dashboard, self.own = dashboard, own
+
+    def nodes(self) -> list[Node]:
+        """Those that are alive and run tasks."""
+        found = []
+        for node in self._ray.nodes():
+            cpus = int(node["Resources"].get("CPU", 0))
+            if node["Alive"] and cpus:
+                memory = int(node["Resources"].get("memory", 0))
+                found.append(Node(node["NodeID"], node["NodeManagerAddress"], cpus, memory))
+        return found
+
+    def submit(
+        self,
+        function: Callable[..., Any],
+        *arguments: Any,
+        name: str,
+        cpus: float,
+        memory: int = 0,
+        node: Node | None = None,
+    ) -> Any:
+        """Have a function called on some node.
+
+        Args:
+            function: A function of a module.
+            arguments: Its own.
+            name: On Ray's dashboard.
+            cpus: That it takes.
+            memory: Bytes that it takes.
+            node: On that one and no other.
+
+        Returns:
+            What `ended` and `result` know it by.
+        """
+        options: dict[str, Any] = {"name": name, "num_cpus": cpus, "max_retries": RETRIES}
+        if memory:
+            options["memory"] = memory
+        if node is not None:
+            from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+            options["scheduling_strategy"] = NodeAffinitySchedulingStrategy(node.id, soft=False)
+        return self._ray.remote(function).options(**options).remote(*arguments)
+
+    def ended(self, waiting: Sequence[Any], seconds: float) -> list[Any]:
+        """Those that have ended, of some that were submitted; waits so long for one."""
+        found, _ = self._ray.wait(list(waiting), num_returns=1, timeout=seconds)
+        if not found:
+            return []
+        ready, _ = self._ray.wait(list(waiting), num_returns=len(waiting), timeout=0)
+        return list(ready)
+
+    def result(self, submitted: Any) -> Any:
+        """What the function gave.
+
+        Raises:
+            Lost: It gave nothing.
+        """
+        from ray.exceptions import RayError, RayTaskError
+
+        try:
+            return self._ray.get(submitted)
+        except RayTaskError as exc:
+            cause = exc.cause if isinstance(exc.cause, Exception) else exc
+            raise Lost(f"maskport broke: {type(cause).__name__}: {first_line(cause)}") from exc
+        except RayError as exc:
+            raise Lost(f"{type(exc).__name__}: {first_line(exc)}") from exc
+
+
+@contextlib.contextmanager
+def connected(
+    address: str | None = None, workers: int | None = None, threads: int = 1
+) -> Iterator[Cluster]:
+    """A cluster of this machine's, or the one at an address, as long as the block lasts.
+
+    Args:
+        address: ``HOST:PORT``, ``auto`` or ``ray://…``; None for one of our own.
+        workers: Tasks at once on our own; as many as there are CPUs for where None.
+        threads: CPUs that each takes.
+
+    Raises:
+        MissingToolError: Ray is not installed.
+        ToolError: There is no cluster at the address, or none can be started.
+    """
+    cpus = workers * threads if workers else max(threads, _cpus())
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    try:
+        import ray
+    except ImportError:
+        raise MissingToolError("ray", "sweep", "maskport sweep") from None
+    quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            if address is None:
+                context: Any = ray.init(
+                    num_cpus=cpus,
+                    object_store_memory=OBJECT_STORE,
+                    include_dashboard=True,
+                    dashboard_host="127.0.0.1",
+                    _node_ip_address="127.0.0.1",
+                    **quiet,
+                )
+            else:
+                context = ray.init(address, **quiet)
+    except Exception as exc:  # Ray raises what its parts do
+        where = "here" if address is None else f"at {address}"
+        remedy = (
+            "Ray's own logs are in /tmp/ray/session_latest/logs."
+            if address is None
+            else "Check --address, and that the cluster runs this version of Ray."
+        )
+        raise ToolError(f"There is no Ray cluster {where}: {first_line(exc)}.", remedy) from exc
+    url = str(getattr(context, "dashboard_url", "") or "")
+    session = (getattr(context, "address_info", None) or {}).get("session_dir")
+    try:
+        yield Cluster(ray, f"http://{url}" if url else "", own=address is None)
+    finally:
+        ray.shutdown()
+        if address is None and session:
+            shutil.rmtree(Path(session), ignore_errors=True)
+
+
+def _cpus() -> int:
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

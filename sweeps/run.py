@@ -1,0 +1,354 @@
+"""A sweep from its plan to its report: what is left to do, given to the cluster, and followed."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import shutil
+import sys
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from importlib.metadata import version
+from typing import Any, Literal
+
+from ..artifacts.processor import Processor, this_processor
+from ..artifacts.store import open_place
+from ..artifacts.store.keys import manifest_key
+from ..models.download import cache_folder
+from ..validation.photoset import FoundPhotos
+from .cluster import Cluster, Lost, Node
+from .memory import Work, memory_of
+from .outcomes import Outcomes, load_pyarrow
+from .page import page_of
+from .plan import Cell, Plan
+from .remote import photos_at
+from .tasks import Outcome, Task, done, store_of
+
+__all__ = ["Failed", "SweepEvent", "Swept", "Watcher", "sweep"]
+
+# So many tasks are with Ray at once: enough for an autoscaler to see what is asked for, and few
+# enough for the driver to hold.
+WINDOW = 1000
+# Seconds between two looks at a cluster on which nothing ends.
+LOOK = 1.0
+# So often a timing is tried, on other nodes of its kind.
+TRIES = 3
+
+
+@dataclass(frozen=True, slots=True)
+class SweepEvent:
+    """Something that happened.
+
+    Attributes:
+        kind: ``stage`` (a text), ``note`` (a text that is worth a line), ``planned`` (how many
+            tasks of a kind there are, and how many of them were done before), ``started`` and
+            ``ended`` (a task), ``failed`` (a task, and why).
+        work: Of which kind.
+        label: Of the task.
+    """
+
+    kind: Literal["stage", "note", "planned", "started", "ended", "failed"]
+    text: str = ""
+    work: Work | None = None
+    label: str = ""
+    done: int = 0
+    total: int = 0
+
+
+Watcher = Callable[[SweepEvent], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """A task that came to nothing.
+
+    Attributes:
+        label: Which.
+        reason: Why.
+        exit_code: As of the command that does it alone.
+    """
+
+    label: str
+    reason: str
+    exit_code: int
+
+
+@dataclass(slots=True)
+class Swept:
+    """What became of a sweep.
+
+    Attributes:
+        files: The table: a row a file.
+        failed: What came to nothing; its bundles are not in the table.
+        not_made: Targets that could not be exported, and why.
+        did: Tasks that were done now.
+        had: Tasks that were done before.
+    """
+
+    files: list[dict[str, Any]] = field(default_factory=list)
+    failed: list[Failed] = field(default_factory=list)
+    not_made: list[str] = field(default_factory=list)
+    did: int = 0
+    had: int = 0
+
+
+def sweep(plan: Plan, out: str, cluster: Cluster, watch: Watcher = lambda event: None) -> Swept:
+    """Export, validate and time everything that a plan asks for; what is done already in ``out`` is
+    not done again.
+
+    Args:
+        plan: From `read_plan`.
+        out: A folder, or an address that fsspec knows: where everything finished is kept.
+        cluster: From `cluster.connected`.
+        watch: Called with each `SweepEvent`, in this thread.
+
+    Raises:
+        InputError: The photos, or ``out``, can't be used.
+        MissingToolError: pyarrow is not installed.
+    """
+    load_pyarrow()
+    place = open_place(out)
+    out = place.shown if "://" not in out else out  # from any folder that a worker may be in
+    watch(SweepEvent("stage", "looking at the photos"))
+    photos = photos_at(plan.photos, plan.masks)
+    run = _Sweep(plan, out, photos, cluster, watch)
+    run.run()
+    if cluster.own and not run.swept.failed:
+        for cell in plan.cells:  # this node's copies
+            shutil.rmtree(cache_folder() / "sweeps" / cell.key[:16], ignore_errors=True)
+    place.replace("index.html", page_of(plan, run.swept).encode())
+    return run.swept
+
+
+@dataclass(slots=True)
+class _Bundle:
+    """What is still to be done of a bundle."""
+
+    cell: Cell
+    compare: list[Task]
+    exported: bool = False
+    waiting: set[str] = field(default_factory=set)
+    timings: list[Task] = field(default_factory=list)
+    lost: bool = False
+
+
+class _Sweep:
+    """The state of one sweep."""
+
+    def __init__(
+        self, plan: Plan, out: str, photos: FoundPhotos, cluster: Cluster, watch: Watcher
+    ) -> None:
+        self.plan, self.out, self.photos = plan, out, photos
+        self.cluster, self.watch = cluster, watch
+        self.outcomes = Outcomes(open_place(out))
+        self.swept = Swept()
+        self.bundles = {cell.key: _Bundle(cell, self._comparisons(cell)) for cell in plan.cells}
+        self.queue: deque[tuple[Task, Node | None]] = deque()
+        self.running: dict[Any, tuple[Task, Node | None]] = {}
+        self.kinds: dict[str, list[Node]] = {}
+        self.tries: dict[str, int] = {}
+        nodes = cluster.nodes()
+        self.largest = max(node.memory for node in nodes) if cluster.own else sys.maxsize
+        # On our own cluster, what is with Ray runs.
+        self.window = sum(n.cpus for n in nodes) // plan.threads if cluster.own else WINDOW
+
+    def run(self) -> None:
+        """Masks first; then, on idle nodes, times; then the verdicts."""
+        self.watch(SweepEvent("stage", "looking at what is done"))
+        finished = self.outcomes.finished()
+        store = open_place(store_of(self.out)).listed("bundles")
+        exports = [self._export(bundle.cell) for bundle in self.bundles.values()]
+        shards = [task for bundle in self.bundles.values() for task in bundle.compare]
+        for bundle, task in zip(self.bundles.values(), exports, strict=True):
+            bundle.exported = manifest_key(bundle.cell.name, bundle.cell.key[:12]) in store
+            bundle.waiting = {part.key for part in bundle.compare} - finished
+            if not bundle.exported:
+                self.queue.append((task, None))
+            elif bundle.waiting:
+                self._follow(bundle)
+        self._planned("export", len(exports), sum(b.exported for b in self.bundles.values()))
+        self._planned("compare", len(shards), sum(task.key in finished for task in shards))
+        self._work()
+        if self.plan.latency != "none":
+            self._time(finished)
+        self._judge()
+
+    def _export(self, cell: Cell) -> Task:
+        return Task("export", cell.key, cell, cell.name, self.plan.threads)
+
+    def _comparisons(self, cell: Cell) -> list[Task]:
+        sources, size = self.photos.sources, self.plan.shard
+        shards = [sources[start : start + size] for start in range(0, len(sources), size)]
+        return [
+            Task(
+                "compare",
+                _key(cell.key, "compare", FoundPhotos(shard).identity, str(self.plan.threads)),
+                cell,
+                f"{cell.name} {number}/{len(shards)}" if len(shards) > 1 else cell.name,
+                self.plan.threads,
+                shard,
+            )
+            for number, shard in enumerate(shards, 1)
+        ]
+
+    def _planned(self, work: Work, total: int, had: int) -> None:
+        self.swept.had += had
+        self.watch(SweepEvent("planned", work=work, total=total, done=had))
+
+    def _follow(self, bundle: _Bundle) -> None:
+        """Comparisons go before other bundles' exports, so that bundles are done one by one."""
+        tasks = [task for task in bundle.compare if task.key in bundle.waiting]
+        self.queue.extendleft((task, None) for task in reversed(tasks))
+
+    def _work(self) -> None:
+        """Until nothing is left in the queue, nor with Ray."""
+        while self.queue or self.running:
+            while self.queue and len(self.running) < self.window:
+                self._submit(*self.queue.popleft())
+            for submitted in self.cluster.ended(list(self.running), LOOK):
+                task, node = self.running.pop(submitted)
+                try:
+                    outcome: Outcome = self.cluster.result(submitted)
+                except Lost as exc:
+                    self._lost(task, node, str(exc))
+                else:
+                    self._ended(task, outcome)
+
+    def _submit(self, task: Task, node: Node | None) -> None:
+        # Alone on its node: it takes all of its CPUs.
+        cpus = node.cpus if node is not None else task.threads
+        # Of our own cluster, what can't be had would be waited for without end.
+        memory = min(memory_of(task.work, task.cell), self.largest)
+        submitted = self.cluster.submit(
+            done,
+            self.out,
+            task,
+            name=f"{task.work} {task.label}",
+            cpus=cpus,
+            memory=memory,
+            node=node,
+        )
+        self.running[submitted] = task, node
+        self.watch(SweepEvent("started", work=task.work, label=task.label))
+
+    def _ended(self, task: Task, outcome: Outcome) -> None:
+        if outcome.error is not None:
+            what, remedy, code = outcome.error
+            self._failed(task, f"{what} {remedy}".strip(), code)
+            return
+        if outcome.again:
+            self.swept.had += 1
+        else:
+            self.swept.did += 1
+        self.swept.not_made += outcome.notes
+        for note in outcome.notes:
+            self.watch(SweepEvent("note", note))
+        self.watch(SweepEvent("ended", work=task.work, label=task.label))
+        bundle = self.bundles[task.cell.key]
+        if task.work == "export":
+            bundle.exported = True
+            self._follow(bundle)
+        elif task.work == "compare":
+            bundle.waiting.discard(task.key)
+
+    def _lost(self, task: Task, node: Node | None, reason: str) -> None:
+        """Another node of the kind may do what one node did not live to do."""
+        there = {one.id for one in self.cluster.nodes()}
+        kind = self.kinds.get(task.kind, [])
+        others = [one for one in kind if one.id in there and one != node]
+        self.tries[task.key] = self.tries.get(task.key, 0) + 1
+        if others and self.tries[task.key] < TRIES:
+            self.queue.append((task, others[0]))
+            return
+        self._failed(task, reason, 3)
+
+    def _failed(self, task: Task, reason: str, code: int) -> None:
+        bundle = self.bundles[task.cell.key]
+        if task.work == "time":  # masks can be judged without
+            bundle.timings = [timing for timing in bundle.timings if timing.key != task.key]
+        else:
+            bundle.lost = True
+        label = f"{task.work} {task.label}"
+        self.swept.failed.append(Failed(label, reason, code))
+        self.watch(SweepEvent("failed", reason, work=task.work, label=label))
+
+    def _time(self, finished: set[str]) -> None:
+        """Each bundle once on each kind of processor, one at a time a node."""
+        self._find_kinds()
+        sources = self.photos.sources[:1]
+        had = 0
+        for bundle in self.bundles.values():
+            if bundle.lost:
+                continue
+            for number, (kind, nodes) in enumerate(self.kinds.items()):
+                task = replace(
+                    self._export(bundle.cell),
+                    work="time",
+                    key=_key(
+                        bundle.cell.key, self.plan.latency, kind, FoundPhotos(sources).identity
+                    ),
+                    threads=nodes[0].cpus,
+                    sources=sources,
+                    latency=self.plan.latency,
+                    kind=kind,
+                    label=f"{bundle.cell.name} on {kind.split(' (')[0]}",
+                )
+                bundle.timings.append(task)
+                if task.key in finished:
+                    had += 1
+                    continue
+                self.queue.append((task, nodes[(len(self.queue) + number) % len(nodes)]))
+        self._planned("time", had + len(self.queue), had)
+        self._work()
+
+    def _find_kinds(self) -> None:
+        """Which nodes have which processor, and how many CPUs of it."""
+        asked = {
+            node: self.cluster.submit(
+                this_processor, name="what processor is it", cpus=0, node=node
+            )
+            for node in self.cluster.nodes()
+        }
+        self.kinds = {}
+        for node, submitted in asked.items():
+            with contextlib.suppress(Lost):  # it is gone
+                found: Processor = self.cluster.result(submitted)
+                features = " ".join(found.features or ())
+                self.kinds.setdefault(f"{found.name} ({features}, {node.cpus} CPUs)", []).append(
+                    node
+                )
+
+    def _judge(self) -> None:
+        rows: dict[str, list[dict[str, Any]]] = {}
+        had = 0
+        photos = replace(self.photos, sources=())
+        for bundle in self.bundles.values():
+            if bundle.lost:
+                continue
+            task = replace(
+                self._export(bundle.cell),
+                work="judge",
+                latency=self.plan.latency,
+                parts=tuple(part.key for part in bundle.compare),
+                timings=tuple(timing.key for timing in bundle.timings),
+                photos=photos,
+                gates=self.plan.gates,
+            )
+            task = replace(
+                task, key=_key(*task.parts, *task.timings, self.plan.gates_key, version("maskport"))
+            )
+            if (found := self.outcomes.files(bundle.cell.name, task.key)) is not None:
+                rows[bundle.cell.key] = found
+                had += 1
+            else:
+                self.queue.append((task, None))
+        self._planned("judge", had + len(self.queue), had)
+        self._work()
+        for key, bundle in self.bundles.items():
+            if not bundle.lost:
+                self.swept.files += rows.get(key) or self.outcomes.files(bundle.cell.name) or []
+
+
+def _key(*parts: str) -> str:
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()

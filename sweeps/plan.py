@@ -176,7 +176,7 @@ def read_plan(path: Path) -> Plan:
         _placed(file.photos, beside),
         _placed(file.masks, beside),
         gates,
-        hashlib.sha256(repr(gates).encode()).hexdigest(),
+        sha256_of(Path(gates_file)) if gates_file else "the defaults",
         file.latency,
         file.shard,
         file.threads,

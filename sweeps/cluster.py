@@ -1,13 +1,15 @@
 """Ray, as far as a sweep needs it: a cluster, tasks on it, and what became of them.
 
-Nothing else knows Ray. Our own cluster listens on this machine only. Ray's reports on its use are
-switched off, unless RAY_USAGE_STATS_ENABLED says otherwise.
+Nothing else knows Ray. Ray's servers listen on every interface of a machine and run what they are
+told to, so our own cluster does what it is told with a token only, which nobody else has. Ray's
+reports on its use are switched off, unless RAY_USAGE_STATS_ENABLED says otherwise.
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
+import secrets
 import shutil
 import warnings
 from collections.abc import Callable, Iterator, Sequence
@@ -24,6 +26,8 @@ __all__ = ["Cluster", "Lost", "Node", "connected"]
 RETRIES = 3
 # What tasks hand to one another is small: everything large is in the sweep's place.
 OBJECT_STORE = 128 << 20
+# From so many tasks on, those that end within so many seconds are looked at together.
+MANY, GATHER = 100, 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +109,9 @@ class Cluster:
         found, _ = self._ray.wait(list(waiting), num_returns=1, timeout=seconds)
         if not found:
             return []
-        ready, _ = self._ray.wait(list(waiting), num_returns=len(waiting), timeout=0)
+        # Looking through thousands takes as long as a small task, so more of them are waited for.
+        more = GATHER if len(waiting) > MANY else 0
+        ready, _ = self._ray.wait(list(waiting), num_returns=len(waiting), timeout=more)
         return list(ready)
 
     def result(self, submitted: Any) -> Any:
@@ -143,6 +149,8 @@ def connected(
     cpus = workers * threads if workers else max(threads, _cpus())
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    if address is None:
+        os.environ.update(RAY_AUTH_MODE="token", RAY_AUTH_TOKEN=secrets.token_hex(32))
     try:
         import ray
     except ImportError:
@@ -178,6 +186,9 @@ def connected(
         ray.shutdown()
         if address is None and session:
             shutil.rmtree(Path(session), ignore_errors=True)
+        if address is None:
+            for name in ("RAY_AUTH_MODE", "RAY_AUTH_TOKEN"):
+                os.environ.pop(name, None)
 
 
 def _cpus() -> int:

@@ -64,7 +64,7 @@ def command(plan: Path, out: str | None, address: str | None, workers: int | Non
         view.say("starting Ray" if address is None else "connecting to Ray")
         with connected(address, workers, asked.threads) as cluster:
             if cluster.dashboard:
-                view.note(f"Ray's dashboard: {cluster.dashboard}")
+                view.note(f"Ray's dashboard: {cluster.dashboard} (`ray get-auth-token`)")
             swept = sweep(asked, where, cluster, view.watch)
     _print(swept, where)
     return _exit_code(swept)

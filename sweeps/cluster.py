@@ -1,15 +1,14 @@
 """Ray, as far as a sweep needs it: a cluster, tasks on it, and what became of them.
 
-Nothing else knows Ray. Ray's servers listen on every interface of a machine and run what they are
-told to, so our own cluster does what it is told with a token only, which nobody else has. Ray's
-reports on its use are switched off, unless RAY_USAGE_STATS_ENABLED says otherwise.
+Nothing else knows Ray. Its servers listen on every interface of a machine; from 2.60 on they do
+what they are told with the user's token only, unless RAY_AUTH_MODE says otherwise. Its reports on
+its use are switched off, unless RAY_USAGE_STATS_ENABLED says otherwise.
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
-import secrets
 import shutil
 import warnings
 from collections.abc import Callable, Iterator, Sequence
@@ -149,8 +148,6 @@ def connected(
     cpus = workers * threads if workers else max(threads, _cpus())
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
-    if address is None:
-        os.environ.update(RAY_AUTH_MODE="token", RAY_AUTH_TOKEN=secrets.token_hex(32))
     try:
         import ray
     except ImportError:
@@ -165,7 +162,6 @@ def connected(
                     object_store_memory=OBJECT_STORE,
                     include_dashboard=True,
                     dashboard_host="127.0.0.1",
-                    _node_ip_address="127.0.0.1",
                     **quiet,
                 )
             else:
@@ -186,9 +182,6 @@ def connected(
         ray.shutdown()
         if address is None and session:
             shutil.rmtree(Path(session), ignore_errors=True)
-        if address is None:
-            for name in ("RAY_AUTH_MODE", "RAY_AUTH_TOKEN"):
-                os.environ.pop(name, None)
 
 
 def _cpus() -> int:

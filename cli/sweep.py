@@ -12,7 +12,7 @@ from .run_options import resumable
 from .tables import print_table
 
 if TYPE_CHECKING:
-    from ..sweeps.run import Swept
+    from ..sweeps.swept import Swept
 
 __all__ = ["command"]
 

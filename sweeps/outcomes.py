@@ -156,7 +156,8 @@ class Outcomes:
     def _table(self, key: str) -> pa.Table:
         content = self.place.read(key, _PARQUET)
         try:
-            return load_pyarrow().read_table(io.BytesIO(content))
+            read = load_pyarrow().read_table
+            return read(io.BytesIO(content), page_checksum_verification=True)
         except (ValueError, OSError) as exc:  # pyarrow's own errors are among them
             raise self._damaged(key, exc) from exc
 
@@ -203,7 +204,7 @@ def _parquet(rows: Sequence[dict[str, Any]], columns: dict[str, str], head: byte
     )
     content = io.BytesIO()
     table = pa.Table.from_pylist(list(rows), schema=schema)
-    parquet.write_table(table, content, compression="zstd")
+    parquet.write_table(table, content, compression="zstd", write_page_checksum=True)
     return content.getvalue()
 
 

@@ -17,7 +17,7 @@ from ..validation.reports.wording import megabytes, metric_label, metric_value, 
 
 if TYPE_CHECKING:
     from .plan import Plan
-    from .run import Swept
+    from .swept import Swept
 
 __all__ = ["front", "page_of"]
 

@@ -23,9 +23,10 @@ from .outcomes import Outcomes, load_pyarrow
 from .page import page_of
 from .plan import Cell, Plan
 from .remote import photos_at
+from .swept import Failed, Swept
 from .tasks import Outcome, Task, done, store_of
 
-__all__ = ["Failed", "SweepEvent", "Swept", "Watcher", "sweep"]
+__all__ = ["SweepEvent", "Watcher", "sweep"]
 
 # So many tasks are with Ray at once: enough for an autoscaler to see what is asked for, and few
 # enough for the driver to hold.
@@ -57,40 +58,6 @@ class SweepEvent:
 
 
 Watcher = Callable[[SweepEvent], None]
-
-
-@dataclass(frozen=True, slots=True)
-class Failed:
-    """A task that came to nothing.
-
-    Attributes:
-        label: Which.
-        reason: Why.
-        exit_code: As of the command that does it alone.
-    """
-
-    label: str
-    reason: str
-    exit_code: int
-
-
-@dataclass(slots=True)
-class Swept:
-    """What became of a sweep.
-
-    Attributes:
-        files: The table: a row a file.
-        failed: What came to nothing; its bundles are not in the table.
-        not_made: Targets that could not be exported, and why.
-        did: Tasks that were done now.
-        had: Tasks that were done before.
-    """
-
-    files: list[dict[str, Any]] = field(default_factory=list)
-    failed: list[Failed] = field(default_factory=list)
-    not_made: list[str] = field(default_factory=list)
-    did: int = 0
-    had: int = 0
 
 
 def sweep(plan: Plan, out: str, cluster: Cluster, watch: Watcher = lambda event: None) -> Swept:

@@ -34,7 +34,10 @@ MAY_IMPORT: dict[str, set[str]] = {
     "exporters": {
         *("models", "quantization", "artifacts", "runtimes", "metrics", "processes", "sdks")
     },
-    "sweeps": {"api", "artifacts", "exporters", "imaging", "models", "quantization", "validation"},
+    "sweeps": {
+        *("api", "artifacts", "exporters", "imaging", "metrics", "models", "quantization"),
+        "validation",
+    },
     "validation": {"runtimes", "artifacts", "imaging", "metrics", "models", "scenes", "sdks"},
     # Files are written whole by what bundles are.
     "apps": {"runtimes", "imaging", "artifacts"},

@@ -113,7 +113,7 @@ def measured(
     outcome = function(out, task)
     over.set()
     looking.join()
-    return outcome, task.work, task.label, peak[0], memory_of(task.work, task.cell)
+    return outcome, task.work, task.label, peak[0], memory_of(task.work, task.cell, 60)
 
 
 def timed(name: str, plan: Plan, out: Path, cluster: Any) -> tuple[float, Swept]:

@@ -15,10 +15,20 @@ Work = Literal["export", "compare", "time", "judge"]
 _BASE = {"export": 1.9e9, "compare": 1.3e9, "time": 1.8e9, "judge": 0.6e9}
 _TIMES_WEIGHTS = {"export": 9.0, "compare": 4.0, "time": 10.0, "judge": 0.0}
 _BYTES_A_PIXEL = {"export": 5000.0, "compare": 2500.0, "time": 6000.0, "judge": 0.0}
+# A judgement holds every fact: what a file drew of a photo, its results and its page.
+_BYTES_A_FACT = 10_000
 
 
-def memory_of(work: Work, cell: Cell) -> int:
-    """Bytes that a task of a bundle takes at its peak, its children's included."""
-    return int(
-        _BASE[work] + _TIMES_WEIGHTS[work] * cell.weight_bytes + _BYTES_A_PIXEL[work] * cell.pixels
-    )
+def memory_of(work: Work, cell: Cell, photos: int) -> int:
+    """Bytes that a task of a bundle takes at its peak, its children's included.
+
+    Args:
+        work: What it does.
+        cell: Of which bundle.
+        photos: Of the sweep.
+    """
+    taken = _BASE[work] + _TIMES_WEIGHTS[work] * cell.weight_bytes
+    taken += _BYTES_A_PIXEL[work] * cell.pixels
+    if work == "judge":
+        taken += _BYTES_A_FACT * photos * (len(cell.targets) + 1)
+    return int(taken)

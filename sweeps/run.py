@@ -186,7 +186,7 @@ class _Sweep:
         # Alone on its node: it takes all of its CPUs.
         cpus = node.cpus if node is not None else task.threads
         # Of our own cluster, what can't be had would be waited for without end.
-        memory = min(memory_of(task.work, task.cell), self.largest)
+        memory = min(memory_of(task.work, task.cell, len(self.photos.sources)), self.largest)
         submitted = self.cluster.submit(
             done,
             self.out,

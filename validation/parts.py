@@ -30,7 +30,7 @@ from .results import Machine, Photo, PhotoResult, Results
 from .run import jobs_of, validation_run
 from .validate import request_for, selected_targets
 
-__all__ = ["Part", "merged", "run_part"]
+__all__ = ["Part", "enter", "merged", "run_part"]
 
 # Facts that hold for a file and not for photos: the first part's will do.
 _ONCE = {"loaded", "first", "cost", "saturating", "lost"}
@@ -174,7 +174,7 @@ def merged(
         origin = Origin(bundle.manifest.network.factory, weights)
     request = ValidationRequest(bundle, targets, spec, None, origin, photos, options, False, folder)
     journal = Journal(folder / "journal.jsonl", "", resume=False)
-    _enter(journal, parts, timed)
+    enter(journal, parts, timed)
     journal.close()
     wants_truth = any(part.reference_truth for part in parts)
     store = MapStore(folder / "maps")
@@ -205,7 +205,7 @@ def merged(
     return results.model_copy(update={"notes": [*results.notes, *_notes(parts, timed)]}), store
 
 
-def _enter(journal: Journal, parts: Sequence[Part], timed: Part | None) -> None:
+def enter(journal: Journal, parts: Sequence[Part], timed: Part | None) -> None:
     """Enter what the parts found as one run would have."""
     entered: set[tuple[str, str]] = set()
     peaks: dict[str, float] = {}

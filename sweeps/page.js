@@ -71,15 +71,13 @@
     for (let i = 0; i <= 4; i++) {
       const down = y0 + (i / 4) * (y1 - y0), along = x0 + (i / 4) * (x1 - x0);
       element("line", { x1: left, x2: right, y1: y(down), y2: y(down), class: "rule" }, plot);
-      const value = higher() ? 1 - 10 ** down : 10 ** down;
-      element("text", { x: left - 8, y: y(down) + 4, "text-anchor": "end", class: "tick" }, plot, higher() ? value.toFixed(5) : write(value));
+      const value = (higher() ? "1 − " : "") + (10 ** down).toExponential(0);
+      element("text", { x: left - 8, y: y(down) + 4, "text-anchor": "end", class: "tick" }, plot, value);
       element("text", { x: x(along), y: bottom + 20, "text-anchor": "middle", class: "tick" }, plot, write(10 ** along));
     }
     const label = data.costs.find(({ name }) => name === cost).label;
     element("text", { x: right, y: bottom + 38, "text-anchor": "end", class: "tick" }, plot, `${label} →`);
     const order = points.map((at, i) => ({ at, x: x(xs[i]), y: y(ys[i]) }));
-    const line = order.filter(({ at }) => best.has(at)).sort((a, b) => a.x - b.x);
-    if (line.length > 1) element("polyline", { class: "line", points: line.map((p) => `${p.x},${p.y}`).join(" ") }, plot);
     for (const spot of order.sort((a, b) => best.has(a.at) - best.has(b.at))) {
       const file = files[spot.at];
       const group = element("g", { class: `${best.has(spot.at) ? "best" : ""} ${file.status === "passed" ? "" : "failed"}` }, plot);

@@ -28,8 +28,8 @@ from .tasks import Outcome, Task, done, store_of
 
 __all__ = ["SweepEvent", "Watcher", "sweep"]
 
-# So many tasks are with Ray at once: enough for an autoscaler to see what is asked for, and few
-# enough for the driver to hold.
+# So many tasks are with Ray at once at least, so that an autoscaler sees what is asked for; and
+# twice as many as there are CPUs for.
 WINDOW = 1000
 # Seconds between two looks at a cluster on which nothing ends.
 LOOK = 1.0
@@ -117,8 +117,6 @@ class _Sweep:
         self.tries: dict[str, int] = {}
         nodes = cluster.nodes()
         self.largest = max(node.memory for node in nodes) if cluster.own else sys.maxsize
-        # On our own cluster, what is with Ray runs.
-        self.window = sum(n.cpus for n in nodes) // plan.threads if cluster.own else WINDOW
 
     def run(self) -> None:
         """Masks first; then, on idle nodes, times; then the verdicts."""
@@ -171,7 +169,8 @@ class _Sweep:
     def _work(self) -> None:
         """Until nothing is left in the queue, nor with Ray."""
         while self.queue or self.running:
-            while self.queue and len(self.running) < self.window:
+            window = self._window()
+            while self.queue and len(self.running) < window:
                 self._submit(*self.queue.popleft())
             for submitted in self.cluster.ended(list(self.running), LOOK):
                 task, node = self.running.pop(submitted)
@@ -181,6 +180,11 @@ class _Sweep:
                     self._lost(task, node, str(exc))
                 else:
                     self._ended(task, outcome)
+
+    def _window(self) -> int:
+        room = sum(node.cpus for node in self.cluster.nodes()) // self.plan.threads
+        # On our own cluster, what is with Ray runs.
+        return room if self.cluster.own else max(WINDOW, 2 * room)
 
     def _submit(self, task: Task, node: Node | None) -> None:
         # Alone on its node: it takes all of its CPUs.

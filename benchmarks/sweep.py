@@ -51,9 +51,13 @@ network = "demo"
 network = "u2netp"
 weights = "{weights}"
 
+# Untrained: integers keep no mask of it.
 [[networks]]
 network = "u2netp"
 weights = "random:0"
+targets = [
+    "onnx-fp32", "onnx-fp16", "tflite-fp32", "tflite-fp16", "torchscript-lite", "coreml-fp16",
+]
 """
 WORKERS = 2
 

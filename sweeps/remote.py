@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable
+from contextlib import closing
 from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import TypeVar
@@ -16,6 +16,7 @@ from ..artifacts.store.place import Held
 from ..errors import ImageError, UsageError
 from ..imaging.photos import PHOTO_SUFFIXES, read_photo
 from ..imaging.truth import read_mask
+from ..processes.scratch import Scratch
 from ..validation.photoset import FoundPhotos, PhotoSource, find_photos
 
 __all__ = ["local_copy", "photos_at"]
@@ -107,8 +108,8 @@ def _identity(address: str, key: str, held: Held) -> str:
 
 
 def _read(read: Callable[[Path], Pixels], address: str, key: str) -> Pixels:
-    with tempfile.TemporaryDirectory(prefix="maskport-sweep-") as folder:
-        file = Path(folder) / PurePosixPath(key).name
+    with closing(Scratch()) as scratch:
+        file = scratch.path / PurePosixPath(key).name
         _copy(open_place(address), key, file)
         return read(file)
 

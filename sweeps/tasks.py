@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import os
 import shutil
-import tempfile
 import time
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ from ..errors import MaskportError
 from ..models.download import cache_folder
 from ..outputs import held
 from ..outside.files import MANIFEST_FILE
+from ..processes.scratch import Scratch
 from ..validation.gates import Gates
 from ..validation.latency import summarize_times
 from ..validation.options import LatencyMode, NetworkOptions, RunOptions
@@ -129,16 +130,16 @@ def _export(out: str, task: Task) -> tuple[str, ...] | None:
     place = open_place(store_of(out))
     if place.size(manifest_key(cell.name, _version(cell))) is not None:
         return None
-    with tempfile.TemporaryDirectory(prefix="maskport-sweep-") as scratch:
+    with closing(Scratch()) as scratch:
         bundle = api.export(
             cell.network,
-            weights=_local(cell.weights, scratch),
+            weights=_local(cell.weights, scratch.path),
             weights_key=cell.weights_key,
             spec=cell.spec,
             targets=cell.targets,
-            calibration=_local(cell.calibration, scratch),
+            calibration=_local(cell.calibration, scratch.path),
             recipe=cell.recipe,
-            out=Path(scratch) / cell.name,
+            out=scratch.path / cell.name,
             author=cell.author,
             license=cell.license,
             source=cell.source,
@@ -184,8 +185,8 @@ def _judge(out: str, task: Task) -> tuple[str, ...] | None:
     timings = [outcomes.part(key) for key in task.timings]
     if task.photos is None or task.gates is None:
         raise TypeError("A judgement needs photos and gates.")
-    with tempfile.TemporaryDirectory(prefix="maskport-sweep-") as scratch:
-        folder = Path(scratch) / cell.name
+    with closing(Scratch()) as scratch:
+        folder = scratch.path / cell.name
         folder.mkdir()
         key = manifest_key(cell.name, _version(cell))
         (folder / MANIFEST).write_bytes(open_place(store_of(out)).read(key, MANIFEST_FILE))
@@ -195,13 +196,13 @@ def _judge(out: str, task: Task) -> tuple[str, ...] | None:
             task.photos,
             parts,
             task.gates,
-            Path(scratch),
+            scratch.path,
             timings[0] if timings else None,
             [outcomes.maps(key) for key in task.parts],
         )
         # It lies in the store, and not where it was judged.
         results = results.model_copy(update={"bundle": cell.name})
-        page = write_html(results, maps, Path(scratch) / "page.html").read_bytes()
+        page = write_html(results, maps, scratch.path / "page.html").read_bytes()
     place.replace(f"results/{cell.name}.json", json_of(results))
     place.replace(f"pages/{cell.name}.html", page)
     outcomes.keep_files(cell.name, task.key, _rows(cell, results, timings))
@@ -278,9 +279,9 @@ def _version(cell: Cell) -> str:
     return cell.key[:12]
 
 
-def _local(name: str | None, scratch: str) -> str | None:
+def _local(name: str | None, scratch: Path) -> str | None:
     """What an address names, here; a path as it is."""
-    return local_copy(name, Path(scratch)) if name and "://" in name else name
+    return local_copy(name, scratch) if name and "://" in name else name
 
 
 def _bundle(out: str, cell: Cell) -> Path:

@@ -103,7 +103,7 @@ def measured(
     own, peak, over = psutil.Process(), [0], threading.Event()
 
     def look() -> None:
-        while not over.wait(0.1):
+        while not over.wait(2.0):
             taken = 0
             for process in (own, *own.children(recursive=True)):
                 try:

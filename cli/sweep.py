@@ -66,11 +66,11 @@ def command(plan: Path, out: str | None, address: str | None, workers: int | Non
             if cluster.dashboard:
                 view.note(f"Ray's dashboard: {cluster.dashboard} (`ray get-auth-token`)")
             swept = sweep(asked, where, cluster, view.watch)
-    _print(swept, where)
+    _print(swept)
     return _exit_code(swept)
 
 
-def _print(swept: Swept, out: str) -> None:
+def _print(swept: Swept) -> None:
     from ..sweeps.page import front
     from ..validation.reports.wording import megabytes, metric_value, milliseconds
 
@@ -97,7 +97,7 @@ def _print(swept: Swept, out: str) -> None:
     )
     for failure in swept.failed:
         click.echo(f"✗ {failure.label}: {failure.reason}", err=True)
-    click.echo(f"Report: {out.rstrip('/')}/index.html")
+    click.echo(f"Report: {swept.place.rstrip('/')}/index.html")
 
 
 def _exit_code(swept: Swept) -> int:

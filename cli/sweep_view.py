@@ -58,6 +58,8 @@ class SweepView(TableView):
             label = f"{event.label}: " if event.label else ""
             self.note(f"{mark}{label}{event.text}")
             self._with_ray.pop(event.label, None)
+            if event.work is not None:
+                self._lines.setdefault(str(event.work), _Line()).done += 1
         if event.kind == "stage":
             self.say(event.text)
         elif event.kind == "planned":

@@ -61,11 +61,14 @@ class Cluster:
     def __init__(self, ray: Any, dashboard: str, *, own: bool) -> None:
         self._ray = ray
         self.dashboard, self.own = dashboard, own
+        self._functions: dict[Callable[..., Any], Any] = {}
 
     def nodes(self) -> list[Node]:
         """Those that are alive and run tasks."""
         found = []
-        for node in self._ray.nodes():
+        with _there():
+            nodes = self._ray.nodes()
+        for node in nodes:
             cpus = int(node["Resources"].get("CPU", 0))
             if node["Alive"] and cpus:
                 memory = int(node["Resources"].get("memory", 0))
@@ -101,16 +104,20 @@ class Cluster:
             from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
             options["scheduling_strategy"] = NodeAffinitySchedulingStrategy(node.id, soft=False)
-        return self._ray.remote(function).options(**options).remote(*arguments)
+        if function not in self._functions:  # each is sent to the cluster
+            self._functions[function] = self._ray.remote(function)
+        with _there():
+            return self._functions[function].options(**options).remote(*arguments)
 
     def ended(self, waiting: Sequence[Any], seconds: float) -> list[Any]:
         """Those that have ended, of some that were submitted; waits so long for one."""
-        found, _ = self._ray.wait(list(waiting), num_returns=1, timeout=seconds)
-        if not found:
-            return []
-        # Looking through thousands takes as long as a small task, so more of them are waited for.
-        more = GATHER if len(waiting) > MANY else 0
-        ready, _ = self._ray.wait(list(waiting), num_returns=len(waiting), timeout=more)
+        with _there():
+            found, _ = self._ray.wait(list(waiting), num_returns=1, timeout=seconds)
+            if not found:
+                return []
+            # Looking through thousands takes as long as a small task, so more are waited for.
+            more = GATHER if len(waiting) > MANY else 0
+            ready, _ = self._ray.wait(list(waiting), num_returns=len(waiting), timeout=more)
         return list(ready)
 
     def result(self, submitted: Any) -> Any:
@@ -131,6 +138,23 @@ class Cluster:
 
 
 @contextlib.contextmanager
+def _there() -> Iterator[None]:
+    """
+    Raises:
+        ToolError: The cluster went away.
+    """
+    from ray.exceptions import RayError
+
+    try:
+        yield
+    except (RayError, ConnectionError) as exc:
+        raise ToolError(
+            f"The Ray cluster can't be reached any more: {first_line(exc)}.",
+            "What has finished is kept. Start the cluster, and run the sweep again.",
+        ) from exc
+
+
+@contextlib.contextmanager
 def connected(
     address: str | None = None, workers: int | None = None, threads: int = 1
 ) -> Iterator[Cluster]:
@@ -148,6 +172,8 @@ def connected(
     cpus = workers * threads if workers else max(threads, _cpus())
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    # Else what takes too much memory is started again and again.
+    os.environ.setdefault("RAY_task_oom_retries", str(RETRIES))
     try:
         import ray
     except ImportError:
@@ -158,6 +184,7 @@ def connected(
             warnings.simplefilter("ignore")
             if address is None:
                 context: Any = ray.init(
+                    "local",  # also where another one runs here
                     num_cpus=cpus,
                     object_store_memory=OBJECT_STORE,
                     include_dashboard=True,

@@ -2,6 +2,7 @@
 
     store/…                 the bundles, as `maskport publish` keeps them
     photos/KEY.parquet      a finished comparison of some photos, or a timing: a fact a row
+    given-up/KEY            a part in which files were given up, and which
     maps/KEY.zip            masks of the photos that each file draws worst, for the pages
     files/BUNDLE.parquet    the table: a file a row
     results/BUNDLE.json     as `maskport validate --json` writes them
@@ -15,7 +16,7 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..artifacts.store.place import Absent, Place
@@ -30,10 +31,12 @@ if TYPE_CHECKING:
 
 __all__ = ["FILES", "PHOTOS", "Outcomes", "load_pyarrow"]
 
-PHOTOS, FILES = "photos", "files"
+PHOTOS, FILES, GIVEN_UP = "photos", "files", "given-up"
 _PARQUET = Kind("a sweep's Parquet file", 4 << 30)
 _MAPS = Kind("a sweep's masks", 4 << 30)
 _HEAD = b"maskport"
+# What another node, or a quieter one, may not do.
+_MAY_PASS = {"crashed", "timed-out", "out-of-memory", "unavailable"}
 
 _ABOUT = {
     **dict.fromkeys(("bundle", "network", "weights", "recipe"), "text"),
@@ -88,12 +91,18 @@ class Outcomes:
         self.place = place
 
     def finished(self) -> set[str]:
-        """Keys of the parts that are there."""
-        return {_stem(key) for key in self.place.listed(PHOTOS)}
+        """Keys of the parts that are there, and in which no file was given up."""
+        return {_stem(key) for key in self.place.listed(PHOTOS)} - self.given_up()
+
+    def given_up(self) -> set[str]:
+        """Keys of the parts in which a file was given up: it crashed, took too long or too much, or
+        nothing ran it there. The next run tries these again."""
+        return {_stem(key) for key in self.place.listed(GIVEN_UP)}
 
     def has_part(self, key: str) -> bool:
-        """Whether a part is there."""
-        return self.place.size(f"{PHOTOS}/{key}.parquet") is not None
+        """Whether a part is there, likewise."""
+        there = self.place.size(f"{PHOTOS}/{key}.parquet") is not None
+        return there and self.place.size(f"{GIVEN_UP}/{key}") is None
 
     def keep_part(self, key: str, part: Part, about: dict[str, Any]) -> None:
         """Keep a part, as rows that other tools read and that are the part again.
@@ -105,7 +114,16 @@ class Outcomes:
         """
         rows = [_row(fact, part, about) for fact in part.facts]
         head = part.model_copy(update={"facts": []}).model_dump_json().encode()
+        lost = sorted(
+            fact["target"]
+            for fact in part.facts
+            if fact["fact"] == "lost" and fact["status"] in _MAY_PASS
+        )
+        if lost:
+            self.place.replace(f"{GIVEN_UP}/{key}", "\n".join(lost).encode())
         self.place.replace(f"{PHOTOS}/{key}.parquet", _parquet(rows, _PHOTO_COLUMNS, head))
+        if not lost:
+            self.place.remove(f"{GIVEN_UP}/{key}")
 
     def part(self, key: str) -> Part:
         """A part.
@@ -152,6 +170,12 @@ class Outcomes:
             return None
         rows: list[dict[str, Any]] = table.to_pylist()
         return rows
+
+    def forget_others(self, bundles: Collection[str]) -> None:
+        """Remove the rows of bundles that are no longer asked for: the table is one plan's."""
+        for key in self.place.listed(FILES):
+            if _stem(key) not in bundles:
+                self.place.remove(key)
 
     def _table(self, key: str) -> pa.Table:
         content = self.place.read(key, _PARQUET)

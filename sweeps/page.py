@@ -9,14 +9,12 @@ from typing import TYPE_CHECKING, Any
 from markupsafe import Markup
 
 from ..metrics import SALIENCY
-from ..texts import shown
 from ..validation import reports
 from ..validation.assemble import FIDELITY
 from ..validation.reports.page import environment, policy, source
 from ..validation.reports.wording import megabytes, metric_label, metric_value, milliseconds
 
 if TYPE_CHECKING:
-    from .plan import Plan
     from .swept import Swept
 
 __all__ = ["front", "page_of"]
@@ -43,11 +41,10 @@ _COLUMNS = (
 )
 
 
-def page_of(plan: Plan, swept: Swept) -> str:
+def page_of(swept: Swept) -> str:
     """The page's text. Names in it come from files, and are escaped.
 
     Args:
-        plan: Of the sweep.
         swept: What became of it.
     """
     style = source(_REPORTS / "page.css") + source(_HERE / "page.css")
@@ -64,12 +61,12 @@ def page_of(plan: Plan, swept: Swept) -> str:
         environment(_HERE, _REPORTS)
         .get_template("page.html.j2")
         .render(
-            bundles=len(plan.cells),
+            bundles=swept.bundles,
             files=[{**file, "shown": _shown(file)} for file in swept.files],
             passed=sum(file["status"] == "passed" for file in swept.files),
             failed=swept.failed,
             not_made=swept.not_made,
-            photos=f"Photos: {shown(plan.photos)}" if plan.photos else "Photos: built-in scenes",
+            photos=f"Photos: {swept.photos}",
             processors=list(processors),
             filters=_FILTERS.items(),
             qualities=qualities,

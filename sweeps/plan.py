@@ -29,25 +29,27 @@ import hashlib
 import itertools
 import json
 import re
+import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from ..errors import UsageError
+from ..exporters.ingredients import code_digest
 from ..exporters.targets import needs_photos, select
 from ..formats import TARGETS
-from ..imaging.photos import checksum_of_photo, list_photos
 from ..models import catalog, factory
-from ..models.checksums import sha256_of
+from ..models.checksums import digest_of, sha256_of
 from ..outside.text import read_toml
-from ..quantization.calibration import generated
+from ..quantization.calibration import checksum_of_source, generated
 from ..quantization.recipe import RECIPES, Recipe, recipe_of
+from ..sdks.versions import Versions
 from ..specs import ModelSpec
 from ..validation.gates import Gates, assemble
+from .remote import checksum_at
 
 __all__ = ["Cell", "Plan", "Table", "read_plan"]
 
@@ -136,7 +138,8 @@ class Plan:
         gates_key: Changes with them.
         latency: How files are timed, one bundle at a time a node.
         shard: Photos a task.
-        threads: CPUs a task, and CPU threads of every runtime.
+        threads: CPUs a task, and CPU threads of every runtime that compares masks.
+        text: The file's.
     """
 
     cells: tuple[Cell, ...]
@@ -147,6 +150,7 @@ class Plan:
     latency: Literal["none", "standard", "release"]
     shard: int
     threads: int
+    text: str
 
 
 def read_plan(path: Path) -> Plan:
@@ -156,7 +160,7 @@ def read_plan(path: Path) -> Plan:
         InputError: It can't be read, a key or a value is not allowed, or something that it names
             is not there.
     """
-    _, values = read_toml(path, UsageError)
+    text, values = read_toml(path, UsageError)
     try:
         file = _File.model_validate(values)
     except ValidationError as exc:
@@ -180,6 +184,7 @@ def read_plan(path: Path) -> Plan:
         file.latency,
         file.shard,
         file.threads,
+        text,
     )
 
 
@@ -213,24 +218,27 @@ def _cells(file: _File, table: Table, beside: Path) -> Iterator[Cell]:
             'Give the plan a folder of some, calibration = "photos", or calibration = "scenes:32".',
         )
     calibrated = _identity_of(shown) if shown else ""
-    parameters: dict[str, int] = {}
+    tools = Versions().of({row.shared.extra for row in rows})
+    code = code_digest()
+    size_of, own = _own(table.network)
+    known = {given: _weights_identity(_at(given, beside)) for given in weights}
     for number, recipe in enumerate(recipes):
         # What no recipe is for is the same whichever there is: it is made once.
         targets = tuple(row.name for row in rows if number == 0 or row.recipe)
         quantised = _recipe(recipe, beside)
         for given, size in itertools.product(weights, sizes if targets else ()):
-            placed = given if given is None or given.startswith(RANDOM) else _placed(given, beside)
             spec = _spec(table, size, beside)
-            if table.network not in parameters:
-                parameters[table.network] = _parameters(table.network)
+            _check_masks(file, spec)
             identity = {
                 "table": table.model_dump(include={"network", "weights_key", *_SAID}),
                 "targets": targets,
                 "spec": spec.to_dict(),
-                "recipe": repr(quantised),
-                "weights": _weights_identity(placed),
+                "recipe": f"{quantised.name} {quantised.digest}" if quantised else "",
+                "weights": known[given] or own,
+                "network": own if ":" in table.network else "",
                 "calibration": calibrated,
-                "maskport": version("maskport"),
+                "maskport": code,
+                "tools": tools,
             }
             digest = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()
             side = f"{spec.image.height}x{spec.image.width}"
@@ -241,13 +249,13 @@ def _cells(file: _File, table: Table, beside: Path) -> Iterator[Cell]:
                 key=digest,
                 network=table.network,
                 spec=spec,
-                weights=placed,
+                weights=_at(given, beside),
                 weights_key=table.weights_key,
                 targets=targets,
                 recipe=quantised,
                 calibration=calibration,
                 **table.model_dump(include=_SAID),
-                weight_bytes=parameters[table.network] * 4,
+                weight_bytes=size_of,
             )
 
 
@@ -263,14 +271,38 @@ def _spec(table: Table, size: int | str | None, beside: Path) -> ModelSpec:
     return factory.with_options(catalog.entry(table.network).spec, given, where=where)
 
 
-def _parameters(network: str) -> int:
-    module = factory.build(network) if ":" in network else catalog.entry(network).build()
-    return sum(parameter.numel() for parameter in module.parameters())
+def _check_masks(file: _File, spec: ModelSpec) -> None:
+    if file.masks is not None and spec.mask.channels > 1:
+        raise UsageError(
+            f"The masks of {spec.name} have {spec.mask.channels} classes; the measures of salient "
+            "objects are for one.",
+            "Leave the plan's masks out.",
+        )
+
+
+def _at(weights: str | None, beside: Path) -> str | None:
+    return weights if weights is None or weights.startswith(RANDOM) else _placed(weights, beside)
+
+
+def _own(network: str) -> tuple[int, str]:
+    """Bytes of a network's parameters; and what changes with the weights that it has by itself, and
+    with the file of its factory."""
+    if ":" not in network:
+        entry = catalog.entry(network)
+        module = entry.build()
+        named = f"{entry.name} {entry.sources}"
+    else:
+        module = factory.build(network)
+        file = sys.modules[network.partition(":")[0]].__file__
+        named = f"{digest_of(module)} {sha256_of(Path(file)) if file else ''}"
+    return sum(p.numel() * p.element_size() for p in module.parameters()), named
 
 
 def _weights_identity(weights: str | None) -> str:
-    if weights is None or weights.startswith(RANDOM) or "://" in weights:
-        return weights or "the network's own"
+    if weights is None or weights.startswith(RANDOM):
+        return weights or ""
+    if "://" in weights:
+        return checksum_at(weights)
     try:
         return sha256_of(Path(weights))
     except OSError as exc:
@@ -280,10 +312,7 @@ def _weights_identity(weights: str | None) -> str:
 
 
 def _identity_of(calibration: str) -> str:
-    if generated(calibration) or "://" in calibration:
-        return calibration
-    paths = list_photos(Path(calibration)).paths
-    return hashlib.sha256("".join(map(checksum_of_photo, paths)).encode()).hexdigest()
+    return checksum_at(calibration) if "://" in calibration else checksum_of_source(calibration)
 
 
 def _recipe(given: str, beside: Path) -> Recipe | None:

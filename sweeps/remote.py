@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from contextlib import closing
 from functools import partial
@@ -16,10 +17,11 @@ from ..artifacts.store.place import Held
 from ..errors import ImageError, UsageError
 from ..imaging.photos import PHOTO_SUFFIXES, read_photo
 from ..imaging.truth import read_mask
+from ..models.checksums import sha256_of
 from ..processes.scratch import Scratch
 from ..validation.photoset import FoundPhotos, PhotoSource, find_photos
 
-__all__ = ["local_copy", "photos_at"]
+__all__ = ["checksum_at", "local_copy", "photos_at"]
 
 Pixels = TypeVar("Pixels", NDArray[np.uint8], NDArray[np.float32])
 
@@ -66,6 +68,19 @@ def photos_at(photos: str | None, masks: str | None) -> FoundPhotos:
     return FoundPhotos(tuple(sources), (), place.shown, truth_place.shown if truth_place else "")
 
 
+def checksum_at(address: str) -> str:
+    """SHA-256 of a file, or of all below an address with their names."""
+    with closing(Scratch()) as scratch:
+        copied = Path(local_copy(address, scratch.path))
+        files = [copied] if copied.is_file() else sorted(copied.rglob("*"))
+        told = [
+            f"{file.relative_to(copied).as_posix()} {sha256_of(file)}"
+            for file in files
+            if file.is_file()
+        ]
+    return hashlib.sha256("\n".join(told).encode()).hexdigest()
+
+
 def local_copy(address: str, folder: Path) -> str:
     """A file, or all below an address, in a folder here.
 
@@ -86,6 +101,8 @@ def local_copy(address: str, folder: Path) -> str:
     if not keys:
         raise UsageError(f"There is nothing at {place.shown}.", "Check the plan.")
     for key in keys:
+        if ".." in key.split("/"):
+            raise UsageError(f"{key} in {place.shown} is no name of a file here.", "Rename it.")
         _copy(place, key, to / key)
     return str(to)
 

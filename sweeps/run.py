@@ -4,27 +4,28 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import shutil
-import sys
+import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from importlib.metadata import version
 from typing import Any, Literal
 
+from ..artifacts.bundle import parsed_manifest
 from ..artifacts.processor import Processor, this_processor
 from ..artifacts.store import open_place
 from ..artifacts.store.keys import manifest_key
-from ..models.download import cache_folder
+from ..exporters.ingredients import code_digest
+from ..outside.files import MANIFEST_FILE
 from ..validation.photoset import FoundPhotos
 from .cluster import Cluster, Lost, Node
+from .here import forget, store_of, version_of
 from .memory import Work, memory_of
 from .outcomes import Outcomes, load_pyarrow
 from .page import page_of
 from .plan import Cell, Plan
 from .remote import photos_at
 from .swept import Failed, Swept
-from .tasks import Outcome, Task, done, store_of
+from .tasks import Outcome, Task, done, not_made
 
 __all__ = ["SweepEvent", "Watcher", "sweep"]
 
@@ -33,6 +34,8 @@ __all__ = ["SweepEvent", "Watcher", "sweep"]
 WINDOW = 1000
 # Seconds between two looks at a cluster on which nothing ends.
 LOOK = 1.0
+# Where nothing ended for so long, it is looked whether what is asked for can be had.
+SILENT = 60.0
 # So often a timing is tried, on other nodes of its kind.
 TRIES = 3
 
@@ -77,14 +80,16 @@ def sweep(plan: Plan, out: str, cluster: Cluster, watch: Watcher = lambda event:
     load_pyarrow()
     place = open_place(out)
     out = place.shown if "://" not in out else out  # from any folder that a worker may be in
+    place.replace("plan.toml", plan.text.encode())  # what can't be written is said before any work
     watch(SweepEvent("stage", "looking at the photos"))
     photos = photos_at(plan.photos, plan.masks)
     run = _Sweep(plan, out, photos, cluster, watch)
     run.run()
     if cluster.own and not run.swept.failed:
-        for cell in plan.cells:  # this node's copies
-            shutil.rmtree(cache_folder() / "sweeps" / cell.key[:16], ignore_errors=True)
-    place.replace("index.html", page_of(plan, run.swept).encode())
+        for cell in plan.cells:
+            forget(out, cell)
+    run.outcomes.forget_others({cell.name for cell in plan.cells})
+    place.replace("index.html", page_of(run.swept).encode())
     return run.swept
 
 
@@ -109,14 +114,16 @@ class _Sweep:
         self.plan, self.out, self.photos = plan, out, photos
         self.cluster, self.watch = cluster, watch
         self.outcomes = Outcomes(open_place(out))
-        self.swept = Swept()
+        self.swept = Swept(self.outcomes.place.shown, photos.photos_from, len(plan.cells))
+        # What is measured may differ where the code does.
+        self.code = code_digest(("sweeps", "validation"))
         self.bundles = {cell.key: _Bundle(cell, self._comparisons(cell)) for cell in plan.cells}
         self.queue: deque[tuple[Task, Node | None]] = deque()
         self.running: dict[Any, tuple[Task, Node | None]] = {}
         self.kinds: dict[str, list[Node]] = {}
         self.tries: dict[str, int] = {}
-        nodes = cluster.nodes()
-        self.largest = max(node.memory for node in nodes) if cluster.own else sys.maxsize
+        self.nodes = cluster.nodes()
+        self.looked = self.told = time.monotonic()
 
     def run(self) -> None:
         """Masks first; then, on idle nodes, times; then the verdicts."""
@@ -126,7 +133,7 @@ class _Sweep:
         exports = [self._export(bundle.cell) for bundle in self.bundles.values()]
         shards = [task for bundle in self.bundles.values() for task in bundle.compare]
         for bundle, task in zip(self.bundles.values(), exports, strict=True):
-            bundle.exported = manifest_key(bundle.cell.name, bundle.cell.key[:12]) in store
+            bundle.exported = manifest_key(bundle.cell.name, version_of(bundle.cell)) in store
             bundle.waiting = {part.key for part in bundle.compare} - finished
             if not bundle.exported:
                 self.queue.append((task, None))
@@ -148,7 +155,10 @@ class _Sweep:
         return [
             Task(
                 "compare",
-                _key(cell.key, "compare", FoundPhotos(shard).identity, str(self.plan.threads)),
+                _key(
+                    *(cell.key, "compare", FoundPhotos(shard).identity),
+                    *(str(self.plan.threads), self.code),
+                ),
                 cell,
                 f"{cell.name} {number}/{len(shards)}" if len(shards) > 1 else cell.name,
                 self.plan.threads,
@@ -169,9 +179,13 @@ class _Sweep:
     def _work(self) -> None:
         """Until nothing is left in the queue, nor with Ray."""
         while self.queue or self.running:
+            self._look()
             window = self._window()
             while self.queue and len(self.running) < window:
-                self._submit(*self.queue.popleft())
+                task, node = self.queue.popleft()
+                if task.work == "compare" and self.bundles[task.cell.key].lost:
+                    continue  # it can't be judged any more in this run
+                self._submit(task, node)
             for submitted in self.cluster.ended(list(self.running), LOOK):
                 task, node = self.running.pop(submitted)
                 try:
@@ -181,16 +195,43 @@ class _Sweep:
                 else:
                     self._ended(task, outcome)
 
+    def _look(self) -> None:
+        """At the nodes, now and then; and say it where what is asked for fits on none of them."""
+        now = time.monotonic()
+        if now - self.looked < LOOK:
+            return
+        self.nodes, self.looked = self.cluster.nodes(), now
+        if now - self.told > SILENT:
+            self.told = now
+            tasks = [task for task, node in self.running.values() if node is None]
+            if tasks and not any(self._fits(task, n) for task in tasks for n in self.nodes):
+                cpus, memory = tasks[0].threads, self._memory(tasks[0]) / 1e9
+                self.watch(
+                    SweepEvent(
+                        "note",
+                        f"No node has the {cpus} CPUs and {memory:.1f} GB of memory that "
+                        f"{tasks[0].work} {tasks[0].label} asks for; it waits for one.",
+                    )
+                )
+
+    def _fits(self, task: Task, node: Node) -> bool:
+        return node.cpus >= task.threads and node.memory >= self._memory(task)
+
+    def _memory(self, task: Task) -> int:
+        return memory_of(task.work, task.cell, len(self.photos.sources))
+
     def _window(self) -> int:
-        room = sum(node.cpus for node in self.cluster.nodes()) // self.plan.threads
+        room = sum(node.cpus for node in self.nodes) // self.plan.threads
         # On our own cluster, what is with Ray runs.
         return room if self.cluster.own else max(WINDOW, 2 * room)
 
     def _submit(self, task: Task, node: Node | None) -> None:
         # Alone on its node: it takes all of its CPUs.
         cpus = node.cpus if node is not None else task.threads
-        # Of our own cluster, what can't be had would be waited for without end.
-        memory = min(memory_of(task.work, task.cell, len(self.photos.sources)), self.largest)
+        memory = self._memory(task)
+        # What a node, or our own cluster, can't give would be waited for without end.
+        if node is not None or self.cluster.own:
+            memory = min(memory, max(n.memory for n in ([node] if node else self.nodes)))
         submitted = self.cluster.submit(
             done,
             self.out,
@@ -212,7 +253,7 @@ class _Sweep:
             self.swept.had += 1
         else:
             self.swept.did += 1
-        self.swept.not_made += outcome.notes
+        self.told = time.monotonic()
         for note in outcome.notes:
             self.watch(SweepEvent("note", note))
         self.watch(SweepEvent("ended", work=task.work, label=task.label))
@@ -227,7 +268,7 @@ class _Sweep:
         """Another node of the kind may do what one node did not live to do."""
         there = {one.id for one in self.cluster.nodes()}
         kind = self.kinds.get(task.kind, [])
-        others = [one for one in kind if one.id in there and one != node]
+        others = [one for one in kind if one.id in there and one.id != (node.id if node else "")]
         self.tries[task.key] = self.tries.get(task.key, 0) + 1
         if others and self.tries[task.key] < TRIES:
             self.queue.append((task, others[0]))
@@ -247,17 +288,21 @@ class _Sweep:
     def _time(self, finished: set[str]) -> None:
         """Each bundle once on each kind of processor, one at a time a node."""
         self._find_kinds()
+        if not self.kinds:
+            reason = "The cluster has no node to time files on; run the sweep again when it has."
+            self.swept.failed.append(Failed("time", reason, 3))
         sources = self.photos.sources[:1]
         had = 0
-        for bundle in self.bundles.values():
+        for number, bundle in enumerate(self.bundles.values()):
             if bundle.lost:
                 continue
-            for number, (kind, nodes) in enumerate(self.kinds.items()):
+            for kind, nodes in self.kinds.items():
                 task = replace(
                     self._export(bundle.cell),
                     work="time",
                     key=_key(
-                        bundle.cell.key, self.plan.latency, kind, FoundPhotos(sources).identity
+                        *(bundle.cell.key, self.plan.latency, kind),
+                        *(FoundPhotos(sources).identity, self.code),
                     ),
                     threads=nodes[0].cpus,
                     sources=sources,
@@ -269,7 +314,7 @@ class _Sweep:
                 if task.key in finished:
                     had += 1
                     continue
-                self.queue.append((task, nodes[(len(self.queue) + number) % len(nodes)]))
+                self.queue.append((task, nodes[number % len(nodes)]))
         self._planned("time", had + len(self.queue), had)
         self._work()
 
@@ -294,6 +339,7 @@ class _Sweep:
         rows: dict[str, list[dict[str, Any]]] = {}
         had = 0
         photos = replace(self.photos, sources=())
+        given_up = self.outcomes.given_up()
         for bundle in self.bundles.values():
             if bundle.lost:
                 continue
@@ -307,7 +353,12 @@ class _Sweep:
                 gates=self.plan.gates,
             )
             task = replace(
-                task, key=_key(*task.parts, *task.timings, self.plan.gates_key, version("maskport"))
+                task,
+                key=_key(
+                    *(*task.parts, "", *task.timings, "", self.plan.gates_key, self.code),
+                    *(photos.photos_from, photos.truth_from, *photos.left_out, ""),
+                    *(key for key in (*task.parts, *task.timings) if key in given_up),
+                ),
             )
             if (found := self.outcomes.files(bundle.cell.name, task.key)) is not None:
                 rows[bundle.cell.key] = found
@@ -319,6 +370,12 @@ class _Sweep:
         for key, bundle in self.bundles.items():
             if not bundle.lost:
                 self.swept.files += rows.get(key) or self.outcomes.files(bundle.cell.name) or []
+                self.swept.not_made += self._not_made(bundle.cell)
+
+    def _not_made(self, cell: Cell) -> list[str]:
+        key = manifest_key(cell.name, version_of(cell))
+        content = open_place(store_of(self.out)).read(key, MANIFEST_FILE)
+        return [not_made(cell, failure) for failure in parsed_manifest(content, key).failures]
 
 
 def _key(*parts: str) -> str:

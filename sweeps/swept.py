@@ -28,6 +28,9 @@ class Swept:
     """What became of a sweep.
 
     Attributes:
+        place: Where it is kept, as it may be printed.
+        photos: Where the photos are from, likewise.
+        bundles: That were asked for.
         files: The table: a row a file.
         failed: What came to nothing; its bundles are not in the table.
         not_made: Targets that could not be exported, and why.
@@ -35,6 +38,9 @@ class Swept:
         had: Tasks that were done before.
     """
 
+    place: str
+    photos: str
+    bundles: int
     files: list[dict[str, Any]] = field(default_factory=list)
     failed: list[Failed] = field(default_factory=list)
     not_made: list[str] = field(default_factory=list)

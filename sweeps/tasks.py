@@ -6,8 +6,6 @@ started twice, because its node was lost or the driver was killed, is done once.
 
 from __future__ import annotations
 
-import os
-import shutil
 import time
 from collections.abc import Callable
 from contextlib import closing
@@ -17,11 +15,12 @@ from typing import Any
 
 from .. import api
 from ..artifacts.bundle import MANIFEST, load_bundle
-from ..artifacts.store import open_place, publish, pull
+from ..artifacts.manifest import Failure
+from ..artifacts.store import open_place, publish
 from ..artifacts.store.keys import manifest_key
-from ..errors import MaskportError
-from ..models.download import cache_folder
-from ..outputs import held
+from ..artifacts.store.place import Absent
+from ..errors import MaskportError, UsageError
+from ..outputs import full, no_room
 from ..outside.files import MANIFEST_FILE
 from ..processes.scratch import Scratch
 from ..validation.gates import Gates
@@ -33,17 +32,13 @@ from ..validation.reports import write_html
 from ..validation.reports.files import json_of
 from ..validation.reports.page import anchors_of
 from ..validation.results import ArtifactResult, Results
+from .here import bundle_here, making, store_of, version_of
 from .memory import Work
 from .outcomes import Outcomes
 from .plan import Cell
 from .remote import local_copy
 
-__all__ = ["Outcome", "Task", "done", "store_of"]
-
-# Bundles that no task has used for so long leave a node's disk when others come.
-UNUSED_SECONDS = 6 * 3600.0
-# An export or a pull of the same bundle is waited for so long.
-PATIENCE = 4 * 3600.0
+__all__ = ["Outcome", "Task", "done", "not_made"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,11 +93,6 @@ class Outcome:
     error: tuple[str, str, int] | None = None
 
 
-def store_of(out: str) -> str:
-    """The address of the store in a sweep's place."""
-    return f"{out.rstrip('/')}/store"
-
-
 def done(out: str, task: Task) -> Outcome:
     """Do a task here. What goes wrong with it is its outcome.
 
@@ -121,16 +111,24 @@ def done(out: str, task: Task) -> Outcome:
         notes = works[task.work](out, task)
     except MaskportError as exc:
         error = (exc.what, exc.remedy, exc.exit_code)
-        return Outcome(task.key, time.monotonic() - began, error=error)
-    return Outcome(task.key, time.monotonic() - began, notes is None, notes or ())
+    except Absent as exc:
+        error = (f"{exc} is not there any more.", "Run the sweep again: it is made anew.", 3)
+    except OSError as exc:
+        lack = full() if no_room(exc) else None
+        what = lack.what if lack else f"{exc.filename or 'A file'}: {exc.strerror or exc}."
+        remedy = lack.remedy if lack else "See to that node's disk, or its MASKPORT_CACHE."
+        error = (what, remedy, 3)
+    else:
+        return Outcome(task.key, time.monotonic() - began, notes is None, notes or ())
+    return Outcome(task.key, time.monotonic() - began, error=error)
 
 
 def _export(out: str, task: Task) -> tuple[str, ...] | None:
     cell = task.cell
-    place = open_place(store_of(out))
-    if place.size(manifest_key(cell.name, _version(cell))) is not None:
+    place, key = open_place(store_of(out)), manifest_key(cell.name, version_of(cell))
+    if place.size(key) is not None:
         return None
-    with closing(Scratch()) as scratch:
+    with making(out, cell) as folder, closing(Scratch()) as scratch:
         bundle = api.export(
             cell.network,
             weights=_local(cell.weights, scratch.path),
@@ -139,16 +137,25 @@ def _export(out: str, task: Task) -> tuple[str, ...] | None:
             targets=cell.targets,
             calibration=_local(cell.calibration, scratch.path),
             recipe=cell.recipe,
-            out=scratch.path / cell.name,
+            out=folder,
             author=cell.author,
             license=cell.license,
             source=cell.source,
             jobs=task.threads,
         )
-        publish(bundle.path, place, name=cell.name, version=_version(cell), page=False)
-        _keep_here(bundle.path, _here(out, cell))
+        try:
+            publish(bundle.path, place, name=cell.name, version=version_of(cell), page=False)
+        except UsageError:
+            if place.size(key) is None:
+                raise
+            return None  # another node has made it meanwhile
     failures = bundle.manifest.failures
-    return tuple(f"{cell.name}: {failure.target}: {failure.reason}" for failure in failures)
+    return tuple(not_made(cell, failure) for failure in failures)
+
+
+def not_made(cell: Cell, failure: Failure) -> str:
+    """A line of a target that couldn't be exported."""
+    return f"{cell.name}: {failure.target}: {failure.reason}"
 
 
 def _compare(out: str, task: Task) -> tuple[str, ...] | None:
@@ -156,7 +163,7 @@ def _compare(out: str, task: Task) -> tuple[str, ...] | None:
     if outcomes.has_part(task.key):
         return None
     part = run_part(
-        _bundle(out, task.cell),
+        bundle_here(out, task.cell),
         _options(task.cell, "none", task.threads),
         task.sources,
         _unwatched,
@@ -171,7 +178,7 @@ def _time(out: str, task: Task) -> tuple[str, ...] | None:
     if outcomes.has_part(task.key):
         return None
     options = _options(task.cell, task.latency, task.threads)
-    part = run_part(_bundle(out, task.cell), options, task.sources, _unwatched, compare=False)
+    part = run_part(bundle_here(out, task.cell), options, task.sources, _unwatched, compare=False)
     outcomes.keep_part(task.key, part, _about(task.cell))
     return ()
 
@@ -188,7 +195,7 @@ def _judge(out: str, task: Task) -> tuple[str, ...] | None:
     with closing(Scratch()) as scratch:
         folder = scratch.path / cell.name
         folder.mkdir()
-        key = manifest_key(cell.name, _version(cell))
+        key = manifest_key(cell.name, version_of(cell))
         (folder / MANIFEST).write_bytes(open_place(store_of(out)).read(key, MANIFEST_FILE))
         results, maps = merged(
             load_bundle(folder),
@@ -215,7 +222,7 @@ def _rows(cell: Cell, results: Results, timings: list[Part]) -> list[dict[str, A
     return [
         {
             **_about(cell),
-            "version": _version(cell),
+            "version": version_of(cell),
             "target": artifact.target,
             "format": artifact.format,
             "precision": artifact.precision,
@@ -247,7 +254,7 @@ def _latency(artifact: ArtifactResult, timings: list[Part]) -> dict[str, Any]:
         ]
         if rounds:
             found, _ = summarize_times(rounds, load=0, first=0, threads=part.threads)
-            medians[part.machine.processor] = found.p50
+            medians[f"{part.machine.processor} ({part.threads} CPUs)"] = found.p50
     return {
         "p50_ms": latency.p50,
         "p90_ms": latency.p90,
@@ -275,46 +282,9 @@ def _options(cell: Cell, latency: LatencyMode, threads: int) -> RunOptions:
     return RunOptions(network=NetworkOptions(named), latency=latency, threads=threads)
 
 
-def _version(cell: Cell) -> str:
-    return cell.key[:12]
-
-
 def _local(name: str | None, scratch: Path) -> str | None:
     """What an address names, here; a path as it is."""
     return local_copy(name, scratch) if name and "://" in name else name
-
-
-def _bundle(out: str, cell: Cell) -> Path:
-    """A bundle of the sweep's store, on this node; each is had once by all tasks here."""
-    folder = _here(out, cell)
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with held(folder, PATIENCE):
-        if not (folder / MANIFEST).exists():
-            place = open_place(store_of(out))
-            _forget_unused(folder.parent)
-            cache = folder.parent / "objects"
-            pull(place, folder, name=cell.name, version=_version(cell), cache=cache)
-    os.utime(folder)
-    return folder
-
-
-def _here(out: str, cell: Cell) -> Path:
-    return cache_folder() / "sweeps" / cell.key[:16] / cell.name
-
-
-def _keep_here(bundle: Path, folder: Path) -> None:
-    """The node that made it needs it next."""
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with held(folder, PATIENCE):
-        _forget_unused(folder.parent.parent)
-        if not folder.exists():
-            shutil.move(bundle, folder)
-
-
-def _forget_unused(folder: Path) -> None:
-    for bundle in folder.glob("*/*"):
-        if time.time() - bundle.stat().st_mtime > UNUSED_SECONDS:
-            shutil.rmtree(bundle, ignore_errors=True)
 
 
 def _unwatched(_event: object) -> None:

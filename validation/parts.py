@@ -16,6 +16,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 
 from ..artifacts.bundle import Bundle, spec_of
+from ..errors import BundleError
 from .assemble import results_of
 from .gates import Gates, decide
 from .journal import Journal, packed, unpacked
@@ -200,7 +201,13 @@ def merged(
     )
     start = 0
     for part, kept in zip(parts, maps, strict=False):
-        store.unpack(kept, start)
+        try:
+            store.unpack(kept, start)
+        except ValueError as exc:
+            raise BundleError(
+                f"Masks that a part of {bundle.path.name} kept can't be read: {exc}.",
+                "Remove that part, and run the sweep again.",
+            ) from exc
         start += len(part.photos)
     return results.model_copy(update={"notes": [*results.notes, *_notes(parts, timed)]}), store
 

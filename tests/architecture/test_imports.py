@@ -36,7 +36,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     },
     "sweeps": {
         *("api", "artifacts", "exporters", "imaging", "metrics", "models", "quantization"),
-        *("processes", "validation"),
+        *("processes", "sdks", "validation"),
     },
     "validation": {"runtimes", "artifacts", "imaging", "metrics", "models", "scenes", "sdks"},
     # Files are written whole by what bundles are.

@@ -123,9 +123,11 @@ def test_what_is_killed_is_lost_and_nothing_else(tmp_path: Path) -> None:
     assert len(done) == PHOTOS and kept.items() <= done.items()
     assert "2 of 2 files hold every gate" in printed
 
+    # What is there isn't done again; the node's copy is gone, and comes from the store.
+    Image.fromarray(scene(9, 40, 40).photo).save(tmp_path / "photos" / "9.png")
     third = subprocess.run(command(plan), capture_output=True, text=True, check=True)
-    assert f"0 tasks done now, {PHOTOS + 2} before" in third.stdout
-    assert parts(out) == done
+    assert f"2 tasks done now, {PHOTOS + 1} before" in third.stdout
+    assert done.items() <= parts(out).items()
 
     store = str(out / "store")
     bundle, found = tmp_path / "pulled", tmp_path / "found.json"

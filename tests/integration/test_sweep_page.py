@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 
 from maskport.sweeps.page import front, page_of
-from maskport.sweeps.plan import read_plan
 from maskport.sweeps.swept import Failed, Swept
 from maskport.validation.assemble import FIDELITY
 
@@ -72,11 +71,11 @@ def choose(browser: Any, form: str, name: str, value: str) -> None:
 
 
 def test_the_front_on_the_page_is_that_of_the_terminal(browser: Any, tmp_path: Path) -> None:
-    plan = tmp_path / "plan.toml"
-    plan.write_text('targets = ["onnx-fp32"]\n[[networks]]\nnetwork = "demo"\n')
     files = rows()
-    swept = Swept(files, [Failed("export x", HOSTILE, 3)], [f"x: tflite-int8: {HOSTILE}"])
-    (tmp_path / "index.html").write_text(page_of(read_plan(plan), swept), encoding="utf-8")
+    swept = Swept(
+        "out", HOSTILE, 4, files, [Failed("export x", HOSTILE, 3)], [f"x: tflite-int8: {HOSTILE}"]
+    )
+    (tmp_path / "index.html").write_text(page_of(swept), encoding="utf-8")
     sized(browser, DESK, "light")
     browser.get((tmp_path / "index.html").as_uri())
 

@@ -21,6 +21,7 @@ from maskport.sweeps.swept import Swept
 from maskport.sweeps.tasks import Outcome, Task
 
 from ...sdks import needed
+from ...tiny_bundle import make
 from .test_outcomes import ABOUT, part
 
 needed("pyarrow")
@@ -48,13 +49,15 @@ class Fake:
         self.there = [Node("a", "1.1.1.1", 2, 8 << 30), Node("b", "2.2.2.2", 2, 8 << 30)]
         self.done: list[tuple[Task, Node | None]] = []
         self.most = 0
+        self.asked: list[int] = []
+        self.manifest = b""
         self._submitted: list[tuple[Any, Any, Any]] = []
 
     def nodes(self) -> list[Node]:
         return self.there
 
     def submit(self, function: Any, *given: Any, **options: Any) -> Any:
-        assert options["memory"] <= 8 << 30 if "memory" in options else True
+        self.asked.append(options.get("memory", 0))
         self._submitted.append((function, given, options["node"]))
         return len(self._submitted) - 1
 
@@ -73,7 +76,7 @@ class Fake:
         outcomes = Outcomes(open_place(out))
         if task.work == "export":
             key = manifest_key(task.cell.name, task.cell.key[:12])
-            open_place(f"{out}/store").replace(key, b"{}")
+            open_place(f"{out}/store").replace(key, self.manifest)
         elif task.work == "judge":
             row = {**ROW, "bundle": task.cell.name, "p50_ms": 1.0 if task.timings else None}
             outcomes.keep_files(task.cell.name, task.key, [row])
@@ -91,6 +94,9 @@ def swept(
     folder: Path, cluster: Fake, latency: str = "none"
 ) -> tuple[Swept, list[tuple[str, str]]]:
     (folder / "plan.toml").write_text(PLAN.format(latency=latency))
+    if not (folder / "bundle").exists():
+        make(folder / "bundle")
+    cluster.manifest = (folder / "bundle" / "manifest.json").read_bytes()
     told: list[SweepEvent] = []
     found = sweep(
         read_plan(folder / "plan.toml"),
@@ -211,3 +217,57 @@ def test_another_node_of_the_kind_takes_over(tmp_path: Path) -> None:
     cluster.result = alike  # type: ignore[method-assign]
     found, _ = swept(tmp_path, cluster, "standard")
     assert lost and not found.failed and len(found.files) == 2
+    nodes = {task.label: node.id for task, node in cluster.done if node}
+    assert nodes == {"demo-32x32 on cpu": "b", "demo-64x64 on cpu": "b"}
+
+
+def test_no_task_asks_for_more_memory_than_there_is(tmp_path: Path) -> None:
+    cluster = Fake()
+    cluster.there = [Node("a", "1.1.1.1", 2, 1 << 20)]
+    swept(tmp_path, cluster, "standard")
+    assert set(cluster.asked) - {0} == {1 << 20}
+
+
+def test_what_can_be_had_nowhere_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from maskport.sweeps import run
+
+    monkeypatch.setattr(run, "LOOK", 0.0)
+    monkeypatch.setattr(run, "SILENT", 0.0)
+    cluster = Fake(own=False)
+    cluster.there = [Node("a", "1.1.1.1", 2, 1 << 20)]
+    notes: list[str] = []
+    (tmp_path / "plan.toml").write_text(PLAN.format(latency="none"))
+    make(tmp_path / "bundle")
+    cluster.manifest = (tmp_path / "bundle" / "manifest.json").read_bytes()
+    plan = read_plan(tmp_path / "plan.toml")
+    sweep(plan, str(tmp_path / "out"), cluster, lambda event: notes.append(event.text))  # type: ignore[arg-type]
+    assert any("No node has the 1 CPUs and" in note for note in notes)
+
+
+def test_a_file_that_was_given_up_is_tried_again(tmp_path: Path) -> None:
+    given_up = part({"fact": "lost", "target": "onnx-fp32", "status": "crashed", "reason": "x"})
+
+    def fate(task: Task) -> Outcome | None:
+        if task.label == "demo-32x32 2/2":
+            Outcomes(open_place(str(tmp_path / "out"))).keep_part(task.key, given_up, ABOUT)
+            return Outcome(task.key, 0.1)
+        return None
+
+    found, _ = swept(tmp_path, Fake(fate=fate))
+    assert len(found.files) == 2
+    cluster = Fake()
+    swept(tmp_path, cluster)
+    assert [(task.work, task.label) for task, _ in cluster.done] == [
+        ("compare", "demo-32x32 2/2"),
+        ("judge", "demo-32x32"),
+    ]
+    cluster = Fake()
+    swept(tmp_path, cluster)
+    assert cluster.done == []
+
+
+def test_what_no_plan_asks_for_any_more_leaves_the_table(tmp_path: Path) -> None:
+    outcomes = Outcomes(open_place(str(tmp_path / "out")))
+    outcomes.keep_files("gone", "k", [ROW])
+    swept(tmp_path, Fake())
+    assert outcomes.files("gone") is None and outcomes.files("demo-32x32") is not None

@@ -1,6 +1,6 @@
 """Sweeps larger than any machine here, simulated: how long, how much is lost, what is full first.
 
-    python benchmarks/sweep_model.py --measure measured.json --tasks /tmp/sweep/tasks.json
+    python benchmarks/sweep_model.py --measure measured.json --sweep /tmp/sweep
     python benchmarks/sweep_model.py --measured measured.json
 
 The first measures here what maskport itself adds to a task (Ray's turn, a judgement's seconds and
@@ -241,29 +241,30 @@ HEADINGS = (
 )
 
 
-def measure(tasks: Path) -> Measured:
-    """On this machine; tasks' seconds are those that `benchmarks/sweep.py` measured."""
-    rows = json.loads(tasks.read_text())
+def measure(sweep: Path) -> Measured:
+    """On this machine; tasks' seconds are those of a sweep by `benchmarks/sweep.py`."""
+    from maskport.artifacts.store import open_place
+    from maskport.sweeps.outcomes import Outcomes
 
-    def mean(work: str, name: str = "seconds") -> float:
-        values = [row[name] for row in rows if row["work"] == work]
-        return sum(values) / len(values)
-
-    turn = turn_seconds()
+    rows = json.loads((sweep / "tasks.json").read_text())
+    exports = [row["seconds"] for row in rows if row["work"] == "export"]
+    outcomes = Outcomes(open_place(str(sweep / "by-hand")))
+    parts = [outcomes.part(key) for key in sorted(outcomes.finished())]
+    targets = len(parts[0].intact)
+    drawn = sum(len(part.photos) * targets for part in parts)
     judge_s, judge_bytes, parquet = judgement()
-    # Of a shard of 30 photos, of which loading is a part that `--photos` alone doesn't tell.
-    shard, targets = 30, 6
-    load = 3.0 * targets
-    return Measured(
-        turn_s=turn,
-        export_s=mean("export"),
-        load_s=load,
-        photo_s=max(0.0, mean("compare") - load) / (shard * targets),
+    found = Measured(
+        turn_s=turn_seconds(),
+        export_s=sum(exports) / len(exports),
+        load_s=sum(part.load_s for part in parts) / len(parts),
+        photo_s=sum(part.total_s - part.load_s for part in parts) / drawn,
         targets=targets,
         judge_s=judge_s,
         judge_bytes=judge_bytes,
         parquet_bytes=parquet,
     )
+    print(found)
+    return found
 
 
 def nothing(number: int) -> int:
@@ -368,11 +369,11 @@ def judgement(photos: int = 4000, targets: int = 5) -> tuple[float, float, float
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--measure", type=Path, help="Measure here, and write it to this file.")
-    parser.add_argument("--tasks", type=Path, help="What benchmarks/sweep.py measured of tasks.")
+    parser.add_argument("--sweep", type=Path, help="Folder in which benchmarks/sweep.py worked.")
     parser.add_argument("--measured", type=Path, help="What was measured; a guess where left out.")
     given = parser.parse_args()
     if given.measure:
-        given.measure.write_text(json.dumps(asdict(measure(given.tasks)), indent=1) + "\n")
+        given.measure.write_text(json.dumps(asdict(measure(given.sweep)), indent=1) + "\n")
         return
     measured = Measured(**json.loads(given.measured.read_text())) if given.measured else Measured()
     print(f"| {' | '.join(HEADINGS)} |\n|---|{'--:|' * (len(HEADINGS) - 2)}---|")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -62,7 +64,12 @@ def command(plan: Path, out: str | None, address: str | None, workers: int | Non
 
         where, asked = out or f"sweeps/{plan.stem}", read_plan(plan)
         view.say("starting Ray" if address is None else "connecting to Ray")
-        with connected(address, workers, asked.threads) as cluster:
+        # Ray prints each task that it starts again, at length; its dashboard has these, too.
+        with (
+            Path(os.devnull).open("w", encoding="utf-8") as nowhere,
+            redirect_stdout(nowhere),
+            connected(address, workers, asked.threads) as cluster,
+        ):
             if cluster.dashboard:
                 view.note(f"Ray's dashboard: {cluster.dashboard} (`ray get-auth-token`)")
             swept = sweep(asked, where, cluster, view.watch)

@@ -18,13 +18,13 @@ from numpy.typing import NDArray
 from .artifacts.cache import Cache, chosen_limit
 from .artifacts.metadata.card import Card
 from .errors import InputError, UsageError
-from .exporters.ingredients import CHECK_PHOTOS, Asked, ingredients
+from .exporters.ingredients import CHECK_PHOTOS, Asked, as_loaded, ingredients
 from .exporters.journal import ExportEvent, Watcher
 from .exporters.options import CoreMLOutput, Options
 from .exporters.recipes import RecipeSearch, recipes_of
 from .exporters.targets import needs_photos, select
 from .exporters.warm import Known, from_cache
-from .formats import Target
+from .formats import Need, Target
 from .imaging.convert import photo_to_input
 from .imaging.photos import read_photo
 from .models import catalog
@@ -34,6 +34,7 @@ from .models.origins import RANDOM, origin_of
 from .quantization.calibration import chosen_photos, generated
 from .quantization.recipe import Recipe, recipe_of
 from .scenes import scene
+from .sdks.needs import stands_in
 from .specs import ImageSpec, ModelSpec
 
 if TYPE_CHECKING:
@@ -247,8 +248,16 @@ def _known(given: _Given) -> Known | None:
             recipes=given.recipes,
             options=Options(given.coreml_output, given.tflite_layout, tuple(sizes)),
         )
-        return Known(cache_of_exports(), asked, ingredients(asked))
+        found = ingredients(asked)
+        if not as_loaded(found) or any(map(stands_in, _needs(given.rows))):
+            return None
+        return Known(cache_of_exports(), asked, found)
     return None
+
+
+def _needs(rows: Iterable[Target]) -> Iterable[Need]:
+    kinds = {row.format: row.shared for row in rows}.values()
+    return (need for kind in kinds for way in kind.runtimes for need in way.needs or kind.needs)
 
 
 def _made(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import io
 from contextlib import redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -65,16 +65,20 @@ def command(plan: Path, out: str | None, address: str | None, workers: int | Non
         where, asked = out or f"sweeps/{plan.stem}", read_plan(plan)
         view.say("starting Ray" if address is None else "connecting to Ray")
         # Ray prints each task that it starts again, at length; its dashboard has these, too.
-        with (
-            Path(os.devnull).open("w", encoding="utf-8") as nowhere,
-            redirect_stdout(nowhere),
-            connected(address, workers, asked.threads) as cluster,
-        ):
+        ray = connected(address, workers, asked.threads)
+        with redirect_stdout(_Nowhere()), ray as cluster:
             if cluster.dashboard:
                 view.note(f"Ray's dashboard: {cluster.dashboard} (`ray get-auth-token`)")
             swept = sweep(asked, where, cluster, view.watch)
     _print(swept)
     return _exit_code(swept)
+
+
+class _Nowhere(io.TextIOBase):
+    """Takes what is printed."""
+
+    def write(self, text: str) -> int:
+        return len(text)
 
 
 def _print(swept: Swept) -> None:

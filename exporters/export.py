@@ -24,7 +24,7 @@ from ..models.prepared import PreparedMask, Reference, prepare
 from ..quantization.calibration import CalibrationSet
 from ..quantization.recipe import Recipe, read_recipe
 from ..quantization.suitability import evenly_spaced, objections
-from .failures import reason_of
+from .failures import SECOND_CHOICE, reason_of
 from .half_precision import tried_in_halves
 from .intermediates import make
 from .journal import ExportEvent, ExportJournal, Watcher
@@ -89,6 +89,8 @@ def run_export(request: ExportRequest, out: Path, watch: Watcher) -> Bundle:
     keeper = request.known.keeper(request.targets, journal.note) if request.known else None
     if keeper is not None and not keeper.check():
         keeper = None  # weights or photos may be others than those that the cache is asked for
+    if keeper is not None:
+        keeper.prune()  # runs that failed, or were killed, put things there, too
     with writing(out) as folder, _alone(request, keeper, journal):
         log_path = folder / LOG
         scratch = folder / "scratch"
@@ -146,7 +148,9 @@ def _keep(news: Finished, row: Target, run: Run, journal: ExportJournal) -> None
     recipe = None
     if row.recipe:
         recipe = journal.recipes[row.name] = read_recipe(run.of_recipe(row.recipe).recipe)
-    if run.keeper is not None:
+    # A second choice isn't kept: what the first failed of may not be there the next time.
+    second = news.artifact.format == "tflite" and (run.scratch / SECOND_CHOICE).exists()
+    if run.keeper is not None and not second:
         bundle = run.scratch.parent
         facts = facts_of(news.artifact, news.tools, recipe)
         made = bundle / news.artifact.path
@@ -206,10 +210,15 @@ def _make_all(
         yield Step("drawing masks in half precision")
         drawn, journal.half_precision = tried_in_halves(prepared, request.check)
         check |= drawn
+        if not drawn and run.keeper is not None:  # they are not judged by it
+            run.keeper.leave([HALVES, *(row.name for row in available if row.in_halves)])
     np.savez(run.scratch / CHECK, **check)  # type: ignore[arg-type]  # names, no options
     if request.calibration is not None:
         yield Step("looking at the calibration photos")
         journal.calibration = _described(request, request.calibration)
+        failed_on_one = any(text.startswith(_FAILS) for text in journal.calibration.warnings)
+        if failed_on_one and run.keeper is not None:
+            run.keeper.leave([CALIBRATION])
     yield from _make_float(absent, prepared, run, lanes, log)
     for name in dict.fromkeys(row.recipe for row in absent if row.recipe):
         rows = [row for row in absent if row.recipe == name]
@@ -305,6 +314,7 @@ _DOING = {
 
 
 _LANE = f"{__package__}.lane:main"
+_FAILS = "the network fails on a calibration photo"
 
 
 def _described(request: ExportRequest, calibration: CalibrationSet) -> Calibration:
@@ -326,7 +336,7 @@ def _doubts(request: ExportRequest, calibration: CalibrationSet) -> tuple[str, .
         masks = request.subject.reference.draw(some, best_device())
         return objections(pixels, masks, request.subject.spec.mask.threshold)
     except Exception as exc:  # the user's own code may raise anything
-        return (f"the network fails on a calibration photo: {reason_of(exc)}",)
+        return (f"{_FAILS}: {reason_of(exc)}",)
 
 
 def _keep_log(log: Path) -> str:

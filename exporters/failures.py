@@ -9,8 +9,12 @@ from pathlib import Path
 from filelock import FileLock
 
 from ..errors import ExportError, MaskportError
+from ..outputs import no_room
 
-__all__ = ["made_once", "reason_of"]
+__all__ = ["SECOND_CHOICE", "made_once", "ran_out", "reason_of"]
+
+# In a run's scratch: a file was converted another way, because the usual one failed.
+SECOND_CHOICE = "second-choice"
 
 
 def reason_of(exc: BaseException) -> str:
@@ -19,6 +23,12 @@ def reason_of(exc: BaseException) -> str:
         return str(exc)
     lines = str(exc).strip().splitlines()
     return f"{type(exc).__name__}: {lines[0]}" if lines else type(exc).__name__
+
+
+def ran_out(exc: BaseException) -> bool:
+    """Whether memory or a disk was full: that says nothing of the network, and no other way of
+    converting it is tried for it."""
+    return isinstance(exc, MemoryError) or no_room(exc)
 
 
 def made_once(path: Path, make: Callable[[Path], object]) -> Path:

@@ -36,6 +36,7 @@ __all__ = [
     "VERSION",
     "Asked",
     "Ingredients",
+    "as_loaded",
     "code_digest",
     "ingredients",
 ]
@@ -55,9 +56,10 @@ _ROOT = Path(__file__).resolve().parents[1]
 _VARIABLES = (
     *("ATEN_", "CUDA_", "CUBLAS_", "DNNL_", "HIP_", "JAX_", "KERAS_", "LITERT_", "MKL_"),
     *("NVIDIA_", "ONEDNN_", "ONNX", "OPENVINO_", "ORT_", "OV_", "PYTORCH_", "ROCR_", "TF_"),
-    *("TFLITE_", "TORCH", "XLA_", "XNN"),
+    *("TFLITE_", "TORCH", "XLA_", "XNN", "CUDNN_", "HSA_", "LD_LIBRARY_PATH", "LD_PRELOAD"),
+    *("MIOPEN_", "NPY_", "OPENBLAS_", "PYTHONPATH"),
 )
-_NOT = ("THREADS", "CACHE", "LOG", "DYNAMIC")
+_NOT = ("THREADS", "CACHE", "LOG", "MKL_DYNAMIC")
 # What reads photos beside what maskport requires itself.
 _PHOTOS = "heif"
 
@@ -198,6 +200,13 @@ def ingredients(asked: Asked) -> Ingredients:
     )
 
 
+def as_loaded(found: Ingredients) -> bool:
+    """Whether this process runs the code and the tools that are on disk: where something was
+    installed since it began, what it makes isn't that of what is there now."""
+    first = _FIRST.setdefault("versions", found.versions)
+    return bool(found.common[CODE] == _FIRST["code"] and found.versions == first)
+
+
 def code_digest(also: Collection[str] = ()) -> str:
     """SHA-256 of all of maskport that exports may run or read, as it is on disk now: a version
     says little of a tree that is worked on.
@@ -222,6 +231,9 @@ def _sources(elsewhere: Collection[str] = _ELSEWHERE) -> Iterator[Path]:
                     yield path
 
 
+_FIRST: dict[str, Any] = {"code": code_digest()}
+
+
 def _recipe_text(recipe: Recipe | RecipeSearch) -> str:
     if isinstance(recipe, Recipe):
         return f"{recipe.name} {recipe.digest}"
@@ -241,8 +253,10 @@ def _devices() -> list[str]:
     devices = Path("/dev")
     patterns = ("nvidia[0-9]*", "dri/renderD*", "kfd", "dxg")
     found = [path for pattern in patterns for path in devices.glob(pattern)]
-    driver = Path("/proc/driver/nvidia/version")
-    said = driver.read_text(errors="replace").splitlines()[:1] if driver.is_file() else []
+    driver = Path("/proc/driver/nvidia")
+    told = [driver / "version", *sorted(driver.glob("gpus/*/information"))]
+    told += sorted(Path("/sys/class/drm").glob("renderD*/device/[vd]e[nv][di][oc][re]"))
+    said = [file.read_text(errors="replace") for file in told if file.is_file()]
     return [*sorted(map(str, found)), *said, *platform.mac_ver()[:1]]
 
 

@@ -16,7 +16,7 @@ from ..errors import ExportError
 from ..models.devices import full_precision
 from ..models.prepared import PreparedMask
 from .branches import REMEDY, check_trace, reads
-from .failures import reason_of
+from .failures import ran_out, reason_of
 from .onnx import from_program
 from .probes import check_probes
 from .run import Run
@@ -51,8 +51,8 @@ def make_onnx(prepared: PreparedMask, run: Run) -> None:
                 input_names=["image"],
                 output_names=["mask"],
             )
-    except Exception:  # torch raises many kinds, some of them private
-        if not _onnx_of_program(prepared, image, partial):
+    except Exception as exc:  # torch raises many kinds, some of them private
+        if ran_out(exc) or not _onnx_of_program(prepared, image, partial):
             raise
     else:
         check_trace(warned, prepared, image, run.spec.name)

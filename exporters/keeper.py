@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+import shutil
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,9 @@ from ..texts import first_line
 from .ingredients import CARD_PARTS, CODE, VERSION, code_digest
 
 __all__ = ["Keeper", "steps_of"]
+
+# Of the disk: what is left is the bundle's.
+LEAST_FREE = 1 << 30
 
 
 class Keeper:
@@ -41,6 +45,7 @@ class Keeper:
         self._tell = tell
         self._unchanged = unchanged
         self._putting = True
+        self._left: set[str] = set()
         self.damaged: set[str] = set()
 
     def key(self, name: str) -> str:
@@ -72,12 +77,19 @@ class Keeper:
         known: Sequence[FileEntry] = (),
     ) -> None:
         """Keep files, and what is known of them. That it can't be done fails nothing."""
-        if not self._putting or not self.check():
+        if name in self._left or not self._putting or not self.check():
             return
         try:
+            if _free(self.cache.folder) < LEAST_FREE:
+                self._stop(f"The disk of the cache {self.cache.folder} is nearly full")
+                return
             self.cache.put(name, self.parts[name], files, below, facts or {}, known)
-        except (OSError, MaskportError) as exc:
+        except (OSError, MaskportError, ValueError) as exc:
             self._stop(f"The cache {self.cache.folder} can't be written ({first_line(exc)})")
+
+    def leave(self, names: Iterable[str]) -> None:
+        """Keep none of these: something went wrong with them that may not go wrong again."""
+        self._left.update(names)
 
     def check(self) -> bool:
         """Whether all is as it was when the run began; else nothing is put from here on."""
@@ -87,7 +99,7 @@ class Keeper:
 
     def prune(self) -> None:
         """Let the cache stay within its limit."""
-        with suppress(OSError):
+        with suppress(OSError, MaskportError):
             held = sum(kept.entry.bytes for kept in self.cache.entries() if kept.entry)
             self.cache.prune(default_limit(self.cache.folder, held), math.inf)
 
@@ -114,7 +126,17 @@ class _Steps(dict[str, Parts]):
 def _tools_unchanged(parts: Parts, extra: str) -> bool:
     """Whether maskport's code and the tools are still those that something was to be made by."""
     found = {f"{VERSION}{name}": version for name, version in Versions().of([extra]).items()}
-    return parts[CODE] == code_digest() and all(parts.get(n) == v for n, v in found.items())
+    try:
+        same = parts[CODE] == code_digest()
+    except OSError:  # a file that went away while it was read
+        return False
+    return same and all(parts.get(n) == v for n, v in found.items())
+
+
+def _free(folder: Path) -> int:
+    """Bytes that the disk of a folder has left, which may not be there yet."""
+    there = next(path for path in (folder, *folder.parents) if path.exists())
+    return shutil.disk_usage(there).free
 
 
 def steps_of(cache: Cache, parts: Parts, extra: str, tell: Callable[[str], None]) -> Keeper:

@@ -18,7 +18,7 @@ import torch
 from ..errors import ExportError
 from ..quantization.program import float_weight, load_program, reexported, roundings
 from ..sdks.tflite import names_of, operator_name
-from .failures import reason_of
+from .failures import ran_out, reason_of
 from .one_trace import one_trace
 from .onnx import own_name
 from .run import Run
@@ -78,6 +78,8 @@ def convert(run: Run, *, integers: bool = False, mask_in_integers: bool = False)
         resizes = [node for node in module.graph.nodes if node.target is _RESIZE]
         return model if _resizes_in(model) == len(resizes) else converted()
     except Exception as exc:  # torch's, jax's and MLIR's
+        if ran_out(exc):
+            raise
         raise ExportError(
             f"litert-torch can't convert {run.spec.name}: {reason_of(exc)}",
             "The log has its whole message; other formats don't depend on it.",

@@ -13,6 +13,7 @@ from ..artifacts.manifest import Quantization, Tensor, TensorQuantization
 from ..errors import ExportError
 from ..sdks.slim import tensorflow
 from . import litert
+from .failures import SECOND_CHOICE
 from .run import Exported, Run
 from .savedmodel import float_model
 from .steps import kept_once
@@ -243,6 +244,8 @@ def _float_file(run: Run) -> tuple[bytes, dict[str, str]]:
     except ExportError as exc:
         said = f"{first.what} " if first else ""
         raise ExportError(f"{said}{exc.what}", exc.remedy) from exc
+    if first is not None:
+        (run.scratch / SECOND_CHOICE).touch()
     return made.read_bytes(), _ONNX2TF
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import UsageError
+from ..texts import short
 from .checksums import checksum_of
 from .download import fetch
 from .licenses import license_beside
@@ -73,8 +74,10 @@ def seed_of(weights: str) -> int:
         UsageError: It has none.
     """
     seed = weights.removeprefix(RANDOM)
-    if not seed.isdigit():
-        raise UsageError(f"{weights} has no seed.", "Write a number: random:0.")
+    if not (seed.isascii() and seed.isdecimal() and len(seed) <= 10 and int(seed) < 2**32):
+        raise UsageError(
+            f"{short(weights)} has no seed.", "Write a number from 0 to 4294967295: random:0."
+        )
     return int(seed)
 
 

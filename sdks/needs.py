@@ -8,7 +8,7 @@ from collections.abc import Iterable
 
 from ..formats import FORMATS, Need
 
-__all__ = ["installed", "needs_of", "not_installed"]
+__all__ = ["installed", "needs_of", "not_installed", "stands_in"]
 
 # What runs TorchScript is a dependency of maskport itself.
 _TORCH = Need("torch", "torch", "")
@@ -23,6 +23,18 @@ def needs_of(runtime: str) -> tuple[Need, ...]:
     """What the runtime of that name needs installed; nothing for PyTorch's, or no such runtime."""
     rows = ((row, way) for row in FORMATS.values() for way in row.runtimes)
     return next((way.needs or row.needs for row, way in rows if way.name == runtime), ())
+
+
+def stands_in(need: Need) -> bool:
+    """Whether another distribution has the module, such as onnxruntime-gpu: then the version of
+    what is needed says nothing."""
+    if importlib.util.find_spec(need.module) is None:
+        return False
+    try:
+        importlib.metadata.version(need.package)
+    except importlib.metadata.PackageNotFoundError:
+        return True
+    return False
 
 
 def installed(runtime: str) -> tuple[str, str]:

@@ -15,7 +15,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
-from ..artifacts.bundle import Bundle, spec_of
+from ..artifacts.bundle import Bundle, load_bundle, spec_of
 from ..errors import BundleError
 from .assemble import results_of
 from .gates import Gates, decide
@@ -102,7 +102,7 @@ def run_part(
     """
     started, began = datetime.now(UTC).isoformat(timespec="seconds"), time.monotonic()
     request = request_for(
-        bundle,
+        load_bundle(bundle),
         options,
         FoundPhotos(tuple(sources)),
         watch,

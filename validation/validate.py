@@ -180,8 +180,9 @@ def validate_with(
     watch: Watcher,
 ) -> Results:
     """`validate`, with the options of the run as one value."""
+    whole = _opened(bundle, options)
     photos = _photos(options, watch)
-    request = request_for(bundle, options, photos, watch, compare=True, keep_maps=html is not None)
+    request = request_for(whole, options, photos, watch, compare=True, keep_maps=html is not None)
     spec = request.spec
     if options.masks is not None and spec.mask.channels > 1:
         raise UsageError(
@@ -207,13 +208,14 @@ def bench_with(bundle: Path, options: RunOptions, report: Report | None, watch: 
     """`bench`, with the options of the run as one value."""
     if options.latency == "none":
         raise UsageError("There is nothing to do without latency.", "Use standard or release.")
+    whole = _opened(bundle, options)
     photos = _photos(options, watch)
-    request = request_for(bundle, options, photos, watch, compare=False, keep_maps=False)
+    request = request_for(whole, options, photos, watch, compare=False, keep_maps=False)
     return _run(request, watch, lambda made: made, None, report)
 
 
 def request_for(
-    folder: Path,
+    whole: Bundle,
     options: RunOptions,
     photos: FoundPhotos,
     watch: Watcher,
@@ -226,7 +228,6 @@ def request_for(
     Raises:
         InputError: As `validate`.
     """
-    whole = _opened(folder, options)
     bundle = bundle_at(whole, options.size)
     threads, seconds, given = options.threads, options.time_limit, options.network
     if threads is not None and threads < 1:

@@ -10,6 +10,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from ...errors import InputError
 from ...outside.files import MANIFEST_FILE, read_bytes
 from ...texts import short
 from ..manifest import FileEntry, RelativePath
@@ -85,6 +86,7 @@ def read(folder: Path) -> CacheEntry:
 
     Raises:
         FileNotFoundError, NotADirectoryError: There is none.
+        OSError: It can't be read.
         Damaged: It isn't what was written, or not of this folder.
     """
     try:
@@ -92,9 +94,7 @@ def read(folder: Path) -> CacheEntry:
         if hashlib.sha256(text).hexdigest().encode() != digest:
             raise Damaged
         entry = CacheEntry.model_validate_json(text)
-    except (FileNotFoundError, NotADirectoryError):
-        raise
-    except (OSError, ValueError, ValidationError) as exc:
+    except (InputError, ValueError, ValidationError) as exc:
         raise Damaged from exc
     if key_of(entry.name, entry.parts) != folder.name:
         raise Damaged

@@ -7,6 +7,7 @@ prune at once.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import re
@@ -32,11 +33,16 @@ _PARTIAL, _LOCKS = "partial", "locks"
 # Seconds after which what was begun has been left by a process that was killed.
 _ABANDONED = 86_400.0
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")
+_KEY, _FRESH = re.compile("[0-9a-f]{64}"), re.compile("[0-9a-f]{32}")
 _BLOCK = 1 << 20
 # Hashing and copying give the interpreter back; more wait for the disk.
 _THREADS = 4
 # An entry that others remove and put there again while it is read.
 _TRIES = 5
+
+
+class _Unreadable(OSError):
+    """A file that is read can't be: another user's, or of a disk that fails."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +79,7 @@ class Cache:
         place = self._place(name, parts)
         try:
             return read(place)
-        except (FileNotFoundError, NotADirectoryError):
+        except OSError:
             return None
         except Damaged:
             self._remove(place)
@@ -87,20 +93,21 @@ class Cache:
 
         Raises:
             Damaged: A file, or what says which there are, isn't what was put there. The entry was
-                removed.
+                removed, where that may be done.
             OSError: ``into`` can't be written.
         """
         place = self._place(name, parts)
         for _ in range(_TRIES):
-            try:
-                before = place.stat().st_ino
-            except (FileNotFoundError, NotADirectoryError):
+            before = _which(place)
+            if before is None:
                 return None
             try:
                 entry = _taken(place, into)
+            except _Unreadable:
+                return None
             except (FileNotFoundError, Damaged) as exc:
                 # It may have been pruned meanwhile, and put there anew.
-                if place.exists() and place.stat().st_ino == before:
+                if _which(place) == before:
                     self._remove(place)
                     raise Damaged from exc
                 continue
@@ -155,8 +162,11 @@ class Cache:
             )
             (partial / SAYS).write_bytes(written(entry))
             place.parent.mkdir(exist_ok=True)
-            with suppress(OSError):  # another process has put it there meanwhile
+            try:
                 partial.rename(place)
+            except OSError as exc:  # another process has put it there meanwhile
+                if exc.errno not in {errno.ENOTEMPTY, errno.EEXIST} and not place.exists():
+                    raise
         finally:
             shutil.rmtree(partial, ignore_errors=True)
 
@@ -186,7 +196,7 @@ class Cache:
         """All that is kept, by name, the last used first."""
         try:
             names = sorted(path for path in self.folder.iterdir() if path.is_dir())
-        except (FileNotFoundError, NotADirectoryError):
+        except OSError:
             return []
         found = []
         for path in names:
@@ -256,6 +266,8 @@ class Cache:
 
     def _forget_partials(self) -> None:
         for path in (*self.folder.glob(f"{_PARTIAL}/*"), *self.folder.glob(f"{_LOCKS}/.*")):
+            if path.parent.name == _PARTIAL and _FRESH.fullmatch(path.name) is None:
+                continue
             with suppress(OSError):
                 if path.stat().st_mtime < time.time() - _ABANDONED:
                     if path.is_dir():
@@ -265,9 +277,11 @@ class Cache:
 
     def _kept(self, folder: Path) -> Iterator[Kept]:
         """Those of one name."""
-        with suppress(FileNotFoundError, NotADirectoryError):
+        with suppress(OSError):
             for place in folder.iterdir():
-                with suppress(FileNotFoundError, NotADirectoryError):  # just removed
+                if _KEY.fullmatch(place.name) is None:  # nothing of ours
+                    continue
+                with suppress(OSError):  # just removed, or another user's
                     try:
                         yield Kept(place, read(place), (place / SAYS).stat().st_mtime)
                     except Damaged:
@@ -281,15 +295,22 @@ def _taken(place: Path, into: Path) -> CacheEntry:
         Damaged: One isn't what was put there.
         FileNotFoundError: One isn't there.
     """
-    entry = read(place)
+    try:
+        entry = read(place)
+    except (FileNotFoundError, NotADirectoryError) as exc:
+        raise FileNotFoundError(place) from exc
+    except OSError as exc:
+        raise _Unreadable from exc
 
     def take(file: FileEntry) -> None:
         path = place / FILES / file.path
         try:
             given = opened(path, ARTIFACT, inside=place / FILES)
-        except FileNotFoundError:
-            raise
-        except (OSError, InputError) as exc:  # a folder, a link that leads out, another user's
+        except (FileNotFoundError, NotADirectoryError) as exc:
+            raise FileNotFoundError(path) from exc
+        except OSError as exc:  # another user's
+            raise _Unreadable from exc
+        except InputError as exc:  # a folder, a link that leads out
             raise Damaged from exc
         with given:
             if path.is_symlink() or _copied(given, into / file.path, file.path) != file:
@@ -300,7 +321,7 @@ def _taken(place: Path, into: Path) -> CacheEntry:
             (into / folder).mkdir(parents=True, exist_ok=True)
         with ThreadPoolExecutor(_THREADS) as pool:
             list(pool.map(take, entry.files))
-    except (FileNotFoundError, Damaged):
+    except (FileNotFoundError, Damaged, _Unreadable):
         for name in {path.partition("/")[0] for path in (*entry.paths, *entry.folders)}:
             path = into / name
             if path.is_dir():
@@ -310,12 +331,28 @@ def _taken(place: Path, into: Path) -> CacheEntry:
     return entry
 
 
+def _read(given: BinaryIO) -> bytes:
+    try:
+        return given.read(_BLOCK)
+    except OSError as exc:
+        raise _Unreadable(exc.errno, exc.strerror) from exc
+
+
+def _which(place: Path) -> tuple[int, int] | None:
+    """Tells an entry from the next one of that name; none where there is none to be read."""
+    try:
+        state = place.stat()
+    except OSError:
+        return None
+    return state.st_ino, state.st_ctime_ns
+
+
 def _copied(given: BinaryIO, target: Path, name: str) -> FileEntry:
     """Copy a file; what is written is what was hashed."""
     target.parent.mkdir(parents=True, exist_ok=True)
     digest, size = hashlib.sha256(), 0
     with target.open("wb") as copy:
-        while block := given.read(_BLOCK):
+        while block := _read(given):
             digest.update(block)
             copy.write(block)
             size += len(block)

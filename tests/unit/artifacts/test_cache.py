@@ -176,9 +176,9 @@ def test_what_was_unused_for_longest_is_forgotten_first(cache: Cache, made: Path
 
 def test_pruning_removes_damage_and_what_killed_processes_have_left(cache: Cache) -> None:
     flip(place(cache) / "entry")
-    left = cache.folder / "partial" / "left"
+    left = cache.folder / "partial" / ("0" * 32)
     left.mkdir()
-    fresh = cache.folder / "partial" / "fresh"
+    fresh = cache.folder / "partial" / ("1" * 32)
     fresh.mkdir()
     lock = cache.folder / "locks" / ".0.lock"
     lock.parent.mkdir()
@@ -236,11 +236,15 @@ def test_many_that_put_take_and_prune_at_once_harm_nobody(
     cache: Cache, made: Path, tmp_path: Path
 ) -> None:
     """Whoever takes has all, or nothing, and never damage."""
-    end, found = time.monotonic() + 0.5, []
+    began, found = time.monotonic(), []
+
+    def goes_on() -> bool:
+        lasted = time.monotonic() - began
+        return lasted < 0.5 or (not found and lasted < 60)
 
     def work(number: int) -> None:
         turn = 0
-        while time.monotonic() < end:
+        while goes_on():
             turn += 1
             if number == 0:
                 cache.prune(most=0, oldest=1e12)
@@ -261,6 +265,57 @@ def test_many_that_put_take_and_prune_at_once_harm_nobody(
     for thread in threads:
         thread.join()
     assert found and all(found)
+
+
+def test_an_entry_that_is_no_file_is_damage_and_ends_nothing(
+    cache: Cache, made: Path, tmp_path: Path
+) -> None:
+    cache.put("target", PARTS, [made / "file"], made, {})
+    (kept,) = cache.entries()
+    (kept.folder / "entry").unlink()
+    (kept.folder / "entry").mkdir()
+    assert [one.entry for one in cache.entries()] == [None]
+    assert [one.folder for one in cache.prune(most=1e12, oldest=1e12)] == [kept.folder]
+    assert cache.entries() == []
+
+
+def test_what_is_not_ours_is_not_removed(cache: Cache, made: Path) -> None:
+    cache.put("target", PARTS, [made / "file"], made, {})
+    own = cache.folder / "demo-256" / "b.mlpackage"
+    own.mkdir(parents=True)
+    (own / "entry").write_text("a user's")
+    partial = cache.folder / "partial" / "a-users"
+    partial.mkdir(parents=True)
+    os.utime(partial, (1, 1))
+    cache.prune(most=0, oldest=0)
+    assert cache.entries() == [] and own.is_dir() and partial.is_dir()
+
+
+@pytest.mark.skipif(not hasattr(os, "getuid") or os.getuid() == 0, reason="root reads all")
+def test_what_another_user_keeps_is_not_there_and_stays(
+    cache: Cache, made: Path, tmp_path: Path
+) -> None:
+    cache.put("target", PARTS, [made / "file"], made, {})
+    (kept,) = cache.entries()
+    (kept.folder / "entry").chmod(0)
+    assert cache.find("target", PARTS) is None
+    assert cache.take("target", PARTS, tmp_path / "out") is None
+    (kept.folder / "entry").chmod(0o600)
+    assert cache.take("target", PARTS, tmp_path / "out")
+
+
+def test_a_file_that_cannot_be_read_is_not_there_and_stays(
+    cache: Cache, made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cache.put("target", PARTS, [made / "file"], made, {})
+
+    def fails(path: Path, kind: object, **_: object) -> object:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    with monkeypatch.context() as patched:
+        patched.setattr("maskport.artifacts.cache.store.opened", fails)
+        assert cache.take("target", PARTS, tmp_path / "out") is None
+    assert cache.take("target", PARTS, tmp_path / "out")
 
 
 def test_sizes_and_ages_are_read_as_people_write_them() -> None:

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 import torch
 
-__all__ = ["best_device", "device_name", "full_precision"]
+__all__ = ["best_device", "cpu_threads", "device_name", "full_precision"]
 
 
 def best_device() -> str:
@@ -38,3 +38,14 @@ def full_precision() -> Iterator[None]:
         yield
     finally:
         matmul.allow_tf32, cudnn.allow_tf32 = before
+
+
+@contextmanager
+def cpu_threads(count: int) -> Iterator[None]:
+    """PyTorch draws on so many CPU threads meanwhile, in the whole process."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

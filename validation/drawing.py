@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..imaging.convert import mask_for_photo
+from ..models.devices import cpu_threads
 from ..models.prepared import Reference, check_range
 from ..specs import MaskSpec
 from .comparison import truth_row, truth_values
@@ -33,6 +34,7 @@ def draw_references(
     journal: Journal,
     maps: MapStore | None,
     step: Callable[[str], None],
+    threads: int,
 ) -> Planes:
     """What the untouched network draws of each photo.
 
@@ -44,6 +46,7 @@ def draw_references(
         journal: Knows which of them are there, and is told of each.
         maps: Keeps them for the report; None where there is none.
         step: Called with what is being done.
+        threads: Of the CPU; sums' last bits depend on how many there are.
 
     Returns:
         (N, C, H, W) in [0, 1], in the file.
@@ -57,7 +60,7 @@ def draw_references(
     masks = Planes(file, shape, again=journal.resumed)
     missing = [p for p in range(len(photos)) if not (masks.kept and journal.reference_drawn(p))]
     drawn = reference.drawing((photos.inputs[p] for p in missing), device)
-    with contextlib.closing(drawn):  # type: ignore[type-var]
+    with cpu_threads(threads), contextlib.closing(drawn):  # type: ignore[type-var]
         for count, position in enumerate(missing, 1):
             step(f"drawing the reference's masks on {device} {count}/{len(missing)}")
             began = time.monotonic()

@@ -134,6 +134,7 @@ class _Validation:
                 self.journal,
                 kept_maps,
                 self._stage,
+                request.threads,
             )
             self.inference_ms += (time.monotonic() - drawing) * 1e3
             self.photos.tell(

@@ -19,7 +19,7 @@ from .errors import UsageError
 from .exporters.adopt import AdoptRequest, run_adoption, size_of
 from .exporters.subject import subject_of
 from .exporters.ways import Way
-from .exporting import ExportEvent, check_photos, export
+from .exporting import ExportEvent, check_photos, export, say_left_out
 from .models.devices import best_device
 from .models.prepared import PreparedMask, Reference, check_output, prepare
 from .models.resolve import Weights, load, resolve
@@ -96,7 +96,7 @@ def adopt(
         raise UsageError("No file says the size of its photo.", "Give --size.")
     subject = subject_of(found, load(found, weights, weights_key), source, license)
     images = check_photos(found.spec.image, photos)
-    _say_left_out(chosen_photos(photos).unread if photos else (), watch)
+    say_left_out(chosen_photos(photos).unread if photos else (), watch)
     seconds = time_limit or ADOPTING
     limits = Limits(seconds, seconds, memory_limit or default_memory_limit())
     request = AdoptRequest(subject, tuple(found_files), images, limits)
@@ -226,7 +226,7 @@ def _calibrated_view(
     image = found.spec.image
     shown = load_calibration(calibration, image)
     others = load_calibration(photos, image, first=EVALUATION) if photos else None
-    _say_left_out([*shown.unread, *(others.unread if others is not None else ())], note)
+    say_left_out([*shown.unread, *(others.unread if others is not None else ())], note)
     view, judged = prepare(found.module, found.spec), None if others is None else others.pixels
     return _CalibratedView(view, found.spec.mask.threshold, shown.pixels, judged)
 
@@ -235,9 +235,3 @@ def _say_taken(weights: Weights, note: Callable[[str], None]) -> None:
     """What of a file was taken for weights, where it is more than weights."""
     if str(weights.taken):
         note(f"Weights of {weights.origin.file}: {weights.taken}")
-
-
-def _say_left_out(reasons: Iterable[str], note: Callable[[str], None]) -> None:
-    """Photos that were given and are not read."""
-    for reason in dict.fromkeys(reasons):
-        note(f"Photos left out: {reason}")

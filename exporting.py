@@ -5,7 +5,7 @@ PyTorch is loaded where something has to be made.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from os import PathLike
@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from .models.resolve import Resolved
     from .quantization.budget import Budget, Prefer
 
-__all__ = ["ExportEvent", "cache_of_exports", "check_photos", "export"]
+__all__ = ["ExportEvent", "cache_of_exports", "check_photos", "export", "say_left_out"]
 
 # Below the folder of all that maskport keeps.
 _FOLDER = "exports"
@@ -319,13 +319,17 @@ def _folder(out: str | PathLike[str] | None, spec: ModelSpec) -> Path:
     return Path(out) if out is not None else Path("exports") / f"{spec.name}-{side}"
 
 
-def _say_left_out(given: _Given, watcher: Watcher) -> None:
+def say_left_out(reasons: Iterable[str], note: Callable[[str], object]) -> None:
     """Photos that were given and are not read."""
+    for reason in dict.fromkeys(reasons):
+        note(f"Photos left out: {reason}")
+
+
+def _say_left_out(given: _Given, watcher: Watcher) -> None:
     sources = [given.calibration, given.seen]
     files = [one for one in sources if one is not None and not generated(one)]
     reasons = [reason for one in files for reason in chosen_photos(one, CHECK_PHOTOS).unread]
-    for reason in dict.fromkeys(reasons):
-        watcher(ExportEvent("note", text=f"Photos left out: {reason}"))
+    say_left_out(reasons, lambda text: watcher(ExportEvent("note", text=text)))
 
 
 def _budget_of(given: Budget | str | None) -> Budget | None:

@@ -75,11 +75,9 @@ class Found:
 
     wall_s: float = 0.0
     tasks: int = 0
-    lost_tasks: int = 0
     useful_s: float = 0.0
     lost_s: float = 0.0
     driver_s: float = 0.0
-    pulled_mb: float = 0.0
 
 
 CASES = (
@@ -124,7 +122,6 @@ class Simulation:
             mean = m.load_s * case.targets / m.targets + photos * case.targets * m.photo_s
             if (bundle, node) not in self.here:
                 self.here.add((bundle, node))
-                self.found.pulled_mb += self.a.bundle_mb
                 mean += self.a.bundle_mb / self.a.network_mb_s
         return mean * self.random.lognormvariate(-0.02, 0.2)
 
@@ -173,7 +170,6 @@ class Simulation:
                 dead.add(node)
                 life[node] += 1
                 for held, began in running[node].values():
-                    found.lost_tasks += 1
                     found.lost_s += max(0.0, now - began)
                     ready.append(held)
                 running[node].clear()

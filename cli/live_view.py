@@ -49,6 +49,7 @@ class LiveView:
     def __init__(self) -> None:
         self._console = Console(stderr=True, highlight=False)
         self._animated = self._console.is_terminal
+        self._began = time.monotonic()
 
     def __enter__(self) -> Self:
         if self._animated:
@@ -58,6 +59,12 @@ class LiveView:
     def __exit__(self, *exc: object) -> None:
         if self._animated:
             self._live.stop()
+
+    def _clocked(self, text: str) -> None:
+        """A line with the seconds since the start, where nothing can be redrawn."""
+        if not self._animated:
+            seconds = time.monotonic() - self._began
+            self._console.print(Text(f"{seconds:6.0f} s  {printable(text)}"), soft_wrap=True)
 
     def note(self, text: str) -> None:
         """A line that stays. What comes from files can't steer the terminal."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from dataclasses import replace
 from functools import reduce, wraps
@@ -10,6 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+
+from ..cores import usable_cores
 
 if TYPE_CHECKING:
     from ..models.catalog import Entry
@@ -126,10 +127,9 @@ def gigabytes(given: float | None) -> int | None:
 
 def workers_of(given: int | None, most: int | None = None) -> tuple[int, int]:
     """How many work at once, and the CPU threads of each: one a CPU, up to four, unless told."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    workers = given or min(cores or 1, 4)
+    workers = given or min(usable_cores(), 4)
     workers = workers if most is None else min(workers, most)
-    return workers, max(1, (cores or 1) // workers)
+    return workers, max(1, usable_cores() // workers)
 
 
 # What the commands take that look into a network.

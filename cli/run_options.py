@@ -136,11 +136,9 @@ class Judging:
             InputError: The file can't be read, or holds what is no gate.
             UsageError: A ``--gate`` is none.
         """
-        from ..formats import TARGETS
-        from ..validation.gates import assemble
+        from ..validation.gates import TARGET_NAMES, assemble
 
-        known = {name for row in TARGETS for name in (row.name, row.format, row.precision)}
-        return assemble(self.gates_file, self.gate_texts, known)
+        return assemble(self.gates_file, self.gate_texts, TARGET_NAMES)
 
     def older(self) -> Results | None:
         """The baseline.

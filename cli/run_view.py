@@ -38,7 +38,6 @@ class RunView(TableView):
 
     def __init__(self) -> None:
         self._lines: dict[str, _Line] = {}
-        self._began = time.monotonic()
         self._seldom = Seldom()
         super().__init__(2, transient=True)  # seldom: the machine is being timed
 
@@ -84,10 +83,7 @@ class RunView(TableView):
             self._plain(target, text)
 
     def _plain(self, target: str, text: str) -> None:
-        if not self._animated:
-            seconds = time.monotonic() - self._began
-            line = f"{seconds:6.0f} s  {printable(target):20} {text}"
-            self._console.print(Text(line), soft_wrap=True)
+        self._clocked(f"{printable(target):20} {text}")
 
     def _table(self) -> Table:
         table = Table.grid(padding=(0, 2))

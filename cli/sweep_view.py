@@ -41,7 +41,6 @@ class SweepView(TableView):
     def __init__(self) -> None:
         self._lines: dict[str, _Line] = {}
         self._with_ray: dict[str, float] = {}
-        self._began = time.monotonic()
         self._seldom = Seldom()
         super().__init__(4, transient=True)
 
@@ -49,7 +48,7 @@ class SweepView(TableView):
         """What is being done for all of them."""
         super().say(text)
         if text:
-            self._plain(text)
+            self._clocked(text)
 
     def watch(self, event: SweepEvent) -> None:
         """Take an event of the sweep."""
@@ -74,12 +73,7 @@ class SweepView(TableView):
             verb = _VERBS[str(event.work)]
             text = f"{verb} {line.done}/{line.total}: {event.label}"
             if self._seldom.due(verb) or line.done == line.total:
-                self._plain(text)
-
-    def _plain(self, text: str) -> None:
-        if not self._animated:
-            seconds = time.monotonic() - self._began
-            self._console.print(Text(f"{seconds:6.0f} s  {printable(text)}"), soft_wrap=True)
+                self._clocked(text)
 
     def _table(self) -> Table:
         table = Table.grid(padding=(0, 2))

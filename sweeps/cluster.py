@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ..cores import usable_cores
 from ..errors import MissingToolError, ToolError
 from ..texts import first_line
 
@@ -169,7 +170,7 @@ def connected(
         MissingToolError: Ray is not installed.
         ToolError: There is no cluster at the address, or none can be started.
     """
-    cpus = workers * threads if workers else max(threads, _cpus())
+    cpus = workers * threads if workers else max(threads, usable_cores())
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     # Else what takes too much memory is started again and again.
@@ -209,9 +210,3 @@ def connected(
         ray.shutdown()
         if address is None and session:
             shutil.rmtree(Path(session), ignore_errors=True)
-
-
-def _cpus() -> int:
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1

@@ -29,7 +29,7 @@ from ..validation.parts import Part
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["FILES", "PHOTOS", "Outcomes", "load_pyarrow"]
+__all__ = ["Outcomes", "load_pyarrow"]
 
 PHOTOS, FILES, GIVEN_UP = "photos", "files", "given-up"
 _PARQUET = Kind("a sweep's Parquet file", 4 << 30)

@@ -40,20 +40,20 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from ..errors import UsageError
 from ..exporters.ingredients import code_digest
 from ..exporters.targets import needs_photos, select
-from ..formats import TARGETS
 from ..models import catalog, factory
 from ..models.checksums import digest_of, sha256_of
+from ..models.origins import RANDOM
 from ..outside.text import read_toml
 from ..quantization.calibration import checksum_of_source, generated
 from ..quantization.recipe import RECIPES, Recipe, recipe_of
 from ..sdks.versions import Versions
 from ..specs import ModelSpec
-from ..validation.gates import Gates, assemble
+from ..validation.gates import TARGET_NAMES, Gates, assemble
+from ..validation.validate import check_measurable
 from .remote import checksum_at
 
 __all__ = ["Cell", "Plan", "Table", "read_plan"]
 
-RANDOM = "random:"
 # What a network's table says of its files, and the files say then.
 _SAID = {"license", "author", "source"}
 
@@ -172,9 +172,11 @@ def read_plan(path: Path) -> Plan:
         ) from exc
     beside = path.absolute().parent
     gates_file = _placed(file.gates, beside)
-    known = {name for row in TARGETS for name in (row.name, row.format, row.precision)}
-    gates = assemble(Path(gates_file) if gates_file else None, (), known)
-    cells = [cell for table in file.networks for cell in _cells(file, table, beside)]
+    gates = assemble(Path(gates_file) if gates_file else None, (), TARGET_NAMES)
+    code, installed = code_digest(), Versions()
+    cells = [
+        cell for table in file.networks for cell in _cells(file, table, beside, code, installed)
+    ]
     return Plan(
         tuple(_named_apart(cells)),
         _placed(file.photos, beside),
@@ -201,7 +203,9 @@ def _placed(name: str | None, beside: Path) -> str | None:
     return str(beside / Path(name).expanduser())
 
 
-def _cells(file: _File, table: Table, beside: Path) -> Iterator[Cell]:
+def _cells(
+    file: _File, table: Table, beside: Path, code: str, installed: Versions
+) -> Iterator[Cell]:
     weights = table.weights if isinstance(table.weights, list) else [table.weights]
     sizes: Sequence[int | str | None] = table.sizes or file.sizes or (None,)
     recipes = table.recipes or file.recipes or [""]
@@ -218,8 +222,7 @@ def _cells(file: _File, table: Table, beside: Path) -> Iterator[Cell]:
             'Give the plan a folder of some, calibration = "photos", or calibration = "scenes:32".',
         )
     calibrated = _identity_of(shown) if shown else ""
-    tools = Versions().of({row.shared.extra for row in rows})
-    code = code_digest()
+    tools = installed.of({row.shared.extra for row in rows})
     size_of, own = _own(table.network)
     known = {given: _weights_identity(_at(given, beside)) for given in weights}
     for number, recipe in enumerate(recipes):
@@ -228,7 +231,8 @@ def _cells(file: _File, table: Table, beside: Path) -> Iterator[Cell]:
         quantised = _recipe(recipe, beside)
         for given, size in itertools.product(weights, sizes if targets else ()):
             spec = _spec(table, size, beside)
-            _check_masks(file, spec)
+            if file.masks is not None:
+                check_measurable(spec, "Leave the plan's masks out.")
             identity = {
                 "table": table.model_dump(include={"network", "weights_key", *_SAID}),
                 "targets": targets,
@@ -269,15 +273,6 @@ def _spec(table: Table, size: int | str | None, beside: Path) -> ModelSpec:
     if ":" in table.network:
         return factory.spec_from_options(factory.plain_name(table.network), given, where=where)
     return factory.with_options(catalog.entry(table.network).spec, given, where=where)
-
-
-def _check_masks(file: _File, spec: ModelSpec) -> None:
-    if file.masks is not None and spec.mask.channels > 1:
-        raise UsageError(
-            f"The masks of {spec.name} have {spec.mask.channels} classes; the measures of salient "
-            "objects are for one.",
-            "Leave the plan's masks out.",
-        )
 
 
 def _at(weights: str | None, beside: Path) -> str | None:

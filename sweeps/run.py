@@ -99,7 +99,6 @@ class _Bundle:
 
     cell: Cell
     compare: list[Task]
-    exported: bool = False
     waiting: set[str] = field(default_factory=set)
     timings: list[Task] = field(default_factory=list)
     lost: bool = False
@@ -113,7 +112,7 @@ class _Sweep:
     ) -> None:
         self.plan, self.out, self.photos = plan, out, photos
         self.cluster, self.watch = cluster, watch
-        self.outcomes = Outcomes(open_place(out))
+        self.outcomes, self.store = Outcomes(open_place(out)), open_place(store_of(out))
         self.swept = Swept(self.outcomes.place.shown, photos.photos_from, len(plan.cells))
         # What is measured may differ where the code does.
         self.code = code_digest(("sweeps", "validation"))
@@ -129,25 +128,24 @@ class _Sweep:
         """Masks first; then, on idle nodes, times; then the verdicts."""
         self.watch(SweepEvent("stage", "looking at what is done"))
         finished = self.outcomes.finished()
-        store = open_place(store_of(self.out)).listed("bundles")
-        exports = [self._export(bundle.cell) for bundle in self.bundles.values()]
+        held = self.store.listed("bundles")
         shards = [task for bundle in self.bundles.values() for task in bundle.compare]
-        for bundle, task in zip(self.bundles.values(), exports, strict=True):
-            bundle.exported = manifest_key(bundle.cell.name, version_of(bundle.cell)) in store
+        exported = 0
+        for bundle in self.bundles.values():
+            cell = bundle.cell
             bundle.waiting = {part.key for part in bundle.compare} - finished
-            if not bundle.exported:
-                self.queue.append((task, None))
-            elif bundle.waiting:
+            if manifest_key(cell.name, version_of(cell)) in held:
+                exported += 1
                 self._follow(bundle)
-        self._planned("export", len(exports), sum(b.exported for b in self.bundles.values()))
+            else:
+                task = Task("export", cell.key, cell, cell.name, self.plan.threads)
+                self.queue.append((task, None))
+        self._planned("export", len(self.bundles), exported)
         self._planned("compare", len(shards), sum(task.key in finished for task in shards))
         self._work()
         if self.plan.latency != "none":
             self._time(finished)
         self._judge()
-
-    def _export(self, cell: Cell) -> Task:
-        return Task("export", cell.key, cell, cell.name, self.plan.threads)
 
     def _comparisons(self, cell: Cell) -> list[Task]:
         sources, size = self.photos.sources, self.plan.shard
@@ -259,7 +257,6 @@ class _Sweep:
         self.watch(SweepEvent("ended", work=task.work, label=task.label))
         bundle = self.bundles[task.cell.key]
         if task.work == "export":
-            bundle.exported = True
             self._follow(bundle)
         elif task.work == "compare":
             bundle.waiting.discard(task.key)
@@ -297,18 +294,18 @@ class _Sweep:
             if bundle.lost:
                 continue
             for kind, nodes in self.kinds.items():
-                task = replace(
-                    self._export(bundle.cell),
-                    work="time",
-                    key=_key(
+                task = Task(
+                    "time",
+                    _key(
                         *(bundle.cell.key, self.plan.latency, kind),
                         *(FoundPhotos(sources).identity, self.code),
                     ),
-                    threads=nodes[0].cpus,
-                    sources=sources,
+                    bundle.cell,
+                    f"{bundle.cell.name} on {kind.split(' (')[0]}",
+                    nodes[0].cpus,
+                    sources,
                     latency=self.plan.latency,
                     kind=kind,
-                    label=f"{bundle.cell.name} on {kind.split(' (')[0]}",
                 )
                 bundle.timings.append(task)
                 if task.key in finished:
@@ -343,22 +340,23 @@ class _Sweep:
         for bundle in self.bundles.values():
             if bundle.lost:
                 continue
-            task = replace(
-                self._export(bundle.cell),
-                work="judge",
+            parts = tuple(part.key for part in bundle.compare)
+            timings = tuple(timing.key for timing in bundle.timings)
+            task = Task(
+                "judge",
+                _key(
+                    *(*parts, "", *timings, "", self.plan.gates_key, self.code),
+                    *(photos.photos_from, photos.truth_from, *photos.left_out, ""),
+                    *(key for key in (*parts, *timings) if key in given_up),
+                ),
+                bundle.cell,
+                bundle.cell.name,
+                self.plan.threads,
                 latency=self.plan.latency,
-                parts=tuple(part.key for part in bundle.compare),
-                timings=tuple(timing.key for timing in bundle.timings),
+                parts=parts,
+                timings=timings,
                 photos=photos,
                 gates=self.plan.gates,
-            )
-            task = replace(
-                task,
-                key=_key(
-                    *(*task.parts, "", *task.timings, "", self.plan.gates_key, self.code),
-                    *(photos.photos_from, photos.truth_from, *photos.left_out, ""),
-                    *(key for key in (*task.parts, *task.timings) if key in given_up),
-                ),
             )
             if (found := self.outcomes.files(bundle.cell.name, task.key)) is not None:
                 rows[bundle.cell.key] = found
@@ -374,7 +372,7 @@ class _Sweep:
 
     def _not_made(self, cell: Cell) -> list[str]:
         key = manifest_key(cell.name, version_of(cell))
-        content = open_place(store_of(self.out)).read(key, MANIFEST_FILE)
+        content = self.store.read(key, MANIFEST_FILE)
         return [not_made(cell, failure) for failure in parsed_manifest(content, key).failures]
 
 

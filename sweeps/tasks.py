@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -103,8 +104,8 @@ def done(out: str, task: Task) -> Outcome:
     began = time.monotonic()
     works: dict[str, Callable[[str, Task], tuple[str, ...] | None]] = {
         "export": _export,
-        "compare": _compare,
-        "time": _time,
+        "compare": _measure,
+        "time": _measure,
         "judge": _judge,
     }
     try:
@@ -158,27 +159,19 @@ def not_made(cell: Cell, failure: Failure) -> str:
     return f"{cell.name}: {failure.target}: {failure.reason}"
 
 
-def _compare(out: str, task: Task) -> tuple[str, ...] | None:
+def _measure(out: str, task: Task) -> tuple[str, ...] | None:
+    """Compare masks, or time files."""
     outcomes = Outcomes(open_place(out))
     if outcomes.has_part(task.key):
         return None
+    compare = task.work == "compare"
     part = run_part(
         bundle_here(out, task.cell),
-        _options(task.cell, "none", task.threads),
+        _options(task.cell, task.latency, task.threads),
         task.sources,
-        _unwatched,
-        keep_maps=lambda content: outcomes.keep_maps(task.key, content),
+        compare=compare,
+        keep_maps=partial(outcomes.keep_maps, task.key) if compare else None,
     )
-    outcomes.keep_part(task.key, part, _about(task.cell))
-    return ()
-
-
-def _time(out: str, task: Task) -> tuple[str, ...] | None:
-    outcomes = Outcomes(open_place(out))
-    if outcomes.has_part(task.key):
-        return None
-    options = _options(task.cell, task.latency, task.threads)
-    part = run_part(bundle_here(out, task.cell), options, task.sources, _unwatched, compare=False)
     outcomes.keep_part(task.key, part, _about(task.cell))
     return ()
 
@@ -285,7 +278,3 @@ def _options(cell: Cell, latency: LatencyMode, threads: int) -> RunOptions:
 def _local(name: str | None, scratch: Path) -> str | None:
     """What an address names, here; a path as it is."""
     return local_copy(name, scratch) if name and "://" in name else name
-
-
-def _unwatched(_event: object) -> None:
-    """Nobody sees a node's terminal."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Sequence
 from itertools import zip_longest
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Any, NamedTuple
 
 import torch
 
+from ..cores import usable_cores
 from ..errors import NetworkError, UsageError
 from ..models import catalog, factory
 from ..models.devices import best_device
@@ -155,8 +155,7 @@ def chosen_workers(given: int | None) -> int:
     """Processes that load samples: as given, or one less than there are cores, up to eight."""
     if given is not None:
         return given
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return max(1, min(8, (cores or 1) - 1))
+    return max(1, min(8, usable_cores() - 1))
 
 
 def _bfloat16_is_faster(device: str) -> bool:

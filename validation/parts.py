@@ -82,7 +82,7 @@ def run_part(
     bundle: Path,
     options: RunOptions,
     sources: Sequence[PhotoSource],
-    watch: Watcher,
+    watch: Watcher = lambda event: None,
     *,
     compare: bool = True,
     keep_maps: Callable[[bytes], object] | None = None,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +12,7 @@ from numpy.typing import NDArray
 
 from ..artifacts.bundle import Bundle
 from ..artifacts.manifest import Artifact
+from ..cores import usable_cores
 from ..models.prepared import Reference
 from ..specs import ModelSpec
 from .journal import Journal
@@ -83,9 +83,7 @@ class ValidationRequest:
     @property
     def threads(self) -> int:
         """CPU threads of every runtime; as many as this process may use CPUs, unless told."""
-        if hasattr(os, "sched_getaffinity"):
-            return self.options.threads or len(os.sched_getaffinity(0))
-        return self.options.threads or os.cpu_count() or 1
+        return self.options.threads or usable_cores()
 
 
 @dataclass(frozen=True, slots=True)

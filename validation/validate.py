@@ -18,6 +18,7 @@ from ..artifacts.manifest import Artifact
 from ..errors import BundleError, InputError, UsageError, did_you_mean
 from ..models.download import cache_folder
 from ..runtimes.runners import runtimes_of
+from ..specs import ModelSpec
 from .assemble import results_of
 from .gates import Gates, decide, default_gates
 from .gates.baseline import check_network
@@ -32,6 +33,7 @@ __all__ = [
     "ValidationEvent",
     "bench",
     "bench_with",
+    "check_measurable",
     "request_for",
     "selected_targets",
     "validate",
@@ -184,12 +186,8 @@ def validate_with(
     photos = _photos(options, watch)
     request = request_for(whole, options, photos, watch, compare=True, keep_maps=html is not None)
     spec = request.spec
-    if options.masks is not None and spec.mask.channels > 1:
-        raise UsageError(
-            f"The masks of {spec.name} have {spec.mask.channels} classes; the "
-            "measures of salient objects are for one.",
-            "Leave --masks out.",
-        )
+    if options.masks is not None:
+        check_measurable(spec, "Leave --masks out.")
     # What could not be judged in the end is refused before anything is run.
     gates.check(request.targets, spec.mask.labels)
     if baseline is not None:
@@ -212,6 +210,19 @@ def bench_with(bundle: Path, options: RunOptions, report: Report | None, watch: 
     photos = _photos(options, watch)
     request = request_for(whole, options, photos, watch, compare=False, keep_maps=False)
     return _run(request, watch, lambda made: made, None, report)
+
+
+def check_measurable(spec: ModelSpec, remedy: str) -> None:
+    """
+    Raises:
+        UsageError: Its masks can't be held against ground truth.
+    """
+    if spec.mask.channels > 1:
+        raise UsageError(
+            f"The masks of {spec.name} have {spec.mask.channels} classes; the "
+            "measures of salient objects are for one.",
+            remedy,
+        )
 
 
 def request_for(

@@ -16,7 +16,7 @@ ROOT = Path(__file__).resolve().parents[2]
 # What every room may import; beside `errors` and `signals` not one another.
 BASE = {
     *("errors", "signals", "specs", "texts", "svg", "formats", "precisions", "loading"),
-    *("outputs", "outside"),
+    *("cores", "outputs", "outside"),
 }
 # Room → what it may import beside itself and the base. `formats` names all rooms in its dotted
 # paths, and imports none.

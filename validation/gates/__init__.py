@@ -19,10 +19,11 @@ from .baseline import notes
 from .gate import parse_gate, parse_gates
 from .gate_file import assemble, default_gates, load_gates
 from .quantities import known_names, quantity
-from .selection import Gates
+from .selection import TARGET_NAMES, Gates
 from .verdict import decide, exit_code
 
 __all__ = [
+    "TARGET_NAMES",
     "Gates",
     "assemble",
     "decide",

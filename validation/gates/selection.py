@@ -9,11 +9,16 @@ from fnmatch import fnmatchcase
 
 from ...artifacts.manifest import Artifact
 from ...errors import InputError, UsageError, did_you_mean
+from ...formats import TARGETS
 from ..results import ArtifactResult
 from .baseline import Tolerance
 from .gate import Gate
 
-__all__ = ["Gates", "Selectable"]
+__all__ = ["TARGET_NAMES", "Gates", "Selectable"]
+
+# Of every target there is, with its format and its precision: what a file of gates for several
+# bundles may name.
+TARGET_NAMES = frozenset(name for row in TARGETS for name in (row.name, row.format, row.precision))
 
 _NAME, _PATTERN, _GROUP, _ALL = 3, 2, 1, 0
 

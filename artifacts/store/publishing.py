@@ -99,10 +99,10 @@ def publish(
     content = read_manifest(load_bundle(bundle).path)
     manifest = parsed_manifest(content, str(bundle))
     name = checked("name", name or bundle.resolve().name)
-    version = checked("version", version or hashlib.sha256(content).hexdigest()[:12])
+    digest = hashlib.sha256(content).hexdigest()
+    version = checked("version", version or digest[:12])
     tags = tuple(dict.fromkeys(checked("tag", tag) for tag in tags))
     key = manifest_key(name, version)
-    digest = hashlib.sha256(content).hexdigest()
     signed = read_signature(bundle)
     if signed is not None:
         check_covers(signed, manifest, content, str(bundle))

@@ -130,9 +130,12 @@ from tests_tiny_catalog import enter
 catalog.CATALOG["tiny"] = enter()
 from maskport import export
 kinds = []
+def watch(event):
+    kinds.append(event.kind)
+    print(event.text, file=sys.stderr)  # why something is made again
 export(
     "tiny", weights=sys.argv[1], photos=sys.argv[2], targets=["onnx-fp32", "torchscript-lite"],
-    out=sys.argv[3], watch=lambda event: kinds.append(event.kind),
+    out=sys.argv[3], watch=watch,
 )
 print(kinds, {"torch", "tensorflow", "coremltools", "onnx", "scipy"} & sys.modules.keys())
 """

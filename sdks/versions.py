@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import importlib.metadata
 import re
+import site
+import sys
 from collections.abc import Iterable
 from functools import cache
+from pathlib import Path
 
 __all__ = ["Versions"]
 
@@ -14,10 +17,17 @@ _EXTRA = re.compile(r"""extra\s*==\s*["']([^"']+)["']""")
 
 
 class Versions:
-    """What is installed now; each distribution is read once."""
+    """What is installed now; each distribution is read once.
+
+    It is the same in every process. Some packages add a folder of their own to the path when they
+    are imported, with copies of others (Ray's thirdparty_files, setuptools' _vendor): these aren't
+    installed.
+    """
 
     def __init__(self) -> None:
-        self._read = cache(_installed)
+        installed = {Path(folder) for folder in (*site.getsitepackages(), *_of_the_user())}
+        path = tuple(place for place in sys.path if installed.isdisjoint(Path(place).parents))
+        self._read = cache(lambda name: _installed(name, path))
 
     def of(self, extras: Iterable[str]) -> dict[str, str]:
         """By distribution, the versions of maskport's own requirements, of those of some of its
@@ -53,13 +63,16 @@ def _named(requirement: str, extra: str) -> list[tuple[str, str]]:
     return [(_plain(found[1]), one) for one in extras]
 
 
-def _installed(name: str) -> tuple[str, tuple[str, ...]]:
-    """Version and requirements; nothing where it isn't installed."""
-    try:
-        found = importlib.metadata.distribution(name)
-    except importlib.metadata.PackageNotFoundError:
-        return "", ()
-    return found.version, tuple(found.requires or ())
+def _of_the_user() -> list[str]:
+    """Where ``pip install --user`` puts packages, if this Python looks there."""
+    return [site.getusersitepackages()] if site.ENABLE_USER_SITE else []
+
+
+def _installed(name: str, path: tuple[str, ...]) -> tuple[str, tuple[str, ...]]:
+    """Version and requirements; nothing where it isn't installed in any folder of a path."""
+    for found in importlib.metadata.distributions(name=name, path=list(path)):
+        return found.version, tuple(found.requires or ())
+    return "", ()
 
 
 def _plain(name: str) -> str:

@@ -16,6 +16,7 @@ import psutil
 import pytest
 from PIL import Image
 
+from maskport import export
 from maskport.artifacts.store import open_place, pull
 from maskport.scenes import scene
 from maskport.sweeps.cluster import Cluster, Node, connected
@@ -32,6 +33,7 @@ pytestmark = [pytest.mark.sdk, pytest.mark.slow]
 for sdk in ("onnx", "onnxruntime", "ray", "pyarrow"):
     needed(sdk)
 
+TARGETS = ["onnx-fp32", "torchscript-lite"]
 PLAN = """
 photos = "photos"
 masks = "masks"
@@ -139,6 +141,12 @@ def test_what_is_killed_is_lost_and_nothing_else(tmp_path: Path) -> None:
     found = validate(bundle, images=photos, masks=masks, gates=Gates(), threads=1, latency="none")
     same(read_results(out / "results" / "demo-32x32.json"), found)
 
+    # What a node has made serves an export without Ray as well.
+    ends: list[str] = []
+    again = tmp_path / "again"
+    export("demo", size=32, targets=TARGETS, out=again, watch=lambda event: ends.append(event.kind))
+    assert ends == ["cached"] * len(TARGETS)
+
 
 def working(driver: int) -> psutil.Process | None:
     """A worker of Ray's that does a task."""
@@ -183,7 +191,7 @@ def test_a_node_that_goes_away_costs_what_it_was_doing(
     swept = sweep(plan, str(tmp_path / "out"), cluster, watch)
     assert removed and len(cluster.nodes()) == 1
     assert not swept.failed and not swept.not_made
-    assert [file["target"] for file in swept.files] == ["onnx-fp32", "torchscript-lite"]
+    assert [file["target"] for file in swept.files] == TARGETS
     for file in swept.files:
         assert file["status"] == "passed" and file["mae"] is not None
         assert file["medians_ms"] == [file["p50_ms"]] and file["processor"]

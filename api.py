@@ -19,7 +19,8 @@ from .errors import UsageError
 from .exporters.adopt import AdoptRequest, run_adoption, size_of
 from .exporters.subject import subject_of
 from .exporters.ways import Way
-from .exporting import ExportEvent, check_photos, export, say_left_out
+from .exporting import ExportEvent, check_photos, export
+from .imaging.photos import say_left_out
 from .models.devices import best_device
 from .models.prepared import PreparedMask, Reference, check_output, prepare
 from .models.resolve import Weights, load, resolve

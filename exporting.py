@@ -5,7 +5,7 @@ PyTorch is loaded where something has to be made.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from os import PathLike
@@ -26,7 +26,7 @@ from .exporters.targets import needs_photos, select
 from .exporters.warm import Known, from_cache
 from .formats import Need, Target
 from .imaging.convert import photo_to_input
-from .imaging.photos import read_photo
+from .imaging.photos import read_photo, say_left_out
 from .models import catalog
 from .models.download import cache_folder
 from .models.factory import with_options
@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from .models.resolve import Resolved
     from .quantization.budget import Budget, Prefer
 
-__all__ = ["ExportEvent", "cache_of_exports", "check_photos", "export", "say_left_out"]
+__all__ = ["ExportEvent", "cache_of_exports", "check_photos", "export"]
 
 # Below the folder of all that maskport keeps.
 _FOLDER = "exports"
@@ -317,12 +317,6 @@ def _folder(out: str | PathLike[str] | None, spec: ModelSpec) -> Path:
     image = spec.image
     side = str(image.height) if image.height == image.width else f"{image.height}x{image.width}"
     return Path(out) if out is not None else Path("exports") / f"{spec.name}-{side}"
-
-
-def say_left_out(reasons: Iterable[str], note: Callable[[str], object]) -> None:
-    """Photos that were given and are not read."""
-    for reason in dict.fromkeys(reasons):
-        note(f"Photos left out: {reason}")
 
 
 def _say_left_out(given: _Given, watcher: Watcher) -> None:

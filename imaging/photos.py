@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,6 +29,7 @@ __all__ = [
     "read_picture",
     "read_upload",
     "reading",
+    "say_left_out",
 ]
 
 HEIF = frozenset({".heic", ".heif", ".hif"})
@@ -208,6 +209,12 @@ def _check_checksums(file: IO[bytes]) -> None:
         with Image.open(file, formats=["PNG"]) as opened:
             opened.verify()
     file.seek(0)
+
+
+def say_left_out(reasons: Iterable[str], note: Callable[[str], object]) -> None:
+    """Photos that were given and are not read, a line a reason."""
+    for reason in dict.fromkeys(reasons):
+        note(f"Photos left out: {reason}")
 
 
 def list_photos(source: Path) -> Photos:

@@ -37,7 +37,7 @@ TARGETS = ["onnx-fp32", "torchscript-lite"]
 PLAN = """
 photos = "photos"
 masks = "masks"
-targets = ["onnx-fp32", "torchscript-lite"]
+targets = {targets}
 shard = 1
 latency = "{latency}"
 gates = "gates.toml"
@@ -68,7 +68,7 @@ def planned(folder: Path, latency: str = "none") -> Path:
                 folder / "masks" / f"{seed}.png"
             )
     (folder / "gates.toml").write_text(GATES)
-    (folder / "plan.toml").write_text(PLAN.format(latency=latency))
+    (folder / "plan.toml").write_text(PLAN.format(latency=latency, targets=TARGETS))
     return folder / "plan.toml"
 
 

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from ...errors import UsageError
 from ...imaging.convert import photo_to_input
+from ...imaging.photos import say_left_out
 from ...precisions import PRECISIONS
 from ...runtimes.isolated import IsolatedRunner, Limits, default_memory_limit
 from ...specs import ImageSpec
@@ -86,8 +87,7 @@ def _photos(
     images: Path | None, count: int, spec: ImageSpec, note: Callable[[str], None]
 ) -> NDArray[np.float32]:
     found = find_photos(images)
-    for reason in found.left_out:
-        note(f"Photos left out: {reason}")
+    say_left_out(found.left_out, note)
     sources, taken = found.sources, min(count, len(found.sources))
     places = np.linspace(0, len(sources) - 1, taken).round().astype(int)
     return np.concatenate([photo_to_input(sources[place].read(), spec) for place in places])
